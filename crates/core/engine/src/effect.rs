@@ -1,0 +1,110 @@
+//! Everything that a run asks the edge to do. Each is idempotent: asked twice, done once.
+
+use std::fmt;
+
+use cutover_model::{
+    GateId, Timestamp,
+    run::{Attempt, JobKey, StepPath},
+};
+use serde::{Deserialize, Serialize};
+
+/// An order to the edge.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Effect {
+    /// Keep a runner free for this leg; answered by `RunnerAssigned`.
+    AcquireRunner {
+        /// The leg.
+        job: JobKey,
+        /// What the runner must be able to do.
+        labels: Vec<String>,
+    },
+    /// Resolve and start a step; answered by `StepExited`, `StepLost` or `ApprovalNeeded`.
+    StartStep {
+        /// The leg.
+        job: JobKey,
+        /// The step.
+        step: StepPath,
+        /// Which try.
+        attempt: Attempt,
+    },
+    /// End a step that runs: SIGINT, SIGTERM, SIGKILL. Its `StepExited` still comes.
+    CancelStep {
+        /// The leg.
+        job: JobKey,
+        /// The step.
+        step: StepPath,
+        /// Which try.
+        attempt: Attempt,
+    },
+    /// The leg has ended: remove its processes and workspace, and give the runner back.
+    FinishJob {
+        /// The leg.
+        job: JobKey,
+    },
+    /// Say `Woke` at this time, also when it has passed.
+    WakeAt {
+        /// When.
+        at: Timestamp,
+        /// What rings.
+        timer: TimerKey,
+    },
+    /// Tell the world; `topic` is `run.succeeded`, `run.failed`, `approval.requested` and the like.
+    Notify {
+        /// Under which word `notify:` finds it.
+        topic: String,
+        /// One line for people.
+        text: String,
+    },
+}
+
+/// What rings.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "timer")]
+pub enum TimerKey {
+    /// A leg has had its time.
+    JobTimeout {
+        /// The leg.
+        job: JobKey,
+    },
+    /// A step has had its time.
+    StepTimeout {
+        /// The leg.
+        job: JobKey,
+        /// The step.
+        step: StepPath,
+        /// Which try.
+        attempt: Attempt,
+    },
+    /// A question has been open long enough.
+    ApprovalExpiry {
+        /// The question.
+        gate: GateId,
+    },
+}
+
+impl fmt::Display for TimerKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::JobTimeout { job } => write!(f, "timeout of {job}"),
+            Self::StepTimeout { job, step, attempt } => {
+                write!(f, "timeout of {job}/{step}/{attempt}")
+            }
+            Self::ApprovalExpiry { gate } => write!(f, "expiry of {gate}"),
+        }
+    }
+}
+
+impl fmt::Display for Effect {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::AcquireRunner { job, labels } => {
+                write!(f, "acquire runner for {job} ({})", labels.join(", "))
+            }
+            Self::StartStep { job, step, attempt } => write!(f, "start {job}/{step}/{attempt}"),
+            Self::CancelStep { job, step, attempt } => write!(f, "cancel {job}/{step}/{attempt}"),
+            Self::FinishJob { job } => write!(f, "finish {job}"),
+            Self::WakeAt { at, timer } => write!(f, "wake at {at}: {timer}"),
+            Self::Notify { topic, text } => write!(f, "notify {topic}: {text}"),
+        }
+    }
+}

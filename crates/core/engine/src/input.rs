@@ -1,0 +1,116 @@
+//! Everything that can be said to a run.
+
+use std::collections::BTreeMap;
+
+use cutover_model::{
+    GateId, RunId,
+    gate::ApprovalRule,
+    plan::Plan,
+    run::{Attempt, JobKey, Outcome, StepPath, StepReport},
+    source::Trigger,
+};
+
+use crate::TimerKey;
+
+/// Commands may be refused; observations never are: one that comes twice, late or out of order
+/// changes nothing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Input {
+    /// Command: begin. Refused when the run has begun.
+    Create {
+        /// Its id.
+        run: RunId,
+        /// The number people say aloud.
+        number: u64,
+        /// What is to be done.
+        plan: Box<Plan>,
+        /// Why.
+        trigger: Box<Trigger>,
+        /// Values that may be seen: the `vars` context.
+        vars: BTreeMap<String, String>,
+    },
+    /// Command: a person says yes to an open question.
+    Approve {
+        /// The question.
+        gate: GateId,
+        /// Who.
+        by: String,
+        /// Why.
+        comment: Option<String>,
+    },
+    /// Command: a person says no to an open question.
+    Reject {
+        /// The question.
+        gate: GateId,
+        /// Who.
+        by: String,
+        /// Why.
+        comment: Option<String>,
+    },
+    /// Command: end it. The second one is harmless.
+    Cancel {
+        /// Who.
+        by: String,
+        /// Why.
+        reason: Option<String>,
+    },
+    /// Observation: a runner is kept free for a leg that asked.
+    RunnerAssigned {
+        /// The leg.
+        job: JobKey,
+        /// The runner.
+        runner: String,
+    },
+    /// Observation: a step's process ended, or a built-in action did.
+    StepExited {
+        /// The leg.
+        job: JobKey,
+        /// The step.
+        step: StepPath,
+        /// Which try.
+        attempt: Attempt,
+        /// How: `Succeeded`, `Failed` (their script said no), `Faulted` (it could not be done),
+        /// `TimedOut` or `Cancelled`.
+        outcome: Outcome,
+        /// What it left.
+        report: StepReport,
+    },
+    /// Observation: after a restart nobody knows how a step ended. `retry_safe` steps (the built-in
+    /// actions, which find what they made before) get a new attempt; others end as faulted.
+    StepLost {
+        /// The leg.
+        job: JobKey,
+        /// The step.
+        step: StepPath,
+        /// Which try.
+        attempt: Attempt,
+        /// Whether a second start does no harm.
+        retry_safe: bool,
+        /// What was found.
+        reason: String,
+    },
+    /// Observation: a built-in action needs a person's yes before it goes on. When it is given, the
+    /// step starts again as a new attempt.
+    ApprovalNeeded {
+        /// The leg.
+        job: JobKey,
+        /// The step.
+        step: StepPath,
+        /// Which try.
+        attempt: Attempt,
+        /// What it is about.
+        subject: String,
+        /// Who may answer and how many must.
+        rule: ApprovalRule,
+    },
+    /// Observation: a timer rang.
+    Woke {
+        /// Which.
+        timer: TimerKey,
+    },
+}
+
+/// Why a command was refused: a lower-case fragment without a period.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct Refusal(pub String);

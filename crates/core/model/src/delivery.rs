@@ -1,0 +1,455 @@
+//! Releases, the places they go to, and the way they get there.
+
+use std::{collections::BTreeMap, fmt};
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    DeploymentId, Duration, ReleaseId, RunId, Timestamp,
+    gate::ApprovalRule,
+    project::TargetSpec,
+    run::{Attempt, JobKey, Outcome, StepPath, WaitingOn},
+    source::Revision,
+};
+
+/// A digest: `sha256:` and 64 hexadecimal digits.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Digest(pub String);
+
+impl Digest {
+    /// The hexadecimal part.
+    pub fn hex(&self) -> &str {
+        self.0.strip_prefix("sha256:").unwrap_or(&self.0)
+    }
+    /// The first twelve digits, for people.
+    pub fn short(&self) -> &str {
+        self.hex().get(..12).unwrap_or(self.hex())
+    }
+}
+
+impl fmt::Display for Digest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// What a build leaves behind; from then on known by its digest only.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "kind")]
+pub enum Package {
+    /// A container image.
+    Image {
+        /// Its id: the digest of its configuration.
+        digest: Digest,
+    },
+    /// A directory in an archive.
+    Bundle {
+        /// The digest of the archive.
+        digest: Digest,
+    },
+}
+
+impl Package {
+    /// Its digest.
+    pub const fn digest(&self) -> &Digest {
+        match self {
+            Self::Image { digest } | Self::Bundle { digest } => digest,
+        }
+    }
+}
+
+/// An immutable, versioned bundle of all that runs: rollback restores the whole.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Release {
+    /// Its id.
+    pub id: ReleaseId,
+    /// What it is a release of.
+    pub service: String,
+    /// `1.4.0`.
+    pub version: String,
+    /// What runs.
+    pub package: Package,
+    /// What it was built from.
+    pub revision: Revision,
+    /// How a bundle is started.
+    pub command: Vec<String>,
+    /// The port an image listens on.
+    pub port: Option<u16>,
+    /// Plain configuration of the service at that revision.
+    pub env: BTreeMap<String, String>,
+    /// The run that built it.
+    pub run: RunId,
+    /// When.
+    pub created_at: Timestamp,
+}
+
+/// A share of traffic in hundredths of a percent: 10 000 is all of it.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize,
+)]
+#[serde(transparent)]
+pub struct Weight(u16);
+
+impl Weight {
+    /// Nothing.
+    pub const NONE: Self = Self(0);
+    /// Everything.
+    pub const ALL: Self = Self(10_000);
+
+    /// From hundredths of a percent; `None` above 10 000.
+    pub const fn from_basis_points(points: u16) -> Option<Self> {
+        if points <= 10_000 {
+            Some(Self(points))
+        } else {
+            None
+        }
+    }
+
+    /// From whole percent; `None` above 100.
+    pub const fn from_percent(percent: u16) -> Option<Self> {
+        if percent <= 100 {
+            Some(Self(percent * 100))
+        } else {
+            None
+        }
+    }
+
+    /// In hundredths of a percent.
+    pub const fn basis_points(self) -> u16 {
+        self.0
+    }
+
+    /// What is left for the other side.
+    #[must_use]
+    pub const fn rest(self) -> Self {
+        Self(10_000 - self.0)
+    }
+}
+
+impl fmt::Display for Weight {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 % 100 {
+            0 => write!(f, "{} %", self.0 / 100),
+            rest => write!(f, "{}.{rest:02} %", self.0 / 100),
+        }
+    }
+}
+
+/// How a release takes over.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "kind")]
+pub enum Strategy {
+    /// A few instances at a time.
+    Rolling {
+        /// How many at once.
+        batch: u32,
+        /// How long both sides are watched at the end.
+        bake: Duration,
+    },
+    /// All of the candidate beside all of the current side, then one switch.
+    BlueGreen {
+        /// How long the old side stays after the switch.
+        bake: Duration,
+    },
+    /// Traffic by steps.
+    Canary {
+        /// The candidate's share at each step; the last is everything.
+        steps: Vec<Weight>,
+        /// How long each step lasts.
+        interval: Duration,
+        /// How long the old side stays after the last step.
+        bake: Duration,
+    },
+}
+
+impl Strategy {
+    /// The word in files, in the log and on the page.
+    pub const fn word(&self) -> &'static str {
+        match self {
+            Self::Rolling { .. } => "rolling",
+            Self::BlueGreen { .. } => "blue_green",
+            Self::Canary { .. } => "canary",
+        }
+    }
+}
+
+/// How we know that an instance can serve.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HealthCheck {
+    /// Asked by GET; a status of 200 to 399 is a yes.
+    pub path: String,
+    /// Between two questions.
+    pub interval: Duration,
+    /// For one answer.
+    pub timeout: Duration,
+    /// How many yes in a row make it healthy.
+    pub healthy: u32,
+    /// How many no in a row make it unhealthy.
+    pub unhealthy: u32,
+}
+
+impl Default for HealthCheck {
+    /// The fast preset: 2 × 2 s.
+    fn default() -> Self {
+        Self {
+            path: "/health".to_owned(),
+            interval: Duration::from_secs(2),
+            timeout: Duration::from_secs(1),
+            healthy: 2,
+            unhealthy: 2,
+        }
+    }
+}
+
+/// One entry of `rollback_triggers:`: taken back when the metric has been beyond the threshold for
+/// the whole duration.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RollbackTrigger {
+    /// Which.
+    pub metric: Metric,
+    /// In thousandths of the metric's unit, so that the type stays `Eq`: seconds for times, errors
+    /// a minute, hosts.
+    pub threshold_milli: u64,
+    /// For how long it must hold.
+    pub duration: Duration,
+}
+
+impl fmt::Display for RollbackTrigger {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let threshold = self.threshold_milli / 1_000;
+        let rest = self.threshold_milli % 1_000;
+        write!(
+            f,
+            "{} {} {threshold}",
+            self.metric.name(),
+            self.metric.operator()
+        )?;
+        if rest > 0 {
+            write!(f, ".{}", format!("{rest:03}").trim_end_matches('0'))?;
+        }
+        write!(f, " for {}", self.duration)
+    }
+}
+
+/// The metrics of the pipeline-flow document, by the names that load balancers of AWS give them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum Metric {
+    /// Mean time of the candidate's answers, in seconds; a maximum: breached when above.
+    TargetResponseTime,
+    /// Answers 500–599 of the candidate in the last 60 s; a maximum: breached when above.
+    #[serde(rename = "HTTPCode_Target_5XX_Count")]
+    Target5xxCount,
+    /// Healthy instances of the candidate; a minimum: breached when below.
+    HealthyHostCount,
+}
+
+impl Metric {
+    /// All of them.
+    pub const ALL: [Self; 3] = [
+        Self::TargetResponseTime,
+        Self::Target5xxCount,
+        Self::HealthyHostCount,
+    ];
+
+    /// The name in `cutover.yml`.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::TargetResponseTime => "TargetResponseTime",
+            Self::Target5xxCount => "HTTPCode_Target_5XX_Count",
+            Self::HealthyHostCount => "HealthyHostCount",
+        }
+    }
+
+    /// The operator that the document's comments mean.
+    pub const fn operator(self) -> &'static str {
+        match self {
+            Self::TargetResponseTime | Self::Target5xxCount => ">",
+            Self::HealthyHostCount => "<",
+        }
+    }
+}
+
+/// The two sides of a rollout.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Side {
+    /// What served before.
+    Current,
+    /// What is to serve.
+    Candidate,
+}
+
+impl fmt::Display for Side {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Current => "current",
+            Self::Candidate => "candidate",
+        })
+    }
+}
+
+/// Why there is a deployment.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "kind")]
+pub enum Cause {
+    /// A step of a run.
+    Step {
+        /// The run.
+        run: RunId,
+        /// The job.
+        job: JobKey,
+        /// The step.
+        step: StepPath,
+        /// Its attempt.
+        attempt: Attempt,
+    },
+    /// A person, by `cutover deploy`.
+    Person {
+        /// Who.
+        by: String,
+    },
+    /// A person, by `cutover rollback`.
+    Rollback {
+        /// Who.
+        by: String,
+        /// What is taken back.
+        of: DeploymentId,
+    },
+}
+
+/// Everything a deployment needs to know, fixed when it is created.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeploymentSpec {
+    /// Its id.
+    pub id: DeploymentId,
+    /// Where.
+    pub environment: String,
+    /// What.
+    pub release: Release,
+    /// How many copies, and of what kind.
+    pub target: TargetSpec,
+    /// How it takes over.
+    pub strategy: Strategy,
+    /// When it is taken back.
+    pub triggers: Vec<RollbackTrigger>,
+    /// How we know that an instance can serve.
+    pub health: HealthCheck,
+    /// How long instances may take to become healthy, all together.
+    pub start_timeout: Duration,
+    /// How long requests in flight may take when a side is drained.
+    pub drain_timeout: Duration,
+    /// How long after SIGTERM an instance is killed.
+    pub stop_grace: Duration,
+    /// Plain configuration of the environment over that of the release.
+    pub env: BTreeMap<String, String>,
+    /// Address on which the balancer answers for this service here, when one is asked for.
+    pub listen: Option<String>,
+    /// Who must agree first; absent when nobody, or when the run's job has already asked.
+    pub approval: Option<ApprovalRule>,
+    /// Why.
+    pub cause: Cause,
+}
+
+/// The state of a deployment.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "state")]
+pub enum DeploymentState {
+    /// Nothing has happened yet.
+    Pending,
+    /// It could go on but for this.
+    Waiting {
+        /// On what.
+        on: WaitingOn,
+        /// Since when.
+        since: Timestamp,
+    },
+    /// Instances of the candidate start and are asked for their health.
+    Provisioning {
+        /// Since when.
+        since: Timestamp,
+    },
+    /// Traffic moves: the candidate's share.
+    Shifting {
+        /// The share.
+        weight: Weight,
+        /// Since when.
+        since: Timestamp,
+    },
+    /// Both sides run, and the triggers look.
+    Baking {
+        /// The candidate's share.
+        weight: Weight,
+        /// Until when, unless something happens.
+        until: Timestamp,
+    },
+    /// The side that lost finishes its requests.
+    Draining {
+        /// Which.
+        side: Side,
+        /// Since when.
+        since: Timestamp,
+    },
+    /// It has ended.
+    Finished {
+        /// How.
+        outcome: Outcome,
+        /// Why, for people.
+        reason: String,
+        /// When.
+        at: Timestamp,
+    },
+}
+
+impl DeploymentState {
+    /// How it ended, when it has.
+    pub const fn outcome(&self) -> Option<Outcome> {
+        match self {
+            Self::Finished { outcome, .. } => Some(*outcome),
+            Self::Pending
+            | Self::Waiting { .. }
+            | Self::Provisioning { .. }
+            | Self::Shifting { .. }
+            | Self::Baking { .. }
+            | Self::Draining { .. } => None,
+        }
+    }
+
+    /// The word in the log, in the API and on the page.
+    pub const fn word(&self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::Waiting { .. } => "waiting",
+            Self::Provisioning { .. } => "provisioning",
+            Self::Shifting { .. } => "shifting",
+            Self::Baking { .. } => "baking",
+            Self::Draining { .. } => "draining",
+            Self::Finished { outcome, .. } => outcome.word(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn weights_have_two_sides_that_make_a_whole() {
+        let tenth = Weight::from_percent(10).unwrap();
+        assert_eq!(tenth.basis_points() + tenth.rest().basis_points(), 10_000);
+        assert_eq!(tenth.to_string(), "10 %");
+        assert_eq!(Weight::from_basis_points(1).unwrap().to_string(), "0.01 %");
+        assert_eq!(Weight::from_basis_points(10_001), None);
+        assert_eq!(Weight::from_percent(101), None);
+    }
+
+    #[test]
+    fn a_trigger_says_its_operator() {
+        let trigger = RollbackTrigger {
+            metric: Metric::TargetResponseTime,
+            threshold_milli: 5_500,
+            duration: Duration::from_secs(300),
+        };
+        assert_eq!(trigger.to_string(), "TargetResponseTime > 5.5 for 5m");
+    }
+}

@@ -1,0 +1,376 @@
+//! Everything that is ever stored: past tense, never changed, versioned.
+//!
+//! A stored event is a fact. Old kinds stay readable for ever: `tests/golden` holds one file for each
+//! kind and version, and those files are only ever added to.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    GateId, RunId, Timestamp,
+    delivery::{DeploymentSpec, Release, Side, Weight},
+    gate::ApprovalRule,
+    plan::Plan,
+    run::{Attempt, JobKey, Outcome, StepPath, StepReport, WaitingOn},
+    source::{Taint, Trigger},
+};
+
+/// The version of the shapes below; stored beside each event.
+pub const SCHEMA: u16 = 1;
+
+/// An event as it stands in its stream.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Recorded<E> {
+    /// Its place in the stream, from 1 without gaps.
+    pub version: u64,
+    /// When it was decided.
+    pub at: Timestamp,
+    /// What happened.
+    pub event: E,
+}
+
+/// One combination of a matrix job; a plain job has one leg with an empty combination.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Leg {
+    /// Its key in the run.
+    pub key: JobKey,
+    /// For people: the job's name with the combination.
+    pub name: String,
+    /// The combination, in the order of the axes.
+    pub matrix: serde_json::Map<String, serde_json::Value>,
+    /// The labels it asks a runner for.
+    pub runs_on: Vec<String>,
+    /// The environment it works in.
+    pub environment: Option<String>,
+}
+
+/// What happened to a run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "kind")]
+pub enum RunEvent {
+    /// A trigger met a workflow.
+    RunCreated {
+        /// The run.
+        run: RunId,
+        /// The number people say aloud.
+        number: u64,
+        /// What is to be done.
+        plan: Box<Plan>,
+        /// Why.
+        trigger: Box<Trigger>,
+        /// Variables: values that may be seen.
+        vars: BTreeMap<String, String>,
+    },
+    /// It touched something untrusted.
+    RunTainted {
+        /// What.
+        taint: Taint,
+    },
+    /// The first job may go.
+    RunStarted,
+    /// A job's needs are met: these are its legs.
+    JobExpanded {
+        /// The job's id.
+        job: String,
+        /// Its legs, in order.
+        legs: Vec<Leg>,
+        /// Whether the first leg that fails cancels the others.
+        fail_fast: bool,
+        /// How many legs at once.
+        max_parallel: Option<u32>,
+    },
+    /// A whole job need not run.
+    JobSkipped {
+        /// The job's id.
+        job: String,
+        /// Why, for people.
+        reason: String,
+    },
+    /// A leg could go on but for this.
+    JobWaiting {
+        /// The leg.
+        job: JobKey,
+        /// On what.
+        on: WaitingOn,
+    },
+    /// People were asked.
+    ApprovalRequested {
+        /// The question.
+        gate: GateId,
+        /// The leg that waits.
+        job: JobKey,
+        /// The step that waits; absent when the leg has not started.
+        step: Option<StepPath>,
+        /// What it is about.
+        subject: String,
+        /// Who may answer and how many must.
+        rule: ApprovalRule,
+    },
+    /// A person said yes.
+    ApprovalGiven {
+        /// The question.
+        gate: GateId,
+        /// Who.
+        by: String,
+        /// Why.
+        comment: Option<String>,
+    },
+    /// A person said no.
+    ApprovalRefused {
+        /// The question.
+        gate: GateId,
+        /// Who.
+        by: String,
+        /// Why.
+        comment: Option<String>,
+    },
+    /// Nobody answered in time.
+    ApprovalExpired {
+        /// The question.
+        gate: GateId,
+    },
+    /// A leg has a runner.
+    JobStarted {
+        /// The leg.
+        job: JobKey,
+        /// Which try.
+        attempt: Attempt,
+        /// The runner.
+        runner: String,
+    },
+    /// A step is about to be done. It is stored before anything is done.
+    StepStarted {
+        /// The leg.
+        job: JobKey,
+        /// The step.
+        step: StepPath,
+        /// Which try.
+        attempt: Attempt,
+        /// Its name, evaluated.
+        name: String,
+    },
+    /// A step need not be done.
+    StepSkipped {
+        /// The leg.
+        job: JobKey,
+        /// The step.
+        step: StepPath,
+        /// Its name, evaluated.
+        name: String,
+        /// Why, for people.
+        reason: String,
+    },
+    /// A step has ended.
+    StepFinished {
+        /// The leg.
+        job: JobKey,
+        /// The step.
+        step: StepPath,
+        /// Which try.
+        attempt: Attempt,
+        /// How it ended.
+        outcome: Outcome,
+        /// How it counts (`continue-on-error`).
+        conclusion: Outcome,
+        /// What it left.
+        report: StepReport,
+    },
+    /// Nobody knows how a step ended: its process and its record are gone.
+    StepLost {
+        /// The leg.
+        job: JobKey,
+        /// The step.
+        step: StepPath,
+        /// Which try.
+        attempt: Attempt,
+        /// What was found.
+        reason: String,
+    },
+    /// A leg has ended.
+    JobFinished {
+        /// The leg.
+        job: JobKey,
+        /// How.
+        outcome: Outcome,
+        /// Its outputs.
+        outputs: BTreeMap<String, String>,
+        /// Why, for people, when it did not succeed.
+        reason: Option<String>,
+    },
+    /// A person or a rule wants it ended.
+    CancelRequested {
+        /// Who.
+        by: String,
+        /// Why.
+        reason: Option<String>,
+    },
+    /// It has ended.
+    RunFinished {
+        /// How.
+        outcome: Outcome,
+    },
+}
+
+/// What happened to a deployment.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "kind")]
+pub enum DeploymentEvent {
+    /// Somebody wants a release at an environment.
+    DeploymentCreated {
+        /// All that it needs to know.
+        spec: Box<DeploymentSpec>,
+    },
+    /// People were asked.
+    ApprovalRequested {
+        /// The question.
+        gate: GateId,
+        /// What it is about.
+        subject: String,
+        /// Who may answer and how many must.
+        rule: ApprovalRule,
+    },
+    /// A person said yes.
+    ApprovalGiven {
+        /// The question.
+        gate: GateId,
+        /// Who.
+        by: String,
+        /// Why.
+        comment: Option<String>,
+    },
+    /// A person said no.
+    ApprovalRefused {
+        /// The question.
+        gate: GateId,
+        /// Who.
+        by: String,
+        /// Why.
+        comment: Option<String>,
+    },
+    /// Nobody answered in time.
+    ApprovalExpired {
+        /// The question.
+        gate: GateId,
+    },
+    /// Another deployment is at this environment.
+    LockAwaited {
+        /// Who holds it.
+        holder: String,
+    },
+    /// Nobody else deploys here until this ends.
+    LockTaken {
+        /// Grows with each holder; what carries an older one is refused.
+        fence: u64,
+        /// What served when we came; `None` for the first deployment.
+        current: Option<Release>,
+    },
+    /// Instances were asked for.
+    InstancesRequested {
+        /// Of which side.
+        side: Side,
+        /// How many there should be.
+        count: u32,
+        /// How many asks so far; the target does nothing for an older one.
+        generation: u64,
+    },
+    /// They all run and are healthy.
+    InstancesReady {
+        /// Of which side.
+        side: Side,
+        /// How many.
+        count: u32,
+    },
+    /// They did not become healthy.
+    InstancesFailed {
+        /// Of which side.
+        side: Side,
+        /// Last status, head of the body, last log lines, exit code, port.
+        detail: Vec<String>,
+    },
+    /// Another share of traffic was asked for.
+    ShiftRequested {
+        /// The candidate's share.
+        weight: Weight,
+        /// How many asks so far; the balancer does nothing for an older one.
+        generation: u64,
+    },
+    /// The balancer works by it.
+    Shifted {
+        /// The candidate's share.
+        weight: Weight,
+        /// Which ask.
+        generation: u64,
+    },
+    /// The triggers look until then.
+    BakeStarted {
+        /// Which step of the strategy, from 0.
+        step: u32,
+        /// Until when.
+        until: Timestamp,
+    },
+    /// The triggers looked to the end and saw nothing.
+    BakeEnded {
+        /// Which step of the strategy, from 0.
+        step: u32,
+    },
+    /// A trigger saw what it looks for.
+    TriggerFired {
+        /// Which, as people read it.
+        trigger: String,
+        /// What it saw.
+        observed: String,
+    },
+    /// A person wants it held.
+    Paused {
+        /// Who.
+        by: String,
+    },
+    /// A person wants it to go on.
+    Resumed {
+        /// Who.
+        by: String,
+    },
+    /// Traffic is to go back.
+    RollbackStarted {
+        /// Why.
+        reason: String,
+    },
+    /// A side takes no new requests.
+    DrainStarted {
+        /// Which.
+        side: Side,
+        /// How many of its instances; all when absent.
+        count: Option<u32>,
+    },
+    /// A side has no request left, or time ran out.
+    Drained {
+        /// Which.
+        side: Side,
+        /// Requests that were cut off.
+        cut_off: u64,
+    },
+    /// Instances were told to stop.
+    StopRequested {
+        /// Which side.
+        side: Side,
+        /// How many there should be after it.
+        remaining: u32,
+        /// How many asks so far.
+        generation: u64,
+    },
+    /// They are gone.
+    InstancesStopped {
+        /// Which side.
+        side: Side,
+        /// How many are left.
+        remaining: u32,
+    },
+    /// It has ended.
+    DeploymentFinished {
+        /// How.
+        outcome: Outcome,
+        /// Why, for people.
+        reason: String,
+    },
+}

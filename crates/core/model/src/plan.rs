@@ -1,0 +1,241 @@
+//! A workflow as compiled for one trigger: immutable, and free of any dialect's words.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{Duration, Position, project::Project};
+
+/// Text with `${{ }}` in it, or without; checked at compile time, evaluated when its turn comes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Template {
+    /// The text as written.
+    pub text: String,
+    /// Where it stands in the workflow.
+    pub at: Position,
+}
+
+impl Template {
+    /// A text without a place, for plans that nobody wrote.
+    pub fn plain(text: impl Into<String>) -> Self {
+        Self {
+            text: text.into(),
+            at: Position::default(),
+        }
+    }
+}
+
+/// One expression, without its `${{ }}`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Expression {
+    /// The text as written.
+    pub text: String,
+    /// Where it stands in the workflow.
+    pub at: Position,
+}
+
+/// Names with templates, in the order written: later ones may not see earlier ones, but people do.
+pub type Bindings = Vec<(String, Template)>;
+
+/// A workflow compiled for one trigger.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Plan {
+    /// Path of the workflow in the sources.
+    pub path: String,
+    /// `name:`, else the path.
+    pub name: String,
+    /// `run-name:`.
+    pub run_name: Option<Template>,
+    /// `env:` of the workflow.
+    pub env: Bindings,
+    /// The jobs in the order written; `needs` has no cycle and names only these.
+    pub jobs: Vec<JobSpec>,
+    /// `cutover.yml` at the same revision, when there is one.
+    pub project: Option<Project>,
+}
+
+impl Plan {
+    /// The job with this id.
+    pub fn job(&self, id: &str) -> Option<&JobSpec> {
+        self.jobs.iter().find(|job| job.id == id)
+    }
+}
+
+/// Steps that share one place, scheduled as one.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct JobSpec {
+    /// The key under `jobs:`.
+    pub id: String,
+    /// `name:`.
+    pub name: Option<Template>,
+    /// Ids of the jobs before it.
+    pub needs: Vec<String>,
+    /// `if:`; absent means `success()`.
+    pub condition: Option<Expression>,
+    /// `strategy:`, when it has a matrix.
+    pub matrix: Option<MatrixSpec>,
+    /// `runs-on:` as labels.
+    pub runs_on: Vec<Template>,
+    /// `environment:`.
+    pub environment: Option<EnvironmentUse>,
+    /// `env:` of the job.
+    pub env: Bindings,
+    /// `outputs:`.
+    pub outputs: Bindings,
+    /// `defaults.run` of the job over that of the workflow.
+    pub defaults: RunDefaults,
+    /// `timeout-minutes:`, a number or an expression; absent means 360.
+    pub timeout_minutes: Option<Template>,
+    /// `continue-on-error:`, `true`, `false` or an expression.
+    pub continue_on_error: Option<Template>,
+    /// The steps, in order.
+    pub steps: Vec<StepSpec>,
+    /// Where it stands.
+    pub at: Position,
+}
+
+/// A job's `environment:`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EnvironmentUse {
+    /// Its name.
+    pub name: Template,
+    /// Where to look at what was deployed.
+    pub url: Option<Template>,
+}
+
+/// `defaults.run`.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct RunDefaults {
+    /// The shell.
+    pub shell: Option<Template>,
+    /// The directory, from the workspace.
+    pub working_directory: Option<Template>,
+}
+
+/// A job's `strategy:`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MatrixSpec {
+    /// The matrix as JSON; strings in it may hold `${{ }}`. Either an object with the axes,
+    /// `include` and `exclude`, or one string that is an expression for all of it.
+    pub values: serde_json::Value,
+    /// Whether the first leg that fails cancels the others.
+    pub fail_fast: Option<Template>,
+    /// How many legs at once.
+    pub max_parallel: Option<Template>,
+    /// Where it stands.
+    pub at: Position,
+}
+
+/// The smallest ordered thing in a job.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StepSpec {
+    /// `id:`.
+    pub id: Option<String>,
+    /// `name:`.
+    pub name: Option<Template>,
+    /// `if:`; absent means `success()`.
+    pub condition: Option<Expression>,
+    /// `env:` of the step.
+    pub env: Bindings,
+    /// `timeout-minutes:`.
+    pub timeout_minutes: Option<Template>,
+    /// `continue-on-error:`.
+    pub continue_on_error: Option<Template>,
+    /// What it does.
+    pub body: StepBody,
+    /// Where it stands.
+    pub at: Position,
+}
+
+/// What a step does.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "kind")]
+pub enum StepBody {
+    /// A script.
+    Run {
+        /// The script.
+        script: Template,
+        /// `bash`, `sh`, `python` …, or a template with `{0}`.
+        shell: Option<Template>,
+        /// From the workspace.
+        working_directory: Option<Template>,
+    },
+    /// An action that this binary has built in.
+    Builtin {
+        /// Which.
+        action: Builtin,
+        /// `with:`.
+        with: Bindings,
+    },
+    /// An action made of steps, from the same sources.
+    Composite {
+        /// The action's directory in the sources.
+        path: String,
+        /// Its declared inputs: what `with:` gives, else the default.
+        inputs: Bindings,
+        /// Its outputs.
+        outputs: Bindings,
+        /// Its steps, in order.
+        steps: Vec<StepSpec>,
+    },
+}
+
+/// The actions that this binary has built in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Builtin {
+    /// `actions/checkout`: the sources of the run's revision into the workspace.
+    Checkout,
+    /// `cutover/gate@v1`: reports → verdict.
+    Gate,
+    /// `cutover/release@v1`: commits → version, changelog, tag.
+    Release,
+    /// `cutover/build@v1`: sources → image or bundle, by digest.
+    Build,
+    /// `cutover/deploy@v1`: digest → environment.
+    Deploy,
+}
+
+impl Builtin {
+    /// All of them.
+    pub const ALL: [Self; 5] = [
+        Self::Checkout,
+        Self::Gate,
+        Self::Release,
+        Self::Build,
+        Self::Deploy,
+    ];
+
+    /// The name as `uses:` writes it, without the version.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Checkout => "actions/checkout",
+            Self::Gate => "cutover/gate",
+            Self::Release => "cutover/release",
+            Self::Build => "cutover/build",
+            Self::Deploy => "cutover/deploy",
+        }
+    }
+
+    /// The inputs it knows; any other is refused at compile time.
+    pub const fn inputs(self) -> &'static [&'static str] {
+        match self {
+            Self::Checkout => &["ref", "path", "fetch-depth", "clean", "persist-credentials"],
+            Self::Gate => &["gate", "junit", "coverage"],
+            Self::Release => &["service", "dry-run"],
+            Self::Build => &["service", "version"],
+            Self::Deploy => &["service", "environment", "release", "strategy"],
+        }
+    }
+
+    /// The inputs without which it cannot work.
+    pub const fn required_inputs(self) -> &'static [&'static str] {
+        match self {
+            Self::Checkout | Self::Gate | Self::Release | Self::Build => &[],
+            Self::Deploy => &["environment"],
+        }
+    }
+}
+
+/// How long a job may take when nothing else is said: six hours.
+pub const DEFAULT_JOB_TIMEOUT: Duration = Duration::from_mins(360);
+/// How many legs a matrix may have.
+pub const MAX_LEGS: usize = 256;

@@ -1,0 +1,351 @@
+//! A run and its parts: their states and how they end.
+
+use std::{collections::BTreeMap, fmt, str::FromStr};
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use crate::{GateId, Position, Timestamp};
+
+/// How something ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    /// It did what it should.
+    Succeeded,
+    /// Their script said no.
+    Failed,
+    /// We, or the machine, could not.
+    Faulted,
+    /// A person or a rule ended it.
+    Cancelled,
+    /// It took longer than it may.
+    TimedOut,
+    /// A condition or an earlier failure said that it need not run.
+    Skipped,
+    /// A newer one took its place.
+    Superseded,
+    /// A deployment only: traffic is back on the release before it.
+    RolledBack,
+}
+
+impl Outcome {
+    /// The word in the log, in the API and on the page.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Succeeded => "succeeded",
+            Self::Failed => "failed",
+            Self::Faulted => "faulted",
+            Self::Cancelled => "cancelled",
+            Self::TimedOut => "timed_out",
+            Self::Skipped => "skipped",
+            Self::Superseded => "superseded",
+            Self::RolledBack => "rolled_back",
+        }
+    }
+
+    /// The word that GitHub's `result`, `outcome` and `conclusion` contexts have for it.
+    pub const fn github_word(self) -> &'static str {
+        match self {
+            Self::Succeeded => "success",
+            Self::Cancelled | Self::Superseded => "cancelled",
+            Self::Skipped => "skipped",
+            Self::Failed | Self::Faulted | Self::TimedOut | Self::RolledBack => "failure",
+        }
+    }
+}
+
+impl fmt::Display for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.word())
+    }
+}
+
+/// The state of a run, a job or a step.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "state")]
+pub enum State {
+    /// Nothing has happened yet.
+    Pending,
+    /// It could go on but for this.
+    Waiting {
+        /// On what.
+        on: WaitingOn,
+        /// Since when.
+        since: Timestamp,
+    },
+    /// It is being done.
+    Running {
+        /// Since when.
+        since: Timestamp,
+    },
+    /// It has ended.
+    Finished {
+        /// How.
+        outcome: Outcome,
+        /// When.
+        at: Timestamp,
+    },
+}
+
+impl State {
+    /// How it ended, when it has.
+    pub const fn outcome(&self) -> Option<Outcome> {
+        match self {
+            Self::Finished { outcome, .. } => Some(*outcome),
+            Self::Pending | Self::Waiting { .. } | Self::Running { .. } => None,
+        }
+    }
+
+    /// Whether it has ended.
+    pub const fn is_finished(&self) -> bool {
+        self.outcome().is_some()
+    }
+}
+
+/// On what something waits. Every wait says so.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "kind")]
+pub enum WaitingOn {
+    /// A free runner with these labels.
+    Runner {
+        /// The labels asked for.
+        labels: Vec<String>,
+    },
+    /// Other jobs.
+    Needs {
+        /// Their names.
+        jobs: Vec<String>,
+    },
+    /// Other legs of the same matrix (`max-parallel`).
+    MaxParallel,
+    /// A person.
+    Approval {
+        /// Which question.
+        gate: GateId,
+        /// What it is about, for people.
+        subject: String,
+    },
+    /// The deployment before this one in the same environment.
+    Lock {
+        /// The environment.
+        environment: String,
+        /// Who holds it.
+        holder: String,
+    },
+}
+
+impl fmt::Display for WaitingOn {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Runner { labels } => write!(f, "a runner ({})", labels.join(", ")),
+            Self::Needs { jobs } => write!(f, "{}", jobs.join(", ")),
+            Self::MaxParallel => f.write_str("other legs of the matrix"),
+            Self::Approval { gate, subject } => write!(f, "an approval of {subject} ({gate})"),
+            Self::Lock {
+                environment,
+                holder,
+            } => write!(f, "{environment}, held by {holder}"),
+        }
+    }
+}
+
+/// The n-th try, from 1.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Attempt(pub u32);
+
+impl Attempt {
+    /// The first try.
+    pub const FIRST: Self = Self(1);
+
+    /// The try after this one.
+    pub const fn next(self) -> Self {
+        Self(self.0 + 1)
+    }
+}
+
+impl fmt::Display for Attempt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.0)
+    }
+}
+
+/// One leg of a job inside a run: the job's id, and for a matrix the number of the combination:
+/// `test`, `test#0`, `test#1`. Safe in file names and addresses.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct JobKey(pub String);
+
+impl JobKey {
+    /// The only leg of a job without a matrix.
+    pub fn single(job: &str) -> Self {
+        Self(job.to_owned())
+    }
+
+    /// One leg of a matrix.
+    pub fn leg(job: &str, index: usize) -> Self {
+        Self(format!("{job}#{index}"))
+    }
+
+    /// The job's id as the workflow writes it.
+    pub fn job(&self) -> &str {
+        self.0
+            .split_once('#')
+            .map_or(self.0.as_str(), |(job, _)| job)
+    }
+}
+
+impl fmt::Display for JobKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Where a step stands in its job, from 0; one number more for each composite action around it:
+/// `3` is the fourth step, `3.0` the first step inside it.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct StepPath(pub Vec<u16>);
+
+impl StepPath {
+    /// A step of the job itself.
+    pub fn top(index: usize) -> Self {
+        Self::default().child(index)
+    }
+
+    /// A step inside this composite step.
+    #[must_use]
+    pub fn child(&self, index: usize) -> Self {
+        let mut path = self.0.clone();
+        path.push(u16::try_from(index).unwrap_or(u16::MAX));
+        Self(path)
+    }
+
+    /// The composite step around this one, if any.
+    pub fn parent(&self) -> Option<Self> {
+        (self.0.len() > 1).then(|| Self(self.0[..self.0.len() - 1].to_vec()))
+    }
+}
+
+impl fmt::Display for StepPath {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (place, index) in self.0.iter().enumerate() {
+            let dot = if place == 0 { "" } else { "." };
+            write!(f, "{dot}{index}")?;
+        }
+        Ok(())
+    }
+}
+
+/// A text that is not a step's place.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is not the place of a step; write for example `3` or `3.0`")]
+pub struct ParseStepPathError(String);
+
+impl FromStr for StepPath {
+    type Err = ParseStepPathError;
+    fn from_str(text: &str) -> Result<Self, ParseStepPathError> {
+        text.split('.')
+            .map(str::parse)
+            .collect::<Result<_, _>>()
+            .map(Self)
+            .map_err(|_| ParseStepPathError(text.to_owned()))
+    }
+}
+
+impl Serialize for StepPath {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for StepPath {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?
+            .parse()
+            .map_err(serde::de::Error::custom)
+    }
+}
+
+/// A value that a step handed on. What contains a secret is withheld from the event log: the
+/// executor keeps it beside the job, and whoever resolves the next step asks for it there.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum HandedOn {
+    /// The value.
+    Plain(String),
+    /// It exists, and contains a secret.
+    Withheld,
+}
+
+/// What is left of a step when its process has ended.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct StepReport {
+    /// The exit code; absent when a signal or we ended it, or there was no process.
+    pub exit_code: Option<i32>,
+    /// The signal that ended it.
+    pub signal: Option<i32>,
+    /// `GITHUB_OUTPUT`.
+    pub outputs: BTreeMap<String, HandedOn>,
+    /// `GITHUB_ENV`: for the steps after it.
+    pub env: BTreeMap<String, HandedOn>,
+    /// `GITHUB_PATH`: in the order added.
+    pub path: Vec<String>,
+    /// `GITHUB_STATE`.
+    pub state: BTreeMap<String, HandedOn>,
+    /// `GITHUB_STEP_SUMMARY`, in Markdown; masked.
+    pub summary: Option<String>,
+    /// `::error::`, `::warning::`, `::notice::`.
+    pub annotations: Vec<Annotation>,
+    /// Why, in one or more lines, when it did not succeed: for people.
+    pub reasons: Vec<String>,
+    /// Bytes of log that it wrote.
+    pub log_bytes: u64,
+}
+
+/// How loud an annotation is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Level {
+    /// Worth knowing.
+    Notice,
+    /// May be wrong.
+    Warning,
+    /// Is wrong.
+    Error,
+}
+
+/// One remark of a step, with the place it is about.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Annotation {
+    /// How loud.
+    pub level: Level,
+    /// The remark; masked.
+    pub message: String,
+    /// Its title.
+    pub title: Option<String>,
+    /// The file it is about.
+    pub file: Option<String>,
+    /// The place in the file.
+    pub at: Option<Position>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn step_paths_print_and_parse_round() {
+        let path = StepPath::top(3).child(0);
+        assert_eq!(path.to_string(), "3.0");
+        assert_eq!("3.0".parse::<StepPath>(), Ok(path.clone()));
+        assert_eq!(path.parent(), Some(StepPath::top(3)));
+        assert_eq!(StepPath::top(3).parent(), None);
+        assert!("".parse::<StepPath>().is_err());
+    }
+
+    #[test]
+    fn a_leg_knows_its_job() {
+        assert_eq!(JobKey::leg("test", 2).job(), "test");
+        assert_eq!(JobKey::single("test").job(), "test");
+    }
+}

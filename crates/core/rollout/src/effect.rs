@@ -1,0 +1,131 @@
+//! Everything that a deployment asks the edge to do. Each is idempotent and carries a generation:
+//! asked twice, done once; asked late, not done.
+
+use std::fmt;
+
+use cutover_model::{
+    Timestamp,
+    delivery::{Side, Weight},
+};
+use serde::{Deserialize, Serialize};
+
+/// An order to the edge.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Effect {
+    /// Take the lock of the environment, in order of asking; answered by `LockBusy`, then by
+    /// `LockTaken`.
+    TakeLock,
+    /// Let there be this many instances of a side, healthy; answered by `InstancesReady` or
+    /// `InstancesFailed`. More than there are: start some. Never fewer.
+    EnsureInstances {
+        /// Which side.
+        side: Side,
+        /// How many.
+        count: u32,
+        /// How many asks so far.
+        generation: u64,
+    },
+    /// Send the candidate this share of traffic; answered by `Shifted`.
+    Shift {
+        /// The candidate's share.
+        weight: Weight,
+        /// How many asks so far.
+        generation: u64,
+    },
+    /// Give these instances no new request, and wait for those in flight; answered by `Drained`.
+    /// Then they may be stopped.
+    Drain {
+        /// Which side.
+        side: Side,
+        /// How many instances of it keep serving: the newest are kept of the candidate, the oldest
+        /// of the current side.
+        keep: u32,
+        /// How many asks so far.
+        generation: u64,
+    },
+    /// Stop the drained instances; answered by `InstancesStopped`.
+    Stop {
+        /// Which side.
+        side: Side,
+        /// How many instances of it stay.
+        keep: u32,
+        /// How many asks so far.
+        generation: u64,
+    },
+    /// Begin (or go on) to look at the balancer's samples; what is seen comes as `TriggerFired`.
+    /// Looking ends with the deployment.
+    Watch,
+    /// Say `Woke` at this time, also when it has passed.
+    WakeAt {
+        /// When.
+        at: Timestamp,
+        /// What rings.
+        timer: TimerKey,
+    },
+    /// The release is current now: write it down. Repeating it changes nothing.
+    RecordCurrent,
+    /// It has ended: free the lock.
+    ReleaseLock,
+    /// Tell the world; `topic` is `deployment.succeeded`, `deployment.rolled_back` and the like.
+    Notify {
+        /// Under which word `notify:` finds it.
+        topic: String,
+        /// One line for people.
+        text: String,
+    },
+}
+
+/// What rings.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "timer")]
+pub enum TimerKey {
+    /// The instances have had their time to become healthy.
+    StartTimeout {
+        /// Which ask.
+        generation: u64,
+    },
+    /// A step has been watched long enough.
+    Bake {
+        /// Which step of the strategy, from 0.
+        step: u32,
+    },
+    /// A question has been open long enough.
+    ApprovalExpiry,
+}
+
+impl fmt::Display for Effect {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::TakeLock => f.write_str("take lock"),
+            Self::EnsureInstances {
+                side,
+                count,
+                generation,
+            } => {
+                write!(f, "ensure {count} of {side} (g{generation})")
+            }
+            Self::Shift { weight, generation } => {
+                write!(f, "shift {weight} to candidate (g{generation})")
+            }
+            Self::Drain {
+                side,
+                keep,
+                generation,
+            } => {
+                write!(f, "drain {side}, keep {keep} (g{generation})")
+            }
+            Self::Stop {
+                side,
+                keep,
+                generation,
+            } => {
+                write!(f, "stop {side}, keep {keep} (g{generation})")
+            }
+            Self::Watch => f.write_str("watch"),
+            Self::WakeAt { at, timer } => write!(f, "wake at {at}: {timer:?}"),
+            Self::RecordCurrent => f.write_str("record current"),
+            Self::ReleaseLock => f.write_str("release lock"),
+            Self::Notify { topic, text } => write!(f, "notify {topic}: {text}"),
+        }
+    }
+}

@@ -1,0 +1,118 @@
+//! Everything that can be said to a deployment.
+
+use cutover_model::{
+    GateId,
+    delivery::{DeploymentSpec, Release, Side},
+};
+
+use crate::TimerKey;
+
+/// Commands may be refused; observations never are: one that comes twice, late or out of order
+/// changes nothing. Each observation carries the generation of the effect that it answers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Input {
+    /// Command: begin. Refused when it has begun.
+    Create {
+        /// All that it needs to know.
+        spec: Box<DeploymentSpec>,
+    },
+    /// Command: a person says yes to the open question.
+    Approve {
+        /// The question.
+        gate: GateId,
+        /// Who.
+        by: String,
+        /// Why.
+        comment: Option<String>,
+    },
+    /// Command: a person says no to the open question.
+    Reject {
+        /// The question.
+        gate: GateId,
+        /// Who.
+        by: String,
+        /// Why.
+        comment: Option<String>,
+    },
+    /// Command: stop, traffic back to current. Refused when it has ended.
+    Abort {
+        /// Who.
+        by: String,
+    },
+    /// Command: hold it where it is; the triggers stay armed.
+    Pause {
+        /// Who.
+        by: String,
+    },
+    /// Command: go on.
+    Resume {
+        /// Who.
+        by: String,
+    },
+    /// Observation: somebody else deploys here.
+    LockBusy {
+        /// Who.
+        holder: String,
+    },
+    /// Observation: nobody else deploys here until this ends.
+    LockTaken {
+        /// Grows with each holder.
+        fence: u64,
+        /// What serves now; `None` before the first deployment.
+        current: Option<Release>,
+    },
+    /// Observation: the instances of a side all run and are healthy.
+    InstancesReady {
+        /// Which side.
+        side: Side,
+        /// Which ask.
+        generation: u64,
+    },
+    /// Observation: they did not become healthy, or one died and does not come back.
+    InstancesFailed {
+        /// Which side.
+        side: Side,
+        /// Which ask.
+        generation: u64,
+        /// Last status, head of the body, last log lines, exit code, port.
+        detail: Vec<String>,
+    },
+    /// Observation: the balancer works by these weights.
+    Shifted {
+        /// Which ask.
+        generation: u64,
+    },
+    /// Observation: a side has no request left, or time ran out.
+    Drained {
+        /// Which side.
+        side: Side,
+        /// Which ask.
+        generation: u64,
+        /// Requests that were cut off.
+        cut_off: u64,
+    },
+    /// Observation: the instances that were to stop are gone.
+    InstancesStopped {
+        /// Which side.
+        side: Side,
+        /// Which ask.
+        generation: u64,
+    },
+    /// Observation: [`crate::watch::Watch`] saw what a trigger looks for.
+    TriggerFired {
+        /// Which, as people read it.
+        trigger: String,
+        /// What it saw.
+        observed: String,
+    },
+    /// Observation: a timer rang.
+    Woke {
+        /// Which.
+        timer: TimerKey,
+    },
+}
+
+/// Why a command was refused: a lower-case fragment without a period.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct Refusal(pub String);

@@ -1,0 +1,1 @@
+//! Stories as text: see tests/it.
