@@ -87,7 +87,7 @@ pub(crate) struct Present<'a>(pub(crate) &'a dyn Contexts);
 
 impl Names for Present<'_> {
     fn knows_root(&self, name: &str) -> bool {
-        self.0.get(&name.to_ascii_lowercase()).is_some()
+        self.0.knows(&name.to_ascii_lowercase())
     }
 
     fn arity(&self, function: Function) -> Option<(usize, usize)> {

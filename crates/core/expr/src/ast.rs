@@ -20,17 +20,17 @@ pub(crate) enum Node {
     /// `*` as an index.
     Wildcard,
     /// A property or an item of something.
-    Index(Box<Node>, Box<Node>),
+    Index(Box<Self>, Box<Self>),
     /// A call.
-    Call(Function, Vec<Node>),
+    Call(Function, Vec<Self>),
     /// `!`.
-    Not(Box<Node>),
+    Not(Box<Self>),
     /// `&&` of several.
-    And(Vec<Node>),
+    And(Vec<Self>),
     /// `||` of several.
-    Or(Vec<Node>),
+    Or(Vec<Self>),
     /// A comparison.
-    Compare(Operator, Box<Node>, Box<Node>),
+    Compare(Operator, Box<Self>, Box<Self>),
 }
 
 impl Ast {
@@ -139,14 +139,14 @@ impl fmt::Display for Node {
             Self::Wildcard => f.write_str("*"),
             Self::Index(left, right) => write!(f, "{left}[{right}]"),
             Self::Not(inner) => write!(f, "!{inner}"),
-            Self::And(items) => write_joined(items, " && ", "(", f),
-            Self::Or(items) => write_joined(items, " || ", "(", f),
+            Self::And(items) => write_joined(items, " && ", f),
+            Self::Or(items) => write_joined(items, " || ", f),
             Self::Compare(operator, left, right) => {
                 write!(f, "({left} {} {right})", operator.symbol())
             }
             Self::Call(function, items) => {
                 f.write_str(function.name())?;
-                write_joined(items, ", ", "(", f)
+                write_joined(items, ", ", f)
             }
         }
     }
@@ -161,13 +161,8 @@ fn write_number(value: f64, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     f.write_str(&short)
 }
 
-fn write_joined(
-    items: &[Node],
-    between: &str,
-    open: &str,
-    f: &mut fmt::Formatter<'_>,
-) -> fmt::Result {
-    f.write_str(open)?;
+fn write_joined(items: &[Node], between: &str, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    f.write_str("(")?;
     for (place, item) in items.iter().enumerate() {
         if place > 0 {
             f.write_str(between)?;

@@ -18,8 +18,13 @@ pub enum JobStatus {
 pub trait Contexts {
     /// A context such as `github`, by its name in ASCII lower case; `None` if there is no such context here.
     ///
-    /// Asked at most once per name and evaluation.
+    /// An evaluation takes each context once; before it, [`Contexts::knows`] is asked.
     fn get(&self, name: &str) -> Option<Value>;
+
+    /// Whether there is such a context. To be answered without building it, where that is dear.
+    fn knows(&self, name: &str) -> bool {
+        self.get(name).is_some()
+    }
 
     /// What `success()`, `failure()` and `cancelled()` are about.
     fn status(&self) -> JobStatus {

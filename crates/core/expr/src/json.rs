@@ -72,13 +72,22 @@ fn write_string(text: &str, out: &mut Text<'_>) -> Result<(), EvalError> {
             '\u{8}' => quoted.push_str("\\b"),
             '\u{c}' => quoted.push_str("\\f"),
             '\0'..='\u{1f}' | '\u{85}' | '\u{2028}' | '\u{2029}' => {
-                quoted.push_str(&format!("\\u{:04x}", u32::from(character)));
+                push_escape(character, &mut quoted);
             }
             _ => quoted.push(character),
         }
     }
     quoted.push('"');
     out.push(&quoted)
+}
+
+/// `\u00xx`, by the digits of the code.
+fn push_escape(character: char, quoted: &mut String) {
+    quoted.push_str("\\u");
+    for shift in [12, 8, 4, 0] {
+        let digit = (u32::from(character) >> shift) & 0xf;
+        quoted.extend(char::from_digit(digit, 16));
+    }
 }
 
 impl Value {

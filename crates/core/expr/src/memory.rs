@@ -53,7 +53,7 @@ impl<'a> Memory<'a> {
         Text {
             memory: self,
             bytes: TEXT_OVERHEAD,
-            text: String::new(),
+            built: String::new(),
         }
     }
 }
@@ -62,7 +62,7 @@ impl<'a> Memory<'a> {
 pub(crate) struct Text<'a> {
     memory: &'a Memory<'a>,
     bytes: usize,
-    text: String,
+    built: String,
 }
 
 impl Text<'_> {
@@ -70,13 +70,13 @@ impl Text<'_> {
     pub(crate) fn push(&mut self, more: &str) -> Result<(), EvalError> {
         self.bytes += units(more) * 2;
         self.memory.check(self.bytes)?;
-        self.text.push_str(more);
+        self.built.push_str(more);
         Ok(())
     }
 
     /// The finished text.
     pub(crate) fn finish(self) -> String {
-        self.text
+        self.built
     }
 }
 

@@ -6,9 +6,10 @@ use crate::{
     allowed::{Allowed, Names, Present},
     ast::Ast,
     context::Contexts,
-    error::{Error, EvalError, ParseError, ParseErrorKind},
+    error::{Error, ParseError, ParseErrorKind},
     eval::{self, WORKFLOW_LIMIT},
-    memory, parser,
+    memory::{self, Memory},
+    parser,
     value::Value,
 };
 
@@ -31,20 +32,17 @@ pub fn evaluate_value(text: &str, contexts: &dyn Contexts) -> Result<Value, Erro
         Template::Text(text) => Ok(text.into()),
         Template::Single(expression) => value_of(&expression),
         Template::Mixed(pieces) => {
-            let mut result = String::new();
+            let memory = Memory::new(WORKFLOW_LIMIT, text);
+            let mut result = memory.text();
             for piece in pieces {
                 match piece {
-                    Piece::Text(text) => result.push_str(text),
+                    Piece::Text(text) => result.push(text)?,
                     Piece::Expression(expression) => {
-                        result.push_str(&value_of(&expression)?.to_text());
+                        result.push(&value_of(&expression)?.to_text())?;
                     }
                 }
-                if memory::units(&result) * 2 > WORKFLOW_LIMIT {
-                    let expression = text.to_owned();
-                    return Err(EvalError::ExceededMemory { expression }.into());
-                }
             }
-            Ok(result.into())
+            Ok(result.finish().into())
         }
     }
 }
