@@ -107,8 +107,12 @@ impl Reading {
             }
             "testcase" => self.case = Some(self.start(element)),
             "failure" | "error" if self.why.is_none() => {
+                // The text goes on from here: a message is a line of its own.
                 let message = element.attribute("message").map(str::trim);
-                self.why = Some(message.unwrap_or_default().to_owned());
+                self.why = Some(match message.unwrap_or_default() {
+                    "" => String::new(),
+                    message => format!("{message}\n"),
+                });
             }
             "skipped" | "disabled" => {
                 if let Some(case) = &mut self.case {

@@ -43,7 +43,7 @@ left &lt; right</failure>
 #[test]
 fn a_report_of_pytest_with_an_error_after_a_failure() {
     let text = r#"<testsuites><testsuite name="pytest" errors="1" failures="1" skipped="1" tests="3">
-<testcase classname="t" name="a"><failure message="assert 1 == 2&#10;more">trace</failure>
+<testcase classname="t" name="a"><failure message="assert 1 == 2">trace</failure>
 <error message="teardown"/></testcase>
 <testcase classname="t" name="b"><skipped type="pytest.skip" message="no net"/></testcase>
 <testcase classname="t" name="c"/>
