@@ -4,6 +4,7 @@ use std::{fs, io, io::Read as _, str::FromStr as _, sync::Arc, time::Duration};
 
 use camino::{Utf8Path, Utf8PathBuf};
 use sqlx::{
+    Connection as _,
     postgres::{PgConnectOptions, PgPoolOptions},
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
@@ -170,7 +171,14 @@ async fn pools(path: &Utf8Path) -> Result<Db, sqlx::Error> {
             .max_lifetime(None)
             .test_before_acquire(false)
     };
-    let write = pool().max_connections(1).min_connections(1);
+    // A full disk makes SQLite roll back by itself, and sqlx then believes for ever that the
+    // transaction is still open. Such a connection is not used again.
+    let write = pool().max_connections(1).after_release(|connection, _| {
+        Box::pin(async move {
+            connection.ping().await?;
+            Ok(!connection.is_in_transaction())
+        })
+    });
     let write = write.connect_with(options(path)).await?;
     let read = pool()
         .max_connections(READERS)
