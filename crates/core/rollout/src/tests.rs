@@ -1,0 +1,4 @@
+//! Deployments as protocols: what is said to them, and what they ask for.
+
+mod fixture;
+mod strategy;
