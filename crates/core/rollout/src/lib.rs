@@ -16,6 +16,7 @@ mod effect;
 mod effects;
 mod evolve;
 mod input;
+mod judge;
 mod outstanding;
 pub mod preview;
 mod progress;
@@ -24,6 +25,8 @@ mod rolling;
 mod strategy;
 #[cfg(test)]
 mod tests;
+mod trigger;
+pub mod watch;
 
 pub use decide::decide;
 pub use deployment::{Deployment, Shift};

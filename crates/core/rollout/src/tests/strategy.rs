@@ -1,21 +1,25 @@
 //! The way forward, for each strategy.
 
 use cutover_model::{
-    Duration,
-    delivery::Side::{Candidate, Current},
-    delivery::{Strategy, Weight},
+    Duration, Timestamp,
+    delivery::{
+        Metric, RollbackTrigger,
+        Side::{Candidate, Current},
+        Strategy, Weight,
+    },
+    gate::ApprovalRule,
 };
 
 use super::fixture::{
-    Story, baked, blue_green, canary, drained, ready, rolling, shifted, spec, stopped,
+    Story, baked, blue_green, canary, drained, lock_taken, ready, rolling, shifted, spec, stopped,
 };
-use crate::{Deployment, Input, decide};
+use crate::{Deployment, Input, decide, preview, watch::Watch};
 
 #[test]
 fn a_canary_goes_step_by_step() {
     Story::of(spec(2, canary()))
         .then("take lock")
-        .when(super::fixture::lock_taken(Some("1.0.0")))
+        .when(lock_taken(Some("1.0.0")))
         .then(
             "notify deployment.started; ensure 2 of candidate (g1); wake at 60 s: start timeout g1",
         )
@@ -112,11 +116,7 @@ fn a_step_of_no_length_is_not_waited_for() {
 fn what_can_never_end_is_refused() {
     let refuse = |instances, strategy, why: &str| {
         let spec = Box::new(spec(instances, strategy));
-        let refusal = decide(
-            &Deployment::default(),
-            cutover_model::Timestamp(0),
-            Input::Create { spec },
-        );
+        let refusal = decide(&Deployment::default(), Timestamp(0), Input::Create { spec });
         assert_eq!(refusal.unwrap_err().to_string(), why);
     };
     let steps = |steps| Strategy::Canary {
@@ -144,4 +144,66 @@ fn what_can_never_end_is_refused() {
         steps(vec![Weight::from_percent(50).unwrap()]),
         "the last step of a canary is `50 %`; it must be `100 %`",
     );
+}
+
+#[test]
+fn the_preview_says_what_will_happen() {
+    let mut spec = spec(2, canary());
+    spec.triggers = vec![RollbackTrigger {
+        metric: Metric::HealthyHostCount,
+        threshold_milli: 1_000,
+        duration: Duration::from_secs(120),
+    }];
+    assert_eq!(
+        preview::steps(&spec, true),
+        [
+            "wait until nobody else deploys to production",
+            "start 2 instances of hello 1.1.0 and ask /health until healthy, for at most 1m",
+            "send 10 % of the traffic to the candidate",
+            "watch for 5m; go back if HealthyHostCount < 1 for 2m, or the judge finds it worse than \
+             current",
+            "send 50 % of the traffic to the candidate",
+            "watch for 5m; go back if HealthyHostCount < 1 for 2m, or the judge finds it worse than \
+             current",
+            "send 100 % of the traffic to the candidate",
+            "watch for 10m; go back if HealthyHostCount < 1 for 2m",
+            "give no new request to what is left of the current side, and wait for those in flight, \
+             for at most 30s",
+            "stop what is left of the current side",
+            "hello 1.1.0 is current at production",
+        ]
+    );
+}
+
+#[test]
+fn the_preview_of_a_first_deployment_promises_no_way_back() {
+    let mut spec = spec(1, rolling(1));
+    spec.approval = Some(ApprovalRule {
+        required: 1,
+        from: vec!["ada".to_owned(), "bob".to_owned()],
+        expires: Duration::from_secs(3_600),
+    });
+    spec.triggers = vec![RollbackTrigger {
+        metric: Metric::TargetResponseTime,
+        threshold_milli: 5_000,
+        duration: Duration::from_secs(300),
+    }];
+    assert_eq!(
+        preview::steps(&spec, false),
+        [
+            "wait for 1 to approve (of: ada, bob; lapses after 1h)",
+            "wait until nobody else deploys to production",
+            "start 1 instance of hello 1.1.0 and ask /health until healthy, for at most 1m",
+            "send 100 % of the traffic to the candidate",
+            "watch for 10s; fail if TargetResponseTime > 5 for 5m",
+            "hello 1.1.0 is current at production",
+        ]
+    );
+}
+
+#[test]
+fn only_a_canary_has_a_judge() {
+    assert_eq!(Watch::of(&spec(1, canary())).evidence(), Some(1.0));
+    assert_eq!(Watch::of(&spec(1, rolling(1))).evidence(), None);
+    assert_eq!(Watch::of(&spec(1, blue_green())).evidence(), None);
 }
