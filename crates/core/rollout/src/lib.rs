@@ -6,8 +6,32 @@
 //! instance is made of.
 #![warn(missing_docs)]
 
+mod advance;
+mod approval;
+mod blue_green;
+mod canary;
+mod decide;
+mod deployment;
 mod effect;
+mod effects;
+mod evolve;
 mod input;
+mod judge;
+mod outstanding;
+pub mod preview;
+mod progress;
+mod rollback;
+mod rolling;
+mod strategy;
+#[cfg(test)]
+mod tests;
+mod trigger;
+pub mod watch;
 
+pub use decide::decide;
+pub use deployment::{Deployment, Shift};
 pub use effect::{Effect, TimerKey};
+pub use effects::effects;
+pub use evolve::evolve;
 pub use input::{Input, Refusal};
+pub use outstanding::outstanding;

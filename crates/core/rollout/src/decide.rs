@@ -1,0 +1,293 @@
+//! What an input means: a command is carried out or refused, an observation is believed or is stale.
+//!
+//! What follows from it without anybody saying more stands in `advance.rs`.
+
+use cutover_model::{
+    Timestamp,
+    delivery::{DeploymentSpec, DeploymentState, Side},
+    event::DeploymentEvent as Event,
+    run::WaitingOn,
+};
+
+use crate::{
+    Input, Refusal, TimerKey, advance, approval,
+    deployment::{Ask, Deployment},
+    evolve::evolve,
+    strategy,
+};
+
+/// Says what has happened. The events are to be stored together; then each is remembered by
+/// [`crate::evolve`], and what [`crate::effects`] says after each is to be done.
+pub fn decide(deployment: &Deployment, at: Timestamp, input: Input) -> Result<Vec<Event>, Refusal> {
+    let mut draft = Draft {
+        deployment: deployment.clone(),
+        at,
+        events: Vec::new(),
+    };
+    draft.hear(input)?;
+    // A stale observation must change nothing, so nothing may follow from it.
+    if !draft.events.is_empty() {
+        advance::advance(&mut draft);
+    }
+    Ok(draft.events)
+}
+
+/// The events so far, and the deployment as it is after them.
+pub(crate) struct Draft {
+    pub(crate) deployment: Deployment,
+    pub(crate) at: Timestamp,
+    events: Vec<Event>,
+}
+
+impl Draft {
+    pub(crate) fn push(&mut self, event: Event) {
+        evolve(&mut self.deployment, self.at, &event);
+        self.events.push(event);
+    }
+
+    fn hear(&mut self, input: Input) -> Result<(), Refusal> {
+        match input {
+            Input::Create { spec } => self.create(spec)?,
+            Input::Approve { gate, by, comment } => {
+                self.push(approval::give(&self.deployment, gate, by, comment)?);
+            }
+            Input::Reject { gate, by, comment } => {
+                self.push(approval::refuse(&self.deployment, gate, by, comment)?);
+            }
+            Input::Abort { by } => self.abort(by)?,
+            Input::Pause { by } => self.pause(by)?,
+            Input::Resume { by } => self.resume(by)?,
+            Input::LockBusy { holder } => self.lock_busy(holder),
+            Input::LockTaken { fence, current } => {
+                if self.wants_lock() {
+                    self.push(Event::LockTaken { fence, current });
+                }
+            }
+            Input::InstancesReady { side, generation } => self.instances_ready(side, generation),
+            Input::InstancesFailed {
+                side,
+                generation,
+                detail,
+            } => self.instances_failed(side, generation, detail),
+            Input::Shifted { generation } => {
+                if let Some(Ask::Shift { weight, .. }) = self.answered(generation) {
+                    self.push(Event::Shifted { weight, generation });
+                }
+            }
+            Input::Drained {
+                side,
+                generation,
+                cut_off,
+            } => {
+                if let Some(Ask::Drain { side: asked, .. }) = self.answered(generation)
+                    && asked == side
+                {
+                    self.push(Event::Drained { side, cut_off });
+                }
+            }
+            Input::InstancesStopped { side, generation } => {
+                if let Some(Ask::Stop {
+                    side: asked, keep, ..
+                }) = self.answered(generation)
+                    && asked == side
+                {
+                    self.push(Event::InstancesStopped {
+                        side,
+                        remaining: keep,
+                    });
+                }
+            }
+            Input::TriggerFired { trigger, observed } => {
+                if self.may_go_back() {
+                    self.push(Event::TriggerFired { trigger, observed });
+                    self.turn_back();
+                }
+            }
+            Input::Woke { timer } => self.woke(&timer),
+        }
+        Ok(())
+    }
+
+    /// The open ask, if this generation is its.
+    fn answered(&self, generation: u64) -> Option<Ask> {
+        let ask = self.deployment.ask.clone()?;
+        let asked = match ask {
+            Ask::Instances { generation, .. }
+            | Ask::Shift { generation, .. }
+            | Ask::Drain { generation, .. }
+            | Ask::Stop { generation, .. } => generation,
+            Ask::Bake { .. } => return None,
+        };
+        (asked == generation).then_some(ask)
+    }
+
+    /// Whether it is under way and not yet on its way back.
+    fn may_go_back(&self) -> bool {
+        let deployment = &self.deployment;
+        deployment.lock.is_some() && deployment.undo.is_none() && !deployment.is_finished()
+    }
+
+    fn wants_lock(&self) -> bool {
+        let deployment = &self.deployment;
+        deployment.spec.is_some()
+            && deployment.lock.is_none()
+            && deployment.may_begin()
+            && deployment.undo.is_none()
+            && !deployment.is_finished()
+    }
+
+    fn create(&mut self, spec: Box<DeploymentSpec>) -> Result<(), Refusal> {
+        if self.deployment.spec.is_some() {
+            return Err(Refusal("it has begun already".to_owned()));
+        }
+        if let Some(objection) = strategy::objection(&spec.strategy, spec.target.instances()) {
+            return Err(Refusal(objection));
+        }
+        self.push(Event::DeploymentCreated { spec });
+        Ok(())
+    }
+
+    /// Says that traffic goes back, when some has moved and there is a side to go back to.
+    fn turn_back(&mut self) {
+        let progress = &self.deployment.progress;
+        if !(progress.has_current && progress.has_traffic()) {
+            return;
+        }
+        if let Some(undo) = &self.deployment.undo {
+            let reason = undo.reason.clone();
+            self.push(Event::RollbackStarted { reason });
+        }
+    }
+
+    /// That it exists, has not ended, and does not go back.
+    fn check_under_way(&self) -> Result<(), Refusal> {
+        if self.deployment.spec.is_none() {
+            return Err(Refusal("it has not begun".to_owned()));
+        }
+        if let Some(outcome) = self.deployment.state().outcome() {
+            return Err(Refusal(format!("it has ended: {}", outcome.word())));
+        }
+        match &self.deployment.undo {
+            Some(undo) => Err(Refusal(format!("it goes back already: {}", undo.reason))),
+            None => Ok(()),
+        }
+    }
+
+    fn abort(&mut self, by: String) -> Result<(), Refusal> {
+        self.check_under_way()?;
+        self.push(Event::AbortRequested { by });
+        self.turn_back();
+        Ok(())
+    }
+
+    fn pause(&mut self, by: String) -> Result<(), Refusal> {
+        self.check_under_way()?;
+        if let Some(holder) = self.deployment.paused_by() {
+            return Err(Refusal(format!("`{holder}` has paused it already")));
+        }
+        self.push(Event::Paused { by });
+        Ok(())
+    }
+
+    fn resume(&mut self, by: String) -> Result<(), Refusal> {
+        self.check_under_way()?;
+        if self.deployment.paused_by.is_none() {
+            return Err(Refusal("it is not paused".to_owned()));
+        }
+        self.push(Event::Resumed { by });
+        // What was seen before the pause is no proof of what is there after it.
+        if let Some(Ask::Bake { step, .. }) = self.deployment.ask {
+            advance::bake(self, step);
+        }
+        Ok(())
+    }
+
+    fn lock_busy(&mut self, holder: String) {
+        let is_news = !matches!(
+            self.deployment.state(),
+            DeploymentState::Waiting {
+                on: WaitingOn::Lock { holder: known, .. },
+                ..
+            } if *known == holder
+        );
+        if self.wants_lock() && is_news {
+            self.push(Event::LockAwaited { holder });
+        }
+    }
+
+    fn instances_ready(&mut self, side: Side, generation: u64) {
+        if let Some(Ask::Instances {
+            side: asked, count, ..
+        }) = self.answered(generation)
+            && asked == side
+        {
+            self.push(Event::InstancesReady { side, count });
+        }
+    }
+
+    /// Also heard when nothing was asked: an instance may die at any time. Only the latest ask for
+    /// instances of that side counts.
+    fn instances_failed(&mut self, side: Side, generation: u64, detail: Vec<String>) {
+        let deployment = &self.deployment;
+        let is_latest = deployment.instances_generation(side) == generation;
+        let is_under_way = deployment.lock.is_some() && !deployment.is_finished();
+        let is_news = match side {
+            Side::Current => deployment.progress.has_current && self.is_news_of_current(),
+            Side::Candidate => deployment.undo.is_none() && generation > 0,
+        };
+        if is_latest && is_under_way && is_news {
+            self.push(Event::InstancesFailed { side, detail });
+            if side == Side::Candidate {
+                self.turn_back();
+            }
+        }
+    }
+
+    /// The answer to an ask always is; a death only when the side was thought to be well.
+    fn is_news_of_current(&self) -> bool {
+        let asked = matches!(
+            self.deployment.ask,
+            Some(Ask::Instances {
+                side: Side::Current,
+                ..
+            })
+        );
+        asked || !self.deployment.progress.current_is_sick
+    }
+
+    fn woke(&mut self, timer: &TimerKey) {
+        match timer {
+            TimerKey::StartTimeout { generation } => {
+                if let Some(Ask::Instances { side, .. }) = self.answered(*generation) {
+                    let patience = self.deployment.spec().map(|spec| spec.start_timeout);
+                    let detail = vec![format!(
+                        "not healthy within {}",
+                        patience.unwrap_or_default()
+                    )];
+                    self.instances_failed(side, *generation, detail);
+                }
+            }
+            TimerKey::Bake { step } => self.bake_rang(*step),
+            TimerKey::ApprovalExpiry => {
+                if let Some(event) = approval::expire(&self.deployment) {
+                    self.push(event);
+                }
+            }
+        }
+    }
+
+    fn bake_rang(&mut self, rang: u32) {
+        let Some(Ask::Bake { step, until }) = self.deployment.ask else {
+            return;
+        };
+        if step != rang || self.deployment.paused_by.is_some() {
+            return;
+        }
+        if self.at >= until {
+            self.push(Event::BakeEnded { step });
+        } else {
+            // The ring belongs to a bake before a pause, or the clock was set back: ring again.
+            advance::bake_until(self, step, until);
+        }
+    }
+}

@@ -1,0 +1,57 @@
+//! The way back: traffic first, then the candidate's instances.
+//!
+//! While the current side has at least half of its instances it takes all the traffic at once, and is
+//! filled up behind; with fewer it is brought back first, since a flood would end it too. If it does
+//! not come back in [`RESTORES`] tries, the traffic stays where it is: half an answer is better than
+//! none, and a person must look. Without a current side there is no way back once traffic has moved:
+//! the candidate keeps it, because nothing else exists.
+
+use cutover_model::delivery::{Side, Weight};
+
+use crate::progress::{Move, Progress};
+
+/// How often the current side is asked to come back before we give up.
+const RESTORES: u32 = 3;
+
+/// What to do next; `None` when all that can be done is done.
+pub(crate) fn next(progress: &Progress) -> Option<Move> {
+    if !progress.has_current {
+        return if progress.has_traffic() {
+            hold(progress)
+        } else {
+            progress.reduce(Side::Candidate, 0)
+        };
+    }
+    let lost = progress.failed_restores >= RESTORES;
+    let restore = Move::Ensure {
+        side: Side::Current,
+        count: progress.instances,
+    };
+    if progress.has_traffic() {
+        if can_take_all(progress) {
+            return Some(Move::Shift(Weight::NONE));
+        }
+        return if lost { hold(progress) } else { Some(restore) };
+    }
+    let whole = progress.current.serving >= progress.instances && !progress.current_is_sick;
+    if !whole && !lost {
+        return Some(restore);
+    }
+    progress.reduce(Side::Candidate, 0)
+}
+
+/// Whether the traffic could not be brought back, so that the candidate's instances must stay.
+pub(crate) fn is_held(progress: &Progress) -> bool {
+    progress.has_traffic()
+}
+
+fn can_take_all(progress: &Progress) -> bool {
+    let serving = progress.current.serving;
+    !progress.current_is_sick && serving > 0 && serving >= progress.instances.div_ceil(2)
+}
+
+/// Makes sure of the share that was asked for last: its answer may have been cut short by what sent
+/// us back.
+fn hold(progress: &Progress) -> Option<Move> {
+    (progress.weight != progress.requested).then_some(Move::Shift(progress.requested))
+}
