@@ -1,0 +1,1 @@
+//! The balancer's end of the control socket.
