@@ -76,7 +76,7 @@ pub struct Status {
     pub generation: u64,
     /// Process id of the balancer.
     pub pid: u32,
-    /// The services, in the order of the table.
+    /// The services, by name.
     pub services: Vec<ServiceStatus>,
 }
 

@@ -267,7 +267,7 @@ impl Default for Limits {
         Self {
             connections: 10_000,
             header_fields: 100,
-            header_bytes: 32 * 1024,
+            header_bytes: 64 * 1024,
         }
     }
 }
