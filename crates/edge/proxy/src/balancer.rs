@@ -1,0 +1,449 @@
+//! The balancer as a whole: the table in force, and how another one takes its place.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::SocketAddr,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use serde_json::Value;
+use tokio::{
+    net::TcpListener,
+    sync::{Mutex as AsyncMutex, Notify},
+    time::timeout,
+};
+
+use crate::{
+    control::{
+        Applied, Drained, Refusal, RouteTable, ServiceStatus, SideStatus, Status, UpstreamReport,
+    },
+    drain,
+    journal::Journal,
+    listener::{self, Acceptor},
+    lock::locked,
+    service::{Origin, Service},
+    state::{Remembered, StateFolder},
+    upstream::Condition,
+};
+
+/// Everything live.
+#[derive(Debug)]
+pub(crate) struct Balancer {
+    folder: Arc<StateFolder>,
+    pub(crate) journal: Arc<Journal>,
+    /// Held while a table takes the place of another; requests do not come by here.
+    in_force: AsyncMutex<InForce>,
+    live: Mutex<Live>,
+    ending: AtomicBool,
+    end: Notify,
+}
+
+#[derive(Debug, Default)]
+struct InForce {
+    table: RouteTable,
+    listeners: BTreeMap<String, SocketAddr>,
+    drained: BTreeMap<String, BTreeSet<String>>,
+}
+
+#[derive(Debug, Default)]
+struct Live {
+    generation: u64,
+    services: BTreeMap<String, Arc<Service>>,
+    acceptors: BTreeMap<String, Acceptor>,
+}
+
+impl Balancer {
+    pub(crate) fn new(folder: StateFolder, journal: Journal) -> Self {
+        Self {
+            folder: Arc::new(folder),
+            journal: Arc::new(journal),
+            in_force: AsyncMutex::default(),
+            live: Mutex::default(),
+            ending: AtomicBool::new(false),
+            end: Notify::new(),
+        }
+    }
+
+    /// Goes on where the last process ended. A service whose address cannot be had is left out,
+    /// so that the others are served; the next table tries again.
+    pub(crate) async fn restore(&self, remembered: Remembered) {
+        let mut in_force = self.in_force.lock().await;
+        let Remembered {
+            mut table,
+            listeners,
+            drained,
+            ..
+        } = remembered;
+        let mut open = BTreeMap::new();
+        for (service, address) in &listeners {
+            match listener::bind(*address) {
+                Ok(listener) => drop(open.insert(service.clone(), listener)),
+                Err(error) => self.journal.note(
+                    "listener_lost",
+                    &[
+                        ("service", Value::from(service.as_str())),
+                        ("address", Value::from(address.to_string())),
+                        ("reason", Value::from(error.to_string())),
+                    ],
+                ),
+            }
+        }
+        *in_force = InForce {
+            table: table.clone(),
+            listeners,
+            drained,
+        };
+        close_drained(&mut table, &in_force.drained);
+        self.put_in_force(&table, open, Origin::Restored);
+    }
+
+    /// Puts a table in force.
+    pub(crate) async fn apply(&self, table: RouteTable) -> Result<Applied, Refusal> {
+        table.validate().map_err(|invalid| Refusal::InvalidTable {
+            reason: invalid.to_string(),
+        })?;
+        let mut in_force = self.in_force.lock().await;
+        if self.is_ending() {
+            return Err(Refusal::ShuttingDown);
+        }
+        let current = in_force.table.generation;
+        let repeated = in_force.table == table;
+        if table.generation < current || (table.generation == current && !repeated) {
+            return Err(Refusal::StaleGeneration {
+                offered: table.generation,
+                current,
+            });
+        }
+        let (open, listeners) = self.open_listeners(&table, &in_force.listeners)?;
+        if repeated && open.is_empty() {
+            return Ok(Applied {
+                generation: current,
+                listeners,
+            });
+        }
+        let drained = if repeated {
+            in_force.drained.clone()
+        } else {
+            BTreeMap::new()
+        };
+        let next = InForce {
+            table: table.clone(),
+            listeners: listeners.clone(),
+            drained,
+        };
+        self.store(&next).await?;
+        let mut effective = table;
+        close_drained(&mut effective, &next.drained);
+        *in_force = next;
+        self.put_in_force(&effective, open, Origin::Told);
+        self.journal.note(
+            "table_applied",
+            &[
+                ("generation", Value::from(effective.generation)),
+                (
+                    "services",
+                    serde_json::to_value(&effective.services).unwrap_or_default(),
+                ),
+            ],
+        );
+        Ok(Applied {
+            generation: effective.generation,
+            listeners,
+        })
+    }
+
+    /// Opens the sockets that a table needs and are not open yet.
+    fn open_listeners(
+        &self,
+        table: &RouteTable,
+        known: &BTreeMap<String, SocketAddr>,
+    ) -> Result<Opened, Refusal> {
+        let live = locked(&self.live);
+        let (mut open, mut listeners) = (BTreeMap::new(), BTreeMap::new());
+        for service in &table.services {
+            let wanted = match &service.listen {
+                Some(address) => address.parse().ok(),
+                None => known.get(&service.name).copied(),
+            };
+            let wanted = wanted.unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 0)));
+            let acceptor = live.acceptors.get(&service.name);
+            if let Some(acceptor) = acceptor.filter(|acceptor| serves(acceptor.address, wanted)) {
+                listeners.insert(service.name.clone(), acceptor.address);
+                continue;
+            }
+            let refused = |error: std::io::Error| Refusal::Listen {
+                service: service.name.clone(),
+                address: wanted.to_string(),
+                reason: error.to_string(),
+            };
+            let listener = listener::bind(wanted).map_err(refused)?;
+            listeners.insert(
+                service.name.clone(),
+                listener.local_addr().map_err(refused)?,
+            );
+            open.insert(service.name.clone(), listener);
+        }
+        Ok((open, listeners))
+    }
+
+    async fn store(&self, in_force: &InForce) -> Result<(), Refusal> {
+        let InForce {
+            table,
+            listeners,
+            drained,
+        } = in_force;
+        let remembered = Remembered::new(table.clone(), listeners.clone(), drained.clone());
+        let folder = Arc::clone(&self.folder);
+        let stored = tokio::task::spawn_blocking(move || folder.store(&remembered)).await;
+        let reason = match stored {
+            Ok(Ok(())) => return Ok(()),
+            Ok(Err(error)) => error.to_string(),
+            Err(panicked) => panicked.to_string(),
+        };
+        Err(Refusal::Store { reason })
+    }
+
+    fn put_in_force(
+        &self,
+        table: &RouteTable,
+        mut open: BTreeMap<String, TcpListener>,
+        origin: Origin,
+    ) {
+        let mut live = locked(&self.live);
+        let mut services = BTreeMap::new();
+        for entry in &table.services {
+            let known = live.services.remove(&entry.name);
+            let service = known.unwrap_or_else(|| Arc::new(Service::new(&entry.name)));
+            service.update(entry, origin);
+            if let Some(listener) = open.remove(&entry.name) {
+                match Acceptor::start(listener, &service) {
+                    Ok(acceptor) => drop(live.acceptors.insert(entry.name.clone(), acceptor)),
+                    Err(error) => {
+                        let reason = Value::from(error.to_string());
+                        self.journal.note("listener_lost", &[("reason", reason)]);
+                    }
+                }
+            }
+            services.insert(entry.name.clone(), service);
+        }
+        let removed = std::mem::replace(&mut live.services, services);
+        for (name, service) in removed {
+            live.acceptors.remove(&name);
+            service.dismiss_all();
+            service.clients.call();
+        }
+        live.generation = table.generation;
+    }
+
+    /// Waits until these upstreams are healthy, at most for so long.
+    pub(crate) async fn wait_healthy(
+        &self,
+        name: &str,
+        ids: &[String],
+        patience: Duration,
+    ) -> Result<Vec<UpstreamReport>, Refusal> {
+        let service = self.service(name)?;
+        let routes = service.routes();
+        if let Some(unknown) = ids.iter().find(|id| routes.find(id).is_none()) {
+            let (service, upstream) = (name.to_owned(), unknown.clone());
+            return Err(Refusal::UnknownUpstream { service, upstream });
+        }
+        let mut changes = service.changes();
+        let all_healthy = || {
+            let routes = service.routes();
+            let healthy = |id: &String| {
+                routes
+                    .find(id)
+                    .is_some_and(|found| found.condition() == Condition::Healthy)
+            };
+            ids.iter().all(healthy)
+        };
+        let wait = async {
+            while !all_healthy() {
+                if changes.changed().await.is_err() {
+                    return;
+                }
+            }
+        };
+        let _in_time = timeout(patience, wait).await;
+        let routes = service.routes();
+        let report = |id: &String| match routes.find(id) {
+            Some(upstream) => upstream.report(),
+            None => UpstreamReport {
+                id: id.clone(),
+                last_error: Some("it left the route table meanwhile".to_owned()),
+                ..UpstreamReport::default()
+            },
+        };
+        Ok(ids.iter().map(report).collect())
+    }
+
+    /// Takes upstreams out of service, and remembers that they are.
+    pub(crate) async fn drain(
+        &self,
+        name: &str,
+        ids: &[String],
+        patience: Duration,
+    ) -> Result<Drained, Refusal> {
+        let service = self.service(name)?;
+        let upstreams = service.with_ids(ids);
+        {
+            let mut in_force = self.in_force.lock().await;
+            // Closed first: that the disk is full must not keep traffic on what is to be stopped.
+            for upstream in &upstreams {
+                upstream.set_accepting(false);
+            }
+            let drained = in_force.drained.entry(name.to_owned()).or_default();
+            drained.extend(upstreams.iter().map(|upstream| upstream.id.clone()));
+            self.store(&in_force).await?;
+        }
+        let drained = drain::drain(&upstreams, &service.ledger, patience).await;
+        self.journal.note(
+            "drained",
+            &[
+                ("service", Value::from(name)),
+                ("upstreams", Value::from(ids)),
+                ("cut_off", Value::from(drained.cut_off)),
+            ],
+        );
+        Ok(drained)
+    }
+
+    pub(crate) fn status(&self) -> Status {
+        let live = locked(&self.live);
+        let service = |service: &Arc<Service>| {
+            let listener = live
+                .acceptors
+                .get(&service.name)
+                .map(|acceptor| acceptor.address);
+            service_status(service, listener)
+        };
+        Status {
+            generation: live.generation,
+            pid: std::process::id(),
+            services: live.services.values().map(service).collect(),
+        }
+    }
+
+    pub(crate) fn service(&self, name: &str) -> Result<Arc<Service>, Refusal> {
+        let live = locked(&self.live);
+        live.services
+            .get(name)
+            .cloned()
+            .ok_or_else(|| Refusal::UnknownService {
+                service: name.to_owned(),
+                generation: live.generation,
+            })
+    }
+
+    pub(crate) fn services(&self) -> Vec<Arc<Service>> {
+        locked(&self.live).services.values().cloned().collect()
+    }
+
+    /// Asks the balancer to end.
+    pub(crate) fn end(&self) {
+        self.ending.store(true, Ordering::SeqCst);
+        self.end.notify_waiters();
+    }
+
+    fn is_ending(&self) -> bool {
+        self.ending.load(Ordering::SeqCst)
+    }
+
+    /// Waits until the balancer is asked to end.
+    pub(crate) async fn ended(&self) {
+        loop {
+            let end = self.end.notified();
+            if self.is_ending() {
+                return;
+            }
+            end.await;
+        }
+    }
+
+    /// Accepts nothing more, and lets what is in flight finish, at most for so long.
+    pub(crate) async fn finish(&self, patience: Duration) {
+        self.end();
+        let services = {
+            let mut live = locked(&self.live);
+            live.acceptors.clear();
+            live.services.values().cloned().collect::<Vec<_>>()
+        };
+        call_all(&services);
+        let finished = async {
+            for service in &services {
+                service.clients.below(1).await;
+            }
+        };
+        if timeout(patience, finished).await.is_err() {
+            call_all(&services);
+        }
+    }
+}
+
+fn call_all(services: &[Arc<Service>]) {
+    for service in services {
+        service.clients.call();
+    }
+}
+
+type Opened = (BTreeMap<String, TcpListener>, BTreeMap<String, SocketAddr>);
+
+/// Whether a socket open at one address is what is wanted; port 0 is any port.
+fn serves(open: SocketAddr, wanted: SocketAddr) -> bool {
+    open.ip() == wanted.ip() && (wanted.port() == 0 || open.port() == wanted.port())
+}
+
+fn close_drained(table: &mut RouteTable, drained: &BTreeMap<String, BTreeSet<String>>) {
+    for service in &mut table.services {
+        let Some(drained) = drained.get(&service.name) else {
+            continue;
+        };
+        for upstream in service
+            .sides
+            .iter_mut()
+            .flat_map(|side| &mut side.upstreams)
+        {
+            upstream.accepting &= !drained.contains(&upstream.id);
+        }
+    }
+}
+
+fn service_status(service: &Service, listener: Option<SocketAddr>) -> ServiceStatus {
+    let routes = service.routes();
+    let mut totals = service.history.totals();
+    let mut sides = Vec::new();
+    for side in &routes.sides {
+        let found = totals.iter().position(|(name, _)| *name == side.name);
+        sides.push(SideStatus {
+            name: side.name.clone(),
+            weight: side.weight,
+            upstreams: side
+                .upstreams
+                .iter()
+                .map(|upstream| upstream.status())
+                .collect(),
+            totals: found
+                .map(|index| totals.remove(index).1)
+                .unwrap_or_default(),
+        });
+    }
+    let left = totals.into_iter().map(|(name, totals)| SideStatus {
+        name,
+        weight: 0,
+        upstreams: Vec::new(),
+        totals,
+    });
+    sides.extend(left);
+    ServiceStatus {
+        name: service.name.clone(),
+        listener,
+        connections: service.clients.present(),
+        sides,
+        ledger: service.ledger.entries(),
+    }
+}

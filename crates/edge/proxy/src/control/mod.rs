@@ -1,0 +1,22 @@
+//! The control side: how the control plane tells the balancer what to do, and hears what it does.
+//!
+//! JSON lines over a Unix socket: one request with an id, one answer with the same id. Traffic
+//! never passes here, and nothing here is needed for traffic to go on.
+
+mod client;
+mod report;
+pub(crate) mod server;
+mod table;
+pub(crate) mod wire;
+
+pub use self::{
+    client::{Client, ClientError, Subscription},
+    report::{
+        Applied, Bucket, Drained, ErrorTotals, LATENCY_BOUNDS_MS, ServiceStatus, SideSample,
+        SideStatus, Status, Totals, UpstreamReport, UpstreamState, UpstreamStatus,
+    },
+    table::{
+        FULL_WEIGHT, Health, InvalidTable, Limits, RouteTable, Service, Side, Timeouts, Upstream,
+    },
+    wire::Refusal,
+};

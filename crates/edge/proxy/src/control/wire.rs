@@ -1,0 +1,147 @@
+//! The lines of the control socket: requests and answers.
+
+use serde::{Deserialize, Serialize};
+
+use super::{
+    report::{Applied, Bucket, Drained, Status, UpstreamReport},
+    table::RouteTable,
+};
+
+/// Longest line that either end reads.
+pub(crate) const MAX_LINE: u64 = 16 * 1024 * 1024;
+
+/// One line to the balancer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Request {
+    /// Chosen by the sender, repeated in the answer.
+    pub(crate) id: u64,
+    /// What to do.
+    pub(crate) command: Command,
+}
+
+/// What the balancer can be asked for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Command {
+    /// Put a table in force.
+    Apply { table: RouteTable },
+    /// Answer when all these upstreams are healthy, at the time-out at the latest.
+    WaitHealthy {
+        service: String,
+        upstreams: Vec<String>,
+        timeout_ms: u64,
+    },
+    /// Take upstreams out of service; answer when nothing is in flight there.
+    Drain {
+        service: String,
+        upstreams: Vec<String>,
+        timeout_ms: u64,
+    },
+    /// Tell everything.
+    Status,
+    /// The complete seconds since the given one.
+    Samples { service: String, since: u64 },
+    /// One answer for every second from now on, until the connection ends.
+    Subscribe { service: String },
+    /// Finish what is in flight and end.
+    Shutdown,
+}
+
+/// One line from the balancer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Answer {
+    /// The id of the request; 0 when it could not be read.
+    pub(crate) id: u64,
+    /// What came of it.
+    pub(crate) outcome: Outcome,
+}
+
+/// What came of a request.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Outcome {
+    Done(Reply),
+    Refused(Refusal),
+}
+
+/// The answers, one for each command.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Reply {
+    Applied(Applied),
+    Health(Vec<UpstreamReport>),
+    Drained(Drained),
+    Status(Status),
+    Samples(Vec<Bucket>),
+    /// One second of a subscription.
+    Second(Bucket),
+    /// The subscription stands; seconds follow.
+    Subscribed,
+    ShuttingDown,
+}
+
+/// Why the balancer did not do what it was asked for. Nothing was changed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[serde(rename_all = "snake_case", tag = "code")]
+#[non_exhaustive]
+pub enum Refusal {
+    /// The table is older than the one in force, or another one has its number.
+    #[error(
+        "table generation {offered} is refused: generation {current} is in force; send a higher one"
+    )]
+    StaleGeneration {
+        /// What was sent.
+        offered: u64,
+        /// What is in force.
+        current: u64,
+    },
+    /// The table contradicts itself.
+    #[error("the route table is invalid: {reason}")]
+    InvalidTable {
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// No such service.
+    #[error("there is no service `{service}` in generation {generation}")]
+    UnknownService {
+        /// What was asked for.
+        service: String,
+        /// The generation in force.
+        generation: u64,
+    },
+    /// No such upstream.
+    #[error("there is no upstream `{upstream}` in service `{service}`")]
+    UnknownUpstream {
+        /// The service.
+        service: String,
+        /// What was asked for.
+        upstream: String,
+    },
+    /// The address of a service cannot be had.
+    #[error(
+        "service `{service}` cannot listen at `{address}`: {reason}; free it or choose another"
+    )]
+    Listen {
+        /// The service.
+        service: String,
+        /// The address.
+        address: String,
+        /// What the system said.
+        reason: String,
+    },
+    /// The table could not be written down, so it was not put in force.
+    #[error("the route table could not be stored: {reason}; make room in the state folder")]
+    Store {
+        /// What the system said.
+        reason: String,
+    },
+    /// The balancer is ending.
+    #[error("the balancer is shutting down")]
+    ShuttingDown,
+    /// The request could not be read.
+    #[error("the request could not be read: {reason}")]
+    Malformed {
+        /// What is wrong with it.
+        reason: String,
+    },
+}

@@ -1,0 +1,94 @@
+//! What clients are told when there is no answer for them: a status, a cause, one sentence.
+
+use bytes::Bytes;
+use http::{HeaderValue, Response, StatusCode, header};
+
+use crate::{metrics::Cause, response::ResponseBody};
+
+/// Why a request cannot be passed on. The client's fault.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum BadRequest {
+    #[error("the request must have exactly one valid `Host`")]
+    Host,
+    #[error("the target of the request is not understood")]
+    Target,
+    #[error("`CONNECT` is not served here")]
+    Connect,
+    #[error("the body of the request broke off")]
+    BodyBroken,
+    #[error("the body of the request stood still for too long")]
+    BodyStalled,
+}
+
+impl BadRequest {
+    fn status(self) -> StatusCode {
+        match self {
+            Self::Host | Self::Target | Self::BodyBroken => StatusCode::BAD_REQUEST,
+            Self::Connect => StatusCode::METHOD_NOT_ALLOWED,
+            Self::BodyStalled => StatusCode::REQUEST_TIMEOUT,
+        }
+    }
+
+    /// The answer. The connection ends with it: what else the client sent on it is doubtful.
+    pub(crate) fn response(self) -> Response<ResponseBody> {
+        let mut response = answer(self.status(), Cause::BadRequest, &self.to_string());
+        response
+            .headers_mut()
+            .insert(header::CONNECTION, HeaderValue::from_static("close"));
+        response
+    }
+}
+
+/// Why an upstream gave no answer. Not the client's fault.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum NoAnswer {
+    #[error("no upstream of this service takes requests now")]
+    NoUpstream,
+    #[error("no upstream of this service could be reached")]
+    ConnectFailed,
+    #[error("the upstream did not answer in time")]
+    TimedOut,
+    #[error("the upstream closed the connection without an answer")]
+    Reset,
+}
+
+impl NoAnswer {
+    pub(crate) fn status(self) -> StatusCode {
+        match self {
+            Self::NoUpstream => StatusCode::SERVICE_UNAVAILABLE,
+            Self::ConnectFailed | Self::Reset => StatusCode::BAD_GATEWAY,
+            Self::TimedOut => StatusCode::GATEWAY_TIMEOUT,
+        }
+    }
+
+    pub(crate) fn cause(self) -> Cause {
+        match self {
+            Self::NoUpstream => Cause::NoUpstream,
+            Self::ConnectFailed => Cause::ConnectFailed,
+            Self::TimedOut => Cause::TimedOut,
+            Self::Reset => Cause::Reset,
+        }
+    }
+
+    pub(crate) fn response(self) -> Response<ResponseBody> {
+        let mut response = answer(self.status(), self.cause(), &self.to_string());
+        if self == Self::NoUpstream {
+            response
+                .headers_mut()
+                .insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+        }
+        response
+    }
+}
+
+fn answer(status: StatusCode, cause: Cause, message: &str) -> Response<ResponseBody> {
+    let body = serde_json::json!({ "error": cause.name(), "message": message });
+    let mut response = Response::new(ResponseBody::text(Bytes::from(format!("{body}\n"))));
+    *response.status_mut() = status;
+    let json = HeaderValue::from_static("application/json");
+    response.headers_mut().insert(header::CONTENT_TYPE, json);
+    response
+        .headers_mut()
+        .insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}

@@ -1,0 +1,171 @@
+//! An upstream's answer on its way to the client, and what its body still holds.
+//!
+//! The body carries the claim on the upstream and the connection: streams count as in flight to
+//! their last byte, and a connection is kept only when its answer was read to the end.
+
+use std::{
+    fmt,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, ready},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use http_body::{Body, Frame, SizeHint};
+use hyper::body::Incoming;
+
+use crate::{
+    connection::Connection,
+    metrics::{Cause, Ledger, SideMetrics, Trouble},
+    stall::Stall,
+    upstream::Claim,
+};
+
+/// The body of an answer.
+pub(crate) struct ResponseBody(Kind);
+
+enum Kind {
+    Text(Option<Bytes>),
+    Streamed(Box<Streamed>),
+}
+
+/// What an answer holds while its body goes through.
+pub(crate) struct Holds {
+    pub(crate) claim: Claim,
+    pub(crate) connection: Connection,
+    pub(crate) side: Arc<SideMetrics>,
+    pub(crate) ledger: Arc<Ledger>,
+}
+
+struct Streamed {
+    body: Incoming,
+    stall: Stall,
+    /// Given back as soon as the body has ended.
+    holds: Option<Holds>,
+}
+
+/// The upstream's body broke off or stood still. The client sees its connection cut.
+#[derive(Debug, Clone, Copy, thiserror::Error)]
+#[error("the upstream did not send the whole body")]
+pub(crate) struct AnswerCut;
+
+impl ResponseBody {
+    /// A short text by the balancer itself.
+    pub(crate) fn text(text: Bytes) -> Self {
+        Self(Kind::Text(Some(text)))
+    }
+
+    /// Nothing, for a switch of protocol.
+    pub(crate) fn empty() -> Self {
+        Self(Kind::Text(None))
+    }
+
+    /// The body that an upstream sends.
+    pub(crate) fn streamed(body: Incoming, patience: Duration, holds: Holds) -> Self {
+        let mut streamed = Streamed {
+            body,
+            stall: Stall::new(patience),
+            holds: Some(holds),
+        };
+        if streamed.body.is_end_stream() {
+            streamed.ended();
+        }
+        Self(Kind::Streamed(Box::new(streamed)))
+    }
+}
+
+impl Streamed {
+    fn ended(&mut self) {
+        if let Some(Holds {
+            claim, connection, ..
+        }) = self.holds.take()
+        {
+            claim.upstream.connections.keep(connection);
+        }
+    }
+
+    fn cut(&mut self, trouble: Trouble) -> AnswerCut {
+        if let Some(Holds {
+            claim,
+            side,
+            ledger,
+            ..
+        }) = self.holds.take()
+        {
+            side.cut();
+            side.trouble(trouble);
+            if !claim.was_cut() {
+                ledger.enter(Cause::AnswerCut, 1);
+            }
+        }
+        AnswerCut
+    }
+}
+
+impl Drop for Streamed {
+    fn drop(&mut self) {
+        if self.body.is_end_stream() {
+            self.ended();
+        }
+        if let Some(Holds { side, .. }) = self.holds.take() {
+            side.client_gone();
+        }
+    }
+}
+
+impl Body for ResponseBody {
+    type Data = Bytes;
+    type Error = AnswerCut;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, AnswerCut>>> {
+        let streamed = match &mut self.0 {
+            Kind::Text(text) => return Poll::Ready(text.take().map(|text| Ok(Frame::data(text)))),
+            Kind::Streamed(streamed) => streamed,
+        };
+        match Pin::new(&mut streamed.body).poll_frame(context) {
+            Poll::Ready(Some(Ok(frame))) => {
+                streamed.stall.moved();
+                if streamed.body.is_end_stream() {
+                    streamed.ended();
+                }
+                Poll::Ready(Some(Ok(frame)))
+            }
+            Poll::Ready(None) => {
+                streamed.ended();
+                Poll::Ready(None)
+            }
+            Poll::Ready(Some(Err(_))) => Poll::Ready(Some(Err(streamed.cut(Trouble::Reset)))),
+            Poll::Pending => {
+                ready!(streamed.stall.poll_stalled(context));
+                Poll::Ready(Some(Err(streamed.cut(Trouble::Timeout))))
+            }
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match &self.0 {
+            Kind::Text(text) => text.is_none(),
+            Kind::Streamed(streamed) => streamed.body.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match &self.0 {
+            Kind::Text(text) => SizeHint::with_exact(text.as_ref().map_or(0, Bytes::len) as u64),
+            Kind::Streamed(streamed) => streamed.body.size_hint(),
+        }
+    }
+}
+
+impl fmt::Debug for ResponseBody {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self.0 {
+            Kind::Text(_) => "ResponseBody(text)",
+            Kind::Streamed(_) => "ResponseBody(streamed)",
+        })
+    }
+}

@@ -1,0 +1,250 @@
+//! One service, live: what requests need to know, swapped as a whole when the table changes.
+
+use std::{
+    sync::{Arc, Mutex, Weak},
+    time::Duration,
+};
+
+use arc_swap::ArcSwap;
+use http::HeaderValue;
+use tokio::sync::watch;
+
+use crate::{
+    connection::KeepFor,
+    control::{self, Health},
+    health,
+    lock::locked,
+    metrics::{Ledger, SideMetrics},
+    roster::Roster,
+    seconds::History,
+    split::Split,
+    trust::Network,
+    upstream::Upstream,
+};
+
+/// A service for as long as tables name it.
+#[derive(Debug)]
+pub(crate) struct Service {
+    pub(crate) name: String,
+    /// Counts by side, and the seconds gone by.
+    pub(crate) history: History,
+    pub(crate) ledger: Arc<Ledger>,
+    /// The connections of clients.
+    pub(crate) clients: Arc<Roster>,
+    routes: ArcSwap<Routes>,
+    /// Counts changes of health, for those who wait for one.
+    changes: watch::Sender<u64>,
+    health: watch::Sender<Health>,
+    /// Upstreams that left the table with requests in flight.
+    leaving: Mutex<Vec<Weak<Upstream>>>,
+}
+
+/// What one table says about a service.
+#[derive(Debug)]
+pub(crate) struct Routes {
+    pub(crate) sides: Vec<Side>,
+    pub(crate) split: Arc<Split>,
+    pub(crate) limits: control::Limits,
+    pub(crate) waits: Waits,
+    pub(crate) trusted: Vec<Network>,
+    /// Failures to connect in a row that make an upstream unhealthy.
+    pub(crate) strikes: u32,
+}
+
+/// One side of a service.
+#[derive(Debug)]
+pub(crate) struct Side {
+    pub(crate) name: String,
+    pub(crate) weight: u16,
+    pub(crate) upstreams: Vec<Arc<Upstream>>,
+    pub(crate) metrics: Arc<SideMetrics>,
+    /// What answers say about their version, when they shall.
+    pub(crate) version: Option<HeaderValue>,
+}
+
+/// How long to wait for what.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Waits {
+    pub(crate) header: Duration,
+    pub(crate) idle: Duration,
+    pub(crate) body: Duration,
+    pub(crate) connect: Duration,
+    pub(crate) response: Duration,
+    pub(crate) keep_for: KeepFor,
+}
+
+/// Where the upstreams of a table come from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Origin {
+    /// Just told: as many checks must pass as the table says.
+    Told,
+    /// Read from the state folder: they have served before, one check shall do.
+    Restored,
+}
+
+impl Service {
+    /// A service that serves nobody until its table is set.
+    pub(crate) fn new(name: &str) -> Self {
+        Self {
+            name: name.to_owned(),
+            history: History::default(),
+            ledger: Arc::default(),
+            clients: Arc::default(),
+            routes: ArcSwap::from_pointee(Routes::none()),
+            changes: watch::Sender::new(0),
+            health: watch::Sender::new(Health::default()),
+            leaving: Mutex::default(),
+        }
+    }
+
+    /// What is in force now.
+    pub(crate) fn routes(&self) -> Arc<Routes> {
+        self.routes.load_full()
+    }
+
+    /// Hears of every change of health from now on.
+    pub(crate) fn changes(&self) -> watch::Receiver<u64> {
+        self.changes.subscribe()
+    }
+
+    /// Puts in force what a table says. Upstreams with the same id and address stay as they are,
+    /// but for whether they accept.
+    pub(crate) fn update(&self, table: &control::Service, origin: Origin) {
+        self.health.send_if_modified(|health| {
+            let changed = *health != table.health;
+            health.clone_from(&table.health);
+            changed
+        });
+        let before = self.routes();
+        let sides: Vec<_> = table
+            .sides
+            .iter()
+            .map(|side| self.side(side, table, &before, origin))
+            .collect();
+        let weights: Vec<_> = table.sides.iter().map(|side| side.weight).collect();
+        let split = if before.split.has_weights(&weights) {
+            Arc::clone(&before.split)
+        } else {
+            Arc::new(Split::new(&weights, rand::random()))
+        };
+        let routes = Routes {
+            sides,
+            split,
+            limits: table.limits.clone(),
+            waits: Waits::from(&table.timeouts),
+            trusted: table
+                .trusted_peers
+                .iter()
+                .filter_map(|peer| peer.parse().ok())
+                .collect(),
+            strikes: table.health.unhealthy,
+        };
+        let after = Arc::new(routes);
+        self.routes.store(Arc::clone(&after));
+        self.dismiss(&before, &after);
+        self.changes.send_modify(|count| *count += 1);
+    }
+
+    fn side(
+        &self,
+        side: &control::Side,
+        service: &control::Service,
+        before: &Routes,
+        origin: Origin,
+    ) -> Side {
+        let upstream = |upstream: &control::Upstream| {
+            let live = before
+                .find(&upstream.id)
+                .filter(|live| live.address == upstream.address);
+            let live = live.unwrap_or_else(|| self.add(upstream, origin));
+            live.set_accepting(upstream.accepting);
+            live
+        };
+        let version = service
+            .expose_version
+            .then(|| HeaderValue::from_str(&side.name).ok());
+        Side {
+            name: side.name.clone(),
+            weight: side.weight,
+            upstreams: side.upstreams.iter().map(upstream).collect(),
+            metrics: self.history.side(&side.name),
+            version: version.flatten(),
+        }
+    }
+
+    fn add(&self, upstream: &control::Upstream, origin: Origin) -> Arc<Upstream> {
+        let live = Upstream::new(&upstream.id, &upstream.address, self.changes.clone());
+        let live = Arc::new(live);
+        tokio::spawn(health::watch(&live, self.health.subscribe(), origin));
+        live
+    }
+
+    /// Closes the upstreams that are in the table no more. Their requests go on.
+    fn dismiss(&self, before: &Routes, after: &Routes) {
+        let mut leaving = locked(&self.leaving);
+        leaving.retain(|upstream| upstream.strong_count() > 0);
+        for upstream in before.upstreams() {
+            if !after.upstreams().any(|other| Arc::ptr_eq(other, upstream)) {
+                upstream.set_accepting(false);
+                upstream.connections.close_kept();
+                leaving.push(Arc::downgrade(upstream));
+            }
+        }
+    }
+
+    /// Closes every upstream, because the service is no more.
+    pub(crate) fn dismiss_all(&self) {
+        let before = self.routes.swap(Arc::new(Routes::none()));
+        self.dismiss(&before, &Routes::none());
+        self.changes.send_modify(|count| *count += 1);
+    }
+
+    /// Everything with one of these ids, upstreams that already left included.
+    pub(crate) fn with_ids(&self, ids: &[String]) -> Vec<Arc<Upstream>> {
+        let routes = self.routes();
+        let leaving = locked(&self.leaving);
+        let left = leaving.iter().filter_map(Weak::upgrade);
+        let all = routes.upstreams().cloned().chain(left);
+        all.filter(|upstream| ids.contains(&upstream.id)).collect()
+    }
+}
+
+impl Routes {
+    fn none() -> Self {
+        Self {
+            sides: Vec::new(),
+            split: Arc::new(Split::new(&[], 0)),
+            limits: control::Limits::default(),
+            waits: Waits::from(&control::Timeouts::default()),
+            trusted: Vec::new(),
+            strikes: 1,
+        }
+    }
+
+    /// All upstreams of all sides.
+    pub(crate) fn upstreams(&self) -> impl Iterator<Item = &Arc<Upstream>> {
+        self.sides.iter().flat_map(|side| &side.upstreams)
+    }
+
+    /// The upstream with this id.
+    pub(crate) fn find(&self, id: &str) -> Option<Arc<Upstream>> {
+        self.upstreams().find(|upstream| upstream.id == id).cloned()
+    }
+}
+
+impl From<&control::Timeouts> for Waits {
+    fn from(timeouts: &control::Timeouts) -> Self {
+        let keep_for = KeepFor {
+            idle: Duration::from_millis(timeouts.upstream_idle_ms),
+            age: Duration::from_millis(timeouts.upstream_age_ms),
+        };
+        Self {
+            header: Duration::from_millis(timeouts.header_ms),
+            idle: Duration::from_millis(timeouts.idle_ms),
+            body: Duration::from_millis(timeouts.body_ms),
+            connect: Duration::from_millis(timeouts.connect_ms),
+            response: Duration::from_millis(timeouts.response_ms),
+            keep_for,
+        }
+    }
+}
