@@ -1,0 +1,177 @@
+//! What single expressions mean, and what is said about wrong ones.
+
+use std::cell::Cell;
+
+use cutover_expr::{Allowed, Contexts, Object, Value, evaluate, parse};
+
+fn contexts() -> Object {
+    let people = r#"[{"name": "ada", "tags": ["x", "y"]}, {"name": "Bob"}, 3]"#;
+    let people: Value = serde_json::from_str(people).unwrap();
+    [
+        ("people", people),
+        ("empty", Value::object([("a", Value::Null)])),
+    ]
+    .into_iter()
+    .collect()
+}
+
+fn check(expression: &str, wanted: &str) {
+    let found = match evaluate(expression, &contexts()) {
+        Ok(value) => value.to_json().to_string(),
+        Err(error) => error.to_string(),
+    };
+    assert_eq!(found, wanted, "{expression}");
+}
+
+#[test]
+fn values() {
+    check("people.*.name", r#"["ada","Bob"]"#);
+    check("people.*.tags.*", r#"["x","y"]"#);
+    check("people[0].TAGS[1.9]", r#""y""#);
+    check("(people.*)[0]", "[]");
+    check("join(people.*.name)", r#""ada,Bob""#);
+    check("empty.a.b.c", "null");
+    check("people == people", "true");
+    check("people.* == people.*", "false");
+    check("'ABC' == 'abc' && !('a' > 'B')", "true");
+    check("null >= null", "true");
+    check("fromJSON('{\"B\":1,\"a\":2,\"b\":3}')", r#"{"a":2,"b":3}"#);
+    check(
+        "toJSON(fromJSON('{\"b\":[1,{}],\"a\":\"\\u0007é\"}'))",
+        r#""{\n  \"b\": [\n    1,\n    {}\n  ],\n  \"a\": \"\\u0007é\"\n}""#,
+    );
+    check(
+        "format('{0:x}', 1)",
+        "The format specifiers 'x' are not valid for objects of type 'Number'",
+    );
+    check(
+        "format('{256}', 1)",
+        "The following format string is invalid: {256}",
+    );
+    check("case(false, 1, true, 2, 3)", "2");
+    check("contains(people.*.name, 'BOB')", "true");
+    check("hashFiles('a')", "hashFiles is not available here");
+}
+
+#[test]
+fn errors_in_reading_order() {
+    check("", "An expression was expected");
+    check(
+        "1 &&",
+        "Unexpected end of expression: '&&'. Located at position 3 within expression: 1 &&",
+    );
+    check(
+        "(1",
+        "Unexpected end of expression: '1'. Located at position 2 within expression: (1",
+    );
+    check(
+        "people.",
+        "Unexpected end of expression: '.'. Located at position 7 within expression: people.",
+    );
+    check(
+        "'ß' 'x",
+        "Unexpected symbol: ''x'. Located at position 5 within expression: 'ß' 'x",
+    );
+    check(
+        "'\u{1f600}' )",
+        "Unexpected symbol: ')'. Located at position 6 within expression: '\u{1f600}' )",
+    );
+    check(
+        "nosuch && )",
+        "Unrecognized named-value: 'nosuch'. Located at position 1 within expression: nosuch && )",
+    );
+    check(
+        "true && ( 1 ]",
+        "Unexpected symbol: ']'. Located at position 13 within expression: true && ( 1 ]",
+    );
+    check(
+        "1, 2",
+        "Unexpected symbol: ','. Located at position 2 within expression: 1, 2",
+    );
+    check(
+        "contains('a')",
+        "Too few parameters supplied: 'contains'. Located at position 1 within expression: contains('a')",
+    );
+    check(
+        "case(true, 1, false, 2)",
+        "Even number of parameters supplied, requires an odd number of parameters: 'case'. Located at position 1 within expression: case(true, 1, false, 2)",
+    );
+    check(&" ".repeat(21_001), "Exceeded max expression length 21000");
+}
+
+#[test]
+fn only_what_is_allowed_is_known() {
+    let allowed = Allowed::list(["github", "hashFiles(1,255)", "failure(0,0)"]);
+    let said = |text: &str| match parse(text, &allowed) {
+        Ok(ast) => ast.to_string(),
+        Err(error) => error.to_string(),
+    };
+    assert_eq!(
+        said("GitHub.ref == hashfiles('x')"),
+        "(GitHub['ref'] == hashFiles('x'))"
+    );
+    assert!(said("secrets.a").starts_with("Unrecognized named-value: 'secrets'."));
+    assert!(said("always()").starts_with("Unrecognized function: 'always'."));
+    assert!(said("failure('a')").starts_with("Too many parameters supplied: 'failure'."));
+}
+
+#[test]
+fn an_expression_says_what_it_touches() {
+    let text =
+        "contains(needs.a.outputs[matrix.x].y, 'z') || SECRETS['t'] && github.*.id[0] && failure()";
+    let ast = parse(text, &Allowed::any()).unwrap();
+    let uses: Vec<String> = ast
+        .uses()
+        .iter()
+        .map(|(root, path)| format!("{root}:{}", path.join("/")))
+        .collect();
+    assert_eq!(
+        uses,
+        ["needs:a/outputs", "matrix:x", "secrets:t", "github:"]
+    );
+    assert_eq!(ast.calls(), ["contains", "failure"]);
+    assert!(ast.calls_status() && !ast.is_constant());
+    assert!(parse("format('{0}', 1 + 0)", &Allowed::any()).is_err());
+    assert!(
+        parse("format('{0}', 1)", &Allowed::any())
+            .unwrap()
+            .is_constant()
+    );
+}
+
+struct Counted(Cell<u32>);
+
+impl Contexts for Counted {
+    fn get(&self, name: &str) -> Option<Value> {
+        self.0.set(self.0.get() + 1);
+        (name == "list").then(|| Value::array(["a"]))
+    }
+
+    fn knows(&self, name: &str) -> bool {
+        name == "list"
+    }
+}
+
+#[test]
+fn a_context_is_taken_once() {
+    let contexts = Counted(Cell::new(0));
+    assert_eq!(
+        evaluate("LIST == list", &contexts).unwrap(),
+        Value::Bool(true)
+    );
+    assert_eq!(contexts.0.get(), 1);
+}
+
+#[test]
+fn results_that_would_not_fit_are_refused_before_they_are_built() {
+    let expression = "format('{0}{0}{0}{0}{0}{0}{0}{0}{0}{0}', x)";
+    let nested =
+        |depth: usize| (0..depth).fold("x".to_owned(), |inner, _| expression.replace('x', &inner));
+    let contexts: Object = [("x", Value::from("0123456789"))].into_iter().collect();
+    assert!(evaluate(&nested(4), &contexts).is_ok());
+    let error = evaluate(&nested(12), &contexts).unwrap_err().to_string();
+    assert!(
+        error.starts_with("The maximum allowed memory size was exceeded"),
+        "{error}"
+    );
+}
