@@ -12,7 +12,7 @@ use crate::{
     delivery::{DeploymentSpec, Release, Side, Weight},
     gate::ApprovalRule,
     plan::Plan,
-    run::{Attempt, JobKey, Outcome, StepPath, StepReport, WaitingOn},
+    run::{Attempt, JobKey, Outcome, Runner, StepPath, StepReport, WaitingOn},
     source::{Taint, Trigger},
 };
 
@@ -137,7 +137,7 @@ pub enum RunEvent {
         /// Which try.
         attempt: Attempt,
         /// The runner.
-        runner: String,
+        runner: Runner,
     },
     /// A step is about to be done. It is stored before anything is done.
     StepStarted {

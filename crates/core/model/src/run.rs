@@ -266,6 +266,17 @@ impl<'de> Deserialize<'de> for StepPath {
     }
 }
 
+/// What a runner is, as far as conditions may ask: the `runner` context.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Runner {
+    /// Its name.
+    pub name: String,
+    /// `Linux`, `macOS` or `Windows`.
+    pub os: String,
+    /// `X64` or `ARM64`.
+    pub arch: String,
+}
+
 /// A value that a step handed on. What contains a secret is withheld from the event log: the
 /// executor keeps it beside the job, and whoever resolves the next step asks for it there.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
