@@ -6,10 +6,9 @@ use cutover_model::{
 };
 
 use crate::{
-    Fault,
-    contexts::{self, Scope},
-    expression, job,
+    Fault, expression, job,
     run::{Group, Run},
+    scope::{self, Scope},
     step,
 };
 
@@ -215,7 +214,7 @@ fn job_holds(
     status: Status,
 ) -> Result<bool, Fault> {
     let scope = Scope::before_job(run, spec).with_status(status);
-    expression::condition(&scope, condition, contexts::workflow_file(run))
+    expression::condition(&scope, condition, scope::workflow_file(run))
 }
 
 /// Whether this end of a step does not count.
@@ -244,11 +243,9 @@ pub(crate) fn job_continues_on_error(
     outcome: Outcome,
 ) -> Result<bool, Fault> {
     match &spec.continue_on_error {
-        Some(template) if can_be_forgiven(outcome) => truth(
-            &Scope::job(run, key)?,
-            template,
-            contexts::workflow_file(run),
-        ),
+        Some(template) if can_be_forgiven(outcome) => {
+            truth(&Scope::job(run, key)?, template, scope::workflow_file(run))
+        }
         Some(_) | None => Ok(false),
     }
 }

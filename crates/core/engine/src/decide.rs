@@ -99,7 +99,7 @@ fn hear(draft: &mut Draft, input: Input) -> Result<(), Refusal> {
             reason,
         } => {
             if is_done_at_the_edge(&draft.run, &job, &step, attempt) {
-                lost(draft, &job, &step, attempt, retry_safe, reason);
+                lost(draft, &job, &step, attempt, retry_safe, &reason);
             }
         }
         Input::ApprovalNeeded {
@@ -210,7 +210,7 @@ fn lost(
     path: &StepPath,
     attempt: Attempt,
     retry_safe: bool,
-    reason: String,
+    reason: &str,
 ) {
     let ending = condition::is_stopping(&draft.run, key, path);
     let name = draft.run.step(key, path).map(|step| step.name.clone());
@@ -218,7 +218,7 @@ fn lost(
         job: key.clone(),
         step: path.clone(),
         attempt,
-        reason: reason.clone(),
+        reason: reason.to_owned(),
     });
     if ending {
         exited(
@@ -227,7 +227,7 @@ fn lost(
             path,
             attempt,
             Outcome::Cancelled,
-            step::because(&reason),
+            step::because(reason),
         );
     } else if retry_safe {
         draft.say(RunEvent::StepStarted {
@@ -243,7 +243,7 @@ fn lost(
             path,
             attempt,
             Outcome::Faulted,
-            step::because(&reason),
+            step::because(reason),
         );
     }
 }

@@ -3,19 +3,23 @@
 use std::sync::Arc;
 
 use cutover_model::{
-    Timestamp,
-    event::RunEvent,
+    Duration, GateId, Timestamp,
+    event::{self, RunEvent},
     gate::{Answer, Approval},
-    run::{Attempt, JobKey, Outcome, State, StepPath, StepReport, WaitingOn},
+    run::{Attempt, JobKey, Outcome, State, StepPath, WaitingOn},
 };
 
 use crate::{
     job::{Leg, Stop},
     run::{Cancel, Group, Head, Question, Run, Settled},
-    step::Step,
+    step::{self, Step},
 };
 
 /// Makes the run what it is after this event.
+#[expect(
+    clippy::too_many_lines,
+    reason = "one arm for each kind of event, none of which decides anything"
+)]
 pub fn evolve(run: &mut Run, at: Timestamp, event: &RunEvent) {
     run.version += 1;
     match event {
@@ -37,36 +41,6 @@ pub fn evolve(run: &mut Run, at: Timestamp, event: &RunEvent) {
         }
         RunEvent::RunTainted { taint } => run.taints.push(taint.clone()),
         RunEvent::RunStarted => run.state = State::Running { since: at },
-        RunEvent::CancelRequested { by, reason } => run.cancels.push(Cancel {
-            by: by.clone(),
-            reason: reason.clone(),
-        }),
-        RunEvent::RunFinished { outcome } => {
-            run.state = State::Finished {
-                outcome: *outcome,
-                at,
-            };
-        }
-        RunEvent::JobExpanded { .. }
-        | RunEvent::JobSkipped { .. }
-        | RunEvent::JobWaiting { .. }
-        | RunEvent::JobStarted { .. }
-        | RunEvent::JobStopRequested { .. }
-        | RunEvent::JobFinished { .. } => job_event(run, at, event),
-        RunEvent::StepStarted { .. }
-        | RunEvent::StepSkipped { .. }
-        | RunEvent::StepFinished { .. }
-        | RunEvent::StepTimedOut { .. }
-        | RunEvent::StepLost { .. } => step_event(run, at, event),
-        RunEvent::ApprovalRequested { .. }
-        | RunEvent::ApprovalGiven { .. }
-        | RunEvent::ApprovalRefused { .. }
-        | RunEvent::ApprovalExpired { .. } => approval_event(run, at, event),
-    }
-}
-
-fn job_event(run: &mut Run, at: Timestamp, event: &RunEvent) {
-    match event {
         RunEvent::JobExpanded {
             job,
             legs,
@@ -79,29 +53,12 @@ fn job_event(run: &mut Run, at: Timestamp, event: &RunEvent) {
                 max_parallel: *max_parallel,
             };
             run.groups.insert(job.clone(), group);
-            for leg in legs {
-                let state = Arc::new(Leg::new(leg.clone()));
-                run.legs.insert(leg.key.clone(), state);
-            }
+            run.legs.extend(legs.iter().map(new_leg));
         }
         RunEvent::JobSkipped { job, reason } => {
-            let group = Group::Ended {
-                outcome: Outcome::Skipped,
-                conclusion: Outcome::Skipped,
-                reason: reason.clone(),
-                at,
-            };
-            run.groups.insert(job.clone(), group);
+            end_group(run, at, job, [Outcome::Skipped; 2], reason);
         }
-        RunEvent::JobWaiting { job, on } => {
-            if let Some(leg) = run.leg_mut(job) {
-                leg.asked_runner |= matches!(on, WaitingOn::Runner { .. });
-                leg.state = State::Waiting {
-                    on: on.clone(),
-                    since: at,
-                };
-            }
-        }
+        RunEvent::JobWaiting { job, on } => job_waiting(run, at, job, on),
         RunEvent::JobStarted {
             job,
             attempt,
@@ -121,52 +78,31 @@ fn job_event(run: &mut Run, at: Timestamp, event: &RunEvent) {
             reason,
         } => {
             if let Some(leg) = run.leg_mut(job) {
-                let since = leg.stop.as_ref().map_or(at, |stop| stop.since);
                 leg.stop = Some(Stop {
                     outcome: *outcome,
                     force: *force,
                     reason: reason.clone(),
-                    since,
+                    since: leg.stop.as_ref().map_or(at, |stop| stop.since),
                 });
             }
         }
-        RunEvent::JobFinished { .. } => job_finished(run, at, event),
-        _ => {}
-    }
-}
-
-fn job_finished(run: &mut Run, at: Timestamp, event: &RunEvent) {
-    let RunEvent::JobFinished {
-        job,
-        outcome,
-        conclusion,
-        outputs,
-        reason,
-    } = event
-    else {
-        return;
-    };
-    if let Some(leg) = run.leg_mut(job) {
-        leg.state = State::Finished {
-            outcome: *outcome,
-            at,
-        };
-        leg.conclusion = Some(*conclusion);
-        leg.outputs.clone_from(outputs);
-        leg.reason.clone_from(reason);
-    } else {
-        let group = Group::Ended {
-            outcome: *outcome,
-            conclusion: *conclusion,
-            reason: reason.clone().unwrap_or_default(),
-            at,
-        };
-        run.groups.insert(job.job().to_owned(), group);
-    }
-}
-
-fn step_event(run: &mut Run, at: Timestamp, event: &RunEvent) {
-    match event {
+        RunEvent::JobFinished {
+            job,
+            outcome,
+            conclusion,
+            outputs,
+            reason,
+        } => {
+            if let Some(leg) = run.leg_mut(job) {
+                leg.state = finished(*outcome, at);
+                leg.conclusion = Some(*conclusion);
+                leg.outputs.clone_from(outputs);
+                leg.reason.clone_from(reason);
+            } else {
+                let why = reason.as_deref().unwrap_or_default();
+                end_group(run, at, job.job(), [*outcome, *conclusion], why);
+            }
+        }
         RunEvent::StepStarted {
             job,
             step,
@@ -181,10 +117,7 @@ fn step_event(run: &mut Run, at: Timestamp, event: &RunEvent) {
         } => {
             if let Some(leg) = run.leg_mut(job) {
                 let mut skipped = Step::running(name.clone(), Attempt::FIRST, at);
-                skipped.state = State::Finished {
-                    outcome: Outcome::Skipped,
-                    at,
-                };
+                skipped.state = finished(Outcome::Skipped, at);
                 skipped.conclusion = Some(Outcome::Skipped);
                 skipped.reason = Some(reason.clone());
                 leg.steps.insert(step.clone(), skipped);
@@ -198,11 +131,18 @@ fn step_event(run: &mut Run, at: Timestamp, event: &RunEvent) {
             conclusion,
             report,
         } => {
-            let ends = [*outcome, *conclusion];
-            step_finished(run, at, job, step, *attempt, ends, report);
+            if let Some(step) = ending_step(run, at, job, step, *attempt) {
+                step.attempt = *attempt;
+                step.state = finished(*outcome, at);
+                step.conclusion = Some(*conclusion);
+                step.report = report.clone();
+            }
         }
         RunEvent::StepTimedOut {
-            job, step, after, ..
+            job,
+            step,
+            attempt: _,
+            after,
         } => {
             if let Some(step) = run.leg_mut(job).and_then(|leg| leg.steps.get_mut(step)) {
                 step.timed_out = Some(*after);
@@ -210,7 +150,75 @@ fn step_event(run: &mut Run, at: Timestamp, event: &RunEvent) {
         }
         // What follows from it is said by the event after it.
         RunEvent::StepLost { .. } => {}
-        _ => {}
+        RunEvent::ApprovalRequested {
+            gate,
+            job,
+            step,
+            subject,
+            rule,
+        } => {
+            let approval = Approval {
+                gate: gate.clone(),
+                subject: subject.clone(),
+                rule: rule.clone(),
+                asked_at: at,
+                given: Vec::new(),
+            };
+            asked(run, at, job, step.as_ref(), approval);
+        }
+        RunEvent::ApprovalGiven { gate, by, comment } => {
+            if let Some(question) = run.questions.get_mut(gate) {
+                question.approval.given.push(Answer {
+                    by: by.clone(),
+                    at,
+                    comment: comment.clone(),
+                });
+            }
+        }
+        RunEvent::ApprovalRefused { gate, by, comment } => {
+            let (by, comment) = (by.clone(), comment.clone());
+            settle(run, gate, Settled::Refused { by, comment });
+        }
+        RunEvent::ApprovalExpired { gate } => settle(run, gate, Settled::Expired),
+        RunEvent::CancelRequested { by, reason } => run.cancels.push(Cancel {
+            by: by.clone(),
+            reason: reason.clone(),
+        }),
+        RunEvent::RunFinished { outcome } => run.state = finished(*outcome, at),
+    }
+}
+
+fn finished(outcome: Outcome, at: Timestamp) -> State {
+    State::Finished { outcome, at }
+}
+
+fn new_leg(spec: &event::Leg) -> (JobKey, Arc<Leg>) {
+    (spec.key.clone(), Arc::new(Leg::new(spec.clone())))
+}
+
+fn end_group(
+    run: &mut Run,
+    at: Timestamp,
+    job: &str,
+    [outcome, conclusion]: [Outcome; 2],
+    reason: &str,
+) {
+    let group = Group::Ended {
+        outcome,
+        conclusion,
+        reason: reason.to_owned(),
+        at,
+    };
+    run.groups.insert(job.to_owned(), group);
+}
+
+fn job_waiting(run: &mut Run, at: Timestamp, job: &JobKey, on: &WaitingOn) {
+    if let Some(leg) = run.leg_mut(job) {
+        leg.asked_runner |= matches!(on, WaitingOn::Runner { .. });
+        leg.state = State::Waiting {
+            on: on.clone(),
+            since: at,
+        };
     }
 }
 
@@ -226,101 +234,55 @@ fn step_started(
         return;
     };
     if let Some(State::Waiting { since, .. }) = leg.steps.get(path).map(|step| &step.state) {
-        leg.waited = cutover_model::Duration(leg.waited.0.saturating_add(at.since(*since).0));
+        leg.waited = Duration(leg.waited.0.saturating_add(at.since(*since).0));
     }
     let step = Step::running(name.to_owned(), attempt, at);
     leg.steps.insert(path.clone(), step);
 }
 
-fn step_finished(
-    run: &mut Run,
+/// The step that ends; one whose condition could not be evaluated ends without having started.
+fn ending_step<'a>(
+    run: &'a mut Run,
     at: Timestamp,
     job: &JobKey,
     path: &StepPath,
     attempt: Attempt,
-    [outcome, conclusion]: [Outcome; 2],
-    report: &StepReport,
-) {
-    let name = run
-        .spec(job.job())
-        .and_then(|spec| crate::step::spec(&spec.steps, path))
-        .map(crate::step::plain_name)
-        .unwrap_or_default();
-    let Some(leg) = run.leg_mut(job) else {
-        return;
-    };
-    // A step whose condition cannot be evaluated ends without having started.
-    let step = leg
-        .steps
-        .entry(path.clone())
-        .or_insert_with(|| Step::running(name, attempt, at));
-    step.attempt = attempt;
-    step.state = State::Finished { outcome, at };
-    step.conclusion = Some(conclusion);
-    step.report = report.clone();
-}
-
-fn approval_event(run: &mut Run, at: Timestamp, event: &RunEvent) {
-    match event {
-        RunEvent::ApprovalRequested {
-            gate,
-            job,
-            step,
-            subject,
-            rule,
-        } => {
-            let question = Question {
-                approval: Approval {
-                    gate: gate.clone(),
-                    subject: subject.clone(),
-                    rule: rule.clone(),
-                    asked_at: at,
-                    given: Vec::new(),
-                },
-                job: job.clone(),
-                step: step.clone(),
-                answer: Settled::Open,
-            };
-            run.questions.insert(gate.clone(), question);
-            let waiting = step
-                .as_ref()
-                .and_then(|path| run.leg_mut(job)?.steps.get_mut(path));
-            if let Some(step) = waiting {
-                step.gate = Some(gate.clone());
-                step.state = State::Waiting {
-                    on: WaitingOn::Approval {
-                        gate: gate.clone(),
-                        subject: subject.clone(),
-                    },
-                    since: at,
-                };
-            }
-        }
-        RunEvent::ApprovalGiven { gate, by, comment } => {
-            if let Some(question) = run.questions.get_mut(gate) {
-                question.approval.given.push(Answer {
-                    by: by.clone(),
-                    at,
-                    comment: comment.clone(),
-                });
-            }
-        }
-        RunEvent::ApprovalRefused { gate, by, comment } => {
-            settle(
-                run,
-                gate,
-                Settled::Refused {
-                    by: by.clone(),
-                    comment: comment.clone(),
-                },
-            );
-        }
-        RunEvent::ApprovalExpired { gate } => settle(run, gate, Settled::Expired),
-        _ => {}
+) -> Option<&'a mut Step> {
+    let known = run.step(job, path).is_some();
+    if !known {
+        let spec = run
+            .spec(job.job())
+            .and_then(|spec| step::spec(&spec.steps, path));
+        let name = spec.map(step::plain_name).unwrap_or_default();
+        let step = Step::running(name, attempt, at);
+        run.leg_mut(job)?.steps.insert(path.clone(), step);
     }
+    run.leg_mut(job)?.steps.get_mut(path)
 }
 
-fn settle(run: &mut Run, gate: &cutover_model::GateId, answer: Settled) {
+fn asked(run: &mut Run, at: Timestamp, job: &JobKey, step: Option<&StepPath>, approval: Approval) {
+    let waiting = step.and_then(|path| run.leg_mut(job)?.steps.get_mut(path));
+    if let Some(step) = waiting {
+        step.gate = Some(approval.gate.clone());
+        step.state = State::Waiting {
+            on: WaitingOn::Approval {
+                gate: approval.gate.clone(),
+                subject: approval.subject.clone(),
+            },
+            since: at,
+        };
+    }
+    let question = Question {
+        job: job.clone(),
+        step: step.cloned(),
+        answer: Settled::Open,
+        approval,
+    };
+    run.questions
+        .insert(question.approval.gate.clone(), question);
+}
+
+fn settle(run: &mut Run, gate: &GateId, answer: Settled) {
     if let Some(question) = run.questions.get_mut(gate) {
         question.answer = answer;
     }

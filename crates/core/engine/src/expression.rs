@@ -9,7 +9,8 @@ use cutover_model::{
 use crate::{
     Fault,
     condition::{self, Status},
-    contexts::{CONTEXTS, Scope},
+    contexts::CONTEXTS,
+    scope::Scope,
 };
 
 impl Contexts for Scope<'_> {

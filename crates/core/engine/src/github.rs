@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 
-use crate::contexts::Scope;
+use crate::scope::Scope;
 
 /// The whole context.
 pub(crate) fn context(scope: &Scope<'_>) -> Value {

@@ -12,12 +12,12 @@ use cutover_model::{
 use crate::{
     Fault,
     approval::{self, Standing},
-    condition,
-    contexts::{self, Scope},
+    condition, contexts,
     decide::Draft,
     expression,
     run::Run,
     schedule,
+    scope::{self, Scope},
     step::{self, Step},
 };
 
@@ -211,7 +211,7 @@ fn end(
 /// The outputs of a leg. One that holds a secret is not handed on to other jobs.
 fn outputs(run: &Run, spec: &JobSpec, key: &JobKey) -> Result<BTreeMap<String, String>, Fault> {
     let scope = Scope::end_of_job(run, key)?;
-    let file = contexts::workflow_file(run);
+    let file = scope::workflow_file(run);
     let mut outputs = BTreeMap::new();
     for (name, template) in &spec.outputs {
         let value = expression::text(&scope, template, file)?;

@@ -22,6 +22,7 @@ mod outstanding;
 pub mod resolve;
 mod run;
 mod schedule;
+mod scope;
 mod step;
 mod timeout;
 mod view;

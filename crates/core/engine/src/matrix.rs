@@ -5,7 +5,7 @@ use cutover_expr::template;
 use cutover_model::plan::{MAX_LEGS, MatrixSpec};
 use serde_json::{Map, Value};
 
-use crate::{Fault, contexts::Scope};
+use crate::{Fault, scope::Scope};
 
 /// One combination.
 pub(crate) type Combination = Map<String, Value>;

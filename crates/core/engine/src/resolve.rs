@@ -10,10 +10,9 @@ use cutover_model::{
 };
 
 use crate::{
-    Fault, condition,
-    contexts::{self, Scope},
-    expression, github,
+    Fault, condition, expression, github,
     run::Run,
+    scope::{self, Scope},
     step,
 };
 
@@ -170,7 +169,7 @@ pub fn masks<'a>(run: &Run, given: &Given<'a>) -> Vec<&'a Secret> {
 
 fn missing(run: &Run, job: &JobKey, step: &StepPath) -> Fault {
     let message = format!("there is no step {step} in job `{job}`");
-    Fault::new(contexts::workflow_file(run), Position::default(), message)
+    Fault::new(scope::workflow_file(run), Position::default(), message)
 }
 
 fn body(

@@ -9,10 +9,11 @@ use cutover_model::{
 
 use crate::{
     Fault, condition,
-    contexts::{self, Combination, Scope},
     decide::Draft,
     expression, job, matrix,
     run::{Group, Run},
+    scope::{self, Combination, Scope},
+    timeout,
 };
 
 /// Goes as far as it can with the whole run.
@@ -100,7 +101,7 @@ fn why_skipped(run: &Run, spec: &JobSpec) -> String {
 
 /// The legs of a job.
 fn expand(run: &Run, spec: &JobSpec) -> Result<RunEvent, Fault> {
-    let file = contexts::workflow_file(run);
+    let file = scope::workflow_file(run);
     let before = Scope::before_job(run, spec);
     let (combinations, fail_fast, max_parallel) = match &spec.matrix {
         None => (vec![matrix::Combination::new()], true, None),
@@ -130,6 +131,7 @@ fn expand(run: &Run, spec: &JobSpec) -> Result<RunEvent, Fault> {
                 max_parallel,
             };
             let scope = Scope::leg(run, spec, combination);
+            timeout::of_leg(&scope, spec, file)?;
             let (name, runs_on, environment) = parts_of_leg(&scope, spec, file)?;
             let key = match spec.matrix {
                 Some(_) => JobKey::leg(&spec.id, index),

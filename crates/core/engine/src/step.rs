@@ -12,11 +12,11 @@ use cutover_model::{
 use crate::{
     Fault,
     approval::{self, Standing},
-    condition,
-    contexts::{self, Scope},
+    condition, contexts,
     decide::Draft,
     expression, job,
     run::Run,
+    scope::Scope,
     timeout,
 };
 

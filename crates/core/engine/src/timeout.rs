@@ -3,16 +3,16 @@
 use cutover_model::{
     Duration, Timestamp,
     event::RunEvent,
-    plan::{DEFAULT_JOB_TIMEOUT, Template},
+    plan::{DEFAULT_JOB_TIMEOUT, JobSpec, Template},
     run::{Attempt, JobKey, Outcome, State, StepPath},
 };
 
 use crate::{
     Fault, TimerKey, approval, condition,
-    contexts::{self, Scope},
     decide::Draft,
     expression,
     run::Run,
+    scope::{self, Scope},
     step,
 };
 
@@ -21,15 +21,17 @@ pub(crate) const STOP_GRACE: Duration = Duration::from_mins(5);
 
 /// How long a leg may take.
 pub(crate) fn of_job(run: &Run, key: &JobKey) -> Result<Duration, Fault> {
-    match run
-        .spec(key.job())
-        .and_then(|spec| spec.timeout_minutes.as_ref())
-    {
-        Some(template) => minutes(
-            &Scope::job(run, key)?,
-            template,
-            contexts::workflow_file(run),
-        ),
+    match run.spec(key.job()) {
+        Some(spec) => of_leg(&Scope::job(run, key)?, spec, scope::workflow_file(run)),
+        None => Ok(DEFAULT_JOB_TIMEOUT),
+    }
+}
+
+/// How long a leg may take, also before it is there: a limit that cannot be read is a fault then,
+/// and not when it is too late.
+pub(crate) fn of_leg(scope: &Scope<'_>, spec: &JobSpec, file: &str) -> Result<Duration, Fault> {
+    match &spec.timeout_minutes {
+        Some(template) => minutes(scope, template, file),
         None => Ok(DEFAULT_JOB_TIMEOUT),
     }
 }

@@ -114,7 +114,7 @@ impl Run {
         match self.groups.get(&spec.id) {
             Some(Group::Expanded { legs, .. }) => legs
                 .iter()
-                .filter_map(|key| Some(self.leg_view(spec, key, self.leg(key)?)))
+                .filter_map(|key| Some(leg_view(spec, key, self.leg(key)?)))
                 .collect(),
             Some(Group::Ended {
                 outcome,
@@ -147,27 +147,27 @@ impl Run {
             since: self.created_at().unwrap_or(Timestamp(0)),
         }
     }
+}
 
-    fn leg_view<'a>(&'a self, spec: &'a JobSpec, key: &JobKey, leg: &'a Leg) -> JobView<'a> {
-        let mut steps = Vec::new();
-        step_views(leg, &StepPath::default(), &spec.steps, &mut steps);
-        JobView {
-            key: key.clone(),
-            name: &leg.spec.name,
-            state: leg.state.clone(),
-            attempt: leg.has_started().then_some(leg.attempt),
-            outcome: leg.state.outcome(),
-            conclusion: leg.conclusion,
-            reason: leg
-                .reason
-                .as_deref()
-                .or_else(|| leg.stop.as_ref().map(|stop| stop.reason.as_str())),
-            needs: &spec.needs,
-            environment: leg.spec.environment.as_deref(),
-            runner: leg.runner.as_ref().map(|runner| runner.name.as_str()),
-            outputs: pairs(&leg.outputs),
-            steps,
-        }
+fn leg_view<'a>(spec: &'a JobSpec, key: &JobKey, leg: &'a Leg) -> JobView<'a> {
+    let mut steps = Vec::new();
+    step_views(leg, &StepPath::default(), &spec.steps, &mut steps);
+    JobView {
+        key: key.clone(),
+        name: &leg.spec.name,
+        state: leg.state.clone(),
+        attempt: leg.has_started().then_some(leg.attempt),
+        outcome: leg.state.outcome(),
+        conclusion: leg.conclusion,
+        reason: leg
+            .reason
+            .as_deref()
+            .or_else(|| leg.stop.as_ref().map(|stop| stop.reason.as_str())),
+        needs: &spec.needs,
+        environment: leg.spec.environment.as_deref(),
+        runner: leg.runner.as_ref().map(|runner| runner.name.as_str()),
+        outputs: pairs(&leg.outputs),
+        steps,
     }
 }
 
