@@ -66,6 +66,11 @@ pub enum TimerKey {
         /// The leg.
         job: JobKey,
     },
+    /// A leg that was told to end has had its time for cleaning up.
+    StopGrace {
+        /// The leg.
+        job: JobKey,
+    },
     /// A step has had its time.
     StepTimeout {
         /// The leg.
@@ -86,6 +91,7 @@ impl fmt::Display for TimerKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::JobTimeout { job } => write!(f, "timeout of {job}"),
+            Self::StopGrace { job } => write!(f, "end of grace for {job}"),
             Self::StepTimeout { job, step, attempt } => {
                 write!(f, "timeout of {job}/{step}/{attempt}")
             }

@@ -6,7 +6,7 @@ use cutover_model::{
     GateId, RunId,
     gate::ApprovalRule,
     plan::Plan,
-    run::{Attempt, JobKey, Outcome, StepPath, StepReport},
+    run::{Attempt, JobKey, Outcome, Runner, StepPath, StepReport},
     source::Trigger,
 };
 
@@ -59,7 +59,7 @@ pub enum Input {
         /// The leg.
         job: JobKey,
         /// The runner.
-        runner: String,
+        runner: Runner,
     },
     /// Observation: a step's process ended, or a built-in action did.
     StepExited {

@@ -6,8 +6,32 @@
 //! state; nothing here does I/O, reads a clock or rolls dice.
 #![warn(missing_docs)]
 
+mod approval;
+mod condition;
+mod contexts;
+mod decide;
 mod effect;
+mod evolve;
+mod expression;
+mod fault;
+mod github;
 mod input;
+mod job;
+mod matrix;
+mod outstanding;
+pub mod resolve;
+mod run;
+mod schedule;
+mod scope;
+mod step;
+mod timeout;
+mod view;
 
+pub use decide::decide;
 pub use effect::{Effect, TimerKey};
+pub use evolve::evolve;
+pub use fault::Fault;
 pub use input::{Input, Refusal};
+pub use outstanding::{effects, outstanding};
+pub use run::Run;
+pub use view::{JobView, OpenApproval, StepView};

@@ -10,6 +10,8 @@ pub enum JobStatus {
     Success,
     /// Something failed.
     Failure,
+    /// Nothing failed, but something was skipped: neither `success()` nor `failure()`.
+    Skipped,
     /// It was cancelled.
     Cancelled,
 }

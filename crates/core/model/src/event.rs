@@ -8,11 +8,11 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    GateId, RunId, Timestamp,
+    Duration, GateId, RunId, Timestamp,
     delivery::{DeploymentSpec, Release, Side, Weight},
     gate::ApprovalRule,
     plan::Plan,
-    run::{Attempt, JobKey, Outcome, StepPath, StepReport, WaitingOn},
+    run::{Attempt, JobKey, Outcome, Runner, StepPath, StepReport, WaitingOn},
     source::{Taint, Trigger},
 };
 
@@ -137,7 +137,7 @@ pub enum RunEvent {
         /// Which try.
         attempt: Attempt,
         /// The runner.
-        runner: String,
+        runner: Runner,
     },
     /// A step is about to be done. It is stored before anything is done.
     StepStarted {
@@ -176,6 +176,17 @@ pub enum RunEvent {
         /// What it left.
         report: StepReport,
     },
+    /// A step had its time: it is being ended, and its end still comes.
+    StepTimedOut {
+        /// The leg.
+        job: JobKey,
+        /// The step.
+        step: StepPath,
+        /// Which try.
+        attempt: Attempt,
+        /// The time it had.
+        after: Duration,
+    },
     /// Nobody knows how a step ended: its process and its record are gone.
     StepLost {
         /// The leg.
@@ -187,12 +198,26 @@ pub enum RunEvent {
         /// What was found.
         reason: String,
     },
-    /// A leg has ended.
+    /// A leg is to end before its time: what runs in it is told so, and only steps that ask for it
+    /// (`always()`, `cancelled()`) still start.
+    JobStopRequested {
+        /// The leg.
+        job: JobKey,
+        /// How it will have ended: `Cancelled` or `TimedOut`.
+        outcome: Outcome,
+        /// Whether even steps that ask for it do not start any more.
+        force: bool,
+        /// Why, for people.
+        reason: String,
+    },
+    /// A leg has ended. With the key of a whole job that has no legs yet, the job ended without them.
     JobFinished {
         /// The leg.
         job: JobKey,
-        /// How.
+        /// How it ended.
         outcome: Outcome,
+        /// How it counts (`continue-on-error`).
+        conclusion: Outcome,
         /// Its outputs.
         outputs: BTreeMap<String, String>,
         /// Why, for people, when it did not succeed.

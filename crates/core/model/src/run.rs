@@ -159,6 +159,7 @@ impl Attempt {
     pub const FIRST: Self = Self(1);
 
     /// The try after this one.
+    #[must_use]
     pub const fn next(self) -> Self {
         Self(self.0 + 1)
     }
@@ -264,6 +265,17 @@ impl<'de> Deserialize<'de> for StepPath {
             .parse()
             .map_err(serde::de::Error::custom)
     }
+}
+
+/// What a runner is, as far as conditions may ask: the `runner` context.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Runner {
+    /// Its name.
+    pub name: String,
+    /// `Linux`, `macOS` or `Windows`.
+    pub os: String,
+    /// `X64` or `ARM64`.
+    pub arch: String,
 }
 
 /// A value that a step handed on. What contains a secret is withheld from the event log: the

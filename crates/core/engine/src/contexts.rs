@@ -1,0 +1,192 @@
+//! What expressions can see from a place: `github`, `env`, `steps`, `needs` and their kin. Values that
+//! hold secrets are only there when somebody gives them (`resolve`).
+
+use std::collections::BTreeMap;
+
+use cutover_model::{
+    plan::StepBody,
+    run::{HandedOn, StepPath},
+};
+use serde_json::{Map, Value, json};
+
+use crate::{
+    condition::{self, Status},
+    expression, github, job,
+    resolve::{Kind, Withheld},
+    scope::Scope,
+    step,
+};
+
+/// Stands for a value that holds a secret where no secret may be seen. The word joiners set it apart
+/// from what people write.
+const WITHHELD: &str = "\u{2060}***\u{2060}";
+
+/// The names that mean something in an expression. Which of them a key may use is checked when a
+/// workflow is compiled.
+pub(crate) const CONTEXTS: [&str; 11] = [
+    "github", "env", "vars", "inputs", "needs", "strategy", "matrix", "job", "runner", "steps",
+    "secrets",
+];
+
+/// Whether a text was made from a value that is withheld.
+pub(crate) fn is_withheld(text: &str) -> bool {
+    text.contains(WITHHELD)
+}
+
+/// A text as it may be stored.
+pub(crate) fn handed_on(text: String) -> HandedOn {
+    if is_withheld(&text) {
+        HandedOn::Withheld
+    } else {
+        HandedOn::Plain(text)
+    }
+}
+
+impl Scope<'_> {
+    /// What a step handed on, as far as it may be seen from here.
+    pub(crate) fn seen(&self, step: &StepPath, kind: Kind, name: &str, value: &HandedOn) -> String {
+        match (value, self.given) {
+            (HandedOn::Plain(text), _) => text.clone(),
+            (HandedOn::Withheld, None) => WITHHELD.to_owned(),
+            (HandedOn::Withheld, Some(given)) => {
+                self.remade(step, kind, name).unwrap_or_else(|| {
+                    let asked = Withheld { step, kind, name };
+                    (given.withheld)(asked).unwrap_or_default()
+                })
+            }
+        }
+    }
+
+    /// The output of an action that holds a secret is kept nowhere: it is made again.
+    fn remade(&self, path: &StepPath, kind: Kind, name: &str) -> Option<String> {
+        let (Kind::Output, StepBody::Composite { outputs, .. }) =
+            (kind, &step::spec(self.steps(), path)?.body)
+        else {
+            return None;
+        };
+        let (_, template) = outputs.iter().find(|(output, _)| output == name)?;
+        let scope = Scope::inside(self.run, self.key?, path, self.given).ok()?;
+        expression::text(&scope, template, &scope.file()).ok()
+    }
+
+    /// A context by its name; `None` when there is none of that name here.
+    pub(crate) fn context(&self, name: &str) -> Option<Value> {
+        Some(match name {
+            "github" => github::context(self),
+            "env" => json!(self.env),
+            "vars" => json!(self.run.head.as_ref()?.vars),
+            "inputs" => match &self.inputs {
+                Some(inputs) => json!(inputs),
+                None => json!(self.run.trigger()?.inputs),
+            },
+            "needs" => self.needs(),
+            "strategy" => self.strategy(),
+            "matrix" => self
+                .combination
+                .filter(|one| !one.matrix.is_empty())
+                .map_or(Value::Null, |one| Value::Object(one.matrix.clone())),
+            "job" => json!({ "status": self.status_word() }),
+            "runner" => self.runner(),
+            "steps" => self.step_results(),
+            "secrets" => self.secrets(),
+            _ => return None,
+        })
+    }
+
+    fn status_word(&self) -> &'static str {
+        match self.status {
+            Status::Success | Status::Skipped => "success",
+            Status::Failure => "failure",
+            Status::Cancelled => "cancelled",
+        }
+    }
+
+    fn needs(&self) -> Value {
+        let mut needs = Map::new();
+        for job in self.spec.into_iter().flat_map(|spec| &spec.needs) {
+            let result = condition::conclusion(self.run, job).map_or("", |end| end.github_word());
+            // The last leg wins, as on GitHub, where it is the last to end.
+            let outputs: BTreeMap<&String, &String> = self
+                .run
+                .legs_of(job)
+                .iter()
+                .filter_map(|key| self.run.leg(key))
+                .flat_map(|leg| &leg.outputs)
+                .collect();
+            needs.insert(job.clone(), json!({ "result": result, "outputs": outputs }));
+        }
+        Value::Object(needs)
+    }
+
+    fn strategy(&self) -> Value {
+        let Some(one) = self.combination else {
+            return json!({});
+        };
+        json!({
+            "fail-fast": one.fail_fast,
+            "job-index": one.index,
+            "job-total": one.total,
+            "max-parallel": one.max_parallel.map_or(one.total as u64, u64::from),
+        })
+    }
+
+    fn runner(&self) -> Value {
+        let facts = self.key.and_then(|key| self.run.leg(key)?.runner.clone());
+        let facts = facts.unwrap_or_default();
+        let mut value = json!({
+            "name": facts.name,
+            "os": facts.os,
+            "arch": facts.arch,
+            "environment": "self-hosted",
+            "debug": "",
+        });
+        if let (Some(given), Some(object)) = (self.given, value.as_object_mut()) {
+            object.insert("temp".to_owned(), json!(given.runner.temp));
+            object.insert("tool_cache".to_owned(), json!(given.runner.tool_cache));
+            object.insert("workspace".to_owned(), json!(given.runner.workspace));
+        }
+        value
+    }
+
+    fn secrets(&self) -> Value {
+        match self.given {
+            Some(given) if self.run.may_see_secrets() => given
+                .secrets
+                .iter()
+                .map(|(name, secret)| (name.clone(), json!(secret.expose())))
+                .collect::<Map<_, _>>()
+                .into(),
+            Some(_) | None => json!({}),
+        }
+    }
+
+    fn step_results(&self) -> Value {
+        let (Some(key), Some(level)) = (self.key, &self.level) else {
+            return json!({});
+        };
+        let mut results = Map::new();
+        for (path, done) in job::steps_of(self.run, key, level) {
+            let id = step::spec(self.steps(), path).and_then(|spec| spec.id.clone());
+            let (Some(id), Some(outcome)) = (id, done.state.outcome()) else {
+                continue;
+            };
+            let outputs: Map<String, Value> = done
+                .report
+                .outputs
+                .iter()
+                .map(|(name, value)| {
+                    let text = self.seen(path, Kind::Output, name, value);
+                    (name.clone(), Value::String(text))
+                })
+                .collect();
+            let conclusion = done.conclusion.unwrap_or(outcome);
+            let result = json!({
+                "outputs": outputs,
+                "outcome": outcome.github_word(),
+                "conclusion": conclusion.github_word(),
+            });
+            results.insert(id, result);
+        }
+        Value::Object(results)
+    }
+}

@@ -1,0 +1,101 @@
+//! The `github` context, and the variables of the same facts that every step finds in its
+//! environment.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Map, Value, json};
+
+use crate::scope::Scope;
+
+/// The whole context.
+pub(crate) fn context(scope: &Scope<'_>) -> Value {
+    let mut object: Map<String, Value> = facts(scope)
+        .into_iter()
+        .map(|(name, value)| (name.to_owned(), Value::String(value)))
+        .collect();
+    if let Some(trigger) = scope.run.trigger() {
+        object.insert("event".to_owned(), trigger.payload.clone());
+    }
+    object.insert("token".to_owned(), json!(""));
+    Value::Object(object)
+}
+
+/// The variables of a step: the facts as `GITHUB_…`, those of the runner as `RUNNER_…`.
+pub(crate) fn variables(scope: &Scope<'_>) -> BTreeMap<String, String> {
+    let mut found: BTreeMap<String, String> = facts(scope)
+        .into_iter()
+        .map(|(name, value)| (format!("GITHUB_{}", name.to_uppercase()), value))
+        .collect();
+    found.insert("GITHUB_ACTIONS".to_owned(), "true".to_owned());
+    found.insert("CUTOVER".to_owned(), "true".to_owned());
+    if let Some(given) = scope.given {
+        let runner = given.runner;
+        let facts = [
+            ("NAME", runner.name.as_str()),
+            ("OS", &runner.os),
+            ("ARCH", &runner.arch),
+            ("TEMP", &runner.temp),
+            ("TOOL_CACHE", &runner.tool_cache),
+            ("ENVIRONMENT", "self-hosted"),
+        ];
+        for (name, value) in facts {
+            found.insert(format!("RUNNER_{name}"), value.to_owned());
+        }
+    }
+    found
+}
+
+/// What is both in the context and in the environment, in lower case without a prefix.
+fn facts(scope: &Scope<'_>) -> Vec<(&'static str, String)> {
+    let run = scope.run;
+    let (Some(plan), Some(trigger), Some(id)) = (run.plan(), run.trigger(), run.id()) else {
+        return Vec::new();
+    };
+    let owner = trigger
+        .repository
+        .split_once('/')
+        .map_or("", |(owner, _)| owner);
+    let git_ref = &trigger.git_ref;
+    let ref_type = if git_ref.tag().is_some() {
+        "tag"
+    } else {
+        "branch"
+    };
+    let server = scope.given.map_or("", |given| given.server.url.as_str());
+    let workspace = scope
+        .given
+        .map_or("", |given| given.runner.workspace.as_str());
+    let mut facts = vec![
+        ("actor", trigger.actor.clone()),
+        ("api_url", format!("{server}/api")),
+        ("base_ref", trigger.base_ref.clone().unwrap_or_default()),
+        ("event_name", trigger.kind.event_name().to_owned()),
+        ("head_ref", trigger.head_ref.clone().unwrap_or_default()),
+        ("ref", git_ref.0.clone()),
+        ("ref_name", git_ref.short().to_owned()),
+        ("ref_type", ref_type.to_owned()),
+        ("repository", trigger.repository.clone()),
+        ("repository_owner", owner.to_owned()),
+        ("run_attempt", "1".to_owned()),
+        ("run_id", id.to_string()),
+        ("run_number", run.number().unwrap_or_default().to_string()),
+        ("server_url", server.to_owned()),
+        ("sha", trigger.revision.0.clone()),
+        ("triggering_actor", trigger.actor.clone()),
+        ("workflow", plan.name.clone()),
+        (
+            "workflow_ref",
+            format!("{}/{}@{git_ref}", trigger.repository, plan.path),
+        ),
+        ("workflow_sha", trigger.revision.0.clone()),
+        ("workspace", workspace.to_owned()),
+    ];
+    if let Some(spec) = scope.spec {
+        facts.push(("job", spec.id.clone()));
+    }
+    if let Some(action) = scope.action {
+        let folder = action.trim_start_matches("./");
+        facts.push(("action_path", format!("{workspace}/{folder}")));
+    }
+    facts
+}

@@ -1,0 +1,223 @@
+//! A leg of a job: its state, from its first wait to its end.
+
+use std::collections::BTreeMap;
+
+use cutover_model::{
+    Duration, Timestamp,
+    event::{self, RunEvent},
+    plan::JobSpec,
+    run::{Attempt, JobKey, Outcome, Runner, State, StepPath},
+};
+
+use crate::{
+    Fault,
+    approval::{self, Standing},
+    condition, contexts,
+    decide::Draft,
+    expression,
+    run::Run,
+    schedule,
+    scope::{self, Scope},
+    step::{self, Step},
+};
+
+/// One leg.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Leg {
+    pub(crate) spec: event::Leg,
+    pub(crate) state: State,
+    pub(crate) attempt: Attempt,
+    pub(crate) runner: Option<Runner>,
+    /// When its steps began.
+    pub(crate) started_at: Option<Timestamp>,
+    /// How long its steps have waited for people: that does not count as time it took.
+    pub(crate) waited: Duration,
+    /// It is to end before its time.
+    pub(crate) stop: Option<Stop>,
+    /// Whether it has asked for a runner, which must then be given back.
+    pub(crate) asked_runner: bool,
+    /// In the order of the plan; only those whose turn has come.
+    pub(crate) steps: BTreeMap<StepPath, Step>,
+    pub(crate) outputs: BTreeMap<String, String>,
+    /// How it counts, once it has ended.
+    pub(crate) conclusion: Option<Outcome>,
+    pub(crate) reason: Option<String>,
+}
+
+/// A wish to end a leg before its time.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Stop {
+    pub(crate) outcome: Outcome,
+    pub(crate) force: bool,
+    pub(crate) reason: String,
+    /// When it was first wished.
+    pub(crate) since: Timestamp,
+}
+
+impl Leg {
+    pub(crate) fn new(spec: event::Leg) -> Self {
+        Self {
+            spec,
+            state: State::Pending,
+            attempt: Attempt::FIRST,
+            runner: None,
+            started_at: None,
+            waited: Duration::ZERO,
+            stop: None,
+            asked_runner: false,
+            steps: BTreeMap::new(),
+            outputs: BTreeMap::new(),
+            conclusion: None,
+            reason: None,
+        }
+    }
+
+    pub(crate) fn has_started(&self) -> bool {
+        self.started_at.is_some()
+    }
+
+    pub(crate) fn is_forced(&self) -> bool {
+        self.stop.as_ref().is_some_and(|stop| stop.force)
+    }
+
+    /// Whether it uses one of the places that `max-parallel` counts.
+    pub(crate) fn takes_a_place(&self) -> bool {
+        self.asked_runner && !self.state.is_finished()
+    }
+}
+
+/// Whether a conclusion makes what is around it fail.
+pub(crate) fn is_failing(outcome: Outcome) -> bool {
+    match outcome {
+        Outcome::Succeeded | Outcome::Skipped => false,
+        Outcome::Failed
+        | Outcome::Faulted
+        | Outcome::Cancelled
+        | Outcome::TimedOut
+        | Outcome::Superseded
+        | Outcome::RolledBack => true,
+    }
+}
+
+/// Goes as far as it can with one leg.
+pub(crate) fn advance(draft: &mut Draft, spec: &JobSpec, key: &JobKey) {
+    let Some(leg) = draft.run.leg(key) else {
+        return;
+    };
+    if leg.state.is_finished() {
+        return;
+    }
+    if leg.has_started() {
+        if step::advance(draft, key, &StepPath::default(), &spec.steps) {
+            finish(draft, spec, key);
+        }
+        return;
+    }
+    if let Some(stop) = leg.stop.clone() {
+        end(draft, spec, key, stop.outcome, Some(stop.reason));
+        return;
+    }
+    match approval::before(draft, key) {
+        Standing::Open => {}
+        Standing::Granted => schedule::queue(draft, key),
+        Standing::Denied(reason) => end(draft, spec, key, Outcome::Failed, Some(reason)),
+    }
+}
+
+/// How the steps of a level have gone: the first that fails says it.
+pub(crate) fn level_outcome(run: &Run, key: &JobKey, level: &StepPath) -> Outcome {
+    steps_of(run, key, level)
+        .filter_map(|(_, step)| step.conclusion)
+        .find(|conclusion| is_failing(*conclusion))
+        .unwrap_or(Outcome::Succeeded)
+}
+
+/// The steps directly on a level, in order, as far as their turn has come.
+pub(crate) fn steps_of<'a>(
+    run: &'a Run,
+    key: &JobKey,
+    level: &StepPath,
+) -> impl Iterator<Item = (&'a StepPath, &'a Step)> {
+    let level = level.clone();
+    run.leg(key)
+        .into_iter()
+        .flat_map(|leg| &leg.steps)
+        .filter(move |(path, _)| path.0.len() == level.0.len() + 1 && path.0.starts_with(&level.0))
+}
+
+/// Ends a leg whose steps have all ended.
+fn finish(draft: &mut Draft, spec: &JobSpec, key: &JobKey) {
+    let run = &draft.run;
+    let top = StepPath::default();
+    let stop = run.leg(key).and_then(|leg| leg.stop.clone());
+    let (outcome, reason) = match stop {
+        Some(stop) => (stop.outcome, Some(stop.reason)),
+        None => (level_outcome(run, key, &top), failing_step(run, key)),
+    };
+    end(draft, spec, key, outcome, reason);
+}
+
+/// Which step made a leg fail, and why.
+fn failing_step(run: &Run, key: &JobKey) -> Option<String> {
+    let (_, step) = steps_of(run, key, &StepPath::default())
+        .find(|(_, step)| step.conclusion.is_some_and(is_failing))?;
+    let outcome = step.conclusion?;
+    let why = step.report.reasons.first();
+    Some(why.map_or_else(
+        || format!("step `{}` {outcome}", step.name),
+        |why| format!("step `{}` {outcome}: {why}", step.name),
+    ))
+}
+
+/// Says that a leg has ended, with its outputs and how that counts.
+fn end(
+    draft: &mut Draft,
+    spec: &JobSpec,
+    key: &JobKey,
+    mut outcome: Outcome,
+    mut reason: Option<String>,
+) {
+    let run = &draft.run;
+    let started = run.leg(key).is_some_and(Leg::has_started);
+    let mut outputs = BTreeMap::new();
+    if started {
+        match self::outputs(run, spec, key) {
+            Ok(found) => outputs = found,
+            Err(fault) => {
+                if outcome == Outcome::Succeeded {
+                    outcome = Outcome::Faulted;
+                    reason = Some(fault.to_string());
+                }
+            }
+        }
+    }
+    let conclusion = match condition::job_continues_on_error(run, spec, key, outcome) {
+        Ok(true) => Outcome::Succeeded,
+        Ok(false) => outcome,
+        Err(fault) => {
+            reason = Some(fault.to_string());
+            Outcome::Faulted
+        }
+    };
+    draft.say(RunEvent::JobFinished {
+        job: key.clone(),
+        outcome,
+        conclusion,
+        outputs,
+        reason,
+    });
+}
+
+/// The outputs of a leg. One that holds a secret is not handed on to other jobs.
+fn outputs(run: &Run, spec: &JobSpec, key: &JobKey) -> Result<BTreeMap<String, String>, Fault> {
+    let scope = Scope::end_of_job(run, key)?;
+    let file = scope::workflow_file(run);
+    let mut outputs = BTreeMap::new();
+    for (name, template) in &spec.outputs {
+        let value = expression::text(&scope, template, file)?;
+        if !contexts::is_withheld(&value) {
+            outputs.insert(name.clone(), value);
+        }
+    }
+    Ok(outputs)
+}

@@ -1,0 +1,227 @@
+//! What the edge owes: after one event, and after a replay, when nobody knows what was done.
+
+use cutover_model::{
+    GateId, Timestamp,
+    event::RunEvent,
+    run::{Attempt, JobKey, Outcome, State, StepPath, WaitingOn},
+};
+
+use crate::{
+    Effect, TimerKey, approval, condition,
+    job::Leg,
+    run::Run,
+    schedule, step,
+    timeout::{self, STOP_GRACE},
+};
+
+/// What is to be done because of this event. `run` is the state after it.
+pub fn effects(run: &Run, at: Timestamp, event: &RunEvent) -> Vec<Effect> {
+    match event {
+        RunEvent::JobWaiting {
+            job,
+            on: WaitingOn::Runner { labels },
+        } => vec![Effect::AcquireRunner {
+            job: job.clone(),
+            labels: labels.clone(),
+        }],
+        RunEvent::ApprovalRequested { gate, .. } => question(run, gate),
+        RunEvent::JobStarted { job, .. } => job_timer(run, job),
+        RunEvent::StepStarted {
+            job, step, attempt, ..
+        } => started(run, at, job, step, *attempt),
+        RunEvent::StepTimedOut { job, .. } => stopping_steps(run, job),
+        RunEvent::JobStopRequested { job, .. } => stopped(run, at, job),
+        RunEvent::JobFinished { job, .. } => finished(run, job),
+        RunEvent::RunFinished { outcome } => vec![told(run, at, *outcome)],
+        RunEvent::RunCreated { .. }
+        | RunEvent::RunTainted { .. }
+        | RunEvent::RunStarted
+        | RunEvent::JobExpanded { .. }
+        | RunEvent::JobSkipped { .. }
+        | RunEvent::JobWaiting { .. }
+        | RunEvent::ApprovalGiven { .. }
+        | RunEvent::ApprovalRefused { .. }
+        | RunEvent::ApprovalExpired { .. }
+        | RunEvent::StepSkipped { .. }
+        | RunEvent::StepFinished { .. }
+        | RunEvent::StepLost { .. }
+        | RunEvent::CancelRequested { .. } => Vec::new(),
+    }
+}
+
+/// All that is owed as things stand: asked twice, done once.
+pub fn outstanding(run: &Run) -> Vec<Effect> {
+    let mut owed = Vec::new();
+    for (key, leg) in &run.legs {
+        match &leg.state {
+            State::Finished { .. } => owed.extend(finished(run, key)),
+            State::Waiting {
+                on: WaitingOn::Runner { labels },
+                ..
+            } => owed.push(Effect::AcquireRunner {
+                job: key.clone(),
+                labels: labels.clone(),
+            }),
+            State::Running { .. } => of_running_leg(run, key, leg, &mut owed),
+            State::Pending | State::Waiting { .. } => {}
+        }
+    }
+    for gate in run.questions.keys() {
+        if approval::is_awaited(run, gate) {
+            owed.extend(question(run, gate));
+        }
+    }
+    if let State::Finished { outcome, at } = run.state {
+        owed.push(told(run, at, outcome));
+    }
+    owed
+}
+
+fn of_running_leg(run: &Run, key: &JobKey, leg: &Leg, owed: &mut Vec<Effect>) {
+    owed.extend(job_timer(run, key));
+    for (path, step) in &leg.steps {
+        if let State::Running { since } = step.state {
+            owed.extend(started(run, since, key, path, step.attempt));
+        }
+    }
+    match &leg.stop {
+        Some(stop) => owed.extend(stopped(run, stop.since, key)),
+        None => owed.extend(stopping_steps(run, key)),
+    }
+}
+
+/// A step begins: what is to be run, and the time it has. An action made of steps only has time.
+fn started(
+    run: &Run,
+    since: Timestamp,
+    job: &JobKey,
+    path: &StepPath,
+    attempt: Attempt,
+) -> Vec<Effect> {
+    let mut effects = Vec::new();
+    if is_leaf(run, job, path) {
+        effects.push(Effect::StartStep {
+            job: job.clone(),
+            step: path.clone(),
+            attempt,
+        });
+    }
+    if let Ok(Some(limit)) = timeout::of_step(run, job, path) {
+        effects.push(Effect::WakeAt {
+            at: since + limit,
+            timer: TimerKey::StepTimeout {
+                job: job.clone(),
+                step: path.clone(),
+                attempt,
+            },
+        });
+    }
+    // After a wait for people the leg has more time than its first timer knew.
+    if attempt > Attempt::FIRST {
+        effects.extend(job_timer(run, job));
+    }
+    effects
+}
+
+fn is_leaf(run: &Run, job: &JobKey, path: &StepPath) -> bool {
+    run.spec(job.job())
+        .and_then(|spec| step::spec(&spec.steps, path))
+        .is_some_and(|spec| step::children(spec).is_none())
+}
+
+fn job_timer(run: &Run, job: &JobKey) -> Vec<Effect> {
+    let deadline = timeout::job_deadline(run, job);
+    deadline
+        .map(|at| Effect::WakeAt {
+            at,
+            timer: TimerKey::JobTimeout { job: job.clone() },
+        })
+        .into_iter()
+        .collect()
+}
+
+/// A leg is to end: what runs in it is told, unless it asks to run just then.
+fn stopped(run: &Run, since: Timestamp, job: &JobKey) -> Vec<Effect> {
+    let mut effects = stopping_steps(run, job);
+    let running = run
+        .leg(job)
+        .is_some_and(|leg| leg.has_started() && !leg.is_forced() && !leg.state.is_finished());
+    if running {
+        effects.push(Effect::WakeAt {
+            at: since + STOP_GRACE,
+            timer: TimerKey::StopGrace { job: job.clone() },
+        });
+    }
+    effects
+}
+
+fn stopping_steps(run: &Run, job: &JobKey) -> Vec<Effect> {
+    let Some(leg) = run.leg(job) else {
+        return Vec::new();
+    };
+    leg.steps
+        .iter()
+        .filter(|(path, step)| {
+            matches!(step.state, State::Running { .. })
+                && is_leaf(run, job, path)
+                && condition::is_stopping(run, job, path)
+        })
+        .map(|(path, step)| Effect::CancelStep {
+            job: job.clone(),
+            step: path.clone(),
+            attempt: step.attempt,
+        })
+        .collect()
+}
+
+/// A leg that never asked for a runner has nothing to give back.
+fn finished(run: &Run, job: &JobKey) -> Vec<Effect> {
+    let asked = run.leg(job).is_some_and(|leg| leg.asked_runner);
+    asked
+        .then(|| Effect::FinishJob { job: job.clone() })
+        .into_iter()
+        .collect()
+}
+
+fn question(run: &Run, gate: &GateId) -> Vec<Effect> {
+    let Some(question) = run.questions.get(gate) else {
+        return Vec::new();
+    };
+    let approval = &question.approval;
+    vec![
+        Effect::WakeAt {
+            at: approval::expires_at(approval),
+            timer: TimerKey::ApprovalExpiry { gate: gate.clone() },
+        },
+        Effect::Notify {
+            topic: "approval.requested".to_owned(),
+            text: format!(
+                "{} waits for an approval of {} ({gate})",
+                title(run),
+                approval.subject
+            ),
+        },
+    ]
+}
+
+fn told(run: &Run, at: Timestamp, outcome: Outcome) -> Effect {
+    let word = match outcome {
+        Outcome::Succeeded | Outcome::Skipped => "succeeded",
+        Outcome::Failed | Outcome::TimedOut | Outcome::RolledBack => "failed",
+        Outcome::Faulted => "faulted",
+        Outcome::Cancelled | Outcome::Superseded => "cancelled",
+    };
+    Effect::Notify {
+        topic: format!("run.{word}"),
+        text: format!(
+            "{} {outcome} after {}",
+            title(run),
+            schedule::lasted(run, at)
+        ),
+    }
+}
+
+fn title(run: &Run) -> String {
+    let name = run.plan().map_or("", |plan| plan.name.as_str());
+    format!("run #{} of {name}", run.number().unwrap_or_default())
+}

@@ -1,0 +1,248 @@
+//! Turns a step of the plan into something that can be started. The only place where secrets are
+//! seen: they pass through to the edge, and never into an event, an effect or the state.
+
+use std::{collections::BTreeMap, fmt};
+
+use cutover_model::{
+    Position, Secret,
+    plan::{Bindings, Builtin, RunDefaults, StepBody, StepSpec, Template},
+    run::{JobKey, StepPath},
+};
+
+use crate::{
+    Fault, condition, expression, github,
+    run::Run,
+    scope::{self, Scope},
+    step,
+};
+
+/// What the edge knows and a run does not.
+pub struct Given<'a> {
+    /// By name. A run that must not see them sees none, whatever is given.
+    pub secrets: &'a BTreeMap<String, Secret>,
+    /// Asks for a value that holds a secret, and is therefore kept beside the job.
+    pub withheld: &'a dyn Fn(Withheld<'_>) -> Option<String>,
+    /// `hashFiles`, over the job's workspace.
+    pub hash_files: &'a dyn Fn(&[String]) -> Result<String, String>,
+    /// Where the job runs.
+    pub runner: &'a RunnerFacts,
+    /// Who runs it.
+    pub server: &'a ServerFacts,
+}
+
+/// A value that a step handed on and that is not in the event log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Withheld<'a> {
+    /// The step.
+    pub step: &'a StepPath,
+    /// What kind of value.
+    pub kind: Kind,
+    /// Its name.
+    pub name: &'a str,
+}
+
+/// What kind of value a step handed on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// `GITHUB_OUTPUT`.
+    Output,
+    /// `GITHUB_ENV`.
+    Env,
+    /// `GITHUB_STATE`.
+    State,
+}
+
+/// Where a job runs.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct RunnerFacts {
+    /// Its name.
+    pub name: String,
+    /// `Linux`, `macOS` or `Windows`.
+    pub os: String,
+    /// `X64` or `ARM64`.
+    pub arch: String,
+    /// A directory for files that may go when the job has ended.
+    pub temp: String,
+    /// A directory for tools that stay.
+    pub tool_cache: String,
+    /// The directory the job works in.
+    pub workspace: String,
+}
+
+/// Who runs it.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct ServerFacts {
+    /// Where people find it, without a slash at the end.
+    pub url: String,
+}
+
+/// A step that can be started. Its values may hold secrets.
+#[derive(Clone, PartialEq, Eq)]
+pub struct ResolvedStep {
+    /// Its name.
+    pub name: String,
+    /// What it does.
+    pub body: Body,
+    /// All of its environment but what the executor itself knows.
+    pub env: BTreeMap<String, String>,
+    /// Directories to put before `PATH`, the first one first.
+    pub path_prepend: Vec<String>,
+}
+
+/// What a step does, with all expressions replaced.
+#[derive(Clone, PartialEq, Eq)]
+pub enum Body {
+    /// A script.
+    Script {
+        /// The script.
+        script: String,
+        /// The shell; the runner's own when absent.
+        shell: Option<String>,
+        /// From the workspace; the workspace itself when absent.
+        working_directory: Option<String>,
+    },
+    /// An action that this binary has built in.
+    Builtin {
+        /// Which.
+        action: Builtin,
+        /// Its inputs.
+        with: BTreeMap<String, String>,
+    },
+}
+
+impl fmt::Debug for ResolvedStep {
+    /// Only what cannot hold a secret.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ResolvedStep")
+            .field("body", &self.body)
+            .field("env", &self.env.keys().collect::<Vec<_>>())
+            .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Body {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Script { .. } => f.write_str("Script"),
+            Self::Builtin { action, .. } => write!(f, "Builtin({})", action.name()),
+        }
+    }
+}
+
+/// What is to be started for this step.
+pub fn step(
+    run: &Run,
+    job: &JobKey,
+    step: &StepPath,
+    given: &Given<'_>,
+) -> Result<ResolvedStep, Fault> {
+    let level = step.parent().unwrap_or_default();
+    let status = condition::status(run, job, &level);
+    let scope = Scope::step(run, job, step, Some(given))?.with_status(status);
+    let found = run
+        .spec(job.job())
+        .and_then(|spec| Some((step::spec(&spec.steps, step)?, &spec.defaults)));
+    let Some((spec, defaults)) = found else {
+        return Err(missing(run, job, step));
+    };
+    let file = scope.file();
+    // The defaults of a job end where an action begins.
+    let defaults = level.0.is_empty().then_some(defaults);
+    Ok(ResolvedStep {
+        name: run
+            .step(job, step)
+            .map_or_else(|| step::plain_name(spec), |step| step.name.clone()),
+        body: body(&scope, spec, defaults, &file)?,
+        env: environment(&scope),
+        path_prepend: path(run, job),
+    })
+}
+
+/// The values that must be masked wherever a step of this run writes.
+pub fn masks<'a>(run: &Run, given: &Given<'a>) -> Vec<&'a Secret> {
+    if !run.may_see_secrets() {
+        return Vec::new();
+    }
+    let seen = |secret: &&Secret| !secret.expose().trim().is_empty();
+    given.secrets.values().filter(seen).collect()
+}
+
+fn missing(run: &Run, job: &JobKey, step: &StepPath) -> Fault {
+    let message = format!("there is no step {step} in job `{job}`");
+    Fault::new(scope::workflow_file(run), Position::default(), message)
+}
+
+fn body(
+    scope: &Scope<'_>,
+    spec: &StepSpec,
+    defaults: Option<&RunDefaults>,
+    file: &str,
+) -> Result<Body, Fault> {
+    match &spec.body {
+        StepBody::Run {
+            script,
+            shell,
+            working_directory,
+        } => {
+            let shell = shell
+                .as_ref()
+                .or_else(|| defaults.and_then(|defaults| defaults.shell.as_ref()));
+            let directory = working_directory
+                .as_ref()
+                .or_else(|| defaults.and_then(|defaults| defaults.working_directory.as_ref()));
+            Ok(Body::Script {
+                script: expression::text(scope, script, file)?,
+                shell: optional(scope, shell, file)?,
+                working_directory: optional(scope, directory, file)?,
+            })
+        }
+        StepBody::Builtin { action, with } => Ok(Body::Builtin {
+            action: *action,
+            with: with_inputs(scope, with, file)?,
+        }),
+        StepBody::Composite { path, .. } => Err(Fault::new(
+            file,
+            spec.at,
+            format!("`{path}` is made of steps: it is not started itself"),
+        )),
+    }
+}
+
+/// The inputs of a built-in action. An empty text is as good as none.
+fn with_inputs(
+    scope: &Scope<'_>,
+    with: &Bindings,
+    file: &str,
+) -> Result<BTreeMap<String, String>, Fault> {
+    scope.evaluate(with, file)
+}
+
+/// An expression may come to nothing: then the next best thing holds.
+fn optional(
+    scope: &Scope<'_>,
+    template: Option<&Template>,
+    file: &str,
+) -> Result<Option<String>, Fault> {
+    let text = template
+        .map(|template| expression::text(scope, template, file))
+        .transpose()?;
+    Ok(text.filter(|text| !text.is_empty()))
+}
+
+/// What people wrote, under what is always there; the facts cannot be changed, `CI` can.
+fn environment(scope: &Scope<'_>) -> BTreeMap<String, String> {
+    let mut env = BTreeMap::from([("CI".to_owned(), "true".to_owned())]);
+    env.extend(scope.env.clone());
+    env.extend(github::variables(scope));
+    env
+}
+
+/// What earlier steps added, the last one first.
+fn path(run: &Run, job: &JobKey) -> Vec<String> {
+    let mut added: Vec<String> = Vec::new();
+    for step in run.leg(job).into_iter().flat_map(|leg| leg.steps.values()) {
+        added.extend(step.report.path.iter().cloned());
+    }
+    added.reverse();
+    added
+}

@@ -1,0 +1,248 @@
+//! A place in a run, from which an expression looks around: the whole job, or one of its steps,
+//! perhaps inside an action. What is seen from there is in `contexts.rs`.
+
+use std::collections::BTreeMap;
+
+use cutover_model::{
+    Position,
+    plan::{Bindings, JobSpec, StepBody, StepSpec},
+    run::{JobKey, StepPath},
+};
+use serde_json::{Map, Value};
+
+use crate::{
+    Fault,
+    condition::{self, Status},
+    expression,
+    resolve::{Given, Kind},
+    run::{Group, Run},
+    step,
+};
+
+/// The path of the workflow.
+pub(crate) fn workflow_file(run: &Run) -> &str {
+    run.plan().map_or("", |plan| plan.path.as_str())
+}
+
+/// One leg among its siblings.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Combination<'a> {
+    pub(crate) matrix: &'a Map<String, Value>,
+    pub(crate) index: usize,
+    pub(crate) total: usize,
+    pub(crate) fail_fast: bool,
+    pub(crate) max_parallel: Option<u32>,
+}
+
+/// A place in a run, from which an expression looks around.
+pub(crate) struct Scope<'a> {
+    pub(crate) run: &'a Run,
+    pub(crate) spec: Option<&'a JobSpec>,
+    pub(crate) key: Option<&'a JobKey>,
+    pub(crate) combination: Option<Combination<'a>>,
+    /// The level whose steps are seen: the job itself when empty, else the inside of an action.
+    pub(crate) level: Option<StepPath>,
+    /// The directory of the action around.
+    pub(crate) action: Option<&'a str>,
+    pub(crate) env: BTreeMap<String, String>,
+    /// The inputs of the action around; those of the workflow when absent.
+    pub(crate) inputs: Option<BTreeMap<String, String>>,
+    pub(crate) status: Status,
+    pub(crate) given: Option<&'a Given<'a>>,
+}
+
+impl<'a> Scope<'a> {
+    /// Where the conditions and the matrix of a job are looked at.
+    pub(crate) fn before_job(run: &'a Run, spec: &'a JobSpec) -> Self {
+        Self {
+            spec: Some(spec),
+            ..Self::workflow(run)
+        }
+    }
+
+    fn workflow(run: &'a Run) -> Self {
+        Self {
+            run,
+            spec: None,
+            key: None,
+            combination: None,
+            level: None,
+            action: None,
+            env: BTreeMap::new(),
+            inputs: None,
+            status: Status::Success,
+            given: None,
+        }
+    }
+
+    /// Where the parts of one leg are looked at.
+    pub(crate) fn leg(run: &'a Run, spec: &'a JobSpec, combination: Combination<'a>) -> Self {
+        Self {
+            combination: Some(combination),
+            ..Self::before_job(run, spec)
+        }
+    }
+
+    /// Where the keys of a job are looked at once it has its legs.
+    pub(crate) fn job(run: &'a Run, key: &'a JobKey) -> Result<Self, Fault> {
+        let spec = run.spec(key.job()).ok_or_else(|| nowhere(run, key))?;
+        Ok(Self {
+            key: Some(key),
+            combination: combination(run, key),
+            ..Self::before_job(run, spec)
+        })
+    }
+
+    /// Where a job's outputs are looked at.
+    pub(crate) fn end_of_job(run: &'a Run, key: &'a JobKey) -> Result<Self, Fault> {
+        let top = StepPath::default();
+        let mut scope = Self::top(run, key, None)?;
+        scope.status = condition::status(run, key, &top);
+        Ok(scope)
+    }
+
+    /// Where the keys of a step are looked at, its own `env:` included.
+    pub(crate) fn step(
+        run: &'a Run,
+        key: &'a JobKey,
+        path: &StepPath,
+        given: Option<&'a Given<'a>>,
+    ) -> Result<Self, Fault> {
+        let mut scope = Self::top(run, key, given)?;
+        let mut at = StepPath::default();
+        let Some((last, around)) = path.0.split_last() else {
+            return Ok(scope);
+        };
+        for index in around {
+            at = at.child(usize::from(*index));
+            let spec = scope.enter_step(&at)?;
+            scope.enter_action(&at, spec)?;
+        }
+        scope.enter_step(&at.child(usize::from(*last)))?;
+        Ok(scope)
+    }
+
+    /// Where the outputs of an action are looked at.
+    pub(crate) fn inside(
+        run: &'a Run,
+        key: &'a JobKey,
+        path: &StepPath,
+        given: Option<&'a Given<'a>>,
+    ) -> Result<Self, Fault> {
+        let mut scope = Self::step(run, key, path, given)?;
+        if let Some(spec) = step::spec(scope.steps(), path) {
+            scope.enter_action(path, spec)?;
+        }
+        Ok(scope)
+    }
+
+    #[must_use]
+    pub(crate) fn with_status(mut self, status: Status) -> Self {
+        self.status = status;
+        self
+    }
+
+    pub(crate) fn steps(&self) -> &'a [StepSpec] {
+        self.spec.map_or(&[], |spec| spec.steps.as_slice())
+    }
+
+    /// The job itself, between its steps.
+    fn top(run: &'a Run, key: &'a JobKey, given: Option<&'a Given<'a>>) -> Result<Self, Fault> {
+        let mut scope = Self::job(run, key)?;
+        scope.given = given;
+        let file = workflow_file(run);
+        if let Some(plan) = run.plan() {
+            scope.add_env(&plan.env, file)?;
+        }
+        if let Some(spec) = scope.spec {
+            scope.add_env(&spec.env, file)?;
+        }
+        for (path, step) in run.leg(key).into_iter().flat_map(|leg| &leg.steps) {
+            for (name, value) in &step.report.env {
+                let value = scope.seen(path, Kind::Env, name, value);
+                scope.env.insert(name.clone(), value);
+            }
+        }
+        scope.level = Some(StepPath::default());
+        Ok(scope)
+    }
+
+    /// Takes on the `env:` of a step.
+    fn enter_step(&mut self, path: &StepPath) -> Result<&'a StepSpec, Fault> {
+        let spec = step::spec(self.steps(), path).ok_or_else(|| {
+            let message = format!("there is no step {path}");
+            Fault::new(workflow_file(self.run), Position::default(), message)
+        })?;
+        let file = self.file();
+        self.add_env(&spec.env, &file)?;
+        Ok(spec)
+    }
+
+    /// Steps into a composite action: from here on its inputs and its steps are seen.
+    fn enter_action(&mut self, path: &StepPath, spec: &'a StepSpec) -> Result<(), Fault> {
+        let StepBody::Composite {
+            path: action,
+            inputs,
+            ..
+        } = &spec.body
+        else {
+            return Ok(());
+        };
+        let file = self.file();
+        let inputs = self.evaluate(inputs, &file)?;
+        self.inputs = Some(inputs);
+        self.action = Some(action);
+        self.level = Some(path.clone());
+        Ok(())
+    }
+
+    /// The file in which what is looked at is written.
+    pub(crate) fn file(&self) -> String {
+        self.action.map_or_else(
+            || workflow_file(self.run).to_owned(),
+            |action| format!("{action}/action.yml"),
+        )
+    }
+
+    /// Evaluates a whole map before any of it counts, as GitHub does.
+    pub(crate) fn evaluate(
+        &self,
+        bindings: &Bindings,
+        file: &str,
+    ) -> Result<BTreeMap<String, String>, Fault> {
+        bindings
+            .iter()
+            .map(|(name, template)| Ok((name.clone(), expression::text(self, template, file)?)))
+            .collect()
+    }
+
+    fn add_env(&mut self, bindings: &Bindings, file: &str) -> Result<(), Fault> {
+        let values = self.evaluate(bindings, file)?;
+        self.env.extend(values);
+        Ok(())
+    }
+}
+
+fn combination<'a>(run: &'a Run, key: &JobKey) -> Option<Combination<'a>> {
+    let Group::Expanded {
+        legs,
+        fail_fast,
+        max_parallel,
+    } = run.groups.get(key.job())?
+    else {
+        return None;
+    };
+    let leg = run.leg(key)?;
+    Some(Combination {
+        matrix: &leg.spec.matrix,
+        index: legs.iter().position(|one| one == key)?,
+        total: legs.len(),
+        fail_fast: *fail_fast,
+        max_parallel: *max_parallel,
+    })
+}
+
+fn nowhere(run: &Run, key: &JobKey) -> Fault {
+    let message = format!("there is no job `{key}`");
+    Fault::new(workflow_file(run), Position::default(), message)
+}

@@ -1,0 +1,305 @@
+//! A step of a leg: its state, and the walk through the steps that finds what is next.
+
+use std::collections::BTreeMap;
+
+use cutover_model::{
+    Duration, GateId, Timestamp,
+    event::RunEvent,
+    plan::{StepBody, StepSpec, Template},
+    run::{Attempt, HandedOn, JobKey, Outcome, State, StepPath, StepReport},
+};
+
+use crate::{
+    Fault,
+    approval::{self, Standing},
+    condition, contexts,
+    decide::Draft,
+    expression, job,
+    run::Run,
+    scope::Scope,
+    timeout,
+};
+
+/// A step that has begun, was skipped, or has ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Step {
+    pub(crate) name: String,
+    pub(crate) state: State,
+    pub(crate) attempt: Attempt,
+    /// How it counts, once it has ended.
+    pub(crate) conclusion: Option<Outcome>,
+    pub(crate) report: StepReport,
+    /// It has had its time and is being ended.
+    pub(crate) timed_out: Option<Duration>,
+    /// The question it waits for.
+    pub(crate) gate: Option<GateId>,
+    /// Why it was skipped.
+    pub(crate) reason: Option<String>,
+}
+
+impl Step {
+    pub(crate) fn running(name: String, attempt: Attempt, since: Timestamp) -> Self {
+        Self {
+            name,
+            state: State::Running { since },
+            attempt,
+            conclusion: None,
+            report: StepReport::default(),
+            timed_out: None,
+            gate: None,
+            reason: None,
+        }
+    }
+
+    pub(crate) fn is_running(&self, attempt: Attempt) -> bool {
+        self.attempt == attempt && matches!(self.state, State::Running { .. })
+    }
+}
+
+/// The step at this place of the plan.
+pub(crate) fn spec<'a>(steps: &'a [StepSpec], path: &StepPath) -> Option<&'a StepSpec> {
+    let (last, around) = path.0.split_last()?;
+    let mut level = steps;
+    for index in around {
+        level = children(level.get(usize::from(*index))?)?;
+    }
+    level.get(usize::from(*last))
+}
+
+/// The steps of a composite action; `None` for any other step.
+pub(crate) fn children(spec: &StepSpec) -> Option<&[StepSpec]> {
+    match &spec.body {
+        StepBody::Composite { steps, .. } => Some(steps),
+        StepBody::Run { .. } | StepBody::Builtin { .. } => None,
+    }
+}
+
+/// The file in which the step at this place is written.
+pub(crate) fn file(run: &Run, key: &JobKey, path: &StepPath) -> String {
+    let around = path.parent().and_then(|parent| {
+        let steps = &run.spec(key.job())?.steps;
+        match &spec(steps, &parent)?.body {
+            StepBody::Composite { path, .. } => Some(format!("{path}/action.yml")),
+            StepBody::Run { .. } | StepBody::Builtin { .. } => None,
+        }
+    });
+    around
+        .or_else(|| run.plan().map(|plan| plan.path.clone()))
+        .unwrap_or_default()
+}
+
+/// What the step is called before anything is known: its name as written, else what it does.
+pub(crate) fn plain_name(spec: &StepSpec) -> String {
+    if let Some(Template { text, .. }) = &spec.name {
+        return text.clone();
+    }
+    match &spec.body {
+        StepBody::Run { script, .. } => {
+            format!("Run {}", script.text.lines().next().unwrap_or_default())
+        }
+        StepBody::Builtin { action, .. } => format!("Run {}", action.name()),
+        StepBody::Composite { path, .. } => format!("Run {path}"),
+    }
+}
+
+/// Its name, evaluated; as written when that is not possible, since a name must not stop a step.
+fn name(run: &Run, key: &JobKey, path: &StepPath, spec: &StepSpec) -> String {
+    let plain = plain_name(spec);
+    Scope::step(run, key, path, None)
+        .and_then(|scope| expression::text(&scope, &Template::plain(plain.clone()), ""))
+        .unwrap_or(plain)
+}
+
+/// Goes as far as it can through the steps of one level; whether they have all ended.
+pub(crate) fn advance(
+    draft: &mut Draft,
+    key: &JobKey,
+    level: &StepPath,
+    specs: &[StepSpec],
+) -> bool {
+    for (index, spec) in specs.iter().enumerate() {
+        let path = level.child(index);
+        if draft.run.step(key, &path).is_none() {
+            begin(draft, key, &path, spec);
+        }
+        resume(draft, key, &path);
+        let running = draft
+            .run
+            .step(key, &path)
+            .is_some_and(|step| matches!(step.state, State::Running { .. }));
+        if let (true, Some(inside)) = (running, children(spec))
+            && advance(draft, key, &path, inside)
+        {
+            finish_composite(draft, key, &path, spec);
+        }
+        let ended = draft
+            .run
+            .step(key, &path)
+            .is_some_and(|step| step.state.is_finished());
+        if !ended {
+            return false;
+        }
+    }
+    true
+}
+
+/// Starts, skips or faults a step whose turn has come.
+fn begin(draft: &mut Draft, key: &JobKey, path: &StepPath, spec: &StepSpec) {
+    let run = &draft.run;
+    let started = || RunEvent::StepStarted {
+        job: key.clone(),
+        step: path.clone(),
+        attempt: Attempt::FIRST,
+        name: name(run, key, path, spec),
+    };
+    let skipped = |reason| RunEvent::StepSkipped {
+        job: key.clone(),
+        step: path.clone(),
+        name: name(run, key, path, spec),
+        reason,
+    };
+    let verdict = condition::of_step(run, key, path).and_then(|verdict| {
+        // A time limit that cannot be read must be known before the step runs without one.
+        timeout::of_step(run, key, path).map(|_| verdict)
+    });
+    match verdict {
+        Ok(condition::Verdict::Run) => {
+            let event = started();
+            draft.say(event);
+        }
+        Ok(condition::Verdict::Skip(reason)) => {
+            let event = skipped(reason);
+            draft.say(event);
+        }
+        Err(fault) => end(
+            draft,
+            key,
+            path,
+            Attempt::FIRST,
+            Outcome::Faulted,
+            because(&fault.to_string()),
+        ),
+    }
+}
+
+/// Lets a step that waited for people go on, or ends it.
+fn resume(draft: &mut Draft, key: &JobKey, path: &StepPath) {
+    let Some(step) = draft.run.step(key, path) else {
+        return;
+    };
+    let (State::Waiting { .. }, Some(gate)) = (&step.state, &step.gate) else {
+        return;
+    };
+    let attempt = step.attempt;
+    let name = step.name.clone();
+    let stopped = draft.run.leg(key).and_then(|leg| leg.stop.as_ref());
+    if condition::around_timed_out(&draft.run, key, path) {
+        let report = because("the action around it timed out");
+        end(draft, key, path, attempt, Outcome::Cancelled, report);
+        return;
+    }
+    match (stopped, approval::standing(&draft.run, gate)) {
+        (Some(stop), _) => {
+            let (outcome, report) = (stop.outcome, because(&stop.reason));
+            end(draft, key, path, attempt, outcome, report);
+        }
+        (None, Standing::Open) => {}
+        (None, Standing::Granted) => draft.say(RunEvent::StepStarted {
+            job: key.clone(),
+            step: path.clone(),
+            attempt: attempt.next(),
+            name,
+        }),
+        (None, Standing::Denied(reason)) => {
+            end(draft, key, path, attempt, Outcome::Failed, because(&reason));
+        }
+    }
+}
+
+/// Says that a step has ended, and how that counts.
+pub(crate) fn end(
+    draft: &mut Draft,
+    key: &JobKey,
+    path: &StepPath,
+    attempt: Attempt,
+    outcome: Outcome,
+    mut report: StepReport,
+) {
+    let conclusion = match condition::step_continues_on_error(&draft.run, key, path, outcome) {
+        Ok(true) => Outcome::Succeeded,
+        Ok(false) => outcome,
+        Err(fault) => {
+            report.reasons.push(fault.to_string());
+            Outcome::Faulted
+        }
+    };
+    draft.say(RunEvent::StepFinished {
+        job: key.clone(),
+        step: path.clone(),
+        attempt,
+        outcome,
+        conclusion,
+        report,
+    });
+}
+
+/// Ends a composite step whose steps have all ended.
+fn finish_composite(draft: &mut Draft, key: &JobKey, path: &StepPath, spec: &StepSpec) {
+    let Some(step) = draft.run.step(key, path) else {
+        return;
+    };
+    let attempt = step.attempt;
+    let timed_out = step.timed_out;
+    let mut report = StepReport::default();
+    let mut outcome = match timed_out {
+        Some(after) => {
+            report.reasons.push(format!("took longer than {after}"));
+            Outcome::TimedOut
+        }
+        None => job::level_outcome(&draft.run, key, path),
+    };
+    match outputs(&draft.run, key, path, spec) {
+        Ok(outputs) => report.outputs = outputs,
+        Err(fault) => {
+            report.reasons.push(fault.to_string());
+            if outcome == Outcome::Succeeded {
+                outcome = Outcome::Faulted;
+            }
+        }
+    }
+    end(draft, key, path, attempt, outcome, report);
+}
+
+/// The outputs of a composite step, from those of the steps in it.
+fn outputs(
+    run: &Run,
+    key: &JobKey,
+    path: &StepPath,
+    spec: &StepSpec,
+) -> Result<BTreeMap<String, HandedOn>, Fault> {
+    let StepBody::Composite {
+        outputs,
+        path: folder,
+        ..
+    } = &spec.body
+    else {
+        return Ok(BTreeMap::new());
+    };
+    let scope = Scope::inside(run, key, path, None)?;
+    let file = format!("{folder}/action.yml");
+    outputs
+        .iter()
+        .map(|(name, template)| {
+            let value = expression::text(&scope, template, &file)?;
+            Ok((name.clone(), contexts::handed_on(value)))
+        })
+        .collect()
+}
+
+/// A report that only says why.
+pub(crate) fn because(reason: &str) -> StepReport {
+    StepReport {
+        reasons: vec![reason.to_owned()],
+        ..StepReport::default()
+    }
+}

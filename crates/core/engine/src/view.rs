@@ -1,0 +1,245 @@
+//! A run as people and programs look at it: jobs, steps and open questions.
+
+use std::collections::BTreeMap;
+
+use cutover_model::{
+    Timestamp,
+    gate::Approval,
+    plan::{JobSpec, StepSpec},
+    run::{Attempt, JobKey, Outcome, State, StepPath, StepReport, WaitingOn},
+};
+
+use crate::{
+    approval, condition,
+    job::Leg,
+    run::{Group, Run},
+    step,
+};
+
+/// One leg, or a job that has none yet.
+#[derive(Debug, Clone, PartialEq)]
+pub struct JobView<'a> {
+    /// Its key.
+    pub key: JobKey,
+    /// Its name; as written while it is not evaluated.
+    pub name: &'a str,
+    /// Where it stands.
+    pub state: State,
+    /// Which try, once it has a runner.
+    pub attempt: Option<Attempt>,
+    /// How it ended.
+    pub outcome: Option<Outcome>,
+    /// How that counts.
+    pub conclusion: Option<Outcome>,
+    /// Why it did not succeed, or was skipped.
+    pub reason: Option<&'a str>,
+    /// The jobs before it.
+    pub needs: &'a [String],
+    /// The environment it works in.
+    pub environment: Option<&'a str>,
+    /// The runner it is on, or was.
+    pub runner: Option<&'a str>,
+    /// Its outputs.
+    pub outputs: Vec<(&'a str, &'a str)>,
+    /// Its steps in order, those of actions behind the action.
+    pub steps: Vec<StepView<'a>>,
+}
+
+/// One step.
+#[derive(Debug, Clone, PartialEq)]
+pub struct StepView<'a> {
+    /// Its place.
+    pub path: StepPath,
+    /// Its name; as written while its turn has not come.
+    pub name: String,
+    /// Where it stands.
+    pub state: State,
+    /// Which try, once it has begun.
+    pub attempt: Option<Attempt>,
+    /// How it ended.
+    pub outcome: Option<Outcome>,
+    /// How that counts.
+    pub conclusion: Option<Outcome>,
+    /// What it left, once it has ended.
+    pub report: Option<&'a StepReport>,
+    /// Why it was skipped.
+    pub reason: Option<&'a str>,
+}
+
+/// A question that waits for people.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OpenApproval<'a> {
+    /// The question.
+    pub approval: &'a Approval,
+    /// The leg that waits.
+    pub job: &'a JobKey,
+    /// The step that waits; absent when the leg has not started.
+    pub step: Option<&'a StepPath>,
+}
+
+impl Run {
+    /// All legs in the order of the plan; a job without legs counts as one.
+    pub fn jobs(&self) -> impl Iterator<Item = JobView<'_>> {
+        let specs = self.plan().map_or(&[][..], |plan| plan.jobs.as_slice());
+        specs.iter().flat_map(|spec| self.job_views(spec))
+    }
+
+    /// The questions that wait for people, in the order of their ids.
+    pub fn approvals(&self) -> impl Iterator<Item = OpenApproval<'_>> {
+        self.questions
+            .iter()
+            .filter(|(gate, _)| approval::is_awaited(self, gate))
+            .map(|(_, question)| OpenApproval {
+                approval: &question.approval,
+                job: &question.job,
+                step: question.step.as_ref(),
+            })
+    }
+
+    /// The questions that people have said yes to for this step, or for its whole leg: what a
+    /// built-in action looks at when it starts again.
+    pub fn approved<'a>(
+        &'a self,
+        job: &'a JobKey,
+        step: Option<&'a StepPath>,
+    ) -> impl Iterator<Item = &'a Approval> {
+        self.questions
+            .values()
+            .filter(move |question| &question.job == job && question.step.as_ref() == step)
+            .filter(|question| question.standing() == approval::Standing::Granted)
+            .map(|question| &question.approval)
+    }
+
+    fn job_views<'a>(&'a self, spec: &'a JobSpec) -> Vec<JobView<'a>> {
+        match self.groups.get(&spec.id) {
+            Some(Group::Expanded { legs, .. }) => legs
+                .iter()
+                .filter_map(|key| Some(leg_view(spec, key, self.leg(key)?)))
+                .collect(),
+            Some(Group::Ended {
+                outcome,
+                conclusion,
+                reason,
+                at,
+            }) => vec![JobView {
+                outcome: Some(*outcome),
+                conclusion: Some(*conclusion),
+                reason: Some(reason),
+                ..bare(
+                    spec,
+                    State::Finished {
+                        outcome: *outcome,
+                        at: *at,
+                    },
+                )
+            }],
+            None => vec![bare(spec, self.before_legs(spec))],
+        }
+    }
+
+    fn before_legs(&self, spec: &JobSpec) -> State {
+        let jobs: Vec<String> = condition::unmet(self, spec).cloned().collect();
+        if jobs.is_empty() {
+            return State::Pending;
+        }
+        State::Waiting {
+            on: WaitingOn::Needs { jobs },
+            since: self.created_at().unwrap_or(Timestamp(0)),
+        }
+    }
+}
+
+fn leg_view<'a>(spec: &'a JobSpec, key: &JobKey, leg: &'a Leg) -> JobView<'a> {
+    let mut steps = Vec::new();
+    step_views(leg, &StepPath::default(), &spec.steps, &mut steps);
+    JobView {
+        key: key.clone(),
+        name: &leg.spec.name,
+        state: leg.state.clone(),
+        attempt: leg.has_started().then_some(leg.attempt),
+        outcome: leg.state.outcome(),
+        conclusion: leg.conclusion,
+        reason: leg
+            .reason
+            .as_deref()
+            .or_else(|| leg.stop.as_ref().map(|stop| stop.reason.as_str())),
+        needs: &spec.needs,
+        environment: leg.spec.environment.as_deref(),
+        runner: leg.runner.as_ref().map(|runner| runner.name.as_str()),
+        outputs: pairs(&leg.outputs),
+        steps,
+    }
+}
+
+fn pairs(outputs: &BTreeMap<String, String>) -> Vec<(&str, &str)> {
+    outputs
+        .iter()
+        .map(|(name, value)| (name.as_str(), value.as_str()))
+        .collect()
+}
+
+fn bare(spec: &JobSpec, state: State) -> JobView<'_> {
+    let mut steps = Vec::new();
+    let top = StepPath::default();
+    for (index, step) in spec.steps.iter().enumerate() {
+        steps.push(pending(top.child(index), step));
+    }
+    JobView {
+        key: JobKey::single(&spec.id),
+        name: spec.name.as_ref().map_or(&spec.id, |name| &name.text),
+        state,
+        attempt: None,
+        outcome: None,
+        conclusion: None,
+        reason: None,
+        needs: &spec.needs,
+        environment: None,
+        runner: None,
+        outputs: Vec::new(),
+        steps,
+    }
+}
+
+fn pending<'a>(path: StepPath, spec: &StepSpec) -> StepView<'a> {
+    StepView {
+        path,
+        name: step::plain_name(spec),
+        state: State::Pending,
+        attempt: None,
+        outcome: None,
+        conclusion: None,
+        report: None,
+        reason: None,
+    }
+}
+
+/// The steps of an action are shown once the action has begun.
+fn step_views<'a>(
+    leg: &'a Leg,
+    level: &StepPath,
+    specs: &[StepSpec],
+    views: &mut Vec<StepView<'a>>,
+) {
+    for (index, spec) in specs.iter().enumerate() {
+        let path = level.child(index);
+        let Some(step) = leg.steps.get(&path) else {
+            views.push(pending(path, spec));
+            continue;
+        };
+        let outcome = step.state.outcome();
+        let begun = outcome != Some(Outcome::Skipped);
+        views.push(StepView {
+            path: path.clone(),
+            name: step.name.clone(),
+            state: step.state.clone(),
+            attempt: begun.then_some(step.attempt),
+            outcome,
+            conclusion: step.conclusion,
+            report: (begun && outcome.is_some()).then_some(&step.report),
+            reason: step.reason.as_deref(),
+        });
+        if let (true, Some(children)) = (begun, step::children(spec)) {
+            step_views(leg, &path, children, views);
+        }
+    }
+}

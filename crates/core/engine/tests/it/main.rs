@@ -1,0 +1,16 @@
+//! What a run does, read as a protocol: given a plan, when something is said, then this is done.
+#![expect(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "the helpers of tests may panic"
+)]
+
+mod approvals;
+mod cancelling;
+mod composite;
+mod lateness;
+mod legs;
+mod resolving;
+mod running;
+mod support;
