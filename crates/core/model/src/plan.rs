@@ -176,6 +176,13 @@ pub enum StepBody {
         /// Its steps, in order.
         steps: Vec<StepSpec>,
     },
+    /// An action that is not there; the step faults when its turn comes, and not before.
+    Lacking {
+        /// `uses:` as written.
+        uses: String,
+        /// What is lacking, for people.
+        message: String,
+    },
 }
 
 /// The actions that this binary has built in.
