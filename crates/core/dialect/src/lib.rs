@@ -1,1 +1,93 @@
-//! Placeholder until its first test.
+//! Files of a user → a plan. Dialects are read here and nowhere else; what they call things stays here.
+//!
+//! Nothing fails: a file gives a plan, or diagnostics that say why there is none, all of them in one
+//! pass. No file is read and nothing is run: the sources come in as a tree in memory.
+#![warn(missing_docs)]
+
+mod diagnostic;
+mod github;
+mod graph;
+mod project;
+mod shape;
+mod suggest;
+mod tree;
+mod yaml;
+
+use std::collections::BTreeMap;
+
+use cutover_model::{Diagnostic, plan::Plan, project::Project, source::Trigger};
+
+pub use diagnostic::{CODES, explain};
+pub use tree::SourceTree;
+
+/// What compiling gave.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Compiled {
+    /// The plan; absent exactly when one of the diagnostics is an error.
+    pub plan: Option<Plan>,
+    /// Everything there is to say, by file and place.
+    pub diagnostics: Vec<Diagnostic>,
+}
+
+/// How strict compiling is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Options {
+    /// What becomes of actions that are not there.
+    pub lacking: Lacking,
+}
+
+/// What becomes of a step whose action is not there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Lacking {
+    /// An error: the workflow is refused.
+    #[default]
+    Refuse,
+    /// A warning: the plan holds a `StepBody::Lacking`, which faults when its turn comes.
+    FaultWhenReached,
+}
+
+/// Whether a trigger starts a workflow.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Triggered {
+    /// It does.
+    Yes,
+    /// It does not; why, for people.
+    No(String),
+    /// That cannot be told, since `on:` does not hold.
+    Invalid(Vec<Diagnostic>),
+}
+
+/// The paths of all workflows, sorted.
+pub fn workflows(tree: &SourceTree) -> Vec<String> {
+    github::workflows(tree)
+}
+
+/// Compiles one workflow for a trigger. Whether the trigger starts it is not asked here.
+pub fn compile(tree: &SourceTree, path: &str, trigger: &Trigger, options: Options) -> Compiled {
+    github::compile(tree, path, Some(trigger), options)
+}
+
+/// What there is to say about a workflow, whatever starts it.
+pub fn lint(tree: &SourceTree, path: &str) -> Vec<Diagnostic> {
+    github::compile(tree, path, None, Options::default()).diagnostics
+}
+
+/// Whether a trigger starts a workflow, by its `on:`.
+pub fn triggered_by(tree: &SourceTree, path: &str, trigger: &Trigger) -> Triggered {
+    github::triggered_by(tree, path, trigger)
+}
+
+/// The `inputs` context of a manual trigger: what was given, of the declared types, and defaults for the
+/// rest.
+pub fn inputs(
+    tree: &SourceTree,
+    path: &str,
+    trigger: &Trigger,
+) -> (BTreeMap<String, serde_json::Value>, Vec<Diagnostic>) {
+    github::inputs(tree, path, trigger)
+}
+
+/// Reads `cutover.yml`. There is no project when there is no such file, or an error in it.
+pub fn project(tree: &SourceTree) -> (Option<Project>, Vec<Diagnostic>) {
+    project::read(tree)
+}

@@ -1,0 +1,251 @@
+//! What can be said about a file: the codes with their titles and explanations, and the sink that
+//! collects diagnostics while the reading goes on.
+
+use cutover_model::{Diagnostic, Position, Severity};
+
+use crate::yaml::Fault;
+
+/// The most diagnostics for one file; what is beyond is counted and not kept.
+const MAX_PER_FILE: usize = 200;
+
+macro_rules! codes {
+    ($($name:ident, $id:literal, $title:literal, $explanation:literal;)*) => {
+        /// A kind of diagnostic. Its number never changes its meaning.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        pub(crate) enum Code {
+            $(#[doc = $title] $name,)*
+        }
+
+        impl Code {
+            /// `CUT-1001` and the like.
+            pub(crate) const fn id(self) -> &'static str {
+                match self {
+                    $(Self::$name => $id,)*
+                }
+            }
+        }
+
+        /// Every code of this crate: its id, a title of one line, an explanation.
+        pub const CODES: &[(&str, &str, &str)] = &[$(($id, $title, $explanation),)*];
+    };
+}
+
+codes! {
+    Syntax, "CUT-1001", "the file is not YAML",
+        "The text breaks the rules of YAML 1.2 at the given place; often the cause is a little before it: a quote that is not closed, a tab in the indentation, a `:` inside a text without quotes. Nothing after that place was read.";
+    Limit, "CUT-1002", "the file is larger or deeper than allowed",
+        "A file may have 1 MiB, 50 levels of nesting and one million values, aliases counted as what they stand for. The limits are those of the official runner; they keep a hostile file cheap.";
+    DuplicateKey, "CUT-1003", "a key is there twice",
+        "A mapping may have each key once. YAML tools differ in which of two they take, so neither is taken.";
+    Yaml, "CUT-1004", "a feature of YAML that is not supported",
+        "Merge keys (`<<`), tags other than those of the core schema, keys that are not scalars, a second document and aliases without an anchor before them are refused. Anchors and aliases themselves work.";
+    NoFile, "CUT-1005", "a file is missing",
+        "The file is not among the sources of this revision. Is it committed?";
+    UnknownKey, "CUT-1010", "an unknown key",
+        "No key is ever ignored: what is not known is refused, since a slip in a key (`run-on`) must not change what happens in silence.";
+    MissingKey, "CUT-1011", "a key is missing",
+        "The mapping needs this key.";
+    WrongType, "CUT-1012", "a value of the wrong kind",
+        "The key takes another kind of value: a text, a number, a list or a mapping.";
+    BadValue, "CUT-1013", "a value that is not allowed",
+        "The value is of the right kind but not one that the key takes.";
+    NotYet, "CUT-1014", "not there yet",
+        "The workflow language has this, and cutover does not support it yet. It is refused, because running the workflow without it would do something else than you wrote.";
+    Conflict, "CUT-1015", "keys that exclude each other",
+        "Only one of these keys may stand here.";
+    BadId, "CUT-1020", "an id that is not allowed",
+        "Ids consist of letters, digits, `_` and `-`, begin with a letter or `_`, and have fewer than 100 characters. Those that begin with `__` are reserved.";
+    DuplicateId, "CUT-1021", "an id is there twice",
+        "Ids are compared without regard to case; each may be there once.";
+    UnknownNeed, "CUT-1022", "`needs` names no job",
+        "`needs` takes ids of jobs of the same workflow.";
+    NeedsCycle, "CUT-1023", "jobs wait for each other",
+        "Following `needs` leads back to where it began, so that none of these jobs could ever start.";
+    Expression, "CUT-1030", "an expression does not hold",
+        "The text between `${{` and `}}` (or of an `if`) is not an expression, or uses a context or a function that is not available for this key. The words are those of the official runner.";
+    UnknownEvent, "CUT-1040", "an unknown event",
+        "`on` takes the names of events, such as `push`, `pull_request` and `workflow_dispatch`.";
+    BadPattern, "CUT-1041", "a filter pattern does not hold",
+        "Patterns for branches, tags and paths know `*` (no slash), `**`, `?` and `+` (none or one, and one or more, of the character before), `[]` and a leading `!`; a `\\` takes the meaning from the character after it.";
+    LackingAction, "CUT-1050", "an action that is not there",
+        "Fetching actions is not there yet. Built in are `actions/checkout` and `cutover/gate`, `cutover/release`, `cutover/build`, `cutover/deploy` at `@v1`; local composite actions (`uses: ./path`) work. Often a `run` step does the same.";
+    NoAction, "CUT-1051", "a local action is missing",
+        "`uses: ./path` needs `action.yml` or `action.yaml` in that directory of the sources.";
+    ActionNesting, "CUT-1052", "actions use each other without end",
+        "Composite actions may nest ten deep, may not lead back to themselves, and may come to at most 10 000 steps in all.";
+    ActionInput, "CUT-1053", "an action has no such input, or lacks one",
+        "`with` takes the inputs that the action declares, and must give those that it requires.";
+    ActionVersion, "CUT-1054", "a built-in action in a version that is not there",
+        "The built-in actions `cutover/…` are there as `@v1`.";
+    Matrix, "CUT-1060", "a matrix does not hold",
+        "A matrix maps names to lists of values; `include` and `exclude` are lists of mappings; all in all there may be 256 combinations.";
+    UnknownShell, "CUT-1070", "an unknown shell",
+        "Known are `bash`, `sh`, `python`, `pwsh`, and any command that has `{0}` where the script's path goes.";
+    NoToken, "CUT-1080", "permissions without a token",
+        "`permissions` says what the token of a job may do. cutover mints no token, so no job has any of these permissions.";
+    Input, "CUT-1090", "inputs that the workflow does not take",
+        "The inputs given must be those that `on.workflow_dispatch.inputs` declares, of the declared types.";
+    UnknownName, "CUT-1101", "a name that `cutover.yml` does not have",
+        "Environments, services and gates are named in `cutover.yml` at the root of the sources, at the same revision.";
+    PromotionCycle, "CUT-1102", "environments follow each other in a circle",
+        "Following `after` leads back to where it began, so that no release could ever enter any of these environments.";
+    TwoProjects, "CUT-1103", "`cutover.yml` and `cutover.yaml` are both there",
+        "Only one of them may be there, since it would be a guess which one holds.";
+}
+
+/// The explanation of a code, as `cutover explain` prints it.
+pub fn explain(code: &str) -> Option<&'static str> {
+    CODES
+        .iter()
+        .find(|(id, ..)| id.eq_ignore_ascii_case(code))
+        .map(|(_, _, explanation)| *explanation)
+}
+
+/// Collects what there is to say about one file.
+#[derive(Debug)]
+pub(crate) struct Sink {
+    path: String,
+    list: Vec<Diagnostic>,
+    beyond: usize,
+}
+
+impl Sink {
+    pub(crate) fn new(path: &str) -> Self {
+        Self {
+            path: path.to_owned(),
+            list: Vec::new(),
+            beyond: 0,
+        }
+    }
+
+    pub(crate) fn error(&mut self, code: Code, at: Position, message: impl Into<String>) {
+        self.push(Severity::Error, code, at, message.into(), None);
+    }
+
+    /// An error with what to do about it.
+    pub(crate) fn error_hint(
+        &mut self,
+        code: Code,
+        at: Position,
+        message: impl Into<String>,
+        hint: impl Into<Option<String>>,
+    ) {
+        self.push(Severity::Error, code, at, message.into(), hint.into());
+    }
+
+    pub(crate) fn warning(
+        &mut self,
+        code: Code,
+        at: Position,
+        message: impl Into<String>,
+        hint: impl Into<Option<String>>,
+    ) {
+        self.push(Severity::Warning, code, at, message.into(), hint.into());
+    }
+
+    fn push(
+        &mut self,
+        severity: Severity,
+        code: Code,
+        at: Position,
+        message: String,
+        hint: Option<String>,
+    ) {
+        if self.list.len() >= MAX_PER_FILE {
+            self.beyond += 1;
+            // A file is refused for its errors, also for those that are not shown.
+            if severity == Severity::Error && !self.has_errors() {
+                self.list.pop();
+            } else {
+                return;
+            }
+        }
+        self.list.push(Diagnostic {
+            code: code.id().to_owned(),
+            severity,
+            path: self.path.clone(),
+            at,
+            message: shortened(message),
+            hint,
+        });
+    }
+
+    /// What is wrong with the YAML itself.
+    pub(crate) fn yaml(&mut self, at: Position, fault: &Fault) {
+        let (code, hint) = match fault {
+            Fault::Syntax(_) => (Code::Syntax, None),
+            Fault::NotText => (Code::Syntax, Some("save it as UTF-8")),
+            Fault::TooLarge(_) | Fault::TooDeep | Fault::TooMany => (Code::Limit, None),
+            Fault::Duplicate { .. } => (Code::DuplicateKey, Some("remove one of them")),
+            Fault::MergeKey => (
+                Code::Yaml,
+                Some("write the keys out, or use an alias for the whole mapping"),
+            ),
+            Fault::Tag(_) => (Code::Yaml, Some("remove the tag")),
+            Fault::NotOfTag { .. }
+            | Fault::KeyNotScalar
+            | Fault::UnknownAlias(_)
+            | Fault::RecursiveAlias => (Code::Yaml, None),
+            Fault::SecondDocument => (Code::Yaml, Some("put it into a file of its own")),
+        };
+        self.error_hint(code, at, fault.to_string(), hint.map(str::to_owned));
+    }
+
+    pub(crate) fn has_errors(&self) -> bool {
+        self.list
+            .iter()
+            .any(|diagnostic| diagnostic.severity == Severity::Error)
+    }
+
+    /// Everything, in the order of places.
+    pub(crate) fn finish(mut self) -> Vec<Diagnostic> {
+        self.list
+            .sort_by(|one, two| (one.at, &one.code).cmp(&(two.at, &two.code)));
+        if self.beyond > 0
+            && let Some(last) = self.list.last_mut()
+        {
+            last.hint = Some(format!("{} more are not shown", self.beyond));
+        }
+        self.list
+    }
+}
+
+/// Messages quote what was written; 500 characters of it are enough.
+fn shortened(message: String) -> String {
+    match message.char_indices().nth(500) {
+        Some((end, _)) => format!("{}…", &message[..end]),
+        None => message,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_are_there_once_and_have_something_to_say() {
+        let mut ids: Vec<&str> = CODES.iter().map(|(id, ..)| *id).collect();
+        let sorted = ids.clone();
+        ids.sort_unstable();
+        ids.dedup();
+        assert_eq!(ids, sorted, "in order, and each once");
+        for (id, title, explanation) in CODES {
+            assert!(!title.ends_with('.') && explanation.ends_with('.'), "{id}");
+        }
+        assert!(explain("cut-1001").is_some());
+        assert_eq!(explain("CUT-9999"), None);
+    }
+
+    #[test]
+    fn a_flood_is_cut_and_an_error_in_it_is_kept() {
+        let mut sink = Sink::new("f");
+        for line in 0..1000 {
+            sink.warning(Code::NoToken, Position::new(line, 1), "w", None);
+        }
+        sink.error(Code::Syntax, Position::new(2000, 1), "e");
+        assert!(sink.has_errors());
+        let list = sink.finish();
+        assert_eq!(list.len(), MAX_PER_FILE);
+        assert_eq!(list.last().unwrap().message, "e");
+    }
+}

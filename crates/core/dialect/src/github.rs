@@ -1,0 +1,36 @@
+//! GitHub Actions workflows, our native dialect: `model` has its words, `parse` reads them, `lower` is
+//! the only place where they meet ours.
+
+mod action;
+mod builtin;
+mod context;
+mod filter;
+mod lower;
+mod matrix;
+mod model;
+mod parse;
+mod trigger;
+mod value;
+
+pub(crate) use lower::compile;
+pub(crate) use trigger::{inputs, triggered_by};
+
+use crate::SourceTree;
+
+/// Where workflows live.
+const FOLDER: &str = ".github/workflows/";
+
+/// The paths of the workflows of a tree, sorted.
+pub(crate) fn workflows(tree: &SourceTree) -> Vec<String> {
+    tree.paths()
+        .filter(|path| {
+            path.strip_prefix(FOLDER)
+                .and_then(|name| {
+                    name.strip_suffix(".yml")
+                        .or_else(|| name.strip_suffix(".yaml"))
+                })
+                .is_some_and(|stem| !stem.is_empty() && !stem.contains('/'))
+        })
+        .map(str::to_owned)
+        .collect()
+}

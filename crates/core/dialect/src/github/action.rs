@@ -1,0 +1,177 @@
+//! Local composite actions: found in the tree, read once each, lowered once each.
+//!
+//! A composite action's steps do not depend on who uses it (only the values of its inputs do), so what
+//! was lowered for one use serves for all: files that use each other often stay cheap.
+
+use std::{
+    collections::{BTreeMap, btree_map::Entry},
+    rc::Rc,
+};
+
+use cutover_model::{
+    Diagnostic, Position,
+    plan::{Bindings, StepSpec, Template},
+};
+
+use super::{
+    model::{Action, With},
+    parse,
+};
+use crate::{
+    SourceTree,
+    diagnostic::{Code, Sink},
+    shape::Spanned,
+    suggest,
+};
+
+/// How deep actions may nest.
+pub(crate) const MAX_DEPTH: usize = 10;
+/// How many steps a plan may have, those inside of actions included.
+pub(crate) const MAX_STEPS: usize = 10_000;
+
+/// An action with its steps lowered.
+#[derive(Debug)]
+pub(crate) struct Lowered {
+    pub(crate) action: Action,
+    pub(crate) steps: Vec<StepSpec>,
+    /// Steps, with those inside of its actions.
+    pub(crate) count: usize,
+    /// 1 when it uses no other.
+    pub(crate) height: usize,
+}
+
+/// The actions seen so far, by directory.
+#[derive(Debug, Default)]
+pub(crate) struct Actions {
+    /// `None`: refused, and it has been said why.
+    known: BTreeMap<String, Option<Rc<Lowered>>>,
+    /// Those that are being lowered, outermost first.
+    pub(crate) open: Vec<String>,
+    /// What there is to say about their files.
+    pub(crate) diagnostics: Vec<Diagnostic>,
+}
+
+/// The directory that a reference names, from the root of the sources.
+pub(crate) fn directory(reference: &Spanned, sink: &mut Sink) -> Option<String> {
+    let mut parts: Vec<&str> = Vec::new();
+    for part in reference.text.split('/') {
+        match part {
+            "" | "." => {}
+            ".." => {
+                if parts.pop().is_none() {
+                    let message = format!("`{}` leads out of the sources", reference.text);
+                    sink.error(Code::NoAction, reference.at, message);
+                    return None;
+                }
+            }
+            part => parts.push(part),
+        }
+    }
+    Some(parts.join("/"))
+}
+
+/// The file of an action in a directory.
+fn file<'t>(tree: &'t SourceTree, directory: &str) -> Option<(String, &'t [u8])> {
+    ["action.yml", "action.yaml"].into_iter().find_map(|name| {
+        let path = if directory.is_empty() {
+            name.to_owned()
+        } else {
+            format!("{directory}/{name}")
+        };
+        tree.get(&path).map(|bytes| (path, bytes))
+    })
+}
+
+impl Actions {
+    /// The action in a directory; `lower` turns its steps into ours.
+    pub(crate) fn find(
+        &mut self,
+        tree: &SourceTree,
+        reference: &Spanned,
+        sink: &mut Sink,
+        lower: impl FnOnce(&mut Self, Action, &mut Sink) -> Lowered,
+    ) -> Option<(String, Rc<Lowered>)> {
+        let directory = directory(reference, sink)?;
+        if let Some(from) = self.open.iter().position(|open| *open == directory) {
+            let mut circle: Vec<&str> = self.open[from..].iter().map(String::as_str).collect();
+            circle.push(&directory);
+            let message = format!("actions use each other: {}", crate::graph::arrows(&circle));
+            sink.error(Code::ActionNesting, reference.at, message);
+            return None;
+        }
+        if !self.known.contains_key(&directory) {
+            let Some((path, bytes)) = file(tree, &directory) else {
+                let message = format!("there is no action in `{}`", reference.text);
+                let hint = format!("it needs `{directory}/action.yml`");
+                sink.error_hint(Code::NoAction, reference.at, message, hint);
+                return None;
+            };
+            if self.open.len() >= MAX_DEPTH {
+                too_deep(reference.at, sink);
+                return None;
+            }
+            let mut own = Sink::new(&path);
+            let action = parse::action(bytes, &mut own);
+            self.open.push(directory.clone());
+            let lowered = action.map(|action| Rc::new(lower(self, action, &mut own)));
+            self.open.pop();
+            self.diagnostics.extend(own.finish());
+            self.known.insert(directory.clone(), lowered);
+        }
+        let lowered = match self.known.entry(directory.clone()) {
+            Entry::Occupied(known) => known.get().clone()?,
+            Entry::Vacant(_) => return None,
+        };
+        if self.open.len() + lowered.height > MAX_DEPTH {
+            too_deep(reference.at, sink);
+            return None;
+        }
+        Some((directory, lowered))
+    }
+}
+
+fn too_deep(at: Position, sink: &mut Sink) {
+    let message = format!("actions nest deeper than {MAX_DEPTH}");
+    sink.error(Code::ActionNesting, at, message);
+}
+
+/// The declared inputs of an action, from `with:` or by default.
+pub(crate) fn bind(
+    lowered: &Lowered,
+    reference: &Spanned,
+    with: &[With],
+    sink: &mut Sink,
+) -> Bindings {
+    let inputs = &lowered.action.inputs;
+    for entry in with {
+        let name = &entry.name.text;
+        if !inputs
+            .iter()
+            .any(|input| input.name.eq_ignore_ascii_case(name))
+        {
+            let known: Vec<&str> = inputs.iter().map(|input| input.name.as_str()).collect();
+            let message = format!("action `{}` has no input `{name}`", reference.text);
+            let hint = suggest::hint(name, known);
+            sink.error_hint(Code::ActionInput, entry.name.at, message, hint);
+        }
+    }
+    let mut bindings = Bindings::new();
+    for input in inputs {
+        let given = with
+            .iter()
+            .find(|entry| entry.name.text.eq_ignore_ascii_case(&input.name))
+            .map(|entry| entry.value.clone());
+        if given.is_none() && input.default.is_none() && input.required {
+            let message = format!(
+                "action `{}` needs the input `{}`",
+                reference.text, input.name
+            );
+            sink.error(Code::ActionInput, reference.at, message);
+        }
+        let value = given
+            .or_else(|| input.default.clone())
+            .unwrap_or_else(|| Template::plain(""));
+        bindings.push((input.name.clone(), value));
+    }
+    bindings
+}

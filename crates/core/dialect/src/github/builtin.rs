@@ -1,0 +1,160 @@
+//! `uses:` of the actions that the binary has built in: which version, which inputs.
+
+use cutover_model::{
+    Position,
+    plan::{Bindings, Builtin},
+    project::Project,
+};
+
+use super::{model::With, value};
+use crate::{
+    diagnostic::{Code, Sink},
+    shape::Spanned,
+    suggest,
+};
+
+/// Actions of ours that are planned.
+const LATER: [&str; 7] = [
+    "scan",
+    "terraform",
+    "cloudformation",
+    "migrate",
+    "smoke",
+    "notify",
+    "approve",
+];
+
+/// What a `uses:` names, when it is no path.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Named {
+    /// A built-in action.
+    Builtin(Builtin),
+    /// Refused; it has been said why.
+    Refused,
+    /// An action of somebody else.
+    Foreign,
+}
+
+/// Looks a reference up.
+pub(crate) fn find(reference: &Spanned, sink: &mut Sink) -> Named {
+    let (name, version) = match reference.text.split_once('@') {
+        Some((name, version)) => (name, Some(version)),
+        None => (reference.text.as_str(), None),
+    };
+    let at = reference.at;
+    let lower = name.to_ascii_lowercase();
+    let builtin = Builtin::ALL
+        .into_iter()
+        .find(|action| action.name() == lower);
+    match (builtin, lower.strip_prefix("cutover/")) {
+        (Some(action), ours) => version_of(action, ours.is_some(), version, at, sink),
+        (None, Some(short)) => {
+            unknown(name, short, at, sink);
+            Named::Refused
+        }
+        (None, None) => Named::Foreign,
+    }
+}
+
+fn version_of(
+    action: Builtin,
+    is_ours: bool,
+    version: Option<&str>,
+    at: Position,
+    sink: &mut Sink,
+) -> Named {
+    let name = action.name();
+    match version {
+        None | Some("") => {
+            let message = format!("`{name}` needs a version");
+            let example = if is_ours { "v1" } else { "v4" };
+            sink.error_hint(
+                Code::ActionVersion,
+                at,
+                message,
+                format!("write `{name}@{example}`"),
+            );
+            Named::Refused
+        }
+        Some(version) if is_ours && version != "v1" => {
+            let message = format!("`{name}` is not there in version `{version}`");
+            sink.error_hint(
+                Code::ActionVersion,
+                at,
+                message,
+                format!("write `{name}@v1`"),
+            );
+            Named::Refused
+        }
+        Some(_) => Named::Builtin(action),
+    }
+}
+
+fn unknown(name: &str, short: &str, at: Position, sink: &mut Sink) {
+    if LATER.contains(&short) {
+        let message = format!("built-in action `{name}` is not there yet");
+        sink.error(Code::NotYet, at, message);
+        return;
+    }
+    let known = Builtin::ALL.into_iter().map(Builtin::name);
+    sink.error_hint(
+        Code::LackingAction,
+        at,
+        format!("there is no built-in action `{name}`"),
+        suggest::hint(name, known),
+    );
+}
+
+/// Holds `with:` against what the action knows; the names come out as the action spells them.
+pub(crate) fn bind(action: Builtin, at: Position, with: &[With], sink: &mut Sink) -> Bindings {
+    let mut bindings = Bindings::new();
+    for entry in with {
+        let name = &entry.name.text;
+        match action
+            .inputs()
+            .iter()
+            .find(|input| input.eq_ignore_ascii_case(name))
+        {
+            Some(input) => bindings.push(((*input).to_owned(), entry.value.clone())),
+            None => sink.error_hint(
+                Code::ActionInput,
+                entry.name.at,
+                format!("`{}` has no input `{name}`", action.name()),
+                suggest::hint(name, action.inputs().iter().copied()),
+            ),
+        }
+    }
+    for required in action.required_inputs() {
+        if !with
+            .iter()
+            .any(|entry| entry.name.text.eq_ignore_ascii_case(required))
+        {
+            let message = format!("`{}` needs the input `{required}`", action.name());
+            sink.error(Code::ActionInput, at, message);
+        }
+    }
+    bindings
+}
+
+/// Names of `cutover.yml` that stand in `with:` as fixed texts must be there.
+pub(crate) fn check_names(with: &Bindings, project: Option<&Project>, sink: &mut Sink) {
+    let Some(project) = project else {
+        return;
+    };
+    for (input, template) in with {
+        if value::is_dynamic(&template.text) {
+            continue;
+        }
+        let known: Vec<&str> = match input.as_str() {
+            "environment" => project.environments.keys().map(String::as_str).collect(),
+            "service" => project.services.keys().map(String::as_str).collect(),
+            "gate" => project.gates.keys().map(String::as_str).collect(),
+            _ => continue,
+        };
+        if !known.contains(&template.text.as_str()) {
+            let message = format!("`cutover.yml` has no {input} `{}`", template.text);
+            let hint = suggest::hint(&template.text, known.iter().copied());
+            sink.error_hint(Code::UnknownName, template.at, message, hint);
+        }
+    }
+}

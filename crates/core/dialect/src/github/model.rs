@@ -1,0 +1,151 @@
+//! The words of a workflow file, as read and checked, before they become ours.
+
+use std::collections::BTreeMap;
+
+use cutover_model::{
+    Position,
+    plan::{Bindings, EnvironmentUse, Expression, MatrixSpec, RunDefaults, Template},
+};
+
+use super::filter::Patterns;
+use crate::shape::Spanned;
+
+/// A workflow file.
+#[derive(Debug)]
+pub(crate) struct Workflow {
+    pub(crate) name: Option<String>,
+    pub(crate) run_name: Option<Template>,
+    pub(crate) on: On,
+    pub(crate) env: Bindings,
+    pub(crate) defaults: RunDefaults,
+    pub(crate) jobs: Vec<Job>,
+}
+
+/// `on:`.
+#[derive(Debug, Default)]
+pub(crate) struct On {
+    pub(crate) push: Option<Filters>,
+    pub(crate) pull_request: Option<PullRequest>,
+    pub(crate) dispatch: Option<Dispatch>,
+}
+
+/// The filters of an event.
+#[derive(Debug, Default)]
+pub(crate) struct Filters {
+    pub(crate) branches: Option<Filter>,
+    pub(crate) tags: Option<Filter>,
+    pub(crate) paths: Option<Filter>,
+}
+
+/// `branches` or `branches-ignore`, and so on.
+#[derive(Debug)]
+pub(crate) enum Filter {
+    /// What matches starts the workflow.
+    Only(Patterns),
+    /// What matches does not.
+    Except(Patterns),
+}
+
+/// `on.pull_request`.
+#[derive(Debug, Default)]
+pub(crate) struct PullRequest {
+    pub(crate) filters: Filters,
+    /// `None` where nothing is written, which means the usual three.
+    pub(crate) types: Option<Vec<String>>,
+}
+
+/// `on.workflow_dispatch`.
+#[derive(Debug, Default)]
+pub(crate) struct Dispatch {
+    pub(crate) at: Position,
+    pub(crate) inputs: BTreeMap<String, Input>,
+}
+
+/// One of `on.workflow_dispatch.inputs`.
+#[derive(Debug)]
+pub(crate) struct Input {
+    pub(crate) kind: InputKind,
+    pub(crate) required: bool,
+    pub(crate) default: Option<serde_json::Value>,
+}
+
+/// `type:` of an input.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum InputKind {
+    Text,
+    Boolean,
+    Number,
+    Choice(Vec<String>),
+    Environment,
+}
+
+/// A job under `jobs:`.
+#[derive(Debug)]
+pub(crate) struct Job {
+    pub(crate) id: String,
+    pub(crate) at: Position,
+    pub(crate) name: Option<Template>,
+    pub(crate) needs: Vec<Spanned>,
+    pub(crate) condition: Option<Expression>,
+    pub(crate) matrix: Option<MatrixSpec>,
+    pub(crate) runs_on: Vec<Template>,
+    pub(crate) environment: Option<EnvironmentUse>,
+    pub(crate) env: Bindings,
+    pub(crate) outputs: Bindings,
+    pub(crate) defaults: RunDefaults,
+    pub(crate) timeout_minutes: Option<Template>,
+    pub(crate) continue_on_error: Option<Template>,
+    pub(crate) steps: Vec<Step>,
+}
+
+/// A step of a job or of a composite action.
+#[derive(Debug)]
+pub(crate) struct Step {
+    pub(crate) id: Option<Spanned>,
+    pub(crate) name: Option<Template>,
+    pub(crate) condition: Option<Expression>,
+    pub(crate) env: Bindings,
+    pub(crate) timeout_minutes: Option<Template>,
+    pub(crate) continue_on_error: Option<Template>,
+    pub(crate) does: Does,
+    pub(crate) at: Position,
+}
+
+/// `run:` or `uses:`.
+#[derive(Debug)]
+pub(crate) enum Does {
+    Run {
+        script: Template,
+        shell: Option<Template>,
+        working_directory: Option<Template>,
+    },
+    Uses {
+        reference: Spanned,
+        with: Vec<With>,
+    },
+    /// It was refused; the diagnostics say why.
+    Nothing,
+}
+
+/// One entry of `with:`.
+#[derive(Debug)]
+pub(crate) struct With {
+    pub(crate) name: Spanned,
+    pub(crate) value: Template,
+}
+
+/// An `action.yml`, composite.
+#[derive(Debug)]
+pub(crate) struct Action {
+    pub(crate) inputs: Vec<ActionInput>,
+    pub(crate) outputs: Bindings,
+    pub(crate) steps: Vec<Step>,
+}
+
+/// A declared input of an action.
+#[derive(Debug)]
+pub(crate) struct ActionInput {
+    pub(crate) name: String,
+    pub(crate) required: bool,
+    pub(crate) default: Option<Template>,
+}

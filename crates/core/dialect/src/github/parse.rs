@@ -1,0 +1,252 @@
+//! Nodes → the words of a workflow. One slip does not stop the reading: what is refused is left out,
+//! and the rest is still looked at.
+
+mod job;
+mod on;
+mod permissions;
+mod step;
+
+use std::collections::BTreeMap;
+
+use cutover_model::Position;
+
+use super::{
+    context,
+    model::{Action, ActionInput, Job, On, Workflow},
+    value,
+};
+use crate::{
+    diagnostic::{Code, Sink},
+    graph, shape,
+    shape::{Fields, Schema},
+    yaml::{self, Node},
+};
+
+pub(crate) use on::on;
+
+const WORKFLOW: Schema = Schema {
+    what: "a workflow",
+    keys: &[
+        "name",
+        "run-name",
+        "description",
+        "on",
+        "env",
+        "defaults",
+        "permissions",
+        "jobs",
+    ],
+    required: &["on", "jobs"],
+    later: &[(
+        "concurrency",
+        "remove it: runs of this workflow then go side by side",
+    )],
+};
+
+/// The root of a file; what is wrong with its YAML is told.
+pub(crate) fn root(bytes: &[u8], sink: &mut Sink) -> Option<Node> {
+    let (node, faults) = yaml::parse(bytes);
+    for (at, fault) in &faults {
+        sink.yaml(*at, fault);
+    }
+    if node.is_none() && faults.is_empty() {
+        sink.error(Code::Syntax, Position::new(1, 1), "the file is empty");
+    }
+    node
+}
+
+/// A workflow file.
+pub(crate) fn workflow(bytes: &[u8], sink: &mut Sink) -> Option<Workflow> {
+    let node = root(bytes, sink)?;
+    let fields = Fields::open(&node, &WORKFLOW, sink)?;
+    if let Some(node) = fields.get("description") {
+        value::literal(node, "`description`", sink);
+    }
+    if let Some(entry) = fields.entry("permissions") {
+        permissions::check(entry, true, sink);
+    }
+    Some(Workflow {
+        name: fields
+            .get("name")
+            .and_then(|node| value::literal(node, "`name`", sink)),
+        run_name: fields
+            .get("run-name")
+            .and_then(|node| value::template(node, "`run-name`", context::RUN_NAME, sink)),
+        on: match fields.entry("on") {
+            Some(entry) => on(entry, sink),
+            None => On::default(),
+        },
+        env: value::env(fields.get("env"), context::WORKFLOW_ENV, sink),
+        defaults: value::defaults(fields.get("defaults"), None, sink),
+        jobs: match fields.present("jobs") {
+            Some(node) => jobs(node, fields.entry("permissions").is_none(), sink),
+            None => Vec::new(),
+        },
+    })
+}
+
+fn jobs(node: &Node, token_is_news: bool, sink: &mut Sink) -> Vec<Job> {
+    let mut news = token_is_news;
+    let names = value::names(node, "`jobs`", sink);
+    let jobs: Vec<Job> = names
+        .into_iter()
+        .filter_map(|entry| job::job(entry, &mut news, sink))
+        .collect();
+    if node.is_empty() {
+        sink.error(Code::MissingKey, node.at, "`jobs` needs at least one job");
+    }
+    check_needs(&jobs, sink);
+    jobs
+}
+
+/// Every need is a job, and no job waits for itself.
+fn check_needs(jobs: &[Job], sink: &mut Sink) {
+    let places: BTreeMap<&str, Position> =
+        jobs.iter().map(|job| (job.id.as_str(), job.at)).collect();
+    let mut edges = BTreeMap::new();
+    for job in jobs {
+        let mut targets = Vec::new();
+        for need in &job.needs {
+            // The official language compares ids without regard to case.
+            match jobs
+                .iter()
+                .find(|job| job.id.eq_ignore_ascii_case(&need.text))
+            {
+                Some(target) => targets.push(target.id.as_str()),
+                None => sink.error_hint(
+                    Code::UnknownNeed,
+                    need.at,
+                    format!("job `{}` needs `{}`, which is no job", job.id, need.text),
+                    crate::suggest::hint(&need.text, places.keys().copied()),
+                ),
+            }
+        }
+        edges.insert(job.id.as_str(), targets);
+    }
+    for circle in graph::circles(&edges) {
+        let at = circle
+            .first()
+            .and_then(|id| places.get(id))
+            .copied()
+            .unwrap_or_default();
+        let message = format!("jobs wait for each other: {}", graph::arrows(&circle));
+        sink.error_hint(
+            Code::NeedsCycle,
+            at,
+            message,
+            "remove one of these `needs`".to_owned(),
+        );
+    }
+}
+
+const ACTION: Schema = Schema {
+    what: "an action",
+    keys: &[
+        "name",
+        "description",
+        "author",
+        "branding",
+        "inputs",
+        "outputs",
+        "runs",
+    ],
+    required: &["runs"],
+    later: &[],
+};
+const ACTION_INPUT: Schema = Schema {
+    what: "an input",
+    keys: &["description", "required", "default", "deprecationMessage"],
+    required: &[],
+    later: &[],
+};
+const ACTION_OUTPUT: Schema = Schema {
+    what: "an output",
+    keys: &["description", "value"],
+    required: &["value"],
+    later: &[],
+};
+const RUNS: Schema = Schema {
+    what: "`runs`",
+    keys: &["using", "steps"],
+    required: &["using"],
+    later: &[],
+};
+
+/// An `action.yml`.
+pub(crate) fn action(bytes: &[u8], sink: &mut Sink) -> Option<Action> {
+    let node = root(bytes, sink)?;
+    let fields = Fields::open(&node, &ACTION, sink)?;
+    for key in ["name", "description", "author"] {
+        if let Some(node) = fields.get(key) {
+            shape::text(node, &format!("`{key}`"), sink);
+        }
+    }
+    let inputs = match fields.get("inputs") {
+        Some(node) => action_inputs(node, sink),
+        None => Vec::new(),
+    };
+    let outputs = match fields.get("outputs") {
+        Some(node) => value::names(node, "`outputs`", sink)
+            .into_iter()
+            .filter_map(|entry| {
+                let output = Fields::open(&entry.value, &ACTION_OUTPUT, sink)?;
+                let scope = context::ACTION_OUTPUT;
+                let value = value::template(output.get("value")?, "`value`", scope, sink)?;
+                Some((entry.key.clone(), value))
+            })
+            .collect(),
+        None => Vec::new(),
+    };
+    let steps = composite_steps(fields.get("runs")?, sink)?;
+    Some(Action {
+        inputs,
+        outputs,
+        steps,
+    })
+}
+
+fn action_inputs(node: &Node, sink: &mut Sink) -> Vec<ActionInput> {
+    value::names(node, "`inputs`", sink)
+        .into_iter()
+        .map(|entry| {
+            let fields = (!entry.value.is_null())
+                .then(|| Fields::open(&entry.value, &ACTION_INPUT, sink))
+                .flatten();
+            let get = |key| fields.as_ref().and_then(|fields| fields.get(key));
+            ActionInput {
+                name: entry.key.clone(),
+                required: get("required")
+                    .and_then(|node| shape::text(node, "`required`", sink))
+                    .is_some_and(|text| text == "true"),
+                default: get("default").and_then(|node| {
+                    value::template(node, "`default`", context::ACTION_INPUT, sink)
+                }),
+            }
+        })
+        .collect()
+}
+
+fn composite_steps(node: &Node, sink: &mut Sink) -> Option<Vec<super::model::Step>> {
+    // What `using` says decides which other keys there are, so it is looked at first.
+    let using = shape::entries(node, "`runs`", sink)?
+        .iter()
+        .find(|entry| entry.key == "using")
+        .map(|entry| &entry.value);
+    if let Some(using) = using {
+        let text = shape::filled(using, "`using`", sink)?;
+        if text != "composite" {
+            let message = format!("an action that runs with `{text}` is not there yet");
+            let hint = "composite actions work: `using: composite` with `steps`".to_owned();
+            sink.error_hint(Code::NotYet, using.at, message, hint);
+            return None;
+        }
+    }
+    let fields = Fields::open(node, &RUNS, sink)?;
+    match fields.present("steps") {
+        Some(steps) => Some(step::steps(steps, &context::ACTION_STEP, sink)),
+        None => {
+            sink.error(Code::MissingKey, node.at, "`runs` needs `steps`");
+            None
+        }
+    }
+}

@@ -1,0 +1,169 @@
+//! One job under `jobs:`.
+
+use cutover_model::plan::{EnvironmentUse, Template};
+
+use super::{
+    super::{context, matrix, model::Job, value},
+    permissions, step,
+};
+use crate::{
+    diagnostic::{Code, Sink},
+    shape::{self, Fields, Schema, Spanned},
+    yaml::{Entry, Node, Value},
+};
+
+const JOB: Schema = Schema {
+    what: "a job",
+    keys: &[
+        "name",
+        "needs",
+        "if",
+        "runs-on",
+        "environment",
+        "env",
+        "outputs",
+        "defaults",
+        "permissions",
+        "timeout-minutes",
+        "continue-on-error",
+        "strategy",
+        "steps",
+    ],
+    required: &[],
+    later: &[
+        ("container", "remove it: the steps then run on this machine"),
+        ("services", "start what you need in a `run` step"),
+        ("uses", "copy the jobs of the called workflow into this one"),
+        ("with", "it belongs to `uses`, which is not there yet"),
+        ("secrets", "it belongs to `uses`, which is not there yet"),
+        ("concurrency", "remove it: runs then go side by side"),
+        ("snapshot", "remove it"),
+        ("cancel-timeout-minutes", "remove it"),
+    ],
+};
+
+/// A job; `None` when it has no usable id.
+pub(super) fn job(entry: &Entry, token_is_news: &mut bool, sink: &mut Sink) -> Option<Job> {
+    let id = match value::id_fault(&entry.key) {
+        None => Some(entry.key.clone()),
+        Some(fault) => {
+            sink.error(Code::BadId, entry.at, format!("job id: {fault}"));
+            None
+        }
+    };
+    let fields = Fields::open(&entry.value, &JOB, sink)?;
+    if let Some(entry) = fields.entry("permissions") {
+        permissions::check(entry, std::mem::take(token_is_news), sink);
+    }
+    let is_call = fields.entry("uses").is_some();
+    for key in ["runs-on", "steps"] {
+        if !is_call && fields.present(key).is_none() {
+            sink.error(
+                Code::MissingKey,
+                entry.at,
+                format!("job `{}` needs `{key}`", entry.key),
+            );
+        }
+    }
+    let scope = context::JOB;
+    Some(Job {
+        id: id?,
+        at: entry.at,
+        name: fields
+            .get("name")
+            .and_then(|node| value::template(node, "`name`", scope, sink)),
+        needs: fields
+            .get("needs")
+            .map_or_else(Vec::new, |node| needs(node, sink)),
+        condition: fields
+            .get("if")
+            .and_then(|node| value::condition(node, context::JOB_IF, sink)),
+        matrix: fields
+            .get("strategy")
+            .and_then(|node| matrix::strategy(node, sink)),
+        runs_on: fields
+            .present("runs-on")
+            .map_or_else(Vec::new, |node| runs_on(node, sink)),
+        environment: fields
+            .get("environment")
+            .and_then(|node| environment(node, sink)),
+        env: value::env(fields.get("env"), context::JOB_ENV, sink),
+        outputs: fields.get("outputs").map_or_else(Vec::new, |node| {
+            value::bindings(node, "`outputs`", context::JOB_OUTPUTS, sink)
+        }),
+        defaults: value::defaults(fields.get("defaults"), Some(context::JOB_DEFAULTS), sink),
+        timeout_minutes: fields
+            .get("timeout-minutes")
+            .and_then(|node| value::number(node, "`timeout-minutes`", scope, sink)),
+        continue_on_error: fields
+            .get("continue-on-error")
+            .and_then(|node| value::truth(node, "`continue-on-error`", scope, sink)),
+        steps: fields.present("steps").map_or_else(Vec::new, |node| {
+            if node.is_empty() {
+                sink.error(Code::MissingKey, node.at, "`steps` needs at least one step");
+            }
+            step::steps(node, &context::JOB_STEP, sink)
+        }),
+    })
+}
+
+fn needs(node: &Node, sink: &mut Sink) -> Vec<Spanned> {
+    let items = shape::items(node, "`needs`", sink).unwrap_or_default();
+    let mut needs: Vec<Spanned> = Vec::new();
+    for item in items {
+        let Some(text) = value::literal(item, "`needs`", sink) else {
+            continue;
+        };
+        // To name a job twice is to need it.
+        if !needs
+            .iter()
+            .any(|need| need.text.eq_ignore_ascii_case(&text))
+        {
+            needs.push(Spanned { text, at: item.at });
+        }
+    }
+    needs
+}
+
+fn runs_on(node: &Node, sink: &mut Sink) -> Vec<Template> {
+    if let Value::Mapping(_) = &*node.value {
+        sink.error_hint(
+            Code::NotYet,
+            node.at,
+            "`runs-on` with `group` or `labels` is not there yet",
+            "write the labels as a list: `runs-on: [self-hosted, linux]`".to_owned(),
+        );
+        return Vec::new();
+    }
+    let items = shape::items(node, "`runs-on`", sink).unwrap_or_default();
+    if node.is_empty() {
+        sink.error(
+            Code::BadValue,
+            node.at,
+            "`runs-on` needs at least one label",
+        );
+    }
+    items
+        .iter()
+        .filter_map(|item| value::filled(item, "a label of `runs-on`", context::JOB, sink))
+        .collect()
+}
+
+fn environment(node: &Node, sink: &mut Sink) -> Option<EnvironmentUse> {
+    const ENVIRONMENT: Schema = Schema {
+        what: "`environment`",
+        keys: &["name", "url"],
+        required: &["name"],
+        later: &[("deployment", "remove it")],
+    };
+    if node.scalar().is_some() {
+        let name = value::filled(node, "`environment`", context::JOB, sink)?;
+        return Some(EnvironmentUse { name, url: None });
+    }
+    let fields = Fields::open(node, &ENVIRONMENT, sink)?;
+    let url = fields
+        .get("url")
+        .and_then(|node| value::template(node, "`url`", context::ENVIRONMENT_URL, sink));
+    let name = value::filled(fields.present("name")?, "`name`", context::JOB, sink)?;
+    Some(EnvironmentUse { name, url })
+}

@@ -1,0 +1,379 @@
+//! `on:`, the events that start a workflow, with their filters and inputs.
+
+use cutover_model::Position;
+
+use super::super::{
+    filter::{Pattern, Patterns},
+    model::{Dispatch, Filter, Filters, Input, InputKind, On, PullRequest},
+    value,
+};
+use crate::{
+    diagnostic::{Code, Sink},
+    shape::{self, Fields, Schema},
+    suggest,
+    yaml::{Entry, Kind, Node, Value},
+};
+
+const SUPPORTED: [&str; 3] = ["push", "pull_request", "workflow_dispatch"];
+
+/// Events that the official language has and we do not yet.
+const LATER: [&str; 35] = [
+    "branch_protection_rule",
+    "check_run",
+    "check_suite",
+    "create",
+    "delete",
+    "deployment",
+    "deployment_status",
+    "discussion",
+    "discussion_comment",
+    "fork",
+    "gollum",
+    "image_version",
+    "issue_comment",
+    "issues",
+    "label",
+    "merge_group",
+    "milestone",
+    "page_build",
+    "project",
+    "project_card",
+    "project_column",
+    "public",
+    "pull_request_comment",
+    "pull_request_review",
+    "pull_request_review_comment",
+    "pull_request_target",
+    "registry_package",
+    "release",
+    "repository_dispatch",
+    "schedule",
+    "status",
+    "watch",
+    "workflow_call",
+    "workflow_run",
+    "deployment_review",
+];
+
+/// What `types` of `pull_request` may be.
+const TYPES: [&str; 23] = [
+    "assigned",
+    "auto_merge_disabled",
+    "auto_merge_enabled",
+    "closed",
+    "converted_to_draft",
+    "demilestoned",
+    "dequeued",
+    "edited",
+    "enqueued",
+    "labeled",
+    "locked",
+    "milestoned",
+    "opened",
+    "ready_for_review",
+    "reopened",
+    "review_request_removed",
+    "review_requested",
+    "stacked",
+    "synchronize",
+    "unassigned",
+    "unlabeled",
+    "unlocked",
+    "unstacked",
+];
+
+const PUSH: Schema = Schema {
+    what: "`push`",
+    keys: &[
+        "branches",
+        "branches-ignore",
+        "tags",
+        "tags-ignore",
+        "paths",
+        "paths-ignore",
+    ],
+    required: &[],
+    later: &[],
+};
+const PULL_REQUEST: Schema = Schema {
+    what: "`pull_request`",
+    keys: &[
+        "types",
+        "branches",
+        "branches-ignore",
+        "paths",
+        "paths-ignore",
+    ],
+    required: &[],
+    later: &[],
+};
+const DISPATCH: Schema = Schema {
+    what: "`workflow_dispatch`",
+    keys: &["inputs"],
+    required: &[],
+    later: &[],
+};
+const INPUT: Schema = Schema {
+    what: "an input",
+    keys: &[
+        "description",
+        "required",
+        "default",
+        "type",
+        "options",
+        "deprecationMessage",
+    ],
+    required: &[],
+    later: &[],
+};
+const MAX_INPUTS: usize = 25;
+
+/// Reads `on:` in any of its three forms.
+pub(crate) fn on(entry: &Entry, sink: &mut Sink) -> On {
+    let node = &entry.value;
+    let mut on = On::default();
+    match &*node.value {
+        Value::Mapping(entries) => {
+            for entry in entries {
+                event(&mut on, &entry.key, entry.at, Some(&entry.value), sink);
+            }
+        }
+        Value::Sequence(items) => {
+            for item in items {
+                if let Some(name) = value::literal(item, "an event", sink) {
+                    event(&mut on, &name, item.at, None, sink);
+                }
+            }
+        }
+        Value::Scalar(_) if node.is_null() => {}
+        Value::Scalar(_) => {
+            if let Some(name) = value::literal(node, "an event", sink) {
+                event(&mut on, &name, node.at, None, sink);
+            }
+        }
+    }
+    if node.is_empty() || node.is_null() {
+        sink.error_hint(
+            Code::MissingKey,
+            entry.at,
+            "`on` needs at least one event",
+            "for example `on: push`".to_owned(),
+        );
+    }
+    on
+}
+
+fn event(on: &mut On, name: &str, at: Position, node: Option<&Node>, sink: &mut Sink) {
+    let node = node.filter(|node| !node.is_null());
+    match name {
+        "push" => on.push = Some(node.map_or_else(Filters::default, |node| push(node, sink))),
+        "pull_request" => {
+            on.pull_request =
+                Some(node.map_or_else(PullRequest::default, |node| pull_request(node, sink)));
+        }
+        "workflow_dispatch" => {
+            let mut dispatch = node.map_or_else(Dispatch::default, |node| dispatch(node, sink));
+            dispatch.at = at;
+            on.dispatch = Some(dispatch);
+        }
+        name if LATER.contains(&name) => {
+            let message = format!("event `{name}` is not there yet");
+            let hint = format!("known are `{}`", SUPPORTED.join("`, `"));
+            sink.error_hint(Code::NotYet, at, message, hint);
+        }
+        name => {
+            let known = SUPPORTED.into_iter().chain(LATER);
+            let hint = suggest::nearest(name, known).map_or_else(
+                || format!("known are `{}`", SUPPORTED.join("`, `")),
+                |nearest| format!("did you mean `{nearest}`?"),
+            );
+            sink.error_hint(
+                Code::UnknownEvent,
+                at,
+                format!("unknown event `{name}`"),
+                hint,
+            );
+        }
+    }
+}
+
+fn push(node: &Node, sink: &mut Sink) -> Filters {
+    let Some(fields) = Fields::open(node, &PUSH, sink) else {
+        return Filters::default();
+    };
+    Filters {
+        branches: filter(&fields, "branches", "branches-ignore", sink),
+        tags: filter(&fields, "tags", "tags-ignore", sink),
+        paths: filter(&fields, "paths", "paths-ignore", sink),
+    }
+}
+
+fn pull_request(node: &Node, sink: &mut Sink) -> PullRequest {
+    let Some(fields) = Fields::open(node, &PULL_REQUEST, sink) else {
+        return PullRequest::default();
+    };
+    PullRequest {
+        filters: Filters {
+            branches: filter(&fields, "branches", "branches-ignore", sink),
+            tags: None,
+            paths: filter(&fields, "paths", "paths-ignore", sink),
+        },
+        types: fields.get("types").map(|node| {
+            shape::items(node, "`types`", sink)
+                .unwrap_or_default()
+                .iter()
+                .filter_map(|item| shape::word(item, "a type", &TYPES, sink))
+                .map(str::to_owned)
+                .collect()
+        }),
+    }
+}
+
+fn filter(
+    fields: &Fields<'_>,
+    only: &'static str,
+    except: &'static str,
+    sink: &mut Sink,
+) -> Option<Filter> {
+    let ignored = fields.get(except);
+    match (fields.get(only), ignored) {
+        (Some(node), None) => {
+            let patterns = patterns(node, only, sink);
+            if patterns.only_negative() {
+                sink.warning(
+                    Code::BadPattern,
+                    node.at,
+                    format!("`{only}` has only patterns with `!`, so nothing matches it"),
+                    format!("use `{except}`, or put `'**'` first"),
+                );
+            }
+            Some(Filter::Only(patterns))
+        }
+        (None, Some(node)) => Some(Filter::Except(patterns(node, except, sink))),
+        (Some(_), Some(node)) => {
+            let message = format!("`{only}` and `{except}` exclude each other");
+            let hint = format!("use `{only}` with patterns that begin with `!`");
+            sink.error_hint(Code::Conflict, node.at, message, hint);
+            None
+        }
+        (None, None) => None,
+    }
+}
+
+fn patterns(node: &Node, what: &str, sink: &mut Sink) -> Patterns {
+    let what = format!("`{what}`");
+    let mut patterns = Vec::new();
+    for item in shape::items(node, &what, sink).unwrap_or_default() {
+        let Some(text) = value::literal(item, "a pattern", sink) else {
+            continue;
+        };
+        match Pattern::parse(&text) {
+            Ok(pattern) => patterns.push(pattern),
+            Err(error) => {
+                let message = format!("pattern `{text}` in {what}: {error}");
+                sink.error(Code::BadPattern, item.at, message);
+            }
+        }
+    }
+    Patterns::new(patterns)
+}
+
+fn dispatch(node: &Node, sink: &mut Sink) -> Dispatch {
+    let mut dispatch = Dispatch::default();
+    let inputs = Fields::open(node, &DISPATCH, sink).and_then(|fields| fields.get("inputs"));
+    let Some(node) = inputs else {
+        return dispatch;
+    };
+    let names = value::names(node, "`inputs`", sink);
+    if let Some(beyond) = names.get(MAX_INPUTS) {
+        let message = format!("`inputs` may have {MAX_INPUTS} names");
+        sink.error(Code::Limit, beyond.at, message);
+    }
+    for entry in names {
+        if let Some(fault) = value::id_fault(&entry.key) {
+            sink.error(Code::BadId, entry.at, format!("input: {fault}"));
+        } else {
+            dispatch
+                .inputs
+                .insert(entry.key.clone(), input(&entry.value, sink));
+        }
+    }
+    dispatch
+}
+
+fn input(node: &Node, sink: &mut Sink) -> Input {
+    let fields = (!node.is_null())
+        .then(|| Fields::open(node, &INPUT, sink))
+        .flatten();
+    let get = |key| fields.as_ref().and_then(|fields| fields.get(key));
+    for key in ["description", "deprecationMessage"] {
+        if let Some(node) = get(key) {
+            shape::text(node, &format!("`{key}`"), sink);
+        }
+    }
+    let kind = kind(get("type"), get("options"), sink);
+    let default = get("default").and_then(|node| default(node, &kind, sink));
+    Input {
+        required: get("required")
+            .and_then(|node| shape::truth(node, "`required`", sink))
+            .unwrap_or(false),
+        default,
+        kind,
+    }
+}
+
+fn kind(node: Option<&Node>, options: Option<&Node>, sink: &mut Sink) -> InputKind {
+    const KINDS: [&str; 5] = ["string", "boolean", "number", "choice", "environment"];
+    let word = node.and_then(|node| shape::word(node, "`type`", &KINDS, sink));
+    if word == Some("choice") {
+        let choices: Vec<String> = options
+            .and_then(|node| shape::list(node, "`options`", sink))
+            .unwrap_or_default()
+            .iter()
+            .filter_map(|item| value::literal(item, "an option", sink))
+            .collect();
+        if let (Some(node), true) = (node, choices.is_empty()) {
+            sink.error(Code::MissingKey, node.at, "type `choice` needs `options`");
+        }
+        return InputKind::Choice(choices);
+    }
+    if let Some(options) = options {
+        let message = "`options` belongs to type `choice`";
+        sink.error_hint(
+            Code::Conflict,
+            options.at,
+            message,
+            "add `type: choice`".to_owned(),
+        );
+    }
+    match word {
+        Some("boolean") => InputKind::Boolean,
+        Some("number") => InputKind::Number,
+        Some("environment") => InputKind::Environment,
+        _ => InputKind::Text,
+    }
+}
+
+fn default(node: &Node, kind: &InputKind, sink: &mut Sink) -> Option<serde_json::Value> {
+    let what = "`default`";
+    match kind {
+        InputKind::Boolean => shape::truth(node, what, sink).map(serde_json::Value::Bool),
+        InputKind::Number => {
+            let number = shape::number(node, what, sink)?;
+            serde_json::Number::from_f64(number).map(serde_json::Value::Number)
+        }
+        InputKind::Choice(options) => {
+            let options: Vec<&str> = options.iter().map(String::as_str).collect();
+            shape::word(node, what, &options, sink).map(Into::into)
+        }
+        InputKind::Text | InputKind::Environment => {
+            let is_text = node
+                .scalar()
+                .is_some_and(|scalar| !matches!(scalar.kind, Kind::Null));
+            is_text
+                .then(|| value::literal(node, what, sink))
+                .flatten()
+                .map(Into::into)
+        }
+    }
+}

@@ -1,0 +1,203 @@
+//! One entry of `environments:`.
+
+use cutover_model::{
+    Duration,
+    delivery::{Metric, RollbackTrigger},
+    gate::ApprovalRule,
+    project::{Environment, TargetSpec},
+};
+
+use super::{strategy, value};
+use crate::{
+    diagnostic::{Code, Sink},
+    shape::{self, Fields, Schema, Spanned},
+    suggest,
+    yaml::{Entry, Kind, Node},
+};
+
+const ENVIRONMENT: Schema = Schema {
+    what: "an environment",
+    keys: &[
+        "after",
+        "target",
+        "listen",
+        "approvals",
+        "strategy",
+        "rollback_triggers",
+        "env",
+    ],
+    required: &[],
+    later: &[],
+};
+const TARGETS: Schema = Schema {
+    what: "`target`",
+    keys: &["process", "docker"],
+    required: &[],
+    later: &[("ecs", USE_LOCAL), ("kubernetes", USE_LOCAL)],
+};
+const USE_LOCAL: &str = "use `process` or `docker`";
+const TARGET: Schema = Schema {
+    what: "a target",
+    keys: &["instances"],
+    required: &[],
+    later: &[],
+};
+const APPROVALS: Schema = Schema {
+    what: "`approvals`",
+    keys: &["required", "from", "expires"],
+    required: &[],
+    later: &[],
+};
+const TRIGGER: Schema = Schema {
+    what: "a rollback trigger",
+    keys: &["metric", "threshold", "duration"],
+    required: &["metric", "threshold", "duration"],
+    later: &[],
+};
+/// More copies than this are a slip.
+const MAX_INSTANCES: u32 = 1_000;
+
+/// An environment, and where its `after` stands.
+pub(super) fn environment(
+    entry: &Entry,
+    sink: &mut Sink,
+) -> Option<(Environment, Option<Spanned>)> {
+    let fields = match entry.value.is_null() {
+        true => None,
+        false => Some(Fields::open(&entry.value, &ENVIRONMENT, sink)?),
+    };
+    let get = |key| fields.as_ref().and_then(|fields| fields.get(key));
+    let after = get("after").and_then(|node| {
+        let text = value::filled(node, "`after`", sink)?;
+        Some(Spanned { text, at: node.at })
+    });
+    let environment = Environment {
+        after: after.as_ref().map(|after| after.text.clone()),
+        target: get("target")
+            .and_then(|node| target(node, sink))
+            .unwrap_or(TargetSpec::Process { instances: 1 }),
+        listen: get("listen").and_then(|node| listen(node, sink)),
+        approvals: get("approvals").and_then(|node| approvals(node, sink)),
+        strategy: strategy::strategy(get("strategy"), sink),
+        rollback_triggers: get("rollback_triggers")
+            .map_or_else(Vec::new, |node| triggers(node, sink)),
+        env: value::env(get("env"), sink),
+    };
+    Some((environment, after))
+}
+
+fn target(node: &Node, sink: &mut Sink) -> Option<TargetSpec> {
+    let (kind, settings) = shape::choice(node, &TARGETS, sink)?;
+    let instances = match settings {
+        Some(settings) => Fields::open(settings, &TARGET, sink)?.get("instances"),
+        None => None,
+    };
+    let instances = match instances {
+        Some(node) => shape::whole(node, "`instances`", 1..=MAX_INSTANCES, sink)?,
+        None => 1,
+    };
+    Some(match kind {
+        "docker" => TargetSpec::Docker { instances },
+        _ => TargetSpec::Process { instances },
+    })
+}
+
+/// `host:port`, with the host in brackets when it is an IPv6 address.
+fn listen(node: &Node, sink: &mut Sink) -> Option<String> {
+    let text = value::filled(node, "`listen`", sink)?;
+    let holds = text.rsplit_once(':').is_some_and(|(host, port)| {
+        let bracketed = host.starts_with('[') && host.ends_with(']');
+        !host.is_empty()
+            && (bracketed || !host.contains(':'))
+            && !host.contains(|c: char| c.is_whitespace() || c == '/')
+            && port.parse::<u16>().is_ok()
+    });
+    if !holds {
+        let message = format!("`listen` must be `host:port`, and is `{text}`");
+        let hint = "for example `127.0.0.1:8080`".to_owned();
+        sink.error_hint(Code::BadValue, node.at, message, hint);
+        return None;
+    }
+    Some(text)
+}
+
+fn approvals(node: &Node, sink: &mut Sink) -> Option<ApprovalRule> {
+    let fields = Fields::open(node, &APPROVALS, sink)?;
+    let mut from = fields
+        .get("from")
+        .map_or_else(Vec::new, |node| value::texts(node, "`from`", sink));
+    from.sort();
+    from.dedup();
+    let required = fields
+        .get("required")
+        .and_then(|node| shape::whole(node, "`required`", 1..=100, sink))
+        .unwrap_or(1);
+    let too_few = !from.is_empty() && u32::try_from(from.len()).is_ok_and(|count| count < required);
+    if too_few {
+        let count = from.len();
+        let message = format!("{required} approvals are required, and only {count} may give one");
+        sink.error(Code::BadValue, node.at, message);
+    }
+    Some(ApprovalRule {
+        required,
+        from,
+        expires: value::some_time(&fields, "expires", Duration::from_secs(7 * 86_400), sink),
+    })
+}
+
+fn triggers(node: &Node, sink: &mut Sink) -> Vec<RollbackTrigger> {
+    shape::list(node, "`rollback_triggers`", sink)
+        .unwrap_or_default()
+        .iter()
+        .filter_map(|item| trigger(item, sink))
+        .collect()
+}
+
+fn trigger(node: &Node, sink: &mut Sink) -> Option<RollbackTrigger> {
+    let fields = Fields::open(node, &TRIGGER, sink)?;
+    let metric = fields.get("metric").and_then(|node| metric(node, sink));
+    let threshold = fields.get("threshold").and_then(|node| {
+        let value = shape::number(node, "`threshold`", sink)?;
+        thousandths(node, "`threshold`", value, sink)
+    });
+    let duration = fields.get("duration").and_then(|node| seconds(node, sink));
+    Some(RollbackTrigger {
+        metric: metric?,
+        threshold_milli: threshold?,
+        duration: duration?,
+    })
+}
+
+fn metric(node: &Node, sink: &mut Sink) -> Option<Metric> {
+    let name = shape::text(node, "`metric`", sink)?;
+    let found = Metric::ALL.into_iter().find(|metric| metric.name() == name);
+    if found.is_none() {
+        let hint = suggest::hint(&name, Metric::ALL.into_iter().map(Metric::name));
+        sink.error_hint(
+            Code::BadValue,
+            node.at,
+            format!("unknown metric `{name}`"),
+            hint,
+        );
+    }
+    found
+}
+
+/// A number of seconds, as the founding document writes it, or a length of time.
+fn seconds(node: &Node, sink: &mut Sink) -> Option<Duration> {
+    match node.scalar().map(|scalar| scalar.kind) {
+        Some(Kind::Number(value)) => {
+            thousandths(node, "`duration`", value, sink).map(Duration::from_millis)
+        }
+        _ => shape::duration(node, "`duration`", sink),
+    }
+}
+
+fn thousandths(node: &Node, what: &str, value: f64, sink: &mut Sink) -> Option<u64> {
+    let count = shape::fixed(value, 1_000);
+    if count.is_none() {
+        let message = format!("{what} must be 0 or more, with at most three decimals");
+        sink.error(Code::BadValue, node.at, message);
+    }
+    count
+}
