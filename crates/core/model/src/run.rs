@@ -159,6 +159,7 @@ impl Attempt {
     pub const FIRST: Self = Self(1);
 
     /// The try after this one.
+    #[must_use]
     pub const fn next(self) -> Self {
         Self(self.0 + 1)
     }
