@@ -1,0 +1,4 @@
+//! One binary for all tests of this crate that need more than its code.
+
+#[cfg(test)]
+mod engine;
