@@ -200,6 +200,7 @@ fn body(
             action: *action,
             with: with_inputs(scope, with, file)?,
         }),
+        StepBody::Lacking { message, .. } => Err(Fault::new(file, spec.at, message.clone())),
         StepBody::Composite { path, .. } => Err(Fault::new(
             file,
             spec.at,

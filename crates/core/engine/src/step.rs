@@ -70,7 +70,7 @@ pub(crate) fn spec<'a>(steps: &'a [StepSpec], path: &StepPath) -> Option<&'a Ste
 pub(crate) fn children(spec: &StepSpec) -> Option<&[StepSpec]> {
     match &spec.body {
         StepBody::Composite { steps, .. } => Some(steps),
-        StepBody::Run { .. } | StepBody::Builtin { .. } => None,
+        StepBody::Run { .. } | StepBody::Builtin { .. } | StepBody::Lacking { .. } => None,
     }
 }
 
@@ -80,7 +80,7 @@ pub(crate) fn file(run: &Run, key: &JobKey, path: &StepPath) -> String {
         let steps = &run.spec(key.job())?.steps;
         match &spec(steps, &parent)?.body {
             StepBody::Composite { path, .. } => Some(format!("{path}/action.yml")),
-            StepBody::Run { .. } | StepBody::Builtin { .. } => None,
+            StepBody::Run { .. } | StepBody::Builtin { .. } | StepBody::Lacking { .. } => None,
         }
     });
     around
@@ -99,6 +99,7 @@ pub(crate) fn plain_name(spec: &StepSpec) -> String {
         }
         StepBody::Builtin { action, .. } => format!("Run {}", action.name()),
         StepBody::Composite { path, .. } => format!("Run {path}"),
+        StepBody::Lacking { uses, .. } => format!("Run {uses}"),
     }
 }
 
@@ -160,7 +161,16 @@ fn begin(draft: &mut Draft, key: &JobKey, path: &StepPath, spec: &StepSpec) {
     };
     let verdict = condition::of_step(run, key, path).and_then(|verdict| {
         // A time limit that cannot be read must be known before the step runs without one.
-        timeout::of_step(run, key, path).map(|_| verdict)
+        timeout::of_step(run, key, path)?;
+        match &spec.body {
+            StepBody::Lacking { message, .. } if verdict == condition::Verdict::Run => {
+                Err(Fault::new(&file(run, key, path), spec.at, message.clone()))
+            }
+            StepBody::Lacking { .. }
+            | StepBody::Run { .. }
+            | StepBody::Builtin { .. }
+            | StepBody::Composite { .. } => Ok(verdict),
+        }
     });
     match verdict {
         Ok(condition::Verdict::Run) => {

@@ -251,3 +251,29 @@ fn a_matrix_that_is_not_one_faults_its_job() {
             "ci.yml:9:9: matrix axis `os` is a text, not a list",
         );
 }
+
+#[test]
+fn a_lacking_action_faults_when_its_turn_comes_and_not_before() {
+    let mut lacking = step("a");
+    lacking.body = cutover_model::plan::StepBody::Lacking {
+        uses: "actions/setup-node@v2".to_owned(),
+        message: "action `actions/setup-node@v2` is not built in".to_owned(),
+    };
+    let mut never = lacking.clone();
+    never.condition = Some(expression("false"));
+    given(plan(vec![job(
+        "build",
+        &[],
+        vec![never, step("b"), lacking],
+    )]))
+    .when(1, runner("build"))
+    .then("start build/1/1")
+    .when(2, ok("build/1/1"))
+    .then("finish build; notify run.faulted: run #7 of ci faulted after 2m")
+    .steps("build", "0 skipped; 1 succeeded; 2 faulted")
+    .because(
+        "build",
+        "step `Run actions/setup-node@v2` faulted: ci.yml:1:1: action `actions/setup-node@v2` \
+             is not built in",
+    );
+}
