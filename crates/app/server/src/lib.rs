@@ -1,1 +1,25 @@
-//! Placeholder until its first test.
+//! The control plane: hears, understands, decides, remembers, has it done and shows it.
+//!
+//! Composes the deciding crates with the store and the edge. [`Control`] is all of it without a
+//! door; [`http`] is the door. `cutover run` uses the first alone, `cutover serve` both: the same
+//! engine, the same event log.
+
+pub mod control;
+pub mod http;
+pub mod view;
+
+mod action;
+mod balancer;
+mod deliver;
+mod drive;
+mod error;
+mod hear;
+mod operate;
+mod routes;
+mod samples;
+mod users;
+mod web;
+
+pub use control::{Control, Notice, Options, Sources};
+pub use error::Error;
+pub use hear::{Heard, Started};

@@ -15,7 +15,9 @@ mod yaml;
 
 use std::collections::BTreeMap;
 
-use cutover_model::{Diagnostic, plan::Plan, project::Project, source::Trigger};
+use cutover_model::{
+    Diagnostic, delivery::Strategy, plan::Plan, project::Project, source::Trigger,
+};
 
 pub use diagnostic::{CODES, explain};
 pub use tree::SourceTree;
@@ -85,6 +87,14 @@ pub fn inputs(
     trigger: &Trigger,
 ) -> (BTreeMap<String, serde_json::Value>, Vec<Diagnostic>) {
     github::inputs(tree, path, trigger)
+}
+
+/// The code of the diagnostic that says that an action is not there.
+pub const LACKING_ACTION: &str = "CUT-1050";
+
+/// A strategy by its word in `cutover.yml`, with the figures that it has when none are given.
+pub fn default_strategy(word: &str) -> Option<Strategy> {
+    project::default_strategy(word)
 }
 
 /// Reads `cutover.yml`. There is no project when there is no such file, or an error in it.

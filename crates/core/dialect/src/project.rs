@@ -33,6 +33,11 @@ const PROJECT: Schema = Schema {
 };
 
 /// Reads the file, when there is one.
+/// A strategy by its word, with its usual figures.
+pub(crate) fn default_strategy(word: &str) -> Option<Strategy> {
+    strategy::usual(word)
+}
+
 pub(crate) fn read(tree: &SourceTree) -> (Option<Project>, Vec<Diagnostic>) {
     let (path, bytes, is_double) = match (tree.get(PATH), tree.get(OTHER_PATH)) {
         (Some(bytes), other) => (PATH, bytes, other.is_some()),

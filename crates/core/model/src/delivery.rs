@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     DeploymentId, Duration, ReleaseId, RunId, Timestamp,
     gate::ApprovalRule,
-    project::TargetSpec,
+    project::{NotifyRule, TargetSpec},
     run::{Attempt, JobKey, Outcome, StepPath, WaitingOn},
     source::Revision,
 };
@@ -349,6 +349,8 @@ pub struct DeploymentSpec {
     pub approval: Option<ApprovalRule>,
     /// Why.
     pub cause: Cause,
+    /// Who wants to hear of it.
+    pub notify: Vec<NotifyRule>,
 }
 
 /// The state of a deployment.

@@ -25,6 +25,8 @@ sql! {
               AND (CAST($2 AS TEXT) IS NULL OR service = $2)
               AND ($3 = 0 OR outcome IS NULL)
             ORDER BY created_at DESC, id DESC LIMIT $4";
+    PROVED = "SELECT id FROM deployment
+              WHERE environment = $1 AND service = $2 AND digest = $3 AND outcome = 'succeeded' LIMIT 1";
     UNFINISHED = "SELECT id FROM deployment WHERE outcome IS NULL ORDER BY created_at, id";
 }
 
@@ -178,6 +180,18 @@ impl Store {
             i64::from(filter.unfinished_only),
             i64::from(filter.limit),
         )?)
+    }
+
+    /// Whether this very package has been deployed here once with success.
+    pub async fn has_succeeded(
+        &self,
+        environment: &str,
+        service: &str,
+        digest: &Digest,
+    ) -> Result<bool, Error> {
+        let row =
+            fetch_optional!(&self.db, (String,), PROVED, environment, service, &digest.0)?;
+        Ok(row.is_some())
     }
 
     /// The deployments that have not ended, the oldest first.

@@ -1,6 +1,6 @@
 //! Releases: put once, never changed.
 
-use cutover_model::{ReleaseId, delivery::Release};
+use cutover_model::{ReleaseId, RunId, delivery::Release};
 
 use crate::{
     Error, Store,
@@ -8,8 +8,8 @@ use crate::{
 };
 
 sql! {
-    INSERT = "INSERT INTO release (id, service, version, digest, body, created_at)
-              VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (id) DO NOTHING";
+    INSERT = "INSERT INTO release (id, service, version, digest, run, body, created_at)
+              VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (id) DO NOTHING";
     BY_ID = "SELECT body FROM release WHERE id = $1";
     FIND = "SELECT body FROM release
             WHERE service = $1
@@ -17,6 +17,8 @@ sql! {
             ORDER BY created_at DESC, id DESC";
     LIST = "SELECT body FROM release WHERE service = $1
             ORDER BY created_at DESC, id DESC LIMIT $2";
+    SERVICES = "SELECT DISTINCT service FROM release ORDER BY service";
+    BY_RUN = "SELECT body FROM release WHERE service = $1 AND run = $2 ORDER BY id";
 }
 
 /// Fewer digits of a digest than this are taken for anything else.
@@ -45,6 +47,7 @@ impl Store {
             &release.service,
             &release.version,
             release.package.digest().hex(),
+            release.run.as_str(),
             body,
             release.created_at.0,
         )?;
@@ -66,6 +69,18 @@ impl Store {
         let (from, to) = digest_range(text);
         let rows = fetch_all!(&self.db, Stored, FIND, service, text, from, to)?;
         Ok(rows.into_iter().map(|stored| stored.0).collect())
+    }
+
+    /// The releases of a service that a run has built.
+    pub async fn releases_of_run(&self, service: &str, run: &RunId) -> Result<Vec<Release>, Error> {
+        let rows = fetch_all!(&self.db, Stored, BY_RUN, service, run.as_str())?;
+        Ok(rows.into_iter().map(|stored| stored.0).collect())
+    }
+
+    /// The services that have a release, in order.
+    pub async fn services(&self) -> Result<Vec<String>, Error> {
+        let rows = fetch_all!(&self.db, (String,), SERVICES)?;
+        Ok(rows.into_iter().map(|(service,)| service).collect())
     }
 
     /// The releases of a service, the newest first, at most so many.

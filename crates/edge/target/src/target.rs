@@ -1,7 +1,7 @@
 //! What any target can do. Each order is idempotent and carries its age: asked twice, done once;
 //! asked late, not done.
 
-use std::{collections::BTreeMap, fmt, net::SocketAddr};
+use std::{collections::BTreeMap, fmt, net::SocketAddr, sync::Arc};
 
 use camino::Utf8PathBuf;
 use cutover_model::{
@@ -141,13 +141,13 @@ pub struct InstanceState {
     pub listening_ports: Vec<u16>,
 }
 
-/// A thing that can run a release.
-#[derive(Debug)]
+/// A thing that can run a release. Clones are the same target.
+#[derive(Debug, Clone)]
 pub enum Target {
     /// Processes of this machine.
-    Process(ProcessTarget),
+    Process(Arc<ProcessTarget>),
     /// Containers of a Docker engine.
-    Docker(DockerTarget),
+    Docker(Arc<DockerTarget>),
 }
 
 impl Target {

@@ -48,6 +48,16 @@ pub(super) fn strategy(node: Option<&Node>, sink: &mut Sink) -> Strategy {
     let (word, settings) = node
         .and_then(|node| shape::choice(node, &STRATEGIES, sink))
         .unwrap_or(("rolling", None));
+    by_word(word, settings, sink)
+}
+
+/// The one of this word, with the figures that it has when none are given.
+pub(super) fn usual(word: &str) -> Option<Strategy> {
+    let known = STRATEGIES.keys.contains(&word);
+    known.then(|| by_word(word, None, &mut Sink::new("")))
+}
+
+fn by_word(word: &str, settings: Option<&Node>, sink: &mut Sink) -> Strategy {
     match word {
         "blue_green" => blue_green(settings, sink),
         "canary" => canary(settings, sink),

@@ -49,6 +49,7 @@ pub(super) fn spec(instances: u32, strategy: Strategy) -> DeploymentSpec {
         cause: Cause::Person {
             by: "ada".to_owned(),
         },
+        notify: Vec::new(),
     }
 }
 

@@ -66,10 +66,12 @@ CREATE TABLE release (
     service    TEXT COLLATE "C" NOT NULL,
     version    TEXT COLLATE "C" NOT NULL,
     digest     TEXT COLLATE "C" NOT NULL,
+    run        TEXT NOT NULL,
     body       TEXT COLLATE "C" NOT NULL,
     created_at BIGINT NOT NULL
 );
 CREATE INDEX release_of_service ON release (service, created_at, id);
+CREATE INDEX release_of_run ON release (service, run);
 CREATE INDEX release_version ON release (service, version);
 CREATE INDEX release_digest ON release (service, digest);
 

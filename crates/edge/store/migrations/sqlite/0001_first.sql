@@ -66,10 +66,12 @@ CREATE TABLE release (
     service    TEXT NOT NULL,
     version    TEXT NOT NULL,
     digest     TEXT NOT NULL,
+    run        TEXT NOT NULL,
     body       TEXT NOT NULL,
     created_at INTEGER NOT NULL
 ) STRICT;
 CREATE INDEX release_of_service ON release (service, created_at, id);
+CREATE INDEX release_of_run ON release (service, run);
 CREATE INDEX release_version ON release (service, version);
 CREATE INDEX release_digest ON release (service, digest);
 

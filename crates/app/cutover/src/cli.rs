@@ -1,0 +1,442 @@
+//! The command line: verbs, their arguments, their help.
+
+use camino::Utf8PathBuf;
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// From git push to safe production traffic, in one binary.
+#[derive(Debug, Parser)]
+#[command(name = "cutover", version, max_term_width = 100, after_help = EXAMPLES)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+const EXAMPLES: &str = "Examples:
+  cutover demo                        see the whole way on this machine, in a minute
+  cutover run                         run what a push would run, here, on the tree as it stands
+  cutover serve                       host repositories, run their workflows, deploy
+  cutover status                      what runs, waits and bakes, and on what
+
+Exit codes: 0 done · 1 the thing failed · 2 usage · 3 a gate or a person said no · 4 nothing to do · 70 our fault";
+
+/// The verbs.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Show the whole way: push, test, gate, release, build, deploy, break, roll back
+    Demo(Demo),
+    /// Run workflows here, now, on the working tree as it stands
+    Run(Run),
+    /// Compile workflows and `cutover.yml`, and say what is wrong in them
+    Lint(Lint),
+    /// Show the compiled plan of a workflow
+    Plan(Plan),
+    /// The server: git hosting, runs, approvals, deployments, the page
+    Serve(Serve),
+    /// What runs, waits and bakes, and on what
+    Status(Listing),
+    /// List runs
+    Runs(Runs),
+    /// Show the log of a run
+    Logs(Logs),
+    /// List deployments
+    History(History),
+    /// Deploy a release to an environment
+    Deploy(Deploy),
+    /// Deploy the release before the current one
+    Rollback(Rollback),
+    /// Stop a rollout; traffic goes back
+    Abort(OneDeployment),
+    /// Hold a rollout where it is
+    Pause(OneDeployment),
+    /// Let a rollout go on
+    Resume(OneDeployment),
+    /// Say yes to an open question
+    Approve(AnswerGate),
+    /// Say no to an open question
+    Reject(AnswerGate),
+    /// End a run
+    Cancel(Cancel),
+    /// Users and their tokens
+    #[command(subcommand)]
+    User(User),
+    /// Stop every instance and the balancer of a server
+    Down(Listing),
+    /// Tell more about an error code
+    Explain(Explain),
+    /// Print shell completions
+    Completions(Completions),
+    /// The load balancer's process
+    #[command(hide = true)]
+    Balancer(Balancer),
+    /// The demo's little HTTP service
+    #[command(hide = true)]
+    DemoService(DemoService),
+    /// Steady requests against an address, and what became of them
+    #[command(hide = true)]
+    Load(Load),
+}
+
+/// Which server is meant.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Connection {
+    /// Address of the server; default: the one that runs on the data directory
+    #[arg(long, env = "CUTOVER_SERVER", value_name = "URL", help_heading = "Server")]
+    pub(crate) server: Option<String>,
+    /// Token of a user; default: the one in the data directory
+    #[arg(
+        long,
+        env = "CUTOVER_TOKEN",
+        value_name = "TOKEN",
+        hide_env_values = true,
+        help_heading = "Server"
+    )]
+    pub(crate) token: Option<String>,
+    /// The server's data directory
+    #[arg(long, env = "CUTOVER_DATA_DIR", value_name = "DIR", help_heading = "Server")]
+    pub(crate) data_dir: Option<Utf8PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Demo {
+    /// End after the table; exit 0 only if everything held
+    #[arg(long)]
+    pub(crate) once: bool,
+    /// Print what happened as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Requests per second while deploying
+    #[arg(long, default_value_t = 100, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=2000))]
+    pub(crate) rate: u32,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  cutover run                              what a push of this branch would run
+  cutover run ci.yml --job test            one job and what it needs
+  cutover run deploy.yml --event workflow_dispatch --input environment=staging
+  cutover run --secret-file .secrets --var REGION=eu-north-1")]
+pub(crate) struct Run {
+    /// Workflow: its path or its file's name; default: all that a push would run
+    pub(crate) workflow: Option<String>,
+    /// The repository
+    #[arg(short = 'C', long = "directory", value_name = "DIR", default_value = ".")]
+    pub(crate) directory: Utf8PathBuf,
+    /// The event to run it for; default: push, else the first that the workflow wants
+    #[arg(long, value_enum)]
+    pub(crate) event: Option<Event>,
+    /// Only this job and what it needs
+    #[arg(long, value_name = "JOB")]
+    pub(crate) job: Option<String>,
+    /// Who is said to have done it
+    #[arg(long, value_name = "NAME")]
+    pub(crate) actor: Option<String>,
+    /// An input of workflow_dispatch
+    #[arg(long = "input", value_name = "K=V", value_parser = pair)]
+    pub(crate) inputs: Vec<(String, String)>,
+    /// A variable (`vars.K`)
+    #[arg(long = "var", value_name = "K=V", value_parser = pair)]
+    pub(crate) vars: Vec<(String, String)>,
+    /// A secret from the environment variable of the same name (`secrets.K`)
+    #[arg(long = "secret", value_name = "K")]
+    pub(crate) secrets: Vec<String>,
+    /// A file with secrets, `K=V` a line
+    #[arg(long, value_name = "FILE")]
+    pub(crate) secret_file: Option<Utf8PathBuf>,
+    /// How many jobs at once; default: the number of processors
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    pub(crate) jobs: Option<u16>,
+    /// Run also when an action is lacking; the step that uses it faults when it is reached
+    #[arg(long)]
+    pub(crate) as_far_as_possible: bool,
+    /// Go on with the run that was interrupted here
+    #[arg(long, conflicts_with_all = ["workflow", "event", "job"])]
+    pub(crate) resume: bool,
+    /// One JSON event a line instead of the log
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Where runs are kept; default: below the user's state directory
+    #[arg(long, env = "CUTOVER_RUN_DIR", value_name = "DIR")]
+    pub(crate) data_dir: Option<Utf8PathBuf>,
+}
+
+/// The events that workflows can be run for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Event {
+    /// Commits were pushed
+    #[value(name = "push")]
+    Push,
+    /// A pull request was opened
+    #[value(name = "pull_request")]
+    PullRequest,
+    /// A person asked for it
+    #[value(name = "workflow_dispatch")]
+    WorkflowDispatch,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Lint {
+    /// Workflows; default: all of them, and `cutover.yml`
+    pub(crate) files: Vec<String>,
+    /// The repository
+    #[arg(short = 'C', long = "directory", value_name = "DIR", default_value = ".")]
+    pub(crate) directory: Utf8PathBuf,
+    /// Print diagnostics as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Plan {
+    /// Workflow: its path or its file's name
+    pub(crate) workflow: String,
+    /// The repository
+    #[arg(short = 'C', long = "directory", value_name = "DIR", default_value = ".")]
+    pub(crate) directory: Utf8PathBuf,
+    /// Print the plan as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  cutover serve
+  cutover serve --data-dir /srv/cutover --listen 127.0.0.1:7800 --secret-file /etc/cutover/secrets
+
+Then: git push http://USER:TOKEN@127.0.0.1:7800/git/NAME.git HEAD:main")]
+pub(crate) struct Serve {
+    /// Where everything is kept
+    #[arg(long, env = "CUTOVER_DATA_DIR", value_name = "DIR")]
+    pub(crate) data_dir: Option<Utf8PathBuf>,
+    /// Where to listen; beyond loopback every request needs a token
+    #[arg(long, default_value = "127.0.0.1:7800", value_name = "ADDR")]
+    pub(crate) listen: std::net::SocketAddr,
+    /// How many jobs at once; default: the number of processors
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    pub(crate) jobs: Option<u16>,
+    /// A file with secrets, `K=V` a line
+    #[arg(long, value_name = "FILE")]
+    pub(crate) secret_file: Option<Utf8PathBuf>,
+    /// A variable (`vars.K`)
+    #[arg(long = "var", value_name = "K=V", value_parser = pair)]
+    pub(crate) vars: Vec<(String, String)>,
+    /// How much is told on stderr: `error`, `warn`, `info`, `debug`
+    #[arg(long, env = "CUTOVER_LOG", default_value = "warn", value_name = "LEVEL")]
+    pub(crate) log: String,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Listing {
+    /// Print as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) connection: Connection,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Runs {
+    /// How many
+    #[arg(long, default_value_t = 20, value_name = "N")]
+    pub(crate) limit: u32,
+    /// Only those that have not ended
+    #[arg(long)]
+    pub(crate) unfinished: bool,
+    #[command(flatten)]
+    pub(crate) listing: Listing,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  cutover logs 12               every step of run #12
+  cutover logs 12 -f            follow it to its end
+  cutover logs 12 --job test --step 2")]
+pub(crate) struct Logs {
+    /// The run: its number or its id
+    pub(crate) run: String,
+    /// Follow it to its end
+    #[arg(short, long)]
+    pub(crate) follow: bool,
+    /// Only this job
+    #[arg(long, value_name = "JOB")]
+    pub(crate) job: Option<String>,
+    /// Only this step, by its place from 0
+    #[arg(long, value_name = "STEP", requires = "job")]
+    pub(crate) step: Option<String>,
+    #[command(flatten)]
+    pub(crate) listing: Listing,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct History {
+    /// Only this environment
+    pub(crate) environment: Option<String>,
+    /// Only this service
+    #[arg(long, value_name = "NAME")]
+    pub(crate) service: Option<String>,
+    /// How many
+    #[arg(long, default_value_t = 20, value_name = "N")]
+    pub(crate) limit: u32,
+    #[command(flatten)]
+    pub(crate) listing: Listing,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  cutover deploy 1.4.0 production
+  cutover deploy hello@1.4.0 staging --strategy blue_green --detach")]
+pub(crate) struct Deploy {
+    /// The release: version, `service@version`, id or the beginning of a digest
+    pub(crate) release: String,
+    /// The environment
+    pub(crate) environment: String,
+    /// The service, when versions alone are not enough
+    #[arg(long, value_name = "NAME")]
+    pub(crate) service: Option<String>,
+    /// Another strategy than the environment's: `rolling`, `blue_green`, `canary`
+    #[arg(long, value_name = "STRATEGY")]
+    pub(crate) strategy: Option<String>,
+    /// Do not wait for its end
+    #[arg(long)]
+    pub(crate) detach: bool,
+    #[command(flatten)]
+    pub(crate) listing: Listing,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Rollback {
+    /// The environment
+    pub(crate) environment: String,
+    /// The service, when the environment has several
+    #[arg(long, value_name = "NAME")]
+    pub(crate) service: Option<String>,
+    /// Another release than the one before the current one
+    #[arg(long, value_name = "RELEASE")]
+    pub(crate) to: Option<String>,
+    /// Do not wait for its end
+    #[arg(long)]
+    pub(crate) detach: bool,
+    #[command(flatten)]
+    pub(crate) listing: Listing,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct OneDeployment {
+    /// The deployment's id
+    pub(crate) deployment: String,
+    #[command(flatten)]
+    pub(crate) listing: Listing,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct AnswerGate {
+    /// The question's id, as `cutover status` shows it
+    pub(crate) gate: String,
+    /// Why
+    #[arg(short, long, value_name = "TEXT")]
+    pub(crate) message: Option<String>,
+    #[command(flatten)]
+    pub(crate) listing: Listing,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Cancel {
+    /// The run: its number or its id
+    pub(crate) run: String,
+    /// Why
+    #[arg(short, long, value_name = "TEXT")]
+    pub(crate) message: Option<String>,
+    #[command(flatten)]
+    pub(crate) listing: Listing,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum User {
+    /// Create a user, or give one a new token; it is shown once
+    Add {
+        /// The name
+        name: String,
+        #[command(flatten)]
+        listing: Listing,
+    },
+    /// List users
+    List(Listing),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Explain {
+    /// The code, as `CUT-1001`
+    pub(crate) code: String,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Completions {
+    /// The shell
+    pub(crate) shell: clap_complete::Shell,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Balancer {
+    /// Where its table and its socket lie
+    #[arg(long)]
+    pub(crate) state_dir: Utf8PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DemoService {
+    #[command(subcommand)]
+    pub(crate) verb: Option<DemoVerb>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum DemoVerb {
+    /// Ask one that serves
+    Get {
+        /// The file in which it wrote its port
+        port_file: String,
+        /// The path to ask for
+        path: String,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Load {
+    /// `http://host:port/path`
+    pub(crate) url: String,
+    /// Requests per second
+    #[arg(long, default_value_t = 100)]
+    pub(crate) rate: u32,
+    /// How long, in seconds
+    #[arg(long, default_value_t = 10)]
+    pub(crate) seconds: u64,
+    /// A new connection for each request
+    #[arg(long)]
+    pub(crate) no_keep_alive: bool,
+}
+
+/// `K=V`.
+fn pair(text: &str) -> Result<(String, String), String> {
+    let (name, value) = text.split_once('=').ok_or("write `NAME=VALUE`")?;
+    if name.is_empty() {
+        return Err("the name is missing: write `NAME=VALUE`".to_owned());
+    }
+    Ok((name.to_owned(), value.to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn a_pair_needs_a_name() {
+        assert_eq!(pair("a=b=c"), Ok(("a".to_owned(), "b=c".to_owned())));
+        assert!(pair("a").is_err());
+        assert!(pair("=b").is_err());
+    }
+}

@@ -1,0 +1,127 @@
+//! The way to a server: finds it, speaks JSON with it, says clearly what went wrong.
+
+use anyhow::{Context as _, bail};
+use camino::Utf8Path;
+use reqwest::{Method, Response, StatusCode};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::{cli::Connection, config, exit::Exit};
+
+/// What a server that runs leaves in its data directory, so that the command line finds it.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Beacon {
+    /// `http://127.0.0.1:7800`.
+    pub(crate) address: String,
+    /// Its process.
+    pub(crate) pid: u32,
+}
+
+impl Beacon {
+    /// The file's name.
+    pub(crate) const FILE: &'static str = "server.json";
+
+    fn read(data_dir: &Utf8Path) -> anyhow::Result<Self> {
+        let path = data_dir.join(Self::FILE);
+        let text = std::fs::read_to_string(&path).with_context(|| {
+            format!(
+                "no server runs on `{data_dir}`; start one with `cutover serve`, or say where with --server"
+            )
+        })?;
+        serde_json::from_str(&text).with_context(|| format!("`{path}` is damaged"))
+    }
+}
+
+/// What a server refused, with the code to leave with.
+#[derive(Debug, thiserror::Error)]
+#[error("{message}")]
+pub(crate) struct Refused {
+    pub(crate) message: String,
+    pub(crate) exit: Exit,
+}
+
+/// A server, and who we are to it.
+pub(crate) struct Client {
+    http: reqwest::Client,
+    address: String,
+    token: Option<String>,
+}
+
+impl Client {
+    pub(crate) fn new(connection: &Connection) -> anyhow::Result<Self> {
+        let data_dir = config::server_dir(connection.data_dir.as_deref())?;
+        let address = match &connection.server {
+            Some(address) => address.trim_end_matches('/').to_owned(),
+            None => Beacon::read(&data_dir)?.address,
+        };
+        let token = connection.token.clone().or_else(|| {
+            let text = std::fs::read_to_string(data_dir.join("token")).ok()?;
+            Some(text.trim().to_owned())
+        });
+        let http = reqwest::Client::builder().build().context("could not build the HTTP client")?;
+        Ok(Self { http, address, token })
+    }
+
+    /// The page about something.
+    pub(crate) fn link(&self, path: &str) -> String {
+        format!("{}{path}", self.address)
+    }
+
+    pub(crate) async fn get(&self, path: &str, query: &[(&str, String)]) -> anyhow::Result<Value> {
+        let response = self.send(Method::GET, path, query, None).await?;
+        response.json().await.context("the server's answer is not JSON")
+    }
+
+    pub(crate) async fn post(&self, path: &str, body: &Value) -> anyhow::Result<Value> {
+        let response = self.send(Method::POST, path, &[], Some(body)).await?;
+        response.json().await.context("the server's answer is not JSON")
+    }
+
+    /// An answer whose body comes bit by bit.
+    pub(crate) async fn stream(
+        &self,
+        path: &str,
+        query: &[(&str, String)],
+    ) -> anyhow::Result<Response> {
+        self.send(Method::GET, path, query, None).await
+    }
+
+    async fn send(
+        &self,
+        method: Method,
+        path: &str,
+        query: &[(&str, String)],
+        body: Option<&Value>,
+    ) -> anyhow::Result<Response> {
+        let mut request = self.http.request(method, self.link(path)).query(query);
+        if let Some(token) = &self.token {
+            request = request.bearer_auth(token);
+        }
+        if let Some(body) = body {
+            request = request.json(body);
+        }
+        let response = request.send().await.with_context(|| {
+            format!("the server at {} does not answer; is `cutover serve` running?", self.address)
+        })?;
+        let status = response.status();
+        if status.is_success() {
+            return Ok(response);
+        }
+        let text = response.text().await.unwrap_or_default();
+        let said: Option<Value> = serde_json::from_str(&text).ok();
+        let message = said
+            .as_ref()
+            .and_then(|said| said["error"].as_str())
+            .map_or_else(|| format!("the server answered {status}"), ToOwned::to_owned);
+        let exit = match status {
+            StatusCode::CONFLICT => Exit::Refused,
+            StatusCode::NOT_FOUND
+            | StatusCode::UNPROCESSABLE_ENTITY
+            | StatusCode::BAD_REQUEST
+            | StatusCode::UNAUTHORIZED
+            | StatusCode::FORBIDDEN => Exit::Usage,
+            _ => Exit::Fault,
+        };
+        bail!(Refused { message, exit })
+    }
+}

@@ -1,0 +1,116 @@
+//! One file a verb. Each says how the program leaves.
+
+mod answer;
+mod balancer;
+mod deployments;
+mod lint;
+mod load;
+mod logs;
+mod run;
+mod runs;
+mod serve;
+mod status;
+mod tree;
+mod user;
+
+use std::future::Future;
+
+use clap::CommandFactory as _;
+
+use crate::{
+    cli::{Cli, Command},
+    client::Refused,
+    demo,
+    exit::Exit,
+    render,
+};
+
+/// Does what was asked.
+pub(crate) fn run(cli: Cli) -> Exit {
+    // reqwest and everything else that speaks TLS takes the process's provider; there is one.
+    drop(rustls::crypto::ring::default_provider().install_default());
+    let done = match cli.command {
+        Command::Explain(args) => Ok(explain(&args.code)),
+        Command::Completions(args) => {
+            completions(args.shell);
+            Ok(Exit::Ok)
+        }
+        Command::Lint(args) => on_runtime(lint::lint(args)),
+        Command::Plan(args) => on_runtime(lint::plan(args)),
+        Command::Demo(args) => on_runtime(demo::run(args)),
+        Command::DemoService(args) => on_runtime(demo::service::run(args)),
+        Command::Run(args) => on_runtime(run::run(args)),
+        Command::Serve(args) => on_runtime(serve::run(args)),
+        Command::Status(args) => on_runtime(status::run(args)),
+        Command::Down(args) => on_runtime(status::down(args)),
+        Command::Runs(args) => on_runtime(runs::list(args)),
+        Command::Cancel(args) => on_runtime(runs::cancel(args)),
+        Command::Logs(args) => on_runtime(logs::run(args)),
+        Command::History(args) => on_runtime(deployments::history(args)),
+        Command::Deploy(args) => on_runtime(deployments::deploy(args)),
+        Command::Rollback(args) => on_runtime(deployments::rollback(args)),
+        Command::Abort(args) => on_runtime(deployments::verb(args, "abort")),
+        Command::Pause(args) => on_runtime(deployments::verb(args, "pause")),
+        Command::Resume(args) => on_runtime(deployments::verb(args, "resume")),
+        Command::Approve(args) => on_runtime(answer::run(args, "approve")),
+        Command::Reject(args) => on_runtime(answer::run(args, "reject")),
+        Command::User(args) => on_runtime(user::run(args)),
+        Command::Balancer(args) => on_runtime(balancer::run(args)),
+        Command::Load(args) => on_runtime(load::run(args)),
+    };
+    match done {
+        Ok(exit) => exit,
+        Err(error) => {
+            render::error(&error);
+            error.downcast_ref::<Refused>().map_or_else(|| exit_of(&error), |refused| refused.exit)
+        }
+    }
+}
+
+/// Whose fault an error is.
+fn exit_of(error: &anyhow::Error) -> Exit {
+    use cutover_server::Error as E;
+    match error.downcast_ref::<E>() {
+        Some(E::Refused(_)) => Exit::Refused,
+        Some(E::NotFound(_) | E::Invalid(_)) => Exit::Usage,
+        Some(
+            E::Store(_)
+            | E::Forge(_)
+            | E::Target(_)
+            | E::Executor(_)
+            | E::Docker(_)
+            | E::Balancer(_)
+            | E::Io { .. }
+            | E::Corrupt(_)
+            | E::Closing,
+        ) => Exit::Fault,
+        None => Exit::Usage,
+    }
+}
+
+fn on_runtime(work: impl Future<Output = anyhow::Result<Exit>>) -> anyhow::Result<Exit> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let done = runtime.block_on(work);
+    // Steps and instances have processes of their own; nothing here is worth waiting for.
+    runtime.shutdown_background();
+    done
+}
+
+fn explain(code: &str) -> Exit {
+    match cutover_dialect::explain(&code.to_uppercase()) {
+        Some(text) => {
+            render::data(text);
+            Exit::Ok
+        }
+        None => {
+            render::talk(&format!("there is no code `{code}`; codes look like `CUT-1001`"));
+            Exit::Usage
+        }
+    }
+}
+
+fn completions(shell: clap_complete::Shell) {
+    let mut text = Vec::new();
+    clap_complete::generate(shell, &mut Cli::command(), "cutover", &mut text);
+    render::data(String::from_utf8_lossy(&text).trim_end());
+}

@@ -1,0 +1,12 @@
+//! The hidden `cutover balancer`: the process that holds the sockets.
+
+use cutover_proxy::Options;
+
+use crate::{cli, exit::Exit};
+
+pub(crate) async fn run(args: cli::Balancer) -> anyhow::Result<Exit> {
+    // Its own session: whatever ends the control plane's terminal does not end the balancer.
+    drop(rustix::process::setsid());
+    cutover_proxy::run(Options { state_dir: args.state_dir }).await?;
+    Ok(Exit::Ok)
+}

@@ -1,0 +1,101 @@
+//! `cutover deploy`, `rollback`, `abort`, `pause`, `resume` and `history`.
+
+use futures_util::StreamExt as _;
+use serde_json::{Value, json};
+
+use crate::{cli, client::Client, exit::Exit, render};
+
+pub(crate) async fn history(args: cli::History) -> anyhow::Result<Exit> {
+    let mut query = vec![("limit", args.limit.to_string())];
+    query.extend(args.environment.map(|environment| ("environment", environment)));
+    query.extend(args.service.map(|service| ("service", service)));
+    let answer = Client::new(&args.listing.connection)?.get("/api/v1/deployments", &query).await?;
+    let rows = answer["deployments"].as_array().cloned().unwrap_or_default();
+    if args.listing.json {
+        render::json(&answer);
+    } else if rows.is_empty() {
+        render::talk("nothing has been deployed yet");
+    } else {
+        render::data(&render::deployments(&rows));
+    }
+    Ok(Exit::Ok)
+}
+
+pub(crate) async fn deploy(args: cli::Deploy) -> anyhow::Result<Exit> {
+    let client = Client::new(&args.listing.connection)?;
+    let body = json!({
+        "release": args.release, "environment": args.environment,
+        "service": args.service, "strategy": args.strategy,
+    });
+    let answer = client.post("/api/v1/deployments", &body).await?;
+    begun(&client, &answer, args.detach, args.listing.json).await
+}
+
+pub(crate) async fn rollback(args: cli::Rollback) -> anyhow::Result<Exit> {
+    let client = Client::new(&args.listing.connection)?;
+    let path = format!("/api/v1/environments/{}/rollback", args.environment);
+    let answer = client.post(&path, &json!({ "service": args.service, "to": args.to })).await?;
+    begun(&client, &answer, args.detach, args.listing.json).await
+}
+
+pub(crate) async fn verb(args: cli::OneDeployment, verb: &str) -> anyhow::Result<Exit> {
+    let path = format!("/api/v1/deployments/{}/{verb}", args.deployment);
+    let answer = Client::new(&args.listing.connection)?.post(&path, &json!({})).await?;
+    if args.listing.json {
+        render::json(&answer);
+    } else {
+        render::talk(&format!("{} is told to {verb}", args.deployment));
+    }
+    Ok(Exit::Ok)
+}
+
+/// Follows a deployment to its end, unless that is not wanted.
+async fn begun(
+    client: &Client,
+    answer: &Value,
+    detach: bool,
+    as_json: bool,
+) -> anyhow::Result<Exit> {
+    let id = answer["deployment"].as_str().unwrap_or_default().to_owned();
+    if detach {
+        if as_json {
+            render::json(answer);
+        } else {
+            render::data(&id);
+        }
+        return Ok(Exit::Ok);
+    }
+    render::talk(&client.link(&format!("/deployments/{id}")));
+    let last = follow(client, &id).await?;
+    if as_json {
+        render::json(&last);
+    }
+    Ok(match last["deployment"]["outcome"].as_str() {
+        Some("succeeded") => Exit::Ok,
+        Some("cancelled") => Exit::Refused,
+        _ => Exit::Failed,
+    })
+}
+
+/// Says each new line until the end. The events say when to look.
+async fn follow(client: &Client, id: &str) -> anyhow::Result<Value> {
+    let path = format!("/api/v1/deployments/{id}");
+    let mut events = client.stream("/events", &[]).await?.bytes_stream();
+    let mut said = String::new();
+    loop {
+        let now = client.get(&path, &[]).await?;
+        let line = now["line"].as_str().unwrap_or_default();
+        if line != said {
+            render::talk(line);
+            line.clone_into(&mut said);
+        }
+        if !now["deployment"]["outcome"].is_null() {
+            return Ok(now);
+        }
+        if let Some(chunk) = events.next().await {
+            chunk?;
+        } else {
+            events = client.stream("/events", &[]).await?.bytes_stream();
+        }
+    }
+}

@@ -1,0 +1,71 @@
+//! `cutover lint` and `cutover plan`: compile, and say what is wrong, or what would be done.
+
+use cutover_dialect as dialect;
+use cutover_model::{Diagnostic, Severity, plan::StepBody, run::StepPath};
+use serde_json::json;
+
+use super::tree::Tree;
+use crate::{cli, exit::Exit, render};
+
+pub(crate) async fn lint(args: cli::Lint) -> anyhow::Result<Exit> {
+    let tree = Tree::open(&args.directory).await?;
+    let mut found: Vec<Diagnostic> = Vec::new();
+    let mut files = Vec::new();
+    if args.files.is_empty() {
+        files = dialect::workflows(&tree.files);
+        let (_, diagnostics) = dialect::project(&tree.files);
+        found.extend(diagnostics);
+    }
+    for wanted in &args.files {
+        match wanted.trim_start_matches("./") {
+            "cutover.yml" | "cutover.yaml" => found.extend(dialect::project(&tree.files).1),
+            _ => files.push(tree.workflow(wanted)?),
+        }
+    }
+    for path in &files {
+        found.extend(dialect::lint(&tree.files, path));
+    }
+    found.sort_by(|a, b| (&a.path, a.at).cmp(&(&b.path, b.at)));
+    found.dedup();
+    let errors = found.iter().filter(|one| one.severity == Severity::Error).count();
+    if args.json {
+        render::json(&json!({ "files": files, "diagnostics": found }));
+    } else {
+        render::diagnostics(&found, |path| tree.text(path));
+        let warnings = found.len() - errors;
+        render::talk(&format!("{} files, {errors} errors, {warnings} warnings", files.len()));
+    }
+    Ok(if errors > 0 { Exit::Failed } else { Exit::Ok })
+}
+
+pub(crate) async fn plan(args: cli::Plan) -> anyhow::Result<Exit> {
+    let tree = Tree::open(&args.directory).await?;
+    let path = tree.workflow(&args.workflow)?;
+    let trigger = super::run::trigger(&tree, None, &path, None, &[]).await?;
+    let compiled = dialect::compile(&tree.files, &path, &trigger, &dialect::Options::default());
+    render::diagnostics(&compiled.diagnostics, |path| tree.text(path));
+    let Some(plan) = compiled.plan else { return Ok(Exit::Usage) };
+    if args.json {
+        render::json(&serde_json::to_value(&plan)?);
+        return Ok(Exit::Ok);
+    }
+    let mut rows = Vec::new();
+    for job in &plan.jobs {
+        let needs = job.needs.join(", ");
+        let environment = job.environment.as_ref().map(|used| used.name.text.clone());
+        rows.push(vec![job.id.clone(), needs, environment.unwrap_or_default(), String::new()]);
+        for (place, step) in job.steps.iter().enumerate() {
+            let what = match &step.body {
+                StepBody::Run { script, .. } => {
+                    format!("run {}", script.text.lines().next().unwrap_or_default())
+                }
+                StepBody::Builtin { action, .. } => format!("uses {}", action.name()),
+                StepBody::Composite { path, .. } => format!("uses ./{path}"),
+                StepBody::Lacking { uses, .. } => format!("lacks {uses}"),
+            };
+            rows.push(vec![format!("  {}", StepPath::top(place)), String::new(), String::new(), what]);
+        }
+    }
+    render::data(&render::table(&["job", "needs", "environment", "step"], rows));
+    Ok(Exit::Ok)
+}

@@ -1,0 +1,267 @@
+//! `cutover run`: workflows of the working tree, here and now, by the same engine and event log as
+//! the server's.
+
+mod follow;
+mod select;
+
+use std::collections::BTreeMap;
+
+use anyhow::{Context as _, bail};
+use cutover_dialect::{self as dialect, Lacking};
+use cutover_model::{
+    RunId, Secret,
+    run::Outcome,
+    source::{GitRef, Revision, Trigger, TriggerKind, Trust},
+};
+use cutover_server::{Control, Options, Sources, Started};
+use cutover_store::RunFilter;
+use serde_json::json;
+
+use super::tree::Tree;
+use crate::{cli, config, exit::Exit, render};
+
+pub(crate) async fn run(args: cli::Run) -> anyhow::Result<Exit> {
+    let tree = Tree::open(&args.directory).await?;
+    let control = open(&args, &tree).await?;
+    let done = if args.resume { resume(&args, &control).await } else { start(&args, &tree, &control).await };
+    control.close();
+    done
+}
+
+/// The first run directory of this repository that nobody else uses: two at once do not meet.
+async fn open(args: &cli::Run, tree: &Tree) -> anyhow::Result<Control> {
+    let base = config::run_dir(args.data_dir.as_deref(), &tree.root)?;
+    let mut secrets = BTreeMap::new();
+    if let Some(path) = &args.secret_file {
+        secrets = config::secret_file(path)?;
+    }
+    for name in &args.secrets {
+        let value = config::environment(name)
+            .with_context(|| format!("--secret {name}: no environment variable has that name"))?;
+        secrets.insert(name.clone(), Secret::new(value));
+    }
+    let options = Options {
+        data_dir: base.clone(),
+        executable: config::executable()?,
+        runners: args.jobs.map_or_else(config::processors, usize::from),
+        secrets,
+        vars: args.vars.iter().cloned().collect(),
+        sources: Sources::WorkingTree(tree.root.clone()),
+        docker_host: config::environment("DOCKER_HOST"),
+        address: None,
+        recover: false,
+    };
+    for place in 0..64 {
+        let data_dir = if place == 0 { base.clone() } else { base.join(format!("beside-{place}")) };
+        match Control::open(Options { data_dir, ..options.clone() }).await {
+            Err(cutover_server::Error::Store(cutover_store::Error::InUse { .. })) => {}
+            opened => return Ok(opened?),
+        }
+    }
+    bail!("64 runs of this repository go on at once; end some, or say where with --data-dir")
+}
+
+async fn interrupted(control: &Control) -> anyhow::Result<Vec<cutover_store::RunRow>> {
+    let filter = RunFilter { unfinished_only: true, limit: 100, ..RunFilter::default() };
+    Ok(control.store().runs(&filter).await?)
+}
+
+async fn resume(args: &cli::Run, control: &Control) -> anyhow::Result<Exit> {
+    let rows = interrupted(control).await?;
+    if rows.is_empty() {
+        render::talk("no run was interrupted here");
+        return Ok(Exit::Nothing);
+    }
+    let mut exit = Exit::Ok;
+    for row in rows {
+        render::talk(&format!("goes on with run #{} ({})", row.number, row.name));
+        exit = worse(exit, finish(args, control, &row.id).await?);
+    }
+    Ok(exit)
+}
+
+async fn start(args: &cli::Run, tree: &Tree, control: &Control) -> anyhow::Result<Exit> {
+    for row in interrupted(control).await? {
+        render::talk(&format!(
+            "run #{} was interrupted; it is cancelled now (`cutover run --resume` would have gone on)",
+            row.number
+        ));
+        control.cancel(&row.id, "cutover run", Some("interrupted".to_owned())).await?;
+        control.cancel(&row.id, "cutover run", None).await.ok();
+        control.run_ended(&row.id).await?;
+    }
+    let paths = wanted(args, tree).await?;
+    if paths.is_empty() {
+        render::talk("a push of this branch would run nothing; name a workflow to run it all the same");
+        return Ok(Exit::Nothing);
+    }
+    let mut exit = Exit::Ok;
+    for path in paths {
+        let trigger = trigger(tree, args.event, &path, args.actor.as_deref(), &args.inputs).await?;
+        let Some(started) = compile(args, tree, control, &path, trigger).await? else {
+            exit = worse(exit, Exit::Usage);
+            continue;
+        };
+        exit = worse(exit, finish(args, control, &started.run).await?);
+    }
+    Ok(exit)
+}
+
+/// The workflow that is named, else all that a push would run.
+async fn wanted(args: &cli::Run, tree: &Tree) -> anyhow::Result<Vec<String>> {
+    if let Some(named) = &args.workflow {
+        return Ok(vec![tree.workflow(named)?]);
+    }
+    let mut paths = Vec::new();
+    for path in dialect::workflows(&tree.files) {
+        let trigger = trigger(tree, Some(args.event.unwrap_or(cli::Event::Push)), &path, None, &[]).await?;
+        match dialect::triggered_by(&tree.files, &path, &trigger) {
+            dialect::Triggered::Yes | dialect::Triggered::Invalid(_) => paths.push(path),
+            dialect::Triggered::No(reason) => render::talk(&format!("{path}: not run: {reason}")),
+        }
+    }
+    Ok(paths)
+}
+
+async fn compile(
+    args: &cli::Run,
+    tree: &Tree,
+    control: &Control,
+    path: &str,
+    trigger: Trigger,
+) -> anyhow::Result<Option<Started>> {
+    if let dialect::Triggered::No(reason) = dialect::triggered_by(&tree.files, path, &trigger) {
+        render::talk(&format!("note: {} would not trigger {path}: {reason}", trigger.kind.event_name()));
+    }
+    let lacking =
+        if args.as_far_as_possible { Lacking::FaultWhenReached } else { Lacking::Refuse };
+    let compiled = dialect::compile(&tree.files, path, &trigger, &dialect::Options { lacking });
+    if args.json {
+        for diagnostic in &compiled.diagnostics {
+            render::json_line(&json!({ "event": "diagnostic", "diagnostic": diagnostic }));
+        }
+    } else {
+        render::diagnostics(&compiled.diagnostics, |path| tree.text(path));
+    }
+    let Some(mut plan) = compiled.plan else {
+        if compiled.diagnostics.iter().any(|one| one.code == dialect::LACKING_CODE) {
+            render::talk("run all that can be run of it with --as-far-as-possible");
+        }
+        return Ok(None);
+    };
+    if let Some(job) = &args.job {
+        select::only(&mut plan, job)?;
+    }
+    Ok(Some(control.start_run(plan, trigger).await?))
+}
+
+/// Follows a run to its end; Ctrl-C cancels it, a second one harder.
+async fn finish(args: &cli::Run, control: &Control, id: &RunId) -> anyhow::Result<Exit> {
+    let cancelling = async {
+        loop {
+            if tokio::signal::ctrl_c().await.is_err() {
+                return;
+            }
+            render::talk("cancelling; once more ends even what cleans up");
+            if let Err(error) = control.cancel(id, &config::user(), None).await {
+                render::talk(&error.to_string());
+            }
+        }
+    };
+    let followed = tokio::select! {
+        followed = follow::follow(control, id, args.json) => followed,
+        () = cancelling => bail!("signals cannot be heard"),
+    };
+    followed?;
+    let run = control.run_ended(id).await?;
+    let gate = run.jobs().any(|job| follow::refused(&job));
+    Ok(match run.state().outcome() {
+        Some(Outcome::Succeeded | Outcome::Skipped) => Exit::Ok,
+        _ if gate => Exit::Refused,
+        _ => Exit::Failed,
+    })
+}
+
+fn worse(a: Exit, b: Exit) -> Exit {
+    if a == Exit::Ok { b } else { a }
+}
+
+/// The trigger that the working tree stands for.
+pub(crate) async fn trigger(
+    tree: &Tree,
+    event: Option<cli::Event>,
+    path: &str,
+    actor: Option<&str>,
+    inputs: &[(String, String)],
+) -> anyhow::Result<Trigger> {
+    let head = tree.git.head().await?;
+    let branch = tree.git.branch().await?.unwrap_or_else(|| "main".to_owned());
+    let revision = head.unwrap_or_else(|| Revision("0".repeat(40)));
+    let name = tree.root.file_name().unwrap_or("repository");
+    let actor = actor.map_or_else(config::user, ToOwned::to_owned);
+    let repository = format!("local/{name}");
+    let inputs: BTreeMap<String, serde_json::Value> =
+        inputs.iter().map(|(name, value)| (name.clone(), json!(value))).collect();
+    let make = |event: cli::Event| {
+        let kind = match event {
+            cli::Event::Push => TriggerKind::Push,
+            cli::Event::PullRequest => TriggerKind::PullRequest,
+            cli::Event::WorkflowDispatch => TriggerKind::WorkflowDispatch,
+        };
+        let pull = event == cli::Event::PullRequest;
+        let git_ref = if pull { "refs/pull/1/merge".to_owned() } else { format!("refs/heads/{branch}") };
+        Trigger {
+            kind,
+            repository: repository.clone(),
+            payload: payload(event, &git_ref, &branch, &revision, &actor, &repository, &inputs),
+            git_ref: GitRef(git_ref),
+            revision: revision.clone(),
+            before: None,
+            actor: actor.clone(),
+            base_ref: pull.then(|| "main".to_owned()),
+            head_ref: pull.then(|| branch.clone()),
+            changed_paths: None,
+            inputs: inputs.clone(),
+            // Whoever sits at the keyboard could run anything here anyway.
+            trust: Trust::Trusted,
+        }
+    };
+    let all = [cli::Event::Push, cli::Event::PullRequest, cli::Event::WorkflowDispatch];
+    let fits = |event: &cli::Event| {
+        matches!(dialect::triggered_by(&tree.files, path, &make(*event)), dialect::Triggered::Yes)
+    };
+    let event = event.or_else(|| all.into_iter().find(fits)).unwrap_or(cli::Event::Push);
+    Ok(make(event))
+}
+
+/// `github.event`, as far as the working tree knows it.
+fn payload(
+    event: cli::Event,
+    git_ref: &str,
+    branch: &str,
+    revision: &Revision,
+    actor: &str,
+    repository: &str,
+    inputs: &BTreeMap<String, serde_json::Value>,
+) -> serde_json::Value {
+    let repository = json!({
+        "full_name": repository, "name": repository.rsplit('/').next(), "default_branch": "main",
+    });
+    let sender = json!({ "login": actor });
+    match event {
+        cli::Event::Push => json!({
+            "ref": git_ref, "after": revision, "head_commit": { "id": revision },
+            "pusher": { "name": actor }, "sender": sender, "repository": repository,
+        }),
+        cli::Event::PullRequest => json!({
+            "action": "opened", "number": 1, "sender": sender, "repository": repository,
+            "pull_request": {
+                "number": 1, "title": branch, "head": { "ref": branch, "sha": revision },
+                "base": { "ref": "main" },
+            },
+        }),
+        cli::Event::WorkflowDispatch => json!({
+            "ref": git_ref, "inputs": inputs, "sender": sender, "repository": repository,
+        }),
+    }
+}

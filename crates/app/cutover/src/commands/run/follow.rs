@@ -1,0 +1,204 @@
+//! A run on the terminal while it goes on: for each leg its steps in order, each with its log.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use cutover_engine::{JobView, Run};
+use cutover_executor::StepKey;
+use cutover_model::{
+    RunId,
+    run::{Attempt, JobKey, Outcome, State, StepPath},
+};
+use cutover_server::{Control, view::RunView};
+use futures_util::StreamExt as _;
+use serde_json::json;
+use tokio::{sync::watch, task::JoinSet};
+
+use crate::render;
+
+/// Whether a gate or a person, and not a script, said no.
+pub(super) fn refused(job: &JobView<'_>) -> bool {
+    job.steps().any(|step| {
+        step.outcome() == Some(Outcome::Failed)
+            && step.report().is_some_and(|report| {
+                report.exit_code.is_none()
+                    && report.reasons.iter().any(|reason| reason.starts_with("gate "))
+            })
+    })
+}
+
+/// Follows to the end.
+pub(super) async fn follow(control: &Control, id: &RunId, as_json: bool) -> anyhow::Result<()> {
+    let mut state = control.watch_run(id).await?;
+    let mut legs: BTreeMap<JobKey, ()> = BTreeMap::new();
+    let mut tasks = JoinSet::new();
+    let mut waits: BTreeMap<JobKey, String> = BTreeMap::new();
+    loop {
+        let run = state.borrow_and_update().clone();
+        let many = run.jobs().count() > 1;
+        for job in run.jobs() {
+            if let State::Waiting { on, .. } = job.state() {
+                let line = format!("{} waits on {on}", job.name());
+                if !as_json && waits.insert(job.key().clone(), line.clone()).as_ref() != Some(&line) {
+                    render::talk(&format!("{} {line}", render::mark("waiting")));
+                }
+            }
+            if job.steps().next().is_some() && legs.insert(job.key().clone(), ()).is_none() {
+                let leg = Leg {
+                    control: control.clone(),
+                    run: id.clone(),
+                    key: job.key().clone(),
+                    prefix: many.then(|| format!("{} │ ", job.name())),
+                    as_json,
+                };
+                tasks.spawn(leg.follow(state.clone()));
+            }
+        }
+        if run.state().is_finished() || state.changed().await.is_err() {
+            break;
+        }
+    }
+    while tasks.join_next().await.is_some() {}
+    end(&control.run(id).await?, as_json);
+    Ok(())
+}
+
+fn end(run: &Run, as_json: bool) {
+    let view = RunView::of(run);
+    if as_json {
+        render::json_line(&json!({ "event": "run", "run": view }));
+        return;
+    }
+    for job in &view.jobs {
+        let reason = job.reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default();
+        render::talk(&format!("{} {} {}{reason}", render::mark(job.state), job.name, job.state));
+    }
+    render::talk(&format!("{} run #{} {}", render::mark(view.state), view.number, view.state));
+}
+
+/// One leg being followed.
+struct Leg {
+    control: Control,
+    run: RunId,
+    key: JobKey,
+    prefix: Option<String>,
+    as_json: bool,
+}
+
+impl Leg {
+    async fn follow(self, mut state: watch::Receiver<Arc<Run>>) {
+        let mut shown: Vec<(StepPath, Attempt)> = Vec::new();
+        loop {
+            let run = state.borrow_and_update().clone();
+            let view = RunView::of(&run);
+            let Some(job) = view.jobs.iter().find(|job| job.key == self.key) else { return };
+            for step in &job.steps {
+                let id = (step.path.clone(), step.attempt);
+                if shown.contains(&id) || (step.started_at.is_none() && step.outcome.is_none()) {
+                    continue;
+                }
+                shown.push(id);
+                if step.started_at.is_none() {
+                    continue;
+                }
+                self.talk(&format!("{} {}", render::mark("running"), step.name));
+                self.log(&step.path, step.attempt).await;
+                self.step_end(&mut state, &step.path, step.attempt).await;
+            }
+            if job.outcome.is_some() || state.changed().await.is_err() {
+                return;
+            }
+        }
+    }
+
+    fn talk(&self, text: &str) {
+        if !self.as_json {
+            render::talk(&format!("{}{text}", self.prefix.as_deref().unwrap_or_default()));
+        }
+    }
+
+    async fn log(&self, step: &StepPath, attempt: Attempt) {
+        let key = StepKey {
+            run: self.run.clone(),
+            job: self.key.clone(),
+            step: step.clone(),
+            attempt,
+        };
+        let mut chunks = std::pin::pin!(self.control.executor().follow(&key, 0));
+        let mut rest: Vec<u8> = Vec::new();
+        while let Some(Ok(chunk)) = chunks.next().await {
+            if self.as_json {
+                let text = String::from_utf8_lossy(&chunk);
+                render::json_line(&json!({
+                    "event": "log", "job": self.key, "step": step, "attempt": attempt, "text": text,
+                }));
+            } else if let Some(prefix) = &self.prefix {
+                rest.extend_from_slice(&chunk);
+                lines(prefix, &mut rest, false);
+            } else {
+                render::bytes(&chunk);
+            }
+        }
+        if let Some(prefix) = &self.prefix {
+            lines(prefix, &mut rest, true);
+        }
+    }
+
+    /// Says how the step ended, once that is known.
+    async fn step_end(
+        &self,
+        state: &mut watch::Receiver<Arc<Run>>,
+        path: &StepPath,
+        attempt: Attempt,
+    ) {
+        loop {
+            let view = RunView::of(&state.borrow_and_update().clone());
+            let job = view.jobs.into_iter().find(|job| job.key == self.key);
+            let step = job.and_then(|job| {
+                job.steps.into_iter().find(|step| step.path == *path)
+            });
+            let Some(step) = step else { return };
+            if step.attempt != attempt {
+                return;
+            }
+            if step.outcome.is_some() {
+                let took = match (step.started_at, step.finished_at) {
+                    (Some(from), Some(to)) => format!(" {}", to.since(from)),
+                    _ => String::new(),
+                };
+                self.talk(&format!("{} {} {}{took}", render::mark(step.state), step.name, step.state));
+                for reason in &step.reasons {
+                    self.talk(&format!("  {reason}"));
+                }
+                if self.as_json {
+                    render::json_line(&json!({ "event": "step", "job": self.key, "step": step }));
+                }
+                return;
+            }
+            // A composite step has no log of its own: its parts are shown while it runs.
+            if state.changed().await.is_err() || step.path.0.len() > 8 {
+                return;
+            }
+        }
+    }
+}
+
+/// How much of one line is held back at most while its end has not come.
+const MOST_HELD: usize = 64 * 1024;
+
+/// Prints whole lines with the leg's name before each.
+fn lines(prefix: &str, held: &mut Vec<u8>, all: bool) {
+    let mut from = 0;
+    while let Some(length) = held[from..].iter().position(|&byte| byte == b'\n') {
+        let mut line = prefix.as_bytes().to_vec();
+        line.extend_from_slice(&held[from..=from + length]);
+        render::bytes(&line);
+        from += length + 1;
+    }
+    held.drain(..from);
+    if held.len() > MOST_HELD || (all && !held.is_empty()) {
+        let mut line = prefix.as_bytes().to_vec();
+        line.append(held);
+        line.push(b'\n');
+        render::bytes(&line);
+    }
+}

@@ -1,0 +1,67 @@
+//! `cutover serve`: the server on a data directory.
+
+use std::collections::BTreeMap;
+
+use anyhow::Context as _;
+use cutover_server::{Control, Options, Sources, http};
+use tokio::{
+    net::TcpListener,
+    signal::unix::{SignalKind, signal},
+};
+use tracing_subscriber::EnvFilter;
+
+use crate::{cli, client::Beacon, config, exit::Exit, render};
+
+pub(crate) async fn run(args: cli::Serve) -> anyhow::Result<Exit> {
+    tracing_subscriber::fmt()
+        .with_env_filter(EnvFilter::try_new(&args.log).context("--log")?)
+        .with_writer(std::io::stderr)
+        .init();
+    let data_dir = config::server_dir(args.data_dir.as_deref())?;
+    let secrets = match &args.secret_file {
+        Some(path) => config::secret_file(path)?,
+        None => BTreeMap::new(),
+    };
+    // The port comes first: a second server must not touch the first one's runs.
+    let listener = TcpListener::bind(args.listen)
+        .await
+        .with_context(|| format!("could not listen on {}", args.listen))?;
+    let address = format!("http://{}", listener.local_addr()?);
+    let control = Control::open(Options {
+        data_dir: data_dir.clone(),
+        executable: config::executable()?,
+        runners: args.jobs.map_or_else(config::processors, usize::from),
+        secrets,
+        vars: args.vars.into_iter().collect(),
+        sources: Sources::Hosted,
+        docker_host: config::environment("DOCKER_HOST"),
+        address: Some(address.clone()),
+        recover: true,
+    })
+    .await?;
+    control.ensure_owner(&config::user()).await?;
+    let beacon = data_dir.join(Beacon::FILE);
+    let said = Beacon { address: address.clone(), pid: std::process::id() };
+    tokio::fs::write(&beacon, serde_json::to_vec(&said)?)
+        .await
+        .with_context(|| format!("could not write `{beacon}`"))?;
+    render::talk(&format!(
+        "cutover serves at {address}\n  data    {data_dir}\n  token   {data_dir}/token\n  push    \
+         git push http://{}:TOKEN@{}/git/NAME.git HEAD:main",
+        config::user(),
+        address.trim_start_matches("http://")
+    ));
+    http::serve(control.clone(), listener, stopped()).await?;
+    drop(tokio::fs::remove_file(&beacon).await);
+    render::talk("stopped; jobs, instances and the balancer go on, and the next start finds them");
+    Ok(Exit::Ok)
+}
+
+/// Ctrl-C or SIGTERM.
+async fn stopped() {
+    let Ok(mut terminate) = signal(SignalKind::terminate()) else { return };
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = tokio::signal::ctrl_c() => {}
+    }
+}

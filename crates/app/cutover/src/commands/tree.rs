@@ -1,0 +1,49 @@
+//! The files of a working tree that compiling needs, and the workflows that are meant.
+
+use anyhow::bail;
+use camino::{Utf8Path, Utf8PathBuf};
+use cutover_dialect::{self as dialect, SourceTree};
+use cutover_forge::WorkingTree;
+
+/// A working tree, read.
+pub(crate) struct Tree {
+    pub(crate) root: Utf8PathBuf,
+    pub(crate) git: WorkingTree,
+    pub(crate) files: SourceTree,
+}
+
+impl Tree {
+    pub(crate) async fn open(directory: &Utf8Path) -> anyhow::Result<Self> {
+        let root = crate::config::absolute(directory)?;
+        let git = WorkingTree::open(&root).await?;
+        let mut files = SourceTree::default();
+        for (path, bytes) in git.tree().await? {
+            files.insert(path, bytes);
+        }
+        Ok(Self { root: git.root().to_owned(), git, files })
+    }
+
+    /// The text of a file, for showing a line of it.
+    pub(crate) fn text(&self, path: &str) -> Option<String> {
+        self.files.get(path).map(|bytes| String::from_utf8_lossy(bytes).into_owned())
+    }
+
+    /// A workflow by its path, its file's name, or its file's name without the ending.
+    pub(crate) fn workflow(&self, wanted: &str) -> anyhow::Result<String> {
+        let all = dialect::workflows(&self.files);
+        let wanted_path = wanted.trim_start_matches("./");
+        let found = all.iter().find(|path| {
+            let name = path.rsplit('/').next().unwrap_or(path);
+            let stem = name.rsplit_once('.').map_or(name, |(stem, _)| stem);
+            [path.as_str(), name, stem].contains(&wanted_path)
+        });
+        match found {
+            Some(path) => Ok(path.clone()),
+            None if all.is_empty() => bail!(
+                "there is no workflow in `{}/.github/workflows`; `cutover run` works on files there",
+                self.root
+            ),
+            None => bail!("there is no workflow `{wanted}`; there is `{}`", all.join("`, `")),
+        }
+    }
+}

@@ -1,0 +1,117 @@
+//! What comes in from outside: the environment, the user's directories, files of secrets. The only
+//! place that reads them.
+
+use std::collections::BTreeMap;
+
+use anyhow::{Context as _, bail};
+use camino::{Utf8Path, Utf8PathBuf};
+use cutover_model::Secret;
+
+/// An environment variable that is set and not empty.
+#[expect(clippy::disallowed_methods, reason = "the front door of the environment")]
+pub(crate) fn environment(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.is_empty())
+}
+
+fn home() -> anyhow::Result<Utf8PathBuf> {
+    let home = environment("HOME").context("`HOME` is not set; say where with --data-dir")?;
+    Ok(Utf8PathBuf::from(home))
+}
+
+/// Where a server keeps everything when nothing is said.
+pub(crate) fn server_dir(said: Option<&Utf8Path>) -> anyhow::Result<Utf8PathBuf> {
+    if let Some(said) = said {
+        return absolute(said);
+    }
+    let base = match environment("XDG_DATA_HOME") {
+        Some(dir) => Utf8PathBuf::from(dir),
+        None => home()?.join(".local/share"),
+    };
+    Ok(base.join("cutover"))
+}
+
+/// Where `cutover run` keeps its runs when nothing is said: one directory for each repository.
+pub(crate) fn run_dir(
+    said: Option<&Utf8Path>,
+    repository: &Utf8Path,
+) -> anyhow::Result<Utf8PathBuf> {
+    if let Some(said) = said {
+        return absolute(said);
+    }
+    let base = match environment("XDG_STATE_HOME") {
+        Some(dir) => Utf8PathBuf::from(dir),
+        None => home()?.join(".local/state"),
+    };
+    // The id's end is a hash of the path: the same repository, the same directory.
+    let id = cutover_model::RunId::derived(&[repository.as_str()]);
+    let name = repository.file_name().unwrap_or("root");
+    let tail = &id.as_str()[id.as_str().len() - 8..];
+    Ok(base.join("cutover/run").join(format!("{name}-{tail}")))
+}
+
+/// An absolute path; the supervised processes have another working directory than we.
+pub(crate) fn absolute(path: &Utf8Path) -> anyhow::Result<Utf8PathBuf> {
+    let path = std::path::absolute(path).with_context(|| format!("`{path}` is not a path"))?;
+    Utf8PathBuf::from_path_buf(path)
+        .map_err(|path| anyhow::anyhow!("`{}` is not UTF-8", path.display()))
+}
+
+/// Our own binary.
+pub(crate) fn executable() -> anyhow::Result<Utf8PathBuf> {
+    let path = std::env::current_exe().context("could not find our own binary")?;
+    Utf8PathBuf::from_path_buf(path)
+        .map_err(|path| anyhow::anyhow!("`{}` is not UTF-8", path.display()))
+}
+
+/// Who is at the keyboard.
+pub(crate) fn user() -> String {
+    environment("USER").or_else(|| environment("LOGNAME")).unwrap_or_else(|| "owner".to_owned())
+}
+
+/// How many jobs at once when nothing is said.
+pub(crate) fn processors() -> usize {
+    std::thread::available_parallelism().map_or(2, std::num::NonZero::get)
+}
+
+/// A file of secrets: `K=V` a line, `#` begins a comment, quotes around a value are taken off.
+pub(crate) fn secret_file(path: &Utf8Path) -> anyhow::Result<BTreeMap<String, Secret>> {
+    let text = std::fs::read_to_string(path)
+        .with_context(|| format!("could not read the secrets in `{path}`"))?;
+    let mut secrets = BTreeMap::new();
+    for (number, line) in text.lines().enumerate() {
+        let line = line.trim();
+        if line.is_empty() || line.starts_with('#') {
+            continue;
+        }
+        // The line itself is not shown: it may be a secret.
+        let Some((name, value)) = line.split_once('=') else {
+            bail!("{path}:{}: not `NAME=VALUE`", number + 1);
+        };
+        let name = name.trim().trim_start_matches("export ").trim();
+        let value = value.trim();
+        let bare = ['"', '\'']
+            .iter()
+            .find_map(|&quote| value.strip_prefix(quote)?.strip_suffix(quote))
+            .unwrap_or(value);
+        secrets.insert(name.to_owned(), Secret::new(bare));
+    }
+    Ok(secrets)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn secrets_are_read_and_a_bad_line_is_not_shown() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = Utf8PathBuf::from_path_buf(dir.path().join("secrets")).unwrap();
+        std::fs::write(&path, "# c\nA=1\n export B = \"x y\"\n\n").unwrap();
+        let secrets = secret_file(&path).unwrap();
+        assert_eq!(secrets["A"].expose(), "1");
+        assert_eq!(secrets["B"].expose(), "x y");
+        std::fs::write(&path, "A=1\nhunter2\n").unwrap();
+        let error = secret_file(&path).unwrap_err().to_string();
+        assert!(error.contains(":2:") && !error.contains("hunter2"), "{error}");
+    }
+}

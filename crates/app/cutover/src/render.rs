@@ -1,0 +1,141 @@
+//! The one door of output: data to stdout, talk to stderr, colour only where it is wanted.
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "this is the door")]
+
+mod table;
+
+use std::{io::Write as _, process::ExitCode};
+
+use anstream::{eprintln, println};
+use cutover_model::{Diagnostic, Severity};
+use serde_json::Value;
+
+pub(crate) use table::{deployments, runs, status, table};
+
+/// Data for whoever asked.
+pub(crate) fn data(text: &str) {
+    println!("{text}");
+}
+
+/// Bytes of a log, as they are.
+pub(crate) fn bytes(bytes: &[u8]) {
+    let mut out = std::io::stdout().lock();
+    // A reader that has gone away ends the next write of the log, not the program.
+    drop(out.write_all(bytes).and_then(|()| out.flush()));
+}
+
+/// JSON for programs.
+pub(crate) fn json(value: &Value) {
+    println!("{value:#}");
+}
+
+/// One JSON object a line.
+pub(crate) fn json_line(value: &Value) {
+    println!("{value}");
+}
+
+/// Talk for people.
+pub(crate) fn talk(text: &str) {
+    eprintln!("{text}");
+}
+
+/// An error and what led to it.
+pub(crate) fn error(error: &anyhow::Error) {
+    let mut text = error.to_string();
+    for cause in error.chain().skip(1) {
+        let cause = cause.to_string();
+        // Many errors of libraries repeat their source in their own text.
+        if !text.contains(&cause) {
+            text = format!("{text}: {cause}");
+        }
+    }
+    eprintln!("\u{1b}[1;31merror\u{1b}[0m: {text}");
+}
+
+/// What is wrong with the command line, and the code for it.
+pub(crate) fn usage(error: &clap::Error) -> ExitCode {
+    drop(error.print());
+    ExitCode::from(if error.use_stderr() { 2 } else { 0 })
+}
+
+/// A mark and a colour for how something stands.
+pub(crate) fn mark(state: &str) -> &'static str {
+    match state {
+        "succeeded" => "\u{1b}[32m✔\u{1b}[0m",
+        "failed" | "faulted" | "timed_out" | "rolled_back" => "\u{1b}[31m✘\u{1b}[0m",
+        "skipped" | "cancelled" | "superseded" => "\u{1b}[2m○\u{1b}[0m",
+        "waiting" => "\u{1b}[33m◌\u{1b}[0m",
+        _ => "\u{1b}[34m●\u{1b}[0m",
+    }
+}
+
+/// Diagnostics with the lines they are about.
+pub(crate) fn diagnostics(diagnostics: &[Diagnostic], source: impl Fn(&str) -> Option<String>) {
+    for diagnostic in diagnostics {
+        eprintln!("{}\n", snippet(diagnostic, source(&diagnostic.path).as_deref()));
+    }
+}
+
+fn snippet(diagnostic: &Diagnostic, source: Option<&str>) -> String {
+    use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet};
+    let level = match diagnostic.severity {
+        Severity::Error => Level::ERROR,
+        Severity::Warning => Level::WARNING,
+    };
+    let title = level.primary_title(&diagnostic.message).id(&diagnostic.code);
+    let span = source.and_then(|text| span(text, diagnostic));
+    let (Some(text), Some(span)) = (source, span) else { return diagnostic.to_string() };
+    let place = Snippet::source(text)
+        .path(&diagnostic.path)
+        .annotation(AnnotationKind::Primary.span(span));
+    let mut group = title.element(place);
+    if let Some(hint) = &diagnostic.hint {
+        group = group.element(Level::HELP.message(hint));
+    }
+    Renderer::styled().render(&[group])
+}
+
+/// The word at a place, in bytes.
+fn span(text: &str, diagnostic: &Diagnostic) -> Option<std::ops::Range<usize>> {
+    let line = usize::try_from(diagnostic.at.line).ok()?.checked_sub(1)?;
+    let column = usize::try_from(diagnostic.at.column).ok()?.saturating_sub(1);
+    let start: usize = text.split_inclusive('\n').take(line).map(str::len).sum();
+    let rest = text.get(start..)?.split('\n').next()?;
+    let from = rest.char_indices().nth(column).map_or(rest.len(), |(place, _)| place);
+    let word = rest[from..].find([' ', ':', ',', '#']).map_or(rest.len(), |length| from + length);
+    Some(start + from..start + word.max(from + usize::from(from < rest.len())))
+}
+
+#[cfg(test)]
+mod tests {
+    use cutover_model::Position;
+
+    use super::*;
+
+    fn diagnostic(line: u32, column: u32) -> Diagnostic {
+        Diagnostic {
+            code: "CUT-1001".to_owned(),
+            severity: Severity::Error,
+            path: "a.yml".to_owned(),
+            at: Position::new(line, column),
+            message: "unknown key `stepps`".to_owned(),
+            hint: Some("did you mean `steps`?".to_owned()),
+        }
+    }
+
+    #[test]
+    fn a_place_becomes_the_word_that_stands_there() {
+        let text = "jobs:\n  ä: b\n  stepps: []\n";
+        let found = |line, column| span(text, &diagnostic(line, column)).map(|span| &text[span]);
+        assert_eq!(found(3, 3), Some("stepps"));
+        assert_eq!(found(2, 6), Some("b"));
+        assert_eq!(found(9, 1), Some(""));
+        assert_eq!(found(0, 0), None);
+    }
+
+    #[test]
+    fn a_diagnostic_shows_file_line_and_hint() {
+        let text = anstream::adapter::strip_str(&snippet(&diagnostic(1, 1), Some("stepps: []\n"))).to_string();
+        assert!(text.contains("a.yml:1:1"), "{text}");
+        assert!(text.contains("did you mean `steps`?"), "{text}");
+    }
+}

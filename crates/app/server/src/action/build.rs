@@ -1,0 +1,82 @@
+//! `cutover/build@v1`: the workspace → an image or a bundle, known by its digest; a release of it.
+
+use std::collections::BTreeMap;
+
+use cutover_executor::BuiltinLog;
+use cutover_model::{ReleaseId, delivery::Release};
+use cutover_target::{BuildError, BuildOrder};
+
+use super::{Context, Done, Left, checkout::inside};
+use crate::Error;
+
+pub(super) async fn perform(context: &Context, log: &mut BuiltinLog) -> Result<Done, Error> {
+    let (name, service) = context.service()?;
+    let trigger = context.run.trigger();
+    let version = match context.input("version") {
+        Some(version) => checked(version)?,
+        None => format!("0.0.0-run.{}", context.run.number()),
+    };
+    let order = BuildOrder {
+        context: inside(&context.place.workspace, &service.build.context)?,
+        dockerfile: service.build.dockerfile.clone(),
+        has_command: !service.command.is_empty(),
+        service: name.to_owned(),
+        labels: BTreeMap::from([
+            ("org.opencontainers.image.revision".to_owned(), trigger.revision.0.clone()),
+            ("org.opencontainers.image.version".to_owned(), version.clone()),
+        ]),
+    };
+    let engine = match &order.dockerfile {
+        Some(_) => context.control.docker().await.ok(),
+        None => None,
+    };
+    let (lines, mut heard) = tokio::sync::mpsc::unbounded_channel::<String>();
+    let mut note = move |line: &str| drop(lines.send(line.to_owned()));
+    let bundles = context.control.bundles();
+    let building = async {
+        let built = cutover_target::build(&order, engine.as_ref(), bundles, &mut note).await;
+        drop(note);
+        built
+    };
+    let telling = async {
+        while let Some(line) = heard.recv().await {
+            log.line(&line).await;
+        }
+    };
+    let (built, ()) = tokio::join!(building, telling);
+    let package = match built {
+        Ok(package) => package,
+        Err(BuildError::Failed(why)) => return Ok(Done::Failed(Left::default(), vec![why])),
+        Err(BuildError::Faulted(why)) => return Err(Error::Docker(why)),
+    };
+    let digest = package.digest().clone();
+    let release = Release {
+        id: ReleaseId::derived(&[name, &version, &digest.0, context.key.run.as_str()]),
+        service: name.to_owned(),
+        version: version.clone(),
+        package,
+        revision: trigger.revision.clone(),
+        command: service.command.clone(),
+        port: service.port,
+        env: service.env.clone(),
+        run: context.key.run.clone(),
+        created_at: context.run.created_at(),
+    };
+    context.control.store().put_release(&release).await?;
+    log.line(&format!("{name} {version} is {digest}")).await;
+    let left = Left::default()
+        .output("release", release.id.as_str())
+        .output("version", version.as_str())
+        .output("digest", digest.0.as_str())
+        .summary(format!("Built `{name}` {version}: `{digest}`\n"));
+    Ok(Done::Succeeded(left))
+}
+
+/// Versions go into file names, tags and pages: letters, digits and `.-+_`, as semver and tags have.
+fn checked(version: &str) -> Result<String, Error> {
+    let fine = version.chars().all(|c| c.is_ascii_alphanumeric() || ".-+_".contains(c));
+    if fine && version.len() <= 64 {
+        return Ok(version.to_owned());
+    }
+    Err(Error::Refused(format!("`{version}` is not a version; write for example `1.4.0`")))
+}

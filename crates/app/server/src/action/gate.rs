@@ -1,0 +1,170 @@
+//! `cutover/gate@v1`: reports in the workspace → evidence → verdict.
+
+use camino::{Utf8Path, Utf8PathBuf};
+use cutover_executor::BuiltinLog;
+use cutover_model::gate::{GateSpec, Verdict};
+use cutover_quality::{
+    coverage,
+    gate::{self, Evidence, Found},
+    junit,
+};
+
+use super::{Context, Done, Left};
+use crate::Error;
+
+/// A report larger than this is not read.
+const MAX_REPORT: u64 = 64 << 20;
+
+pub(super) async fn perform(context: &Context, log: &mut BuiltinLog) -> Result<Done, Error> {
+    let (name, spec) = spec(context)?;
+    let workspace = context.place.workspace.clone();
+    let read = spec.clone();
+    let evidence = tokio::task::spawn_blocking(move || gather(&workspace, &read))
+        .await
+        .map_err(|error| Error::Refused(format!("the reports could not be read: {error}")))?;
+    let verdict = gate::evaluate(&spec, &evidence);
+    let word = match &verdict {
+        Verdict::Pass(_) => "pass",
+        Verdict::Fail(_) => "fail",
+        Verdict::Wait(_) => "wait",
+    };
+    log.line(&format!("gate {name}: {word}")).await;
+    for reason in verdict.reasons() {
+        log.line(&format!("  {reason}")).await;
+    }
+    let lines: Vec<String> = verdict.reasons().iter().map(|reason| format!("- {reason}")).collect();
+    let summary = format!("### Gate `{name}`: {word}\n\n{}\n", lines.join("\n"));
+    let left = Left::default().output("verdict", word).summary(summary);
+    Ok(match verdict {
+        Verdict::Pass(_) => Done::Succeeded(left),
+        Verdict::Fail(reasons) | Verdict::Wait(reasons) => {
+            let reasons = reasons.iter().map(|reason| format!("gate {name}: {reason}")).collect();
+            Done::Failed(left, reasons)
+        }
+    })
+}
+
+/// The gate that is meant: the one named, else the only one; `junit:` and `coverage:` of the step
+/// say where the reports are instead of the file.
+fn spec(context: &Context) -> Result<(String, GateSpec), Error> {
+    let gates = &context.project()?.gates;
+    let names = || gates.keys().cloned().collect::<Vec<_>>().join("`, `");
+    let (name, spec) = match context.input("gate") {
+        Some(name) => gates.get_key_value(name).ok_or_else(|| {
+            Error::NotFound(format!("no gate `{name}` in `cutover.yml`; there is `{}`", names()))
+        })?,
+        None => match gates.iter().next() {
+            Some(only) if gates.len() == 1 => only,
+            Some(_) => return Err(Error::Refused(format!("say which with `gate:`: `{}`", names()))),
+            None => return Err(Error::NotFound("`cutover.yml` has no `gates:`".to_owned())),
+        },
+    };
+    let mut spec = spec.clone();
+    let paths = |text: &str| text.lines().map(|line| line.trim().to_owned()).collect();
+    match (context.input("junit"), &mut spec.tests) {
+        (Some(text), Some(rule)) => rule.junit = paths(text),
+        (Some(_), None) => return Err(Error::Refused(format!("gate `{name}` has no `tests:`"))),
+        (None, _) => {}
+    }
+    match (context.input("coverage"), &mut spec.coverage) {
+        (Some(text), Some(rule)) => rule.files = paths(text),
+        (Some(_), None) => return Err(Error::Refused(format!("gate `{name}` has no `coverage:`"))),
+        (None, _) => {}
+    }
+    Ok((name.clone(), spec))
+}
+
+fn gather(workspace: &Utf8Path, spec: &GateSpec) -> Evidence {
+    let tests = spec.tests.as_ref().map(|rule| rule.junit.as_slice()).unwrap_or_default();
+    let covered = spec.coverage.as_ref().map(|rule| rule.files.as_slice()).unwrap_or_default();
+    Evidence {
+        tests: found(workspace, tests, |bytes| {
+            junit::read(bytes).map_err(|error| error.to_string())
+        }, junit::merge),
+        coverage: found(workspace, covered, |bytes| {
+            coverage::read(bytes).map_err(|error| error.to_string())
+        }, coverage::merge),
+    }
+}
+
+/// Reads every file that a pattern finds; one that cannot be read spoils all, for a gate must not
+/// pass on half of the evidence.
+fn found<T>(
+    workspace: &Utf8Path,
+    patterns: &[String],
+    read: impl Fn(&[u8]) -> Result<T, String>,
+    merge: impl Fn(Vec<T>) -> T,
+) -> Found<T> {
+    let files = match find(workspace, patterns) {
+        Ok(files) => files,
+        Err(why) => return Found::Unreadable { file: patterns.join(", "), why },
+    };
+    if files.is_empty() {
+        return Found::Missing { looked_for: patterns.to_vec() };
+    }
+    let mut parts = Vec::new();
+    for file in files {
+        let unreadable = |why: String| Found::Unreadable {
+            file: file.strip_prefix(workspace).unwrap_or(&file).to_string(),
+            why,
+        };
+        let size = std::fs::metadata(&file).map(|data| data.len()).unwrap_or_default();
+        if size > MAX_REPORT {
+            return unreadable(format!("it is larger than {} MiB", MAX_REPORT >> 20));
+        }
+        match std::fs::read(&file).map_err(|error| error.to_string()).and_then(|bytes| read(&bytes)) {
+            Ok(part) => parts.push(part),
+            Err(why) => return unreadable(why),
+        }
+    }
+    Found::Read(merge(parts))
+}
+
+/// Files below the workspace that a pattern names, in order; links are not followed.
+fn find(workspace: &Utf8Path, patterns: &[String]) -> Result<Vec<Utf8PathBuf>, String> {
+    let mut set = globset::GlobSetBuilder::new();
+    for pattern in patterns {
+        let glob = globset::GlobBuilder::new(pattern).literal_separator(true).build();
+        set.add(glob.map_err(|error| error.to_string())?);
+    }
+    let set = set.build().map_err(|error| error.to_string())?;
+    let mut files = Vec::new();
+    let mut folders = vec![workspace.to_owned()];
+    while let Some(folder) = folders.pop() {
+        let entries = folder.read_dir_utf8().map_err(|error| format!("`{folder}`: {error}"))?;
+        for entry in entries {
+            let entry = entry.map_err(|error| format!("`{folder}`: {error}"))?;
+            let kind = entry.file_type().map_err(|error| format!("`{folder}`: {error}"))?;
+            let path = entry.path();
+            if kind.is_dir() && entry.file_name() != ".git" {
+                folders.push(path.to_owned());
+            } else if kind.is_file() {
+                let relative = path.strip_prefix(workspace).unwrap_or(path);
+                if set.is_match(relative) {
+                    files.push(path.to_owned());
+                }
+            }
+        }
+    }
+    files.sort();
+    Ok(files)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn patterns_find_files_at_any_depth_and_never_in_git() {
+        let dir = camino_tempfile::tempdir().unwrap();
+        for path in ["junit.xml", "a/b/junit-1.xml", ".git/junit.xml", "a/other.xml"] {
+            let path = dir.path().join(path);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, "").unwrap();
+        }
+        let found = find(dir.path(), &["**/junit*.xml".to_owned()]).unwrap();
+        let names: Vec<_> =
+            found.iter().map(|path| path.strip_prefix(dir.path()).unwrap().as_str()).collect();
+        assert_eq!(names, ["a/b/junit-1.xml", "junit.xml"]);
+    }
+}

@@ -1,0 +1,80 @@
+//! The load balancer as a child that outlives us: found again or started, told the whole route table
+//! each time, started anew when it dies.
+
+use std::{process::Stdio, sync::Arc, time::Duration};
+
+use camino::{Utf8Path, Utf8PathBuf};
+use cutover_proxy::control::{Client, Status};
+use tokio::{io::AsyncReadExt as _, process::Command, sync::Mutex};
+
+use crate::Error;
+
+/// How long a balancer may take to come up before we say that it did not.
+const START_LIMIT: Duration = Duration::from_secs(10);
+
+/// The way to the balancer.
+#[derive(Clone)]
+pub(crate) struct Balancer {
+    client: Client,
+    state_dir: Utf8PathBuf,
+    executable: Utf8PathBuf,
+    starting: Arc<Mutex<()>>,
+}
+
+impl Balancer {
+    pub(crate) fn new(state_dir: &Utf8Path, executable: &Utf8Path) -> Self {
+        Self {
+            client: Client::new(state_dir),
+            state_dir: state_dir.to_owned(),
+            executable: executable.to_owned(),
+            starting: Arc::default(),
+        }
+    }
+
+    /// A client of a balancer that answers; starts one when none does.
+    pub(crate) async fn ready(&self) -> Result<&Client, Error> {
+        let _one_at_a_time = self.starting.lock().await;
+        if self.client.status().await.is_err() {
+            self.start().await?;
+        }
+        Ok(&self.client)
+    }
+
+    /// What it does now; `None` when there is none.
+    pub(crate) async fn status(&self) -> Option<Status> {
+        self.client.status().await.ok()
+    }
+
+    /// Ends it. Only for taking everything down.
+    pub(crate) async fn shut_down(&self) {
+        drop(self.client.shutdown().await);
+    }
+
+    async fn start(&self) -> Result<(), Error> {
+        tokio::fs::create_dir_all(&self.state_dir).await.map_err(Error::io("create", &self.state_dir))?;
+        // It says `ready` on its standard output once it answers, and then closes it.
+        let mut child = Command::new(&self.executable)
+            .args(["balancer", "--state-dir", self.state_dir.as_str()])
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .process_group(0)
+            .spawn()
+            .map_err(Error::io("start", &self.executable))?;
+        let mut said = String::new();
+        if let Some(mut stdout) = child.stdout.take() {
+            let read = tokio::time::timeout(START_LIMIT, stdout.read_to_string(&mut said)).await;
+            drop(read);
+        }
+        if said.trim() != "ready" {
+            return Err(Error::Balancer(format!(
+                "it did not start within {} s; see {}/balancer.log",
+                START_LIMIT.as_secs(),
+                self.state_dir
+            )));
+        }
+        // Reaps it when it ends while we live; when we end first, init does.
+        drop(tokio::spawn(async move { drop(child.wait().await) }));
+        Ok(())
+    }
+}

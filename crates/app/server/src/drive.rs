@@ -1,0 +1,230 @@
+//! The only loop: load → decide → append → do → feed back.
+//!
+//! A [`Machine`] decides, one task per machine drives it. Nothing is done before its event is stored;
+//! whatever comes back from doing enters again as an input. After a restart the machine is rebuilt
+//! from its log and what is still owed is done again; every effect is idempotent.
+
+pub(crate) mod deployment;
+pub(crate) mod lock;
+pub(crate) mod notify;
+pub(crate) mod run;
+pub(crate) mod runner;
+
+use std::{future::Future, sync::Arc, time::Duration};
+
+use cutover_model::{Timestamp, event::Recorded};
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio_util::task::TaskTracker;
+
+/// Something that decides in plain code, and remembers only through its events.
+pub(crate) trait Machine: Default + Clone + Send + Sync + 'static {
+    /// What can be said to it.
+    type Input: Clone + Send + 'static;
+    /// What it remembers.
+    type Event: Clone + Send + Sync + 'static;
+    /// What it orders.
+    type Effect: Send + 'static;
+
+    /// What has happened; `Err` is a refusal, for people.
+    fn decide(&self, at: Timestamp, input: Self::Input) -> Result<Vec<Self::Event>, String>;
+    /// Remember it.
+    fn evolve(&mut self, at: Timestamp, event: &Self::Event);
+    /// What is to be done about it.
+    fn effects(&self, at: Timestamp, event: &Self::Event) -> Vec<Self::Effect>;
+    /// What is still owed.
+    fn outstanding(&self) -> Vec<Self::Effect>;
+    /// Whether nothing will ever happen any more.
+    fn is_finished(&self) -> bool;
+}
+
+/// What a machine needs of the world: a log, and somebody who does things.
+pub(crate) trait Edge<M: Machine>: Send + Sync + 'static {
+    /// Reads the clock.
+    fn now(&self) -> Timestamp;
+    /// The whole log, in order.
+    fn load(&self) -> impl Future<Output = Result<Vec<Recorded<M::Event>>, Error>> + Send;
+    /// Adds to the log; `after` is the state that the events lead to, for the projections.
+    fn append(
+        &self,
+        expected: u64,
+        events: &[Recorded<M::Event>],
+        after: &M,
+    ) -> impl Future<Output = Result<(), Error>> + Send;
+    /// Does it, in a task of its own; what comes back goes to `mailbox`.
+    fn perform(&self, machine: &Arc<M>, effect: M::Effect, mailbox: &Mailbox<M>);
+    /// Something was stored: let those who look, look.
+    fn announce(&self, version: u64);
+}
+
+/// Why the loop could not go on.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The command makes no sense now.
+    #[error("{0}")]
+    Refused(String),
+    /// The store could not take or give it.
+    #[error(transparent)]
+    Store(#[from] cutover_store::Error),
+    /// The server is going down.
+    #[error("the server is going down; the command was not taken")]
+    Closing,
+}
+
+struct Message<M: Machine> {
+    input: M::Input,
+    /// Present for commands: somebody waits for the answer.
+    answer: Option<oneshot::Sender<Result<(), Error>>>,
+}
+
+/// Where a machine hears.
+pub(crate) struct Mailbox<M: Machine> {
+    sender: mpsc::UnboundedSender<Message<M>>,
+    tasks: TaskTracker,
+}
+
+impl<M: Machine> Clone for Mailbox<M> {
+    fn clone(&self) -> Self {
+        Self { sender: self.sender.clone(), tasks: self.tasks.clone() }
+    }
+}
+
+impl<M: Machine> Mailbox<M> {
+    /// Tells it what was seen. Lost when the machine has finished: then nobody needs it.
+    pub(crate) fn observe(&self, input: M::Input) {
+        drop(self.sender.send(Message { input, answer: None }));
+    }
+
+    /// Asks it for something, and waits until that is stored or refused.
+    pub(crate) async fn command(&self, input: M::Input) -> Result<(), Error> {
+        let (sender, receiver) = oneshot::channel();
+        self.sender
+            .send(Message { input, answer: Some(sender) })
+            .map_err(|_| Error::Refused("it has ended".to_owned()))?;
+        receiver.await.map_err(|_| Error::Closing)?
+    }
+
+    /// Starts a task that ends with the server at the latest.
+    pub(crate) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
+        drop(self.tasks.spawn(task));
+    }
+}
+
+/// A machine that is being driven.
+pub(crate) struct Driven<M: Machine> {
+    /// Where it hears.
+    pub(crate) mailbox: Mailbox<M>,
+    /// Its newest state; the channel closes when the driver ends.
+    pub(crate) state: watch::Receiver<Arc<M>>,
+}
+
+impl<M: Machine> Clone for Driven<M> {
+    fn clone(&self) -> Self {
+        Self { mailbox: self.mailbox.clone(), state: self.state.clone() }
+    }
+}
+
+impl<M: Machine> Driven<M> {
+    /// Waits until it has finished, and gives its last state.
+    pub(crate) async fn finished(&self) -> Arc<M> {
+        let mut state = self.state.clone();
+        // An error means that the driver has ended, which it does only after the last state.
+        drop(state.wait_for(|machine| machine.is_finished()).await);
+        let last = state.borrow();
+        Arc::clone(&last)
+    }
+}
+
+/// Begins to drive a machine: replays its log, then does what is owed.
+pub(crate) async fn start<M: Machine, E: Edge<M>>(
+    edge: E,
+    tasks: &TaskTracker,
+) -> Result<Driven<M>, Error> {
+    let (machine, version) = replay(&edge).await?;
+    let machine = Arc::new(machine);
+    let (sender, receiver) = mpsc::unbounded_channel();
+    let (publish, state) = watch::channel(Arc::clone(&machine));
+    let mailbox = Mailbox { sender, tasks: tasks.clone() };
+    for effect in machine.outstanding() {
+        edge.perform(&machine, effect, &mailbox);
+    }
+    let driver = Driver { edge, machine, version, mailbox: mailbox.clone(), publish };
+    drop(tasks.spawn(driver.run(receiver)));
+    Ok(Driven { mailbox, state })
+}
+
+async fn replay<M: Machine, E: Edge<M>>(edge: &E) -> Result<(M, u64), Error> {
+    let mut machine = M::default();
+    let mut version = 0;
+    for recorded in edge.load().await? {
+        machine.evolve(recorded.at, &recorded.event);
+        version = recorded.version;
+    }
+    Ok((machine, version))
+}
+
+/// How long to wait before the store is asked again to take an observation: it must not be lost.
+const STORE_RETRY: [Duration; 4] = [
+    Duration::from_millis(100),
+    Duration::from_millis(500),
+    Duration::from_secs(2),
+    Duration::from_secs(5),
+];
+
+struct Driver<M: Machine, E: Edge<M>> {
+    edge: E,
+    machine: Arc<M>,
+    version: u64,
+    mailbox: Mailbox<M>,
+    publish: watch::Sender<Arc<M>>,
+}
+
+impl<M: Machine, E: Edge<M>> Driver<M, E> {
+    async fn run(mut self, mut receiver: mpsc::UnboundedReceiver<Message<M>>) {
+        while !self.machine.is_finished() {
+            let Some(message) = receiver.recv().await else { return };
+            match message.answer {
+                Some(answer) => drop(answer.send(self.take(message.input).await)),
+                None => self.take_at_last(message.input).await,
+            }
+        }
+    }
+
+    /// An observation is a fact: when the store cannot take it now, it is offered again.
+    async fn take_at_last(&mut self, input: M::Input) {
+        for pause in STORE_RETRY.into_iter().chain(std::iter::repeat(STORE_RETRY[3])) {
+            match self.take(input.clone()).await {
+                Ok(()) | Err(Error::Refused(_) | Error::Closing) => return,
+                Err(Error::Store(error)) => {
+                    tracing::error!(%error, "the event log takes nothing; trying again");
+                    tokio::time::sleep(pause).await;
+                }
+            }
+        }
+    }
+
+    async fn take(&mut self, input: M::Input) -> Result<(), Error> {
+        let at = self.edge.now();
+        let events = self.machine.decide(at, input).map_err(Error::Refused)?;
+        if events.is_empty() {
+            return Ok(());
+        }
+        let mut after = M::clone(&self.machine);
+        let mut owed = Vec::new();
+        let mut recorded = Vec::with_capacity(events.len());
+        for (place, event) in events.into_iter().enumerate() {
+            after.evolve(at, &event);
+            owed.extend(after.effects(at, &event));
+            recorded.push(Recorded { version: self.version + 1 + place as u64, at, event });
+        }
+        self.edge.append(self.version, &recorded, &after).await?;
+        self.machine = Arc::new(after);
+        self.version += recorded.len() as u64;
+        // Sending replaces the state even when nobody looks.
+        self.publish.send_replace(Arc::clone(&self.machine));
+        self.edge.announce(self.version);
+        for effect in owed {
+            self.edge.perform(&self.machine, effect, &self.mailbox);
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,399 @@
+//! Drives a deployment: locks, instances, weights, drains, samples.
+
+use std::sync::Arc;
+
+use cutover_model::{
+    DeploymentId, Timestamp,
+    delivery::{DeploymentState, Release, Side, Weight},
+    event::{DeploymentEvent, Recorded},
+    project::TargetSpec,
+};
+use cutover_rollout::{self as rollout, Deployment, Effect, Input};
+use cutover_store::DeploymentRow;
+use cutover_target::{InstancesOrder, Place, Target};
+
+use super::{Edge, Error, Machine, Mailbox, lock::Asked};
+use crate::{
+    Control,
+    routes::{self, RouteUpstream},
+    samples,
+};
+
+impl Machine for Deployment {
+    type Input = Input;
+    type Event = DeploymentEvent;
+    type Effect = Effect;
+
+    fn decide(&self, at: Timestamp, input: Input) -> Result<Vec<DeploymentEvent>, String> {
+        rollout::decide(self, at, input).map_err(|refusal| refusal.to_string())
+    }
+    fn evolve(&mut self, at: Timestamp, event: &DeploymentEvent) {
+        rollout::evolve(self, at, event);
+    }
+    fn effects(&self, at: Timestamp, event: &DeploymentEvent) -> Vec<Effect> {
+        rollout::effects(self, at, event)
+    }
+    fn outstanding(&self) -> Vec<Effect> {
+        rollout::outstanding(self)
+    }
+    fn is_finished(&self) -> bool {
+        self.state().outcome().is_some()
+    }
+}
+
+/// The world of one deployment.
+pub(crate) struct DeploymentEdge {
+    pub(crate) control: Control,
+    pub(crate) id: DeploymentId,
+}
+
+impl Edge<Deployment> for DeploymentEdge {
+    fn now(&self) -> Timestamp {
+        self.control.now()
+    }
+
+    async fn load(&self) -> Result<Vec<Recorded<DeploymentEvent>>, Error> {
+        Ok(self.control.store().read_deployment(&self.id).await?)
+    }
+
+    async fn append(
+        &self,
+        expected: u64,
+        events: &[Recorded<DeploymentEvent>],
+        after: &Deployment,
+    ) -> Result<(), Error> {
+        let approvals = approval_changes(events);
+        let row = row(after, events);
+        self.control
+            .store()
+            .append_deployment(&self.id, expected, events, &row, &approvals)
+            .await?;
+        Ok(())
+    }
+
+    fn perform(&self, machine: &Arc<Deployment>, effect: Effect, mailbox: &Mailbox<Deployment>) {
+        let work = Work {
+            control: self.control.clone(),
+            deployment: Arc::clone(machine),
+            mailbox: mailbox.clone(),
+        };
+        mailbox.spawn(work.perform(effect));
+    }
+
+    fn announce(&self, version: u64) {
+        self.control.announce(self.id.as_str(), version);
+    }
+}
+
+/// The projection of a deployment.
+fn row(deployment: &Deployment, events: &[Recorded<DeploymentEvent>]) -> DeploymentRow {
+    crate::view::deployment_row(deployment, events.first().map_or(Timestamp(0), |first| first.at))
+}
+
+fn approval_changes(events: &[Recorded<DeploymentEvent>]) -> Vec<cutover_store::ApprovalChange> {
+    crate::view::deployment_approvals(events)
+}
+
+/// One effect being done.
+struct Work {
+    control: Control,
+    deployment: Arc<Deployment>,
+    mailbox: Mailbox<Deployment>,
+}
+
+impl Work {
+    async fn perform(self, effect: Effect) {
+        match effect {
+            Effect::TakeLock => self.take_lock().await,
+            Effect::EnsureInstances { side, count, generation } => {
+                self.ensure(side, count, generation).await;
+            }
+            Effect::Shift { weight, generation } => self.shift(weight, generation).await,
+            Effect::Drain { side, keep, generation } => self.drain(side, keep, generation).await,
+            Effect::Stop { side, keep, generation } => self.stop(side, keep, generation).await,
+            Effect::Watch => self.watch().await,
+            Effect::WakeAt { at, timer } => {
+                self.control.sleep_until(at).await;
+                self.mailbox.observe(Input::Woke { timer });
+            }
+            Effect::RecordCurrent => self.record_current().await,
+            Effect::ReleaseLock => self.control.locks().release(&self.lock_place(), self.id()),
+            Effect::Notify { topic, text } => {
+                self.control.notify(self.id().as_str(), &topic, &text, self.deployment.version()).await;
+            }
+        }
+    }
+
+    fn spec(&self) -> &cutover_model::delivery::DeploymentSpec {
+        self.deployment.spec()
+    }
+
+    fn id(&self) -> &DeploymentId {
+        &self.spec().id
+    }
+
+    fn lock_place(&self) -> (String, String) {
+        (self.spec().environment.clone(), self.spec().release.service.clone())
+    }
+
+    fn route(&self) -> String {
+        routes::name(&self.spec().release.service, &self.spec().environment)
+    }
+
+    async fn take_lock(&self) {
+        let place = self.lock_place();
+        while let Asked::Busy { holder, turn } = self.control.locks().ask(&place, self.id()) {
+            self.mailbox.observe(Input::LockBusy { holder: holder.to_string() });
+            if turn.await.is_err() {
+                return;
+            }
+        }
+        let taken = until_done("take the lock", || async {
+            let store = self.control.store();
+            let fence = store.next_fence(&place.0, &place.1).await?;
+            let current = store.current(&place.0, &place.1).await?;
+            Ok((fence, current.map(|current| current.release)))
+        });
+        let (fence, current) = taken.await;
+        self.mailbox.observe(Input::LockTaken { fence, current });
+    }
+
+    async fn ensure(&self, side: Side, count: u32, generation: u64) {
+        match self.try_ensure(side, count, generation).await {
+            Ok(()) => self.mailbox.observe(Input::InstancesReady { side, generation }),
+            Err(detail) => {
+                self.mailbox.observe(Input::InstancesFailed { side, generation, detail });
+            }
+        }
+    }
+
+    /// Starts what is missing, shows it to the balancer with the weight it has, and waits until the
+    /// balancer finds all of it healthy.
+    async fn try_ensure(&self, side: Side, count: u32, generation: u64) -> Result<(), Vec<String>> {
+        let spec = self.spec();
+        let (place, release) = self.place(side).await.map_err(|error| vec![error.to_string()])?;
+        let target = self.target().await.map_err(|error| vec![error.to_string()])?;
+        let mut env = spec.env.clone();
+        env.insert("CUTOVER_DEPLOYMENT".to_owned(), place.deployment.to_string());
+        let order = InstancesOrder {
+            place: place.clone(),
+            release: release.clone(),
+            count,
+            env,
+            generation,
+        };
+        let instances = target.ensure(&order).await.map_err(|error| vec![error.to_string()])?;
+        let ids: Vec<String> = instances.iter().map(|instance| instance.id.clone()).collect();
+        let upstreams: Vec<RouteUpstream> = instances
+            .into_iter()
+            .map(|instance| RouteUpstream {
+                id: instance.id,
+                address: instance.address,
+                accepting: true,
+            })
+            .collect();
+        until_done("show the instances to the balancer", || {
+            let upstreams = upstreams.clone();
+            self.change_route(move |route| {
+                route.change_side(&place.deployment.clone(), &release.version, |side| {
+                    side.upstreams.retain(|old| !upstreams.iter().any(|new| new.id == old.id));
+                    side.upstreams.extend(upstreams);
+                });
+            })
+        })
+        .await;
+        self.wait_healthy(&target, side, &ids).await
+    }
+
+    async fn wait_healthy(
+        &self,
+        target: &Target,
+        side: Side,
+        ids: &[String],
+    ) -> Result<(), Vec<String>> {
+        let limit = self.spec().start_timeout.as_millis();
+        let reports = until_done("ask for health", || async {
+            let client = self.control.balancer().ready().await?;
+            client.wait_healthy(&self.route(), ids, limit).await.map_err(crate::Error::balancer)
+        })
+        .await;
+        let sick: Vec<_> = reports.into_iter().filter(|report| !report.healthy).collect();
+        if sick.is_empty() {
+            return Ok(());
+        }
+        let states = match self.place(side).await {
+            Ok((place, _)) => target.observe(&place).await.unwrap_or_default(),
+            Err(_) => Vec::new(),
+        };
+        Err(crate::view::unhealthy(&self.spec().health, self.spec().start_timeout, &sick, &states))
+    }
+
+    async fn shift(&self, weight: Weight, generation: u64) {
+        let current = self.current_deployment().await;
+        until_done("shift traffic", || {
+            let current = current.clone();
+            self.change_route(move |route| {
+                let candidate = self.id().clone();
+                route.change_side(&candidate, &self.spec().release.version, |side| {
+                    side.weight = weight;
+                });
+                for side in &mut route.sides {
+                    if side.deployment != candidate {
+                        let serves = current.as_ref() == Some(&side.deployment);
+                        side.weight = if serves { weight.rest() } else { Weight::NONE };
+                    }
+                }
+            })
+        })
+        .await;
+        self.mailbox.observe(Input::Shifted { generation });
+    }
+
+    async fn drain(&self, side: Side, keep: u32, generation: u64) {
+        let ids = self.leaving(side, keep).await;
+        let drained = until_done("drain", || async {
+            // Stored as not accepting first, so that a balancer that starts anew agrees.
+            let leaving = ids.clone();
+            self.change_route(move |route| {
+                for upstream in route.sides.iter_mut().flat_map(|side| &mut side.upstreams) {
+                    upstream.accepting &= !leaving.contains(&upstream.id);
+                }
+            })
+            .await?;
+            let client = self.control.balancer().ready().await?;
+            let limit = self.spec().drain_timeout.as_millis();
+            client.drain(&self.route(), &ids, limit).await.map_err(crate::Error::balancer)
+        })
+        .await;
+        self.mailbox.observe(Input::Drained { side, generation, cut_off: drained.cut_off });
+    }
+
+    async fn stop(&self, side: Side, keep: u32, generation: u64) {
+        let leaving = self.leaving(side, keep).await;
+        let grace = self.spec().stop_grace;
+        until_done("stop instances", || async {
+            let (place, _) = self.place(side).await?;
+            let target = self.target().await?;
+            target.stop(&place, keep, grace.to_std()).await?;
+            if keep == 0 {
+                target.remove(&place).await?;
+            }
+            let leaving = leaving.clone();
+            self.change_route(move |route| {
+                for side in &mut route.sides {
+                    side.upstreams.retain(|upstream| !leaving.contains(&upstream.id));
+                }
+                route.sides.retain(|side| !side.upstreams.is_empty() || side.weight > Weight::NONE);
+            })
+            .await
+        })
+        .await;
+        self.mailbox.observe(Input::InstancesStopped { side, generation });
+    }
+
+    async fn watch(&self) {
+        let deployment = Arc::clone(&self.deployment);
+        let current = self.current_deployment().await;
+        let fired = samples::watch(&self.control, &self.route(), &deployment, current).await;
+        if let Some(fired) = fired {
+            self.mailbox.observe(Input::TriggerFired {
+                trigger: fired.trigger,
+                observed: fired.observed,
+            });
+        }
+    }
+
+    async fn record_current(&self) {
+        let spec = self.spec();
+        until_done("record the release as current", || async {
+            let fence = self.deployment.fence().unwrap_or_default();
+            let (environment, service) = (&spec.environment, &spec.release.service);
+            let store = self.control.store();
+            store
+                .set_current(environment, service, &spec.release.id, &spec.id, fence, self.control.now())
+                .await?;
+            Ok(())
+        })
+        .await;
+    }
+
+    /// The deployment whose instances are the current side.
+    async fn current_deployment(&self) -> Option<DeploymentId> {
+        let spec = self.spec();
+        let current = until_done("read what is current", || async {
+            Ok(self.control.store().current(&spec.environment, &spec.release.service).await?)
+        });
+        current.await.map(|current| current.deployment).filter(|id| *id != spec.id)
+    }
+
+    async fn place(&self, side: Side) -> Result<(Place, Release), crate::Error> {
+        let spec = self.spec();
+        let (deployment, release) = match side {
+            Side::Candidate => (spec.id.clone(), spec.release.clone()),
+            Side::Current => {
+                let store = self.control.store();
+                let current = store.current(&spec.environment, &spec.release.service).await?;
+                let current = current.ok_or_else(|| {
+                    crate::Error::NotFound(format!("nothing serves at {} yet", self.route()))
+                })?;
+                (current.deployment, current.release)
+            }
+        };
+        let place = Place {
+            deployment,
+            environment: spec.environment.clone(),
+            service: spec.release.service.clone(),
+        };
+        Ok((place, release))
+    }
+
+    async fn target(&self) -> Result<Target, crate::Error> {
+        self.control.target(&self.spec().target).await
+    }
+
+    /// The ids of the instances of a side beyond the first `keep`.
+    async fn leaving(&self, side: Side, keep: u32) -> Vec<String> {
+        let deployment = match side {
+            Side::Candidate => Some(self.id().clone()),
+            Side::Current => self.current_deployment().await,
+        };
+        let table = self.control.routes().table().await;
+        let side = deployment
+            .as_ref()
+            .and_then(|id| table.routes.get(&self.route()).and_then(|route| route.side(id)));
+        let upstreams = side.map(|side| side.upstreams.as_slice()).unwrap_or_default();
+        upstreams.iter().skip(keep as usize).map(|upstream| upstream.id.clone()).collect()
+    }
+
+    async fn change_route(&self, change: impl FnOnce(&mut routes::Route)) -> Result<(), crate::Error> {
+        let spec = self.spec();
+        let name = self.route();
+        let changed = self.control.routes().change(|table| {
+            let route = table.routes.entry(name).or_insert_with(|| routes::Route {
+                listen: None,
+                health: spec.health.clone(),
+                sides: Vec::new(),
+            });
+            route.listen.clone_from(&spec.listen);
+            route.health = spec.health.clone();
+            change(route);
+        });
+        changed.await.map(drop)
+    }
+}
+
+/// Does something until it is done: what an event has promised must come to be, and the machine
+/// waits for the answer. Each failure is logged; the pause between tries grows to five seconds.
+async fn until_done<T, F>(what: &str, mut act: impl FnMut() -> F) -> T
+where
+    F: Future<Output = Result<T, crate::Error>>,
+{
+    for pause in super::STORE_RETRY.into_iter().chain(std::iter::repeat(super::STORE_RETRY[3])) {
+        match act().await {
+            Ok(done) => return done,
+            Err(error) => tracing::warn!(%error, what, "could not; trying again"),
+        }
+        tokio::time::sleep(pause).await;
+    }
+    unreachable!("the pauses never end")
+}

@@ -1,0 +1,95 @@
+//! Who deploys where: one at a time for each service of an environment, in order of asking.
+
+use std::{
+    collections::{BTreeMap, VecDeque},
+    sync::Arc,
+};
+
+use cutover_model::DeploymentId;
+use parking_lot::Mutex;
+use tokio::sync::oneshot;
+
+/// `environment`, `service`.
+pub(crate) type Place = (String, String);
+
+#[derive(Default)]
+struct Queue {
+    holder: Option<DeploymentId>,
+    waiting: VecDeque<(DeploymentId, oneshot::Sender<()>)>,
+}
+
+/// The locks. What must survive a restart is in the event log: holders come back with `hold`.
+#[derive(Clone, Default)]
+pub(crate) struct Locks(Arc<Mutex<BTreeMap<Place, Queue>>>);
+
+/// What asking for a lock gives.
+pub(crate) enum Asked {
+    /// It is ours.
+    Taken,
+    /// Somebody has it; the receiver rings when it is ours.
+    Busy { holder: DeploymentId, turn: oneshot::Receiver<()> },
+}
+
+impl Locks {
+    /// Asks for a lock; asking again while holding it is harmless.
+    pub(crate) fn ask(&self, place: &Place, who: &DeploymentId) -> Asked {
+        let mut queues = self.0.lock();
+        let queue = queues.entry(place.clone()).or_default();
+        match &queue.holder {
+            None => {
+                queue.holder = Some(who.clone());
+                Asked::Taken
+            }
+            Some(holder) if holder == who => Asked::Taken,
+            Some(holder) => {
+                let holder = holder.clone();
+                let (ring, turn) = oneshot::channel();
+                queue.waiting.push_back((who.clone(), ring));
+                Asked::Busy { holder, turn }
+            }
+        }
+    }
+
+    /// Gives it back, and rings for the next one that still listens.
+    pub(crate) fn release(&self, place: &Place, who: &DeploymentId) {
+        let mut queues = self.0.lock();
+        let Some(queue) = queues.get_mut(place) else { return };
+        queue.waiting.retain(|(waiting, _)| waiting != who);
+        if queue.holder.as_ref() != Some(who) {
+            return;
+        }
+        queue.holder = None;
+        while let Some((next, ring)) = queue.waiting.pop_front() {
+            queue.holder = Some(next);
+            if ring.send(()).is_ok() {
+                return;
+            }
+            queue.holder = None;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn id(name: &str) -> DeploymentId {
+        DeploymentId::derived(&[name])
+    }
+
+    #[tokio::test]
+    async fn the_first_that_waits_is_the_next_that_holds() {
+        let locks = Locks::default();
+        let place = ("production".to_owned(), "hello".to_owned());
+        assert!(matches!(locks.ask(&place, &id("a")), Asked::Taken));
+        let Asked::Busy { holder, turn } = locks.ask(&place, &id("b")) else { panic!("taken") };
+        assert_eq!(holder, id("a"));
+        let Asked::Busy { turn: third, .. } = locks.ask(&place, &id("c")) else { panic!("taken") };
+        locks.release(&place, &id("a"));
+        turn.await.unwrap();
+        assert!(matches!(locks.ask(&place, &id("b")), Asked::Taken));
+        drop(third);
+        locks.release(&place, &id("b"));
+        assert!(matches!(locks.ask(&place, &id("d")), Asked::Taken), "who left the queue is passed over");
+    }
+}

@@ -1,0 +1,252 @@
+//! Drives a run: runners, steps, timers.
+
+use std::sync::Arc;
+
+use cutover_engine::{
+    self as engine, Effect, Input, Run,
+    resolve::{self, Given, ResolvedBody, ResolvedStep, RunnerFacts},
+};
+use cutover_executor::{JobPlace, StepEnd, StepKey, StepOrder};
+use cutover_model::{
+    RunId, Timestamp,
+    event::{Recorded, RunEvent},
+    run::{Attempt, JobKey, Outcome, StepPath, StepReport},
+    source::Trust,
+};
+
+use super::{Edge, Error, Machine, Mailbox};
+use crate::{
+    Control,
+    action::{self, ActionEnd, Context},
+    view,
+};
+
+impl Machine for Run {
+    type Input = Input;
+    type Event = RunEvent;
+    type Effect = Effect;
+
+    fn decide(&self, at: Timestamp, input: Input) -> Result<Vec<RunEvent>, String> {
+        engine::decide(self, at, input).map_err(|refusal| refusal.to_string())
+    }
+    fn evolve(&mut self, at: Timestamp, event: &RunEvent) {
+        engine::evolve(self, at, event);
+    }
+    fn effects(&self, at: Timestamp, event: &RunEvent) -> Vec<Effect> {
+        engine::effects(self, at, event)
+    }
+    fn outstanding(&self) -> Vec<Effect> {
+        engine::outstanding(self)
+    }
+    fn is_finished(&self) -> bool {
+        self.state().is_finished()
+    }
+}
+
+/// The world of one run.
+pub(crate) struct RunEdge {
+    pub(crate) control: Control,
+    pub(crate) id: RunId,
+}
+
+impl Edge<Run> for RunEdge {
+    fn now(&self) -> Timestamp {
+        self.control.now()
+    }
+
+    async fn load(&self) -> Result<Vec<Recorded<RunEvent>>, Error> {
+        Ok(self.control.store().read_run(&self.id).await?)
+    }
+
+    async fn append(
+        &self,
+        expected: u64,
+        events: &[Recorded<RunEvent>],
+        after: &Run,
+    ) -> Result<(), Error> {
+        let approvals = view::run_approvals(events, after);
+        let row = view::run_row(after);
+        self.control.store().append_run(&self.id, expected, events, &row, &approvals).await?;
+        Ok(())
+    }
+
+    fn perform(&self, run: &Arc<Run>, effect: Effect, mailbox: &Mailbox<Run>) {
+        let work = Work {
+            control: self.control.clone(),
+            id: self.id.clone(),
+            run: Arc::clone(run),
+            mailbox: mailbox.clone(),
+        };
+        mailbox.spawn(work.perform(effect));
+    }
+
+    fn announce(&self, version: u64) {
+        self.control.announce(self.id.as_str(), version);
+    }
+}
+
+/// One effect being done.
+struct Work {
+    control: Control,
+    id: RunId,
+    run: Arc<Run>,
+    mailbox: Mailbox<Run>,
+}
+
+impl Work {
+    async fn perform(self, effect: Effect) {
+        match effect {
+            Effect::AcquireRunner { job, labels: _ } => {
+                if let Some(runner) = self.control.runners().acquire(&self.id, &job).await {
+                    self.mailbox.observe(Input::RunnerAssigned { job, runner });
+                }
+            }
+            Effect::StartStep { job, step, attempt } => self.start(job, step, attempt).await,
+            Effect::CancelStep { job, step, attempt } => {
+                let key = self.key(&job, &step, attempt);
+                self.control.actions().cancel(&key);
+                if let Err(error) = self.control.executor().cancel(&key).await {
+                    tracing::warn!(%error, "could not cancel a step");
+                }
+            }
+            Effect::FinishJob { job } => {
+                if let Err(error) = self.control.executor().destroy(&self.id, &job).await {
+                    tracing::warn!(%error, %job, "could not remove what a job left");
+                }
+                self.control.runners().release(&self.id, &job);
+            }
+            Effect::WakeAt { at, timer } => {
+                self.control.sleep_until(at).await;
+                self.mailbox.observe(Input::Woke { timer });
+            }
+            Effect::Notify { topic, text } => {
+                let rules = self.run.plan().project.as_ref().map(|project| &*project.notify);
+                self.control.notify(rules.unwrap_or_default(), self.id.as_str(), &topic, &text).await;
+            }
+        }
+    }
+
+    fn key(&self, job: &JobKey, step: &StepPath, attempt: Attempt) -> StepKey {
+        StepKey { run: self.id.clone(), job: job.clone(), step: step.clone(), attempt }
+    }
+
+    /// Starts the step, or finds the one that was started before we were restarted, and tells how
+    /// it ended.
+    async fn start(self, job: JobKey, step: StepPath, attempt: Attempt) {
+        self.control.runners().readopt(&self.id, &job);
+        let key = self.key(&job, &step, attempt);
+        let input = match self.try_start(&key).await {
+            Ok(input) => input,
+            Err(reason) => Input::StepExited {
+                job,
+                step,
+                attempt,
+                outcome: Outcome::Faulted,
+                report: StepReport { reasons: vec![reason], ..StepReport::default() },
+            },
+        };
+        self.mailbox.observe(input);
+    }
+
+    async fn try_start(&self, key: &StepKey) -> Result<Input, String> {
+        let executor = self.control.executor();
+        let place = executor.prepare(&key.run, &key.job).await.map_err(|error| error.to_string())?;
+        let (resolved, masks) = self.resolve(key, &place)?;
+        let path_prepend = resolved.path_prepend;
+        match resolved.body {
+            ResolvedBody::Script { script, shell, working_directory } => {
+                let order = StepOrder {
+                    key: key.clone(),
+                    script,
+                    shell,
+                    working_directory,
+                    env: resolved.env,
+                    path_prepend,
+                    masks,
+                    untrusted: matches!(self.run.trigger().trust, Trust::Untrusted(_)),
+                };
+                executor.start(order).await.map_err(|error| error.to_string())?;
+                self.ended(key).await
+            }
+            ResolvedBody::Builtin { action, with } => {
+                let context = Context {
+                    control: self.control.clone(),
+                    run: Arc::clone(&self.run),
+                    key: key.clone(),
+                    place,
+                    with,
+                    env: resolved.env,
+                };
+                Ok(self.act(action, context, masks).await)
+            }
+        }
+    }
+
+    async fn ended(&self, key: &StepKey) -> Result<Input, String> {
+        let end = self.control.executor().wait(key).await.map_err(|error| error.to_string())?;
+        let (job, step, attempt) = (key.job.clone(), key.step.clone(), key.attempt);
+        Ok(match end {
+            StepEnd::Exited { outcome, report } => {
+                Input::StepExited { job, step, attempt, outcome, report }
+            }
+            StepEnd::Lost { reason } => {
+                Input::StepLost { job, step, attempt, retry_safe: false, reason }
+            }
+        })
+    }
+
+    async fn act(
+        &self,
+        builtin: cutover_model::plan::Builtin,
+        context: Context,
+        masks: Vec<cutover_model::Secret>,
+    ) -> Input {
+        let (job, step, attempt) =
+            (context.key.job.clone(), context.key.step.clone(), context.key.attempt);
+        match action::perform(builtin, context, masks).await {
+            ActionEnd::Exited { outcome, report } => {
+                Input::StepExited { job, step, attempt, outcome, report }
+            }
+            ActionEnd::Interrupted { reason } => {
+                Input::StepLost { job, step, attempt, retry_safe: true, reason }
+            }
+            ActionEnd::ApprovalNeeded { subject, rule } => {
+                Input::ApprovalNeeded { job, step, attempt, subject, rule }
+            }
+        }
+    }
+
+    /// Secrets meet the step here, and go nowhere but to the executor.
+    fn resolve(
+        &self,
+        key: &StepKey,
+        place: &JobPlace,
+    ) -> Result<(ResolvedStep, Vec<cutover_model::Secret>), String> {
+        let options = self.control.options();
+        let executor = self.control.executor();
+        let withheld = |wanted: resolve::Withheld<'_>| {
+            executor.withheld(&key.run, &key.job, wanted.step, wanted.kind, wanted.name)
+        };
+        let given = Given {
+            secrets: &options.secrets,
+            withheld: &withheld,
+            runner: &RunnerFacts {
+                name: "local".to_owned(),
+                os: "Linux".to_owned(),
+                arch: arch().to_owned(),
+                temp: place.temp.to_string(),
+                tool_cache: place.dir.join("tools").to_string(),
+                workspace: place.workspace.to_string(),
+            },
+            server_url: options.address.clone().unwrap_or_default(),
+        };
+        let resolved = resolve::step(&self.run, &key.job, &key.step, &given)
+            .map_err(|fault| fault.to_string())?;
+        Ok((resolved, resolve::masks(&given)))
+    }
+}
+
+/// The machine's architecture, in the word that workflows have for it.
+const fn arch() -> &'static str {
+    if cfg!(target_arch = "aarch64") { "ARM64" } else { "X64" }
+}

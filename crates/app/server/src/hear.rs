@@ -1,0 +1,182 @@
+//! A trigger meets the workflows of its revision: which ones run, which ones do not and why.
+
+use std::collections::BTreeMap;
+
+use cutover_dialect::{self as dialect, SourceTree, Triggered};
+use cutover_engine::Input;
+use cutover_forge::{RefUpdate, Repository};
+use cutover_model::{
+    Diagnostic, Position, RunId, Severity,
+    plan::{JobSpec, Plan, RunDefaults, StepBody, StepSpec, Template},
+    source::{Trigger, TriggerKind, Trust},
+};
+use serde_json::json;
+
+use crate::{Control, Error};
+
+/// What a trigger led to.
+#[derive(Debug, Default)]
+pub struct Heard {
+    /// Runs that were created.
+    pub runs: Vec<Started>,
+    /// Workflows that do not want this trigger, each with why.
+    pub passed_over: Vec<(String, String)>,
+}
+
+/// A run that was created.
+#[derive(Debug, Clone)]
+pub struct Started {
+    /// Its id.
+    pub run: RunId,
+    /// The number people say aloud.
+    pub number: u64,
+    /// The workflow's name.
+    pub name: String,
+    /// Why it cannot be done, when its workflow is wrong.
+    pub diagnostics: Vec<Diagnostic>,
+}
+
+impl Control {
+    /// Starts every workflow of the sources that wants this trigger. A workflow that is wrong
+    /// becomes a run too, one that ends at once and says where the file is wrong: a push must not
+    /// vanish because of a slip.
+    pub async fn hear(&self, tree: &SourceTree, trigger: &Trigger) -> Result<Heard, Error> {
+        let mut heard = Heard::default();
+        for path in dialect::workflows(tree) {
+            match dialect::triggered_by(tree, &path, trigger) {
+                Triggered::Yes => {
+                    let compiled = dialect::compile(tree, &path, trigger, &dialect::Options::default());
+                    let started = match compiled.plan {
+                        Some(plan) => self.start_run(plan, trigger.clone()).await?,
+                        None => self.start_refused(&path, compiled.diagnostics, trigger).await?,
+                    };
+                    heard.runs.push(started);
+                }
+                Triggered::No(reason) => heard.passed_over.push((path, reason)),
+                Triggered::Invalid(diagnostics) => {
+                    heard.runs.push(self.start_refused(&path, diagnostics, trigger).await?);
+                }
+            }
+        }
+        Ok(heard)
+    }
+
+    /// Creates a run of a plan.
+    pub async fn start_run(&self, plan: Plan, trigger: Trigger) -> Result<Started, Error> {
+        let run = self.new_run_id();
+        let number = self.store().next_run_number(&trigger.repository).await?;
+        let name = plan.name.clone();
+        let driven = self.drive_run(&run).await?;
+        let create = Input::Create {
+            run: run.clone(),
+            number,
+            plan: Box::new(plan),
+            trigger: Box::new(trigger),
+            vars: self.options().vars.clone(),
+        };
+        driven.mailbox.command(create).await?;
+        Ok(Started { run, number, name, diagnostics: Vec::new() })
+    }
+
+    async fn start_refused(
+        &self,
+        path: &str,
+        diagnostics: Vec<Diagnostic>,
+        trigger: &Trigger,
+    ) -> Result<Started, Error> {
+        let started = self.start_run(refused(path, &diagnostics), trigger.clone()).await?;
+        Ok(Started { diagnostics, ..started })
+    }
+
+    /// What a push to a hosted repository leads to.
+    pub async fn hear_push(
+        &self,
+        name: &str,
+        actor: &str,
+        update: &RefUpdate,
+    ) -> Result<Heard, Error> {
+        let Some(after) = update.after.clone() else { return Ok(Heard::default()) };
+        let repository = self.host().repository(name)?;
+        let revision = repository.commit_of(&after).await?;
+        let tree = tree_of(&repository, &revision).await?;
+        let changed_paths = match &update.before {
+            Some(before) => repository.changed_paths(before, &revision).await?,
+            None => None,
+        };
+        let trigger = Trigger {
+            kind: TriggerKind::Push,
+            repository: name.to_owned(),
+            payload: json!({
+                "ref": update.git_ref.0, "before": update.before, "after": revision,
+                "created": update.before.is_none(), "deleted": false,
+                "pusher": { "name": actor },
+                "repository": { "full_name": name, "name": name.rsplit('/').next() },
+            }),
+            git_ref: update.git_ref.clone(),
+            revision,
+            before: update.before.clone(),
+            actor: actor.to_owned(),
+            base_ref: None,
+            head_ref: None,
+            changed_paths,
+            inputs: BTreeMap::new(),
+            // Whoever pushes here has shown a token of this server.
+            trust: Trust::Trusted,
+        };
+        self.hear(&tree, &trigger).await
+    }
+}
+
+/// The files of a revision that compiling needs.
+pub(crate) async fn tree_of(
+    repository: &Repository,
+    revision: &cutover_model::source::Revision,
+) -> Result<SourceTree, Error> {
+    let mut tree = SourceTree::default();
+    for (path, bytes) in repository.tree(revision).await? {
+        tree.insert(path, bytes);
+    }
+    Ok(tree)
+}
+
+/// A plan that says what is wrong with the workflow, as its only step.
+fn refused(path: &str, diagnostics: &[Diagnostic]) -> Plan {
+    let errors: Vec<&Diagnostic> =
+        diagnostics.iter().filter(|one| one.severity == Severity::Error).collect();
+    let message = errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n");
+    let at = errors.first().map_or_else(Position::default, |first| first.at);
+    let step = StepSpec {
+        id: None,
+        name: Some(Template::plain("compile the workflow")),
+        condition: None,
+        env: Vec::new(),
+        timeout_minutes: None,
+        continue_on_error: None,
+        body: StepBody::Lacking { uses: path.to_owned(), message },
+        at,
+    };
+    let job = JobSpec {
+        id: "workflow".to_owned(),
+        name: None,
+        needs: Vec::new(),
+        condition: None,
+        matrix: None,
+        runs_on: vec![Template::plain("local")],
+        environment: None,
+        env: Vec::new(),
+        outputs: Vec::new(),
+        defaults: RunDefaults::default(),
+        timeout_minutes: None,
+        continue_on_error: None,
+        steps: vec![step],
+        at,
+    };
+    Plan {
+        path: path.to_owned(),
+        name: path.to_owned(),
+        run_name: None,
+        env: Vec::new(),
+        jobs: vec![job],
+        project: None,
+    }
+}

@@ -1,0 +1,95 @@
+//! The door: HTTP for people (pages), programs (JSON) and git.
+
+mod api;
+mod auth;
+mod fault;
+mod git;
+mod log;
+mod sse;
+
+use std::{future::Future, net::SocketAddr};
+
+use axum::{
+    Router,
+    http::{HeaderValue, header},
+    middleware,
+    routing::{get, post},
+};
+use tokio::net::TcpListener;
+use tower_http::{limit::RequestBodyLimitLayer, set_header::SetResponseHeaderLayer};
+
+use crate::{Control, Error, web};
+
+pub use fault::Fault;
+
+/// What a JSON body may weigh. Pushes have no such limit: packs are streamed to disk.
+const MAX_BODY: usize = 1 << 20;
+
+/// Pages load nothing from elsewhere and run no inline script.
+const POLICY: &str = "default-src 'self'; img-src 'self' data:; style-src 'self'; \
+                      frame-ancestors 'none'; base-uri 'none'; form-action 'self'";
+
+/// All routes.
+pub fn router(control: Control, address: SocketAddr) -> Router {
+    let door = auth::Door::new(control.clone(), address);
+    let api = Router::new()
+        .route("/status", get(api::status))
+        .route("/runs", get(api::runs))
+        .route("/runs/{run}", get(api::run))
+        .route("/runs/{run}/log", get(log::text))
+        .route("/runs/{run}/cancel", post(api::cancel))
+        .route("/dispatch", post(api::dispatch))
+        .route("/approvals", get(api::approvals))
+        .route("/approvals/{gate}/{answer}", post(api::answer))
+        .route("/releases", get(api::releases))
+        .route("/deployments", get(api::deployments).post(api::deploy))
+        .route("/deployments/{deployment}", get(api::deployment))
+        .route("/deployments/{deployment}/{verb}", post(api::command_deployment))
+        .route("/environments/{environment}/rollback", post(api::rollback))
+        .route("/repositories", get(api::repositories).post(api::create_repository))
+        .route("/users", get(api::users).post(api::add_user))
+        .route("/down", post(api::down))
+        .layer(RequestBodyLimitLayer::new(MAX_BODY));
+    let policy = HeaderValue::from_static(POLICY);
+    Router::new()
+        .route("/healthz", get(api::healthz))
+        .nest("/api/v1", api)
+        .route("/git/{*path}", get(git::get).post(git::post))
+        .route("/events", get(sse::events))
+        .route("/", get(web::home))
+        .route("/runs/{run}", get(web::run))
+        .route("/runs/{run}/log", get(log::stream))
+        .route("/deployments/{deployment}", get(web::deployment))
+        .route("/assets/{name}", get(web::asset))
+        .layer(middleware::from_fn_with_state(door, auth::guard))
+        .layer(SetResponseHeaderLayer::if_not_present(header::CONTENT_SECURITY_POLICY, policy))
+        .layer(SetResponseHeaderLayer::if_not_present(
+            header::X_CONTENT_TYPE_OPTIONS,
+            HeaderValue::from_static("nosniff"),
+        ))
+        .layer(SetResponseHeaderLayer::if_not_present(
+            header::REFERRER_POLICY,
+            HeaderValue::from_static("no-referrer"),
+        ))
+        .with_state(control)
+}
+
+/// Serves until `stop` comes; then requests in flight are finished.
+pub async fn serve(
+    control: Control,
+    listener: TcpListener,
+    stop: impl Future<Output = ()> + Send + 'static,
+) -> Result<(), Error> {
+    let here = camino::Utf8Path::new("the listener");
+    let address = listener.local_addr().map_err(Error::io("read the address of", here))?;
+    let closing = control.clone();
+    let stop = async move {
+        stop.await;
+        // Ends the streams that would otherwise keep us for ever.
+        closing.close();
+    };
+    axum::serve(listener, router(control, address))
+        .with_graceful_shutdown(stop)
+        .await
+        .map_err(Error::io("serve at", here))
+}

@@ -1,0 +1,308 @@
+//! The JSON that programs and our own command line ask for. One handler a verb; what they answer is
+//! in [`crate::view`].
+
+use axum::{
+    Extension, Json,
+    extract::{Path, Query, State},
+    http::StatusCode,
+};
+use cutover_dialect as dialect;
+use cutover_model::{
+    DeploymentId, GateId, Position, Severity,
+    source::{GitRef, Trigger, TriggerKind, Trust},
+};
+use cutover_store::{DeploymentFilter, RunFilter};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::{Fault, auth::User};
+use crate::{Control, Error, operate::Answer, view};
+
+type Answered = Result<Json<Value>, Fault>;
+
+pub(super) async fn healthz(State(control): State<Control>) -> Result<&'static str, Fault> {
+    // A store that cannot be read makes the server unhealthy.
+    control.store().next_due_at().await?;
+    Ok("ok\n")
+}
+
+pub(super) async fn status(State(control): State<Control>) -> Answered {
+    Ok(Json(serde_json::to_value(view::status(&control).await?).map_err(bug)?))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct List {
+    limit: Option<u32>,
+    unfinished: Option<bool>,
+    workflow: Option<String>,
+    repository: Option<String>,
+    environment: Option<String>,
+    service: Option<String>,
+}
+
+pub(super) async fn runs(State(control): State<Control>, Query(list): Query<List>) -> Answered {
+    let filter = RunFilter {
+        limit: list.limit.unwrap_or(20).min(1_000),
+        unfinished_only: list.unfinished.unwrap_or_default(),
+        workflow: list.workflow,
+        repository: list.repository,
+        ..RunFilter::default()
+    };
+    let rows = control.store().runs(&filter).await?;
+    Ok(Json(json!({ "runs": rows })))
+}
+
+pub(super) async fn run(State(control): State<Control>, Path(text): Path<String>) -> Answered {
+    let row = control.find_run(&text).await?;
+    let run = control.run(&row.id).await?;
+    Ok(Json(serde_json::to_value(view::RunView::of(&run)).map_err(bug)?))
+}
+
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Because {
+    comment: Option<String>,
+}
+
+pub(super) async fn cancel(
+    State(control): State<Control>,
+    Extension(User(user)): Extension<User>,
+    Path(text): Path<String>,
+    Json(because): Json<Because>,
+) -> Answered {
+    let row = control.find_run(&text).await?;
+    control.cancel(&row.id, &user, because.comment).await?;
+    Ok(Json(json!({ "run": row.id })))
+}
+
+pub(super) async fn approvals(State(control): State<Control>) -> Answered {
+    Ok(Json(json!({ "approvals": control.store().open_approvals().await? })))
+}
+
+pub(super) async fn answer(
+    State(control): State<Control>,
+    Extension(User(user)): Extension<User>,
+    Path((gate, answer)): Path<(String, String)>,
+    Json(because): Json<Because>,
+) -> Answered {
+    let gate: GateId = gate.parse().map_err(not_found)?;
+    let answer = match answer.as_str() {
+        "approve" => Answer::Approve,
+        "reject" => Answer::Reject,
+        other => return Err(Error::NotFound(format!("no answer `{other}`")).into()),
+    };
+    control.answer(&gate, answer, &user, because.comment).await?;
+    Ok(Json(json!({ "gate": gate, "by": user })))
+}
+
+pub(super) async fn releases(State(control): State<Control>, Query(list): Query<List>) -> Answered {
+    let limit = list.limit.unwrap_or(20).min(1_000);
+    let services = match list.service {
+        Some(service) => vec![service],
+        None => control.store().services().await?,
+    };
+    let mut releases = Vec::new();
+    for service in services {
+        releases.extend(control.store().releases(&service, limit).await?);
+    }
+    Ok(Json(json!({ "releases": releases })))
+}
+
+pub(super) async fn deployments(
+    State(control): State<Control>,
+    Query(list): Query<List>,
+) -> Answered {
+    let filter = DeploymentFilter {
+        environment: list.environment,
+        service: list.service,
+        unfinished_only: list.unfinished.unwrap_or_default(),
+        limit: list.limit.unwrap_or(20).min(1_000),
+        ..DeploymentFilter::default()
+    };
+    Ok(Json(json!({ "deployments": control.deployments(&filter).await? })))
+}
+
+pub(super) async fn deployment(
+    State(control): State<Control>,
+    Path(text): Path<String>,
+) -> Answered {
+    let id: DeploymentId = text.parse().map_err(not_found)?;
+    let deployment = control.deployment(&id).await?;
+    let view = view::DeploymentView::of(&control, &deployment).await;
+    Ok(Json(serde_json::to_value(view).map_err(bug)?))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Deploy {
+    release: String,
+    environment: String,
+    service: Option<String>,
+    strategy: Option<String>,
+}
+
+pub(super) async fn deploy(
+    State(control): State<Control>,
+    Extension(User(user)): Extension<User>,
+    Json(wanted): Json<Deploy>,
+) -> Answered {
+    let (service, strategy) = (wanted.service.as_deref(), wanted.strategy.as_deref());
+    let id = control
+        .deploy(service, &wanted.release, &wanted.environment, strategy, &user)
+        .await?;
+    Ok(Json(json!({ "deployment": id })))
+}
+
+pub(super) async fn command_deployment(
+    State(control): State<Control>,
+    Extension(User(user)): Extension<User>,
+    Path((text, verb)): Path<(String, String)>,
+) -> Answered {
+    let id: DeploymentId = text.parse().map_err(not_found)?;
+    match verb.as_str() {
+        "abort" => control.abort_deployment(&id, &user).await?,
+        "pause" => control.pause_deployment(&id, &user).await?,
+        "resume" => control.resume_deployment(&id, &user).await?,
+        other => return Err(Error::NotFound(format!("a deployment has no verb `{other}`")).into()),
+    }
+    Ok(Json(json!({ "deployment": id })))
+}
+
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Rollback {
+    service: Option<String>,
+    to: Option<String>,
+}
+
+pub(super) async fn rollback(
+    State(control): State<Control>,
+    Extension(User(user)): Extension<User>,
+    Path(environment): Path<String>,
+    Json(wanted): Json<Rollback>,
+) -> Answered {
+    let (service, to) = (wanted.service.as_deref(), wanted.to.as_deref());
+    let id = control.rollback(service, &environment, to, &user).await?;
+    Ok(Json(json!({ "deployment": id })))
+}
+
+pub(super) async fn repositories(State(control): State<Control>) -> Answered {
+    Ok(Json(json!({ "repositories": control.host().list().await? })))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Named {
+    name: String,
+}
+
+pub(super) async fn create_repository(
+    State(control): State<Control>,
+    Json(wanted): Json<Named>,
+) -> Result<(StatusCode, Json<Value>), Fault> {
+    control.host().create(&wanted.name).await?;
+    let url = control.link(&format!("/git/{}.git", wanted.name));
+    Ok((StatusCode::CREATED, Json(json!({ "repository": wanted.name, "url": url }))))
+}
+
+pub(super) async fn users(State(control): State<Control>) -> Answered {
+    Ok(Json(json!({ "users": control.users().await? })))
+}
+
+/// The token is in the answer, once.
+pub(super) async fn add_user(
+    State(control): State<Control>,
+    Json(wanted): Json<Named>,
+) -> Result<(StatusCode, Json<Value>), Fault> {
+    let token = control.add_user(&wanted.name).await?;
+    let body = json!({ "user": wanted.name, "token": token.expose() });
+    Ok((StatusCode::CREATED, Json(body)))
+}
+
+pub(super) async fn down(State(control): State<Control>) -> Answered {
+    control.take_down().await?;
+    Ok(Json(json!({ "down": true })))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Dispatch {
+    repository: String,
+    workflow: String,
+    #[serde(rename = "ref")]
+    git_ref: String,
+    #[serde(default)]
+    inputs: std::collections::BTreeMap<String, Value>,
+}
+
+/// `workflow_dispatch`: a person asks for one workflow.
+pub(super) async fn dispatch(
+    State(control): State<Control>,
+    Extension(User(user)): Extension<User>,
+    Json(wanted): Json<Dispatch>,
+) -> Answered {
+    let repository = control.host().repository(&wanted.repository)?;
+    let (revision, git_ref) = repository.resolve(&wanted.git_ref).await?;
+    let tree = crate::hear::tree_of(&repository, &revision).await?;
+    let path = workflow_path(&tree, &wanted.workflow)?;
+    let trigger = dispatched(&wanted, &user, revision, git_ref);
+    if let dialect::Triggered::No(reason) = dialect::triggered_by(&tree, &path, &trigger) {
+        return Err(Error::Refused(reason).into());
+    }
+    let compiled = dialect::compile(&tree, &path, &trigger, &dialect::Options::default());
+    let plan = compiled.plan.ok_or(Error::Invalid(compiled.diagnostics))?;
+    let started = control.start_run(plan, trigger).await?;
+    Ok(Json(json!({ "run": started.run, "number": started.number })))
+}
+
+fn dispatched(
+    wanted: &Dispatch,
+    user: &str,
+    revision: cutover_model::source::Revision,
+    git_ref: GitRef,
+) -> Trigger {
+    Trigger {
+        kind: TriggerKind::WorkflowDispatch,
+        repository: wanted.repository.clone(),
+        payload: json!({
+            "inputs": wanted.inputs, "ref": git_ref.0, "sender": { "login": user },
+            "repository": { "full_name": wanted.repository },
+        }),
+        git_ref,
+        revision,
+        before: None,
+        actor: user.to_owned(),
+        base_ref: None,
+        head_ref: None,
+        changed_paths: None,
+        inputs: wanted.inputs.clone(),
+        trust: Trust::Trusted,
+    }
+}
+
+/// A workflow by its path, or by its file's name.
+fn workflow_path(tree: &dialect::SourceTree, wanted: &str) -> Result<String, Error> {
+    let all = dialect::workflows(tree);
+    all.iter()
+        .find(|path| *path == wanted || path.rsplit('/').next() == Some(wanted))
+        .cloned()
+        .ok_or_else(|| {
+            Error::NotFound(format!("no workflow `{wanted}`; there is `{}`", all.join("`, `")))
+        })
+}
+
+fn not_found(error: impl std::fmt::Display) -> Error {
+    Error::NotFound(error.to_string())
+}
+
+fn bug(error: serde_json::Error) -> Error {
+    Error::Invalid(vec![cutover_model::Diagnostic {
+        code: "CUT-9001".to_owned(),
+        severity: Severity::Error,
+        path: String::new(),
+        at: Position::default(),
+        message: format!("an answer could not be written: {error}"),
+        hint: None,
+    }])
+}

@@ -1,0 +1,118 @@
+//! What people do to runs and open questions: cancel, approve, reject; and taking everything down.
+
+use cutover_engine::Input;
+use cutover_model::{GateId, RunId, delivery::DeploymentState};
+use cutover_rollout::Input as DeploymentInput;
+use cutover_store::{DeploymentFilter, RunRow};
+
+use crate::{Control, Error};
+
+/// A yes or a no.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Answer {
+    /// Go on.
+    Approve,
+    /// Do not.
+    Reject,
+}
+
+impl Control {
+    /// Ends a run. Twice is harmless, and makes it end harder.
+    pub async fn cancel(&self, id: &RunId, by: &str, reason: Option<String>) -> Result<(), Error> {
+        let run = self.run(id).await?;
+        if let Some(outcome) = run.state().outcome() {
+            return Err(Error::Refused(format!("run #{} has ended: {outcome}", run.number())));
+        }
+        let input = Input::Cancel { by: by.to_owned(), reason };
+        Ok(self.drive_run(id).await?.mailbox.command(input).await?)
+    }
+
+    /// Answers an open question of a run or a deployment.
+    pub async fn answer(
+        &self,
+        gate: &GateId,
+        answer: Answer,
+        by: &str,
+        comment: Option<String>,
+    ) -> Result<(), Error> {
+        let Some(stream) = self.store().approval_stream(gate).await? else {
+            return Err(Error::NotFound(format!(
+                "`{gate}` is not an open question; `cutover status` lists them"
+            )));
+        };
+        let (gate, by) = (gate.clone(), by.to_owned());
+        if let Ok(run) = stream.parse::<RunId>() {
+            let input = match answer {
+                Answer::Approve => Input::Approve { gate, by, comment },
+                Answer::Reject => Input::Reject { gate, by, comment },
+            };
+            return Ok(self.drive_run(&run).await?.mailbox.command(input).await?);
+        }
+        let id = stream.parse().map_err(|_| Error::Corrupt(format!("the stream of `{gate}`")))?;
+        let input = match answer {
+            Answer::Approve => DeploymentInput::Approve { gate, by, comment },
+            Answer::Reject => DeploymentInput::Reject { gate, by, comment },
+        };
+        Ok(self.drive_deployment(&id).await?.mailbox.command(input).await?)
+    }
+
+    /// A run by its id or by the number people say aloud (`12` or `#12`).
+    pub async fn find_run(&self, text: &str) -> Result<RunRow, Error> {
+        let found = match text.parse::<RunId>() {
+            Ok(id) => self.store().run(&id).await?,
+            Err(_) => match text.trim_start_matches('#').parse::<u64>() {
+                Ok(number) => self.store().run_by_number(None, number).await?,
+                Err(_) => None,
+            },
+        };
+        found.ok_or_else(|| {
+            Error::NotFound(format!("there is no run `{text}`; `cutover runs` lists them"))
+        })
+    }
+
+    /// Waits until a run has ended, and gives it as it ended.
+    pub async fn run_ended(&self, id: &RunId) -> Result<std::sync::Arc<cutover_engine::Run>, Error> {
+        if self.run(id).await?.state().is_finished() {
+            return self.run(id).await;
+        }
+        let driven = self.drive_run(id).await?;
+        Ok(driven.finished().await)
+    }
+
+    /// Waits until a deployment has ended, and says how.
+    pub async fn deployment_ended(
+        &self,
+        id: &cutover_model::DeploymentId,
+    ) -> Result<DeploymentState, Error> {
+        if self.deployment(id).await?.state().outcome().is_none() {
+            self.drive_deployment(id).await?.finished().await;
+        }
+        Ok(self.deployment(id).await?.state().clone())
+    }
+
+    /// Stops every instance and the balancer. For throw-away servers, and for `cutover down`.
+    pub async fn take_down(&self) -> Result<(), Error> {
+        self.balancer().shut_down().await;
+        let table = self.routes().table().await;
+        let wanted: Vec<_> = table
+            .routes
+            .values()
+            .flat_map(|route| route.sides.iter().map(|side| side.deployment.clone()))
+            .collect();
+        for row in self.store().deployments(&DeploymentFilter::default()).await? {
+            if !wanted.contains(&row.id) {
+                continue;
+            }
+            let deployment = self.deployment(&row.id).await?;
+            let spec = deployment.spec();
+            let target = self.target(&spec.target).await?;
+            let place = cutover_target::Place {
+                deployment: row.id,
+                environment: row.environment,
+                service: row.service,
+            };
+            target.stop(&place, 0, spec.stop_grace.to_std()).await?;
+        }
+        self.routes().forget().await
+    }
+}

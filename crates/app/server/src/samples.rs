@@ -1,0 +1,100 @@
+//! The balancer's seconds, told to the watch of a deployment.
+
+use cutover_model::{DeploymentId, Timestamp};
+use cutover_proxy::control::{Bucket, SideSample as Seen};
+use cutover_rollout::{
+    Deployment,
+    watch::{Fired, Sample, SideSample, Watch},
+};
+
+use crate::{Control, Error};
+
+/// Looks until a trigger fires or the deployment ends. After a restart, or when the balancer was
+/// away, the seconds that it kept are told first, so that nothing is overlooked.
+pub(crate) async fn watch(
+    control: &Control,
+    route: &str,
+    deployment: &Deployment,
+    current: Option<DeploymentId>,
+) -> Option<Fired> {
+    let mut watch = Watch::new(deployment);
+    let since = deployment.watching_since().unwrap_or_else(|| control.now());
+    let mut next = u64::try_from(since.0 / 1_000).unwrap_or_default();
+    let looker = Looker { control, route, candidate: &deployment.spec().id, current };
+    let ended = async {
+        match control.drive_deployment(&deployment.spec().id).await {
+            Ok(driven) => drop(driven.finished().await),
+            Err(_) => control.closing().cancelled().await,
+        }
+    };
+    tokio::pin!(ended);
+    loop {
+        tokio::select! {
+            () = &mut ended => return None,
+            fired = looker.follow(&mut watch, &mut next) => match fired {
+                Ok(fired) => return Some(fired),
+                Err(error) => tracing::warn!(%error, "the balancer's samples stopped; asking again"),
+            }
+        }
+        tokio::select! {
+            () = &mut ended => return None,
+            () = tokio::time::sleep(std::time::Duration::from_millis(500)) => {}
+        }
+    }
+}
+
+struct Looker<'a> {
+    control: &'a Control,
+    route: &'a str,
+    candidate: &'a DeploymentId,
+    current: Option<DeploymentId>,
+}
+
+impl Looker<'_> {
+    async fn follow(&self, watch: &mut Watch, next: &mut u64) -> Result<Fired, Error> {
+        let client = self.control.balancer().ready().await?;
+        let mut stream = client.subscribe(self.route).await.map_err(Error::balancer)?;
+        for bucket in client.samples(self.route, *next).await.map_err(Error::balancer)? {
+            if let Some(fired) = self.tell(watch, next, &bucket).await {
+                return Ok(fired);
+            }
+        }
+        loop {
+            let bucket = stream.next().await.map_err(Error::balancer)?;
+            if let Some(fired) = self.tell(watch, next, &bucket).await {
+                return Ok(fired);
+            }
+        }
+    }
+
+    async fn tell(&self, watch: &mut Watch, next: &mut u64, bucket: &Bucket) -> Option<Fired> {
+        if bucket.second < *next {
+            return None;
+        }
+        *next = bucket.second + 1;
+        let table = self.control.routes().table().await;
+        let route = table.routes.get(self.route)?;
+        let side = |deployment: &DeploymentId| {
+            let name = &route.side(deployment)?.name;
+            bucket.sides.iter().find(|side| side.name == *name).map(sample)
+        };
+        let end = i64::try_from((bucket.second + 1) * 1_000).unwrap_or(i64::MAX);
+        watch.sample(&Sample {
+            at: Timestamp(end),
+            candidate: side(self.candidate)?,
+            current: self.current.as_ref().and_then(side),
+            weight: route.side(self.candidate)?.weight,
+        })
+    }
+}
+
+fn sample(seen: &Seen) -> SideSample {
+    SideSample {
+        requests: seen.requests,
+        errors_5xx: seen.errors_5xx,
+        bad: seen.bad,
+        time_ms_sum: seen.time_ms_sum,
+        healthy_hosts: seen.healthy,
+        expected_hosts: seen.expected,
+    }
+}

@@ -1,0 +1,70 @@
+//! Who may ask: users with a token each; only the token's digest is kept.
+
+use cutover_model::Secret;
+use sha2::{Digest as _, Sha256};
+
+use crate::{Control, Error};
+
+/// Under which name a user's digest lies in the store.
+fn setting(name: &str) -> String {
+    format!("user/{name}")
+}
+
+fn digest(token: &str) -> String {
+    Sha256::digest(token.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// The file with the first user's token, for the command line on the same machine.
+const TOKEN_FILE: &str = "token";
+
+impl Control {
+    /// Creates a user, or gives an old one a new token; the token is shown once.
+    pub async fn add_user(&self, name: &str) -> Result<Secret, Error> {
+        let fine = !name.is_empty()
+            && name.len() <= 64
+            && name.chars().all(|c| c.is_ascii_alphanumeric() || "._-".contains(c));
+        if !fine {
+            return Err(Error::Refused(format!(
+                "`{name}` is not a user name: letters, digits, `.`, `_` and `-`, at most 64"
+            )));
+        }
+        let token = format!("cut_{:032x}{:032x}", rand::random::<u128>(), rand::random::<u128>());
+        self.store().set_setting(&setting(name), &digest(&token)).await?;
+        Ok(Secret::new(token))
+    }
+
+    /// The user whose token this is.
+    pub async fn user_of(&self, token: &str) -> Result<Option<String>, Error> {
+        // Digests are compared, not tokens: how long it takes tells nothing about a token.
+        let wanted = digest(token);
+        let users = self.store().settings("user/").await?;
+        Ok(users
+            .into_iter()
+            .find(|(_, digest)| *digest == wanted)
+            .map(|(name, _)| name.trim_start_matches("user/").to_owned()))
+    }
+
+    /// All users' names.
+    pub async fn users(&self) -> Result<Vec<String>, Error> {
+        let users = self.store().settings("user/").await?;
+        Ok(users.into_iter().map(|(name, _)| name.trim_start_matches("user/").to_owned()).collect())
+    }
+
+    /// The first user, for whoever owns the data directory; their token lies in a file that only
+    /// they can read.
+    pub async fn ensure_owner(&self, name: &str) -> Result<(), Error> {
+        let path = self.data_dir().join(TOKEN_FILE);
+        if tokio::fs::try_exists(&path).await.map_err(Error::io("look for", &path))? {
+            return Ok(());
+        }
+        let token = self.add_user(name).await?;
+        let mut options = tokio::fs::OpenOptions::new();
+        options.write(true).create_new(true).mode(0o600);
+        let mut file = options.open(&path).await.map_err(Error::io("create", &path))?;
+        let text = format!("{}\n", token.expose());
+        tokio::io::AsyncWriteExt::write_all(&mut file, text.as_bytes())
+            .await
+            .map_err(Error::io("write", &path))?;
+        file.sync_all().await.map_err(Error::io("write", &path))
+    }
+}

@@ -1,0 +1,58 @@
+//! What is shown: one line, one row, one JSON object for each noun. The command line, the API and the
+//! page all show these, so that they never disagree.
+
+mod deployment;
+mod run;
+
+use serde::Serialize;
+
+use cutover_store::{ApprovalRow, DeploymentFilter, DeploymentRow, RunFilter, RunRow};
+
+use crate::{Control, Error};
+
+pub use deployment::{DeploymentView, TrafficView};
+pub(crate) use deployment::{
+    approvals as deployment_approvals, line as deployment_line, row as deployment_row, unhealthy,
+};
+pub use run::{JobView, RunView, StepView};
+pub(crate) use run::{approvals as run_approvals, row as run_row};
+
+/// What runs, waits and bakes, and on what.
+#[derive(Debug, Serialize)]
+pub struct Status {
+    /// Runs that have not ended.
+    pub runs: Vec<RunRow>,
+    /// Deployments that have not ended.
+    pub deployments: Vec<DeploymentRow>,
+    /// Questions that nobody has answered yet.
+    pub approvals: Vec<ApprovalRow>,
+    /// What serves, as the balancer sees it.
+    pub services: Vec<TrafficView>,
+    /// Notifications that wait, and those that were given up.
+    pub notifications: Notifications,
+}
+
+/// The outbox in two numbers.
+#[derive(Debug, Serialize)]
+pub struct Notifications {
+    /// Not yet taken.
+    pub waiting: u64,
+    /// Given up.
+    pub dead: u64,
+}
+
+/// Everything that is going on.
+pub async fn status(control: &Control) -> Result<Status, Error> {
+    let store = control.store();
+    let runs = RunFilter { unfinished_only: true, limit: 1_000, ..RunFilter::default() };
+    let deployments =
+        DeploymentFilter { unfinished_only: true, limit: 1_000, ..DeploymentFilter::default() };
+    let counts = store.outbox_counts().await?;
+    Ok(Status {
+        runs: store.runs(&runs).await?,
+        deployments: store.deployments(&deployments).await?,
+        approvals: store.open_approvals().await?,
+        services: deployment::traffic(control).await,
+        notifications: Notifications { waiting: counts.waiting, dead: counts.dead },
+    })
+}

@@ -1,0 +1,282 @@
+//! A deployment: its row, its questions, its line, its object; and the traffic of a service.
+
+use std::time::Duration;
+
+use cutover_model::{
+    Timestamp,
+    delivery::{Cause, DeploymentSpec, DeploymentState, HealthCheck},
+    event::{DeploymentEvent, Recorded},
+};
+use cutover_proxy::control::{ServiceStatus, UpstreamReport};
+use cutover_rollout::Deployment;
+use cutover_store::{ApprovalChange, ApprovalRow, DeploymentRow, StreamKind};
+use cutover_target::InstanceState;
+use serde::Serialize;
+
+use crate::{Control, routes};
+
+/// The projection of a deployment.
+pub(crate) fn row(deployment: &Deployment) -> DeploymentRow {
+    let spec = deployment.spec();
+    let release = &spec.release;
+    let (actor, run, cause) = match &spec.cause {
+        Cause::Step { run, job, .. } => {
+            (format!("{run}/{job}"), Some(run.clone()), format!("job {job} of {run}"))
+        }
+        Cause::Person { by } => (by.clone(), None, format!("{by} asked for it")),
+        Cause::Rollback { by, of } => (by.clone(), None, format!("{by} takes back {of}")),
+    };
+    let (outcome, reason, finished_at) = match deployment.state() {
+        DeploymentState::Finished { outcome, reason, at } => {
+            (Some(*outcome), Some(reason.clone()), Some(*at))
+        }
+        DeploymentState::Waiting { on, .. } => (None, Some(on.to_string()), None),
+        DeploymentState::Pending
+        | DeploymentState::Provisioning { .. }
+        | DeploymentState::Shifting { .. }
+        | DeploymentState::Baking { .. }
+        | DeploymentState::Draining { .. } => {
+            (None, deployment.reason().map(ToOwned::to_owned), None)
+        }
+    };
+    DeploymentRow {
+        id: spec.id.clone(),
+        environment: spec.environment.clone(),
+        service: release.service.clone(),
+        release: release.id.clone(),
+        version: release.version.clone(),
+        digest: release.package.digest().clone(),
+        strategy: spec.strategy.word().to_owned(),
+        state: deployment.state().word().to_owned(),
+        outcome,
+        weight: deployment.weight(),
+        reason,
+        cause,
+        actor,
+        run,
+        created_at: deployment.created_at(),
+        finished_at,
+    }
+}
+
+/// Which questions these events open and close.
+pub(crate) fn approvals(
+    events: &[Recorded<DeploymentEvent>],
+    deployment: &Deployment,
+) -> Vec<ApprovalChange> {
+    let spec = deployment.spec();
+    let mut changes = Vec::new();
+    for recorded in events {
+        match &recorded.event {
+            DeploymentEvent::ApprovalRequested { gate, subject, rule } => {
+                changes.push(ApprovalChange::Opened(ApprovalRow {
+                    gate: gate.clone(),
+                    stream: spec.id.to_string(),
+                    kind: StreamKind::Deployment,
+                    subject: subject.clone(),
+                    environment: Some(spec.environment.clone()),
+                    asked_at: recorded.at,
+                    expires_at: recorded.at + rule.expires,
+                }));
+            }
+            DeploymentEvent::ApprovalRefused { gate, .. }
+            | DeploymentEvent::ApprovalExpired { gate } => {
+                changes.push(ApprovalChange::Closed(gate.clone()));
+            }
+            DeploymentEvent::ApprovalGiven { gate, .. } => {
+                if deployment.approval().is_none_or(cutover_model::gate::Approval::is_open) {
+                    changes.push(ApprovalChange::Closed(gate.clone()));
+                }
+            }
+            _ => {}
+        }
+    }
+    changes
+}
+
+/// One line for people: what, where, how far, and why.
+pub(crate) fn line(deployment: &Deployment) -> String {
+    let DeploymentSpec { environment, release, .. } = deployment.spec();
+    let what = format!("{} {} → {environment}", release.service, release.version);
+    match deployment.state() {
+        DeploymentState::Pending => format!("{what}: about to begin"),
+        DeploymentState::Waiting { on, .. } => format!("{what}: waits on {on}"),
+        DeploymentState::Provisioning { .. } => format!("{what}: starts instances"),
+        DeploymentState::Shifting { weight, .. } => format!("{what}: shifts {weight} of traffic"),
+        DeploymentState::Baking { weight, .. } => {
+            let held = deployment.paused_by().map(|by| format!(", paused by {by}"));
+            format!("{what}: watched at {weight}{}", held.unwrap_or_default())
+        }
+        DeploymentState::Draining { side, .. } => format!("{what}: drains the {side} side"),
+        DeploymentState::Finished { outcome, reason, .. } => format!("{what}: {outcome}: {reason}"),
+    }
+}
+
+/// Why instances did not become healthy: what was asked, what was answered, what they said.
+pub(crate) fn unhealthy(
+    health: &HealthCheck,
+    limit: Duration,
+    sick: &[UpstreamReport],
+    states: &[InstanceState],
+) -> Vec<String> {
+    let mut lines = Vec::new();
+    for report in sick {
+        let answer = match (report.last_status, &report.last_error) {
+            (Some(status), _) => format!("answered {status}"),
+            (None, Some(error)) => error.clone(),
+            (None, None) => "was never asked".to_owned(),
+        };
+        lines.push(format!(
+            "{} did not become healthy within {} s: GET {} {answer}",
+            report.id,
+            limit.as_secs(),
+            health.path
+        ));
+        if let Some(head) = report.body_head.as_ref().filter(|head| !head.is_empty()) {
+            lines.push(format!("  body: {head}"));
+        }
+        let state = states.iter().find(|state| state.instance.id == report.id);
+        lines.extend(state.map(said).unwrap_or_default());
+    }
+    lines
+}
+
+fn said(state: &InstanceState) -> Vec<String> {
+    let mut lines = Vec::new();
+    if let Some(exit) = &state.exit {
+        lines.push(format!("  it has ended: {exit}"));
+    }
+    let wanted = state.instance.address.port();
+    if state.alive && !state.listening_ports.contains(&wanted) {
+        let ports: Vec<String> = state.listening_ports.iter().map(ToString::to_string).collect();
+        let ports = if ports.is_empty() { "no port".to_owned() } else { ports.join(", ") };
+        lines.push(format!("  it listens on {ports}, not on {wanted} (`PORT`)"));
+    }
+    lines.extend(state.log_tail.iter().map(|line| format!("  log: {line}")));
+    lines
+}
+
+/// A deployment as an object.
+#[derive(Debug, Serialize)]
+pub struct DeploymentView {
+    /// Its row.
+    pub deployment: DeploymentRow,
+    /// One line for people.
+    pub line: String,
+    /// What served before it.
+    pub previous: Option<String>,
+    /// Who holds it.
+    pub paused_by: Option<String>,
+    /// The candidate's share over time.
+    pub shifts: Vec<ShiftView>,
+    /// What the balancer sees of its service.
+    pub traffic: Option<TrafficView>,
+}
+
+/// One shift.
+#[derive(Debug, Serialize)]
+pub struct ShiftView {
+    /// When.
+    pub at: Timestamp,
+    /// The candidate's share in percent.
+    pub percent: f64,
+}
+
+impl DeploymentView {
+    /// A deployment as it stands.
+    pub async fn of(control: &Control, deployment: &Deployment) -> Self {
+        let row = row(deployment);
+        let name = routes::name(&row.service, &row.environment);
+        let traffic = traffic(control).await.into_iter().find(|traffic| traffic.name == name);
+        Self {
+            line: line(deployment),
+            previous: deployment.current().map(|release| release.version.clone()),
+            paused_by: deployment.paused_by().map(ToOwned::to_owned),
+            shifts: deployment
+                .shifts()
+                .iter()
+                .map(|shift| ShiftView {
+                    at: shift.at,
+                    percent: f64::from(shift.weight.basis_points()) / 100.0,
+                })
+                .collect(),
+            traffic,
+            deployment: row,
+        }
+    }
+}
+
+/// A service of an environment, as the balancer sees it.
+#[derive(Debug, Serialize)]
+pub struct TrafficView {
+    /// `service@environment`.
+    pub name: String,
+    /// Where it answers.
+    pub address: Option<String>,
+    /// Its sides.
+    pub sides: Vec<SideView>,
+}
+
+/// One side.
+#[derive(Debug, Serialize)]
+pub struct SideView {
+    /// The version.
+    pub name: String,
+    /// Its share in percent.
+    pub percent: f64,
+    /// Requests since it came to be.
+    pub requests: u64,
+    /// Of those, answered 500 to 599.
+    pub errors_5xx: u64,
+    /// Instances that are healthy.
+    pub healthy: usize,
+    /// Its instances.
+    pub instances: Vec<InstanceView>,
+}
+
+/// One instance.
+#[derive(Debug, Serialize)]
+pub struct InstanceView {
+    /// Its id.
+    pub id: String,
+    /// Its address.
+    pub address: String,
+    /// `adding`, `healthy`, `unhealthy`, `draining`.
+    pub state: String,
+    /// Requests it works on.
+    pub in_flight: u64,
+}
+
+/// What the balancer sees.
+pub(crate) async fn traffic(control: &Control) -> Vec<TrafficView> {
+    let status = control.balancer_status().await;
+    status.map(|status| status.services.into_iter().map(service).collect()).unwrap_or_default()
+}
+
+fn service(status: ServiceStatus) -> TrafficView {
+    let sides = status.sides.into_iter().map(|side| {
+        let instances: Vec<InstanceView> = side
+            .upstreams
+            .into_iter()
+            .map(|upstream| InstanceView {
+                id: upstream.id,
+                address: upstream.address,
+                state: upstream.state.word().to_owned(),
+                in_flight: upstream.in_flight,
+            })
+            .collect();
+        SideView {
+            name: side.name,
+            percent: f64::from(side.weight) / 100.0,
+            requests: side.totals.requests,
+            errors_5xx: side.totals.status_5xx,
+            healthy: instances.iter().filter(|instance| instance.state == "healthy").count(),
+            instances,
+        }
+    });
+    TrafficView {
+        name: status.name,
+        address: status.listener.map(|address| address.to_string()),
+        sides: sides.collect(),
+    }
+}

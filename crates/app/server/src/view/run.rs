@@ -1,0 +1,203 @@
+//! A run: its row, its questions, its object.
+
+use std::collections::BTreeMap;
+
+use cutover_engine::Run;
+use cutover_model::{
+    RunId, Timestamp,
+    event::{Recorded, RunEvent},
+    run::{Annotation, Attempt, JobKey, Outcome, State, StepPath},
+    source::{GitRef, Revision},
+};
+use cutover_store::{ApprovalChange, ApprovalRow, RunRow, StreamKind};
+use serde::Serialize;
+
+/// The word of a state.
+pub(crate) const fn word(state: &State) -> &'static str {
+    match state {
+        State::Pending => "pending",
+        State::Waiting { .. } => "waiting",
+        State::Running { .. } => "running",
+        State::Finished { outcome, .. } => outcome.word(),
+    }
+}
+
+/// The projection of a run.
+pub(crate) fn row(run: &Run) -> RunRow {
+    let trigger = run.trigger();
+    let (outcome, finished_at) = match run.state() {
+        State::Finished { outcome, at } => (Some(*outcome), Some(*at)),
+        State::Pending | State::Waiting { .. } | State::Running { .. } => (None, None),
+    };
+    let waits: Vec<String> = run
+        .jobs()
+        .filter_map(|job| match job.state() {
+            State::Waiting { on, .. } => Some(format!("{}: {on}", job.name())),
+            State::Pending | State::Running { .. } | State::Finished { .. } => None,
+        })
+        .collect();
+    RunRow {
+        id: run.id().clone(),
+        number: run.number(),
+        repository: trigger.repository.clone(),
+        workflow: run.plan().path.clone(),
+        name: run.plan().name.clone(),
+        git_ref: trigger.git_ref.clone(),
+        revision: trigger.revision.clone(),
+        actor: trigger.actor.clone(),
+        trigger: trigger.kind.event_name().to_owned(),
+        state: word(run.state()).to_owned(),
+        outcome,
+        waiting_on: (outcome.is_none() && !waits.is_empty()).then(|| waits.join("; ")),
+        created_at: run.created_at(),
+        finished_at,
+    }
+}
+
+/// Which questions these events open and close.
+pub(crate) fn approvals(events: &[Recorded<RunEvent>], run: &Run) -> Vec<ApprovalChange> {
+    let mut changes = Vec::new();
+    for recorded in events {
+        match &recorded.event {
+            RunEvent::ApprovalRequested { gate, job, subject, rule, .. } => {
+                changes.push(ApprovalChange::Opened(ApprovalRow {
+                    gate: gate.clone(),
+                    stream: run.id().to_string(),
+                    kind: StreamKind::Run,
+                    subject: subject.clone(),
+                    environment: run.leg_environment(job).map(ToOwned::to_owned),
+                    asked_at: recorded.at,
+                    expires_at: recorded.at + rule.expires,
+                }));
+            }
+            RunEvent::ApprovalRefused { gate, .. } | RunEvent::ApprovalExpired { gate } => {
+                changes.push(ApprovalChange::Closed(gate.clone()));
+            }
+            RunEvent::ApprovalGiven { gate, .. } => {
+                let open = run.approvals().any(|(_, approval)| approval.gate == *gate);
+                if !open {
+                    changes.push(ApprovalChange::Closed(gate.clone()));
+                }
+            }
+            _ => {}
+        }
+    }
+    changes
+}
+
+/// A run as an object.
+#[derive(Debug, Serialize)]
+pub struct RunView {
+    /// Its id.
+    pub id: RunId,
+    /// The number people say aloud.
+    pub number: u64,
+    /// The workflow's name.
+    pub name: String,
+    /// The workflow's path.
+    pub workflow: String,
+    /// `owner/name`.
+    pub repository: String,
+    /// The ref.
+    pub git_ref: GitRef,
+    /// The state of the sources.
+    pub revision: Revision,
+    /// Who made it start.
+    pub actor: String,
+    /// What made it start.
+    pub trigger: String,
+    /// Whether what it brings may see secrets.
+    pub trust: cutover_model::source::Trust,
+    /// The word of its state.
+    pub state: &'static str,
+    /// How it ended.
+    pub outcome: Option<Outcome>,
+    /// When it was created.
+    pub created_at: Timestamp,
+    /// When it ended.
+    pub finished_at: Option<Timestamp>,
+    /// Its legs.
+    pub jobs: Vec<JobView>,
+}
+
+/// A leg as an object.
+#[derive(Debug, Serialize)]
+pub struct JobView {
+    /// Its key.
+    pub key: JobKey,
+    /// Its name.
+    pub name: String,
+    /// Ids of the jobs before it.
+    pub needs: Vec<String>,
+    /// Where it works.
+    pub environment: Option<String>,
+    /// The word of its state.
+    pub state: &'static str,
+    /// On what it waits.
+    pub waiting_on: Option<String>,
+    /// How it ended.
+    pub outcome: Option<Outcome>,
+    /// Why it ended so.
+    pub reason: Option<String>,
+    /// Its outputs.
+    pub outputs: BTreeMap<String, String>,
+    /// When it started, and when it ended.
+    pub started_at: Option<Timestamp>,
+    /// When it ended.
+    pub finished_at: Option<Timestamp>,
+    /// Its steps.
+    pub steps: Vec<StepView>,
+}
+
+/// A step as an object.
+#[derive(Debug, Serialize)]
+pub struct StepView {
+    /// Its place.
+    pub path: StepPath,
+    /// Its name.
+    pub name: String,
+    /// Which try.
+    pub attempt: Attempt,
+    /// The word of its state.
+    pub state: &'static str,
+    /// How it ended.
+    pub outcome: Option<Outcome>,
+    /// How it counts.
+    pub conclusion: Option<Outcome>,
+    /// Its exit code.
+    pub exit_code: Option<i32>,
+    /// Why it did not succeed.
+    pub reasons: Vec<String>,
+    /// What it remarked.
+    pub annotations: Vec<Annotation>,
+    /// What it wants to say at length, in Markdown.
+    pub summary: Option<String>,
+    /// When it started.
+    pub started_at: Option<Timestamp>,
+    /// When it ended.
+    pub finished_at: Option<Timestamp>,
+}
+
+impl RunView {
+    /// A run as it stands.
+    pub fn of(run: &Run) -> Self {
+        let row = row(run);
+        Self {
+            id: row.id,
+            number: row.number,
+            name: row.name,
+            workflow: row.workflow,
+            repository: row.repository,
+            git_ref: row.git_ref,
+            revision: row.revision,
+            actor: row.actor,
+            trigger: row.trigger,
+            trust: run.trigger().trust.clone(),
+            state: word(run.state()),
+            outcome: row.outcome,
+            created_at: row.created_at,
+            finished_at: row.finished_at,
+            jobs: run.jobs().map(JobView::of).collect(),
+        }
+    }
+}

@@ -1,0 +1,78 @@
+//! The live page: server-rendered, and rendered again when something was stored.
+//!
+//! The browser hears of a change by server-sent events and asks for the same address once more; the
+//! answer's `<main>` takes the place of the old one. Logs come as a stream of their own.
+
+mod graph;
+mod page;
+
+use axum::{
+    extract::{Path, State},
+    http::{StatusCode, header},
+    response::{IntoResponse, Redirect, Response},
+};
+use cutover_store::{DeploymentFilter, RunFilter};
+use maud::Markup;
+
+use crate::{Control, Error, http::Fault, view};
+
+/// How many runs and deployments the lists show.
+const LISTED: u32 = 12;
+
+/// The newest run that there is, or how to make one.
+pub(crate) async fn home(State(control): State<Control>) -> Result<Response, Fault> {
+    let newest = RunFilter { limit: 1, ..RunFilter::default() };
+    match control.store().runs(&newest).await?.first() {
+        Some(row) => Ok(Redirect::temporary(&format!("/runs/{}", row.number)).into_response()),
+        None => {
+            let address = control.options().address.clone().unwrap_or_default();
+            Ok(page::empty(&address).into_response())
+        }
+    }
+}
+
+pub(crate) async fn run(
+    State(control): State<Control>,
+    Path(text): Path<String>,
+) -> Result<Markup, Fault> {
+    let row = control.find_run(&text).await?;
+    let run = control.run(&row.id).await?;
+    let lists = lists(&control).await?;
+    let status = view::status(&control).await?;
+    Ok(page::run(&view::RunView::of(&run), &lists, &status, control.now()))
+}
+
+pub(crate) async fn deployment(
+    State(control): State<Control>,
+    Path(text): Path<String>,
+) -> Result<Markup, Fault> {
+    let id = text
+        .parse()
+        .map_err(|error: cutover_model::id::ParseIdError| Error::NotFound(error.to_string()))?;
+    let deployment = control.deployment(&id).await?;
+    let view = view::DeploymentView::of(&control, &deployment).await;
+    let lists = lists(&control).await?;
+    let status = view::status(&control).await?;
+    Ok(page::deployment(&view, &lists, &status, control.now()))
+}
+
+async fn lists(control: &Control) -> Result<page::Lists, Error> {
+    let runs = RunFilter { limit: LISTED, ..RunFilter::default() };
+    let deployments = DeploymentFilter { limit: LISTED, ..DeploymentFilter::default() };
+    Ok(page::Lists {
+        runs: control.store().runs(&runs).await?,
+        deployments: control.store().deployments(&deployments).await?,
+    })
+}
+
+/// What the page is made of besides its text; in the binary.
+pub(crate) async fn asset(Path(name): Path<String>) -> Response {
+    let (kind, text) = match name.as_str() {
+        "cutover.css" => ("text/css; charset=utf-8", include_str!("web/assets/cutover.css")),
+        "cutover.js" => {
+            ("text/javascript; charset=utf-8", include_str!("web/assets/cutover.js"))
+        }
+        _ => return StatusCode::NOT_FOUND.into_response(),
+    };
+    ([(header::CONTENT_TYPE, kind), (header::CACHE_CONTROL, "no-cache")], text).into_response()
+}

@@ -1,0 +1,251 @@
+//! The page's parts, from the top down.
+
+use cutover_model::{Duration, Timestamp};
+use cutover_store::{ApprovalRow, DeploymentRow, RunRow};
+use maud::{DOCTYPE, Markup, html};
+
+use super::graph;
+use crate::view::{DeploymentView, JobView, RunView, SideView, Status, StepView, TrafficView};
+
+/// What the column on the left shows.
+pub(super) struct Lists {
+    pub(super) runs: Vec<RunRow>,
+    pub(super) deployments: Vec<DeploymentRow>,
+}
+
+fn frame(title: &str, main: &Markup) -> Markup {
+    html! {
+        (DOCTYPE)
+        html lang="en" {
+            head {
+                meta charset="utf-8";
+                meta name="viewport" content="width=device-width, initial-scale=1";
+                title { (title) " · cutover" }
+                link rel="stylesheet" href="/assets/cutover.css";
+                script src="/assets/cutover.js" defer {}
+            }
+            body {
+                header {
+                    a.brand href="/" { "cutover" }
+                    span.tagline { "from git push to safe production traffic" }
+                    span.live title="whether this page hears of changes" { "connecting" }
+                }
+                (main)
+                section.log hidden {
+                    h2 { "Log" span.of {} }
+                    pre tabindex="0" aria-live="off" {}
+                }
+            }
+        }
+    }
+}
+
+/// Before the first push.
+pub(super) fn empty(address: &str) -> Markup {
+    let main = html! {
+        main {
+            section {
+                h1 { "Nothing has been pushed yet" }
+                p { "Push a repository with a workflow in " code { ".github/workflows" } ":" }
+                pre.hint { "git push " (address) "/git/NAME.git HEAD:main" }
+                p { "The user name is yours, the password is the token in the data directory's file "
+                    code { "token" } "." }
+            }
+        }
+    };
+    frame("nothing yet", &main)
+}
+
+/// A run.
+pub(super) fn run(run: &RunView, lists: &Lists, status: &Status, now: Timestamp) -> Markup {
+    let main = html! {
+        main {
+            (column(lists, now))
+            div.content {
+                section {
+                    h1 { "#" (run.number) " " (run.name) " " (badge(run.state)) }
+                    p.facts {
+                        (run.trigger) " of " b { (run.git_ref.short()) } " at " code { (run.revision.short()) }
+                        " by " b { (run.actor) } " in " (run.repository) " · "
+                        (took(Some(run.created_at), run.finished_at, now))
+                    }
+                    (graph::picture(&run.jobs))
+                }
+                (approvals(&status.approvals))
+                @for traffic in &status.services { (services(traffic)) }
+                @for job in &run.jobs { (job_steps(run, job, now)) }
+            }
+        }
+    };
+    frame(&format!("#{} {}", run.number, run.name), &main)
+}
+
+/// A deployment.
+pub(super) fn deployment(
+    view: &DeploymentView,
+    lists: &Lists,
+    status: &Status,
+    now: Timestamp,
+) -> Markup {
+    let row = &view.deployment;
+    let main = html! {
+        main {
+            (column(lists, now))
+            div.content {
+                section {
+                    h1 { (row.service) " " (row.version) " → " (row.environment) " " (badge(&row.state)) }
+                    p.facts {
+                        (row.strategy.replace('_', "-")) " · " (row.cause) " · "
+                        code { (row.digest.short()) } " · "
+                        (took(Some(row.created_at), row.finished_at, now))
+                    }
+                    p { (view.line) }
+                    @if let Some(previous) = &view.previous { p.facts { "before it: " (previous) } }
+                    @if !view.shifts.is_empty() {
+                        ol.shifts {
+                            @for shift in &view.shifts {
+                                li { b { (percent(shift.percent)) } " at " (clock(shift.at)) }
+                            }
+                        }
+                    }
+                }
+                (approvals(&status.approvals))
+                @if let Some(traffic) = &view.traffic { (services(traffic)) }
+            }
+        }
+    };
+    frame(&format!("{} → {}", row.version, row.environment), &main)
+}
+
+fn column(lists: &Lists, now: Timestamp) -> Markup {
+    html! {
+        nav {
+            h2 { "Runs" }
+            ul {
+                @for row in &lists.runs {
+                    li { a href={ "/runs/" (row.number) } {
+                        (badge(&row.state)) " #" (row.number) " " (row.name)
+                        small { (row.git_ref.short()) " · " (took(Some(row.created_at), row.finished_at, now)) }
+                    } }
+                }
+            }
+            h2 { "Deployments" }
+            ul {
+                @for row in &lists.deployments {
+                    li { a href={ "/deployments/" (row.id) } {
+                        (badge(&row.state)) " " (row.version) " → " (row.environment)
+                        small { (row.service) " · " (row.strategy.replace('_', "-")) }
+                    } }
+                }
+            }
+        }
+    }
+}
+
+fn approvals(open: &[ApprovalRow]) -> Markup {
+    html! {
+        @for question in open {
+            section.question {
+                h2 { "Waits for an approval" }
+                p { (question.subject) }
+                pre.hint { "cutover approve " (question.gate) " -m 'why'" }
+            }
+        }
+    }
+}
+
+fn services(traffic: &TrafficView) -> Markup {
+    html! {
+        section.traffic {
+            h2 { (traffic.name)
+                @if let Some(address) = &traffic.address { small { " at " (address) } }
+            }
+            div.sides {
+                @for side in &traffic.sides { (side_card(side)) }
+            }
+        }
+    }
+}
+
+fn side_card(side: &SideView) -> Markup {
+    html! {
+        div.side {
+            p { b { (side.name) } " " span.share { (percent(side.percent)) } }
+            meter min="0" max="100" value=(side.percent) {}
+            p.facts {
+                (side.healthy) " of " (side.instances.len()) " healthy · "
+                (side.requests) " requests · "
+                span class=(if side.errors_5xx > 0 { "bad" } else { "" }) { (side.errors_5xx) " × 5xx" }
+            }
+            ul.instances {
+                @for instance in &side.instances {
+                    li { (badge(&instance.state)) " " (instance.address)
+                        small { (instance.in_flight) " in flight" } }
+                }
+            }
+        }
+    }
+}
+
+fn job_steps(run: &RunView, job: &JobView, now: Timestamp) -> Markup {
+    html! {
+        section.steps {
+            h2 { (job.name) " " (badge(job.state))
+                @if let Some(environment) = &job.environment { small { " in " (environment) } } }
+            @if let Some(on) = &job.waiting_on { p.facts { "waits on " (on) } }
+            @if let Some(reason) = &job.reason { p.facts { (reason) } }
+            ol {
+                @for step in &job.steps { (step_line(run, job, step, now)) }
+            }
+        }
+    }
+}
+
+fn step_line(run: &RunView, job: &JobView, step: &StepView, now: Timestamp) -> Markup {
+    let log = format!(
+        "/runs/{}/log?job={}&step={}&attempt={}",
+        run.id,
+        job.key.0.replace('#', "%23"),
+        step.path,
+        step.attempt
+    );
+    let reached = step.started_at.is_some();
+    html! {
+        li class=(if step.path.0.len() > 1 { "inner" } else { "" }) {
+            @if reached {
+                button type="button" data-log=(log) data-name={ (job.name) " / " (step.name) }
+                    data-running=(step.outcome.is_none()) { (badge(step.state)) " " (step.name) }
+            } @else {
+                span { (badge(step.state)) " " (step.name) }
+            }
+            small {
+                @if step.attempt.0 > 1 { "attempt " (step.attempt) " · " }
+                (took(step.started_at, step.finished_at, now))
+            }
+            @for reason in &step.reasons { p.bad { (reason) } }
+        }
+    }
+}
+
+fn badge(state: &str) -> Markup {
+    html! { span class={ "badge " (state) } { (state.replace('_', " ")) } }
+}
+
+fn percent(share: f64) -> String {
+    format!("{share} %")
+}
+
+fn clock(at: Timestamp) -> String {
+    at.to_string().get(11..19).unwrap_or_default().to_owned()
+}
+
+/// How long it took, or takes so far, to the tenth of a second below a minute.
+fn took(from: Option<Timestamp>, to: Option<Timestamp>, now: Timestamp) -> String {
+    let Some(from) = from else { return String::new() };
+    let length = to.unwrap_or(now).since(from);
+    let millis = length.as_millis();
+    if millis < 60_000 {
+        return format!("{}.{} s", millis / 1_000, millis % 1_000 / 100);
+    }
+    Duration::from_secs(millis / 1_000).to_string()
+}
