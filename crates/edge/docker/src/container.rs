@@ -2,7 +2,8 @@
 //!
 //! They are started with `unless-stopped`: the engine brings them back after its own restart, after
 //! that of the machine and after a crash, also while we are away. The price is that a container
-//! that cannot live is started again and again; `restarts` and `exit_code` tell.
+//! that cannot live is started again and again; `restarts` and `exit_code` tell. An engine that was
+//! killed itself leaves them ended when it comes back (seen with 20.10): then `run` starts them.
 
 use std::{
     collections::{BTreeMap, HashMap},

@@ -38,6 +38,13 @@ const LOG_LIMIT: u64 = 20 * 1024 * 1024;
 /// For what a stop that was interrupted has left running.
 const LEFTOVER_GRACE: std::time::Duration = std::time::Duration::from_secs(10);
 
+/// What becomes of an instance that has ended by itself.
+#[derive(Debug, Clone, Copy)]
+enum Ended {
+    Stays,
+    StartsAgain,
+}
+
 /// Runs bundles as processes.
 #[derive(Debug)]
 pub struct ProcessTarget {
@@ -91,6 +98,15 @@ impl ProcessTarget {
 
     /// See [`crate::Target::ensure`].
     pub async fn ensure(&self, order: &InstancesOrder) -> Result<Vec<Instance>, Error> {
+        self.make(order, Ended::Stays).await
+    }
+
+    /// See [`crate::Target::revive`].
+    pub async fn revive(&self, order: &InstancesOrder) -> Result<Vec<Instance>, Error> {
+        self.make(order, Ended::StartsAgain).await
+    }
+
+    async fn make(&self, order: &InstancesOrder, ended: Ended) -> Result<Vec<Instance>, Error> {
         let place = &order.place;
         let directory = self.directory(place);
         let _one_at_a_time = self.locks.take(&place.deployment).await;
@@ -98,13 +114,18 @@ impl ProcessTarget {
         let mut instances = Vec::new();
         for index in 0..order.count {
             let seat = Seat::new(&directory, index);
-            let record = self.ensure_one(order, &seat).await?;
+            let record = self.make_one(order, &seat, ended).await?;
             instances.push(instance_of(place, &seat, record));
         }
         Ok(instances)
     }
 
-    async fn ensure_one(&self, order: &InstancesOrder, seat: &Seat) -> Result<Record, Error> {
+    async fn make_one(
+        &self,
+        order: &InstancesOrder,
+        seat: &Seat,
+        ended: Ended,
+    ) -> Result<Record, Error> {
         let record = match seat.read()? {
             None => self.next_run(order, seat, None)?,
             Some(before) if before.wanted == Wanted::Stopped => {
@@ -112,8 +133,11 @@ impl ProcessTarget {
                 self.next_run(order, seat, Some(before))?
             }
             Some(before) => match seat.state(before)? {
-                instance::InstanceState::Running { .. }
-                | instance::InstanceState::Exited { .. } => return Ok(before),
+                instance::InstanceState::Running { .. } => return Ok(before),
+                instance::InstanceState::Exited { .. } => match ended {
+                    Ended::Stays => return Ok(before),
+                    Ended::StartsAgain => self.next_run(order, seat, Some(before))?,
+                },
                 // We died between the record and the start: the same run, on the same port.
                 instance::InstanceState::Absent => before,
                 instance::InstanceState::Lost => {

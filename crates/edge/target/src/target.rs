@@ -153,10 +153,19 @@ pub enum Target {
 impl Target {
     /// Starts what is missing of the indices below `count`, and stops nothing. One that runs is
     /// returned as it is; so is one that has ended by itself, which [`Self::observe`] reports: to
-    /// start it again is a decision. What a reboot has ended is started.
+    /// start it again is a decision, see [`Self::revive`]. What a reboot has ended is started.
     pub async fn ensure(&self, order: &InstancesOrder) -> Result<Vec<Instance>, Error> {
         match self {
             Self::Process(target) => Box::pin(target.ensure(order)).await,
+            Self::Docker(target) => Box::pin(target.ensure(order)).await,
+        }
+    }
+
+    /// The same, and what has ended by itself is started again. How soon and how often is for the
+    /// caller to say; an engine does it without being asked.
+    pub async fn revive(&self, order: &InstancesOrder) -> Result<Vec<Instance>, Error> {
+        match self {
+            Self::Process(target) => Box::pin(target.revive(order)).await,
             Self::Docker(target) => Box::pin(target.ensure(order)).await,
         }
     }

@@ -96,6 +96,27 @@ async fn containers_are_made_found_stopped_and_removed() {
 }
 
 #[tokio::test]
+async fn what_the_engine_left_ended_is_reported_and_comes_back() {
+    let Some(engine) = engine().await else { return };
+    let kept = tempfile::tempdir().unwrap();
+    let root = Utf8Path::from_path(kept.path()).unwrap();
+    let package = image(&engine, root, SERVER).await;
+    let target = Target::Docker(DockerTarget::new(engine.clone(), root.join("instances")));
+    let order = order(place(root.as_str()), package, &[]);
+    let first = target.ensure(&order).await.unwrap();
+    // A stop behind our back looks like what an engine leaves that was killed.
+    let name = format!("cutover-{}", first[0].id);
+    engine.stop(&name, std::time::Duration::ZERO).await.unwrap();
+    let state = target.observe(&order.place).await.unwrap().remove(0);
+    assert!(!state.alive && state.exit.is_some(), "{state:?}");
+    assert_eq!(state.instance, first[0]);
+    assert_eq!(target.ensure(&order).await.unwrap(), first);
+    let answer = ask(first[0].address, "GET /index.html HTTP/1.0\r\n\r\n").await;
+    assert!(answer.contains("1.4.0 large 8080"), "{answer}");
+    target.remove(&order.place).await.unwrap();
+}
+
+#[tokio::test]
 async fn a_container_that_cannot_live_says_why() {
     let Some(engine) = engine().await else { return };
     let kept = tempfile::tempdir().unwrap();

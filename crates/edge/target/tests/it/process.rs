@@ -294,6 +294,12 @@ async fn a_death_of_its_own_is_reported_and_not_repaired() {
     assert_eq!(target.ensure(&order).await.unwrap(), first);
     let log = fs::read_to_string(target.log_path(&order.place, 0)).unwrap();
     assert_eq!(log, "no database\n", "it was not started again");
+
+    let revived = target.revive(&order).await.unwrap();
+    assert_eq!(revived, first, "at the same port");
+    let twice = ["no database", "no database"];
+    let state = until(&target, &order.place, |state| state.log_tail == twice).await;
+    assert_eq!(state.instance, first[0]);
     target.remove(&order.place).await.unwrap();
 }
 
@@ -305,7 +311,7 @@ async fn the_port_that_really_listens_is_found() {
     order.env.insert("OTHER_PORT".to_owned(), "0".to_owned());
     let instance = target.ensure(&order).await.unwrap().remove(0);
     let state = until(&target, &order.place, |state| {
-        !state.listening_ports.is_empty()
+        !state.listening_ports.is_empty() && !state.log_tail.is_empty()
     })
     .await;
     assert!(state.alive);

@@ -60,7 +60,7 @@ pub(crate) async fn ask(address: SocketAddr, question: &str) -> String {
             };
             match once.await {
                 Ok(text) if !text.is_empty() => return text,
-                _ => tokio::task::yield_now().await,
+                _ => tokio::time::sleep(Duration::from_millis(5)).await,
             }
         }
     };
