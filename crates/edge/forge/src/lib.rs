@@ -15,6 +15,7 @@ mod name;
 mod receive;
 mod refs;
 mod repository;
+mod seen;
 mod tree;
 mod upload;
 mod working_tree;

@@ -29,8 +29,8 @@ pub struct Received {
 impl Host {
     /// Takes the body of `POST /NAME/git-receive-pack`.
     ///
-    /// Dropping this future in the middle kills git: to act on every push, run it in a task that
-    /// outlives the request.
+    /// Dropping this future in the middle kills git; what it had changed by then is found by
+    /// [`Host::unacknowledged`]. Better to run it in a task that outlives the request.
     pub async fn receive(
         &self,
         name: &str,

@@ -6,9 +6,10 @@ use cutover_model::{Timestamp, source::Revision};
 use crate::{
     Error,
     git::{self, Git, Place},
+    working_tree::ask,
 };
 
-/// A repository of ours: a hosted one, or one that we made.
+/// A repository that we may write to: a hosted one, one that we made, or the one a job works in.
 #[derive(Debug, Clone)]
 pub struct Repository {
     pub(crate) git_dir: Utf8PathBuf,
@@ -44,6 +45,18 @@ impl Repository {
             git_dir: path.join(".git"),
             work_tree: Some(path.to_owned()),
         })
+    }
+
+    /// The repository that a path is in, with or without files.
+    pub async fn open(path: &Utf8Path) -> Result<Self, Error> {
+        let git_dir = ask(path, "--absolute-git-dir").await?.into();
+        let bare = ask(path, "--is-bare-repository").await? == "true";
+        let work_tree = if bare {
+            None
+        } else {
+            Some(ask(path, "--show-toplevel").await?.into())
+        };
+        Ok(Self { git_dir, work_tree })
     }
 
     /// Commits all files as they are, also when nothing has changed.

@@ -21,28 +21,7 @@ pub struct WorkingTree {
 impl WorkingTree {
     /// The working tree that a path is in.
     pub async fn open(path: &Utf8Path) -> Result<Self, Error> {
-        let look = Git::new(&Place::Theirs(path), "rev-parse")
-            .arg("--show-toplevel")
-            .finish();
-        let output = match look.await {
-            Err(Error::Start(_)) if !path.is_dir() => {
-                return Err(Error::NoWorkingTree(path.into()));
-            }
-            other => other?,
-        };
-        if !output.status.success() {
-            let error = git::failed("rev-parse", &output.stderr);
-            let nowhere = error.to_string().contains("not a git repository")
-                || error.to_string().contains("must be run in a work tree");
-            return Err(if nowhere {
-                Error::NoWorkingTree(path.into())
-            } else {
-                error
-            });
-        }
-        let root = String::from_utf8_lossy(&output.stdout)
-            .trim_end_matches('\n')
-            .to_owned();
+        let root = ask(path, "--show-toplevel").await?;
         Ok(Self { root: root.into() })
     }
 
@@ -143,6 +122,30 @@ impl WorkingTree {
     fn git(&self, verb: &'static str) -> Git {
         Git::new(&Place::Theirs(&self.root), verb)
     }
+}
+
+/// Asks git about the repository that a path is in.
+pub(crate) async fn ask(path: &Utf8Path, question: &str) -> Result<String, Error> {
+    const VERB: &str = "rev-parse";
+    let nowhere = || Error::NoWorkingTree(path.to_owned());
+    if !path.is_dir() {
+        return Err(nowhere());
+    }
+    let output = Git::new(&Place::Theirs(path), VERB)
+        .arg(question)
+        .finish()
+        .await?;
+    if output.status.success() {
+        return Ok(String::from_utf8_lossy(&output.stdout)
+            .trim_end_matches('\n')
+            .to_owned());
+    }
+    let said = String::from_utf8_lossy(&output.stderr);
+    let outside = ["not a git repository", "must be run in a work tree"];
+    if outside.iter().any(|words| said.contains(words)) {
+        return Err(nowhere());
+    }
+    Err(git::failed(VERB, &output.stderr))
 }
 
 /// Empties the target, unless that would take the original with it.

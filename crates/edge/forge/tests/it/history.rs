@@ -1,6 +1,6 @@
 //! Commits, versions, tags.
 
-use cutover_forge::Error;
+use cutover_forge::{Error, Repository};
 use cutover_model::Timestamp;
 
 use crate::bench::{Bench, commit, git, person};
@@ -103,4 +103,30 @@ async fn a_tag_is_set_once() {
     let (one, two) = tokio::join!(tag("v2.0.0", &second), tag("v2.0.0", &second));
     one.unwrap();
     two.unwrap();
+}
+
+#[tokio::test]
+async fn a_repository_is_found_from_inside() {
+    let bench = Bench::new();
+    let (_, hosted, first) = bench.hosted(&[("dir/a", "1")]).await;
+    let inside = Repository::open(&bench.path("local/dir")).await.unwrap();
+    assert_eq!(inside.head().await.unwrap(), first);
+    let bare = Repository::open(&bench.path("host/demo/hello.git"))
+        .await
+        .unwrap();
+    assert_eq!(bare.refs().await.unwrap(), hosted.refs().await.unwrap());
+    // Whatever directory it was found from, a commit is of all files.
+    std::fs::write(bench.path("local/dir/b"), "2").unwrap();
+    let second = commit(&inside, "fix: two", 2_000).await;
+    let changed = inside
+        .changed_paths(&first, &second)
+        .await
+        .unwrap()
+        .unwrap();
+    assert_eq!(changed, ["dir/b"]);
+    let nowhere = Repository::open(&bench.path("not/there")).await;
+    assert!(
+        matches!(nowhere, Err(Error::NoWorkingTree(_))),
+        "{nowhere:?}"
+    );
 }

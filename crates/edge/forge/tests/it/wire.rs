@@ -190,6 +190,38 @@ async fn two_pushes_at_once_are_told_apart() {
     assert_eq!(updates, expected, "each change is told once");
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_push_that_nobody_acted_upon_is_found_again() {
+    let bench = Bench::new();
+    let host = bench.host();
+    host.create("demo/hello").await.unwrap();
+    let (local, first) = bench.repository("local", &[("a", "1")]).await;
+    assert_eq!(host.unacknowledged("demo/hello").await.unwrap(), []);
+    bench.push(&local, "HEAD:refs/heads/main").await;
+    bench.push(&local, "HEAD:refs/heads/side").await;
+    let main = update("refs/heads/main", None, Some(&first));
+    let side = update("refs/heads/side", None, Some(&first));
+    host.acknowledge("demo/hello", std::slice::from_ref(&main))
+        .await
+        .unwrap();
+
+    let host = bench.host();
+    let owed = host.unacknowledged("demo/hello").await.unwrap();
+    assert_eq!(owed, [side], "also after a restart");
+    host.acknowledge("demo/hello", &owed).await.unwrap();
+    assert_eq!(host.unacknowledged("demo/hello").await.unwrap(), []);
+
+    let second = commit(&local, "fix: two", 2_000).await;
+    bench.push(&local, "HEAD:refs/heads/main").await;
+    bench.push(&local, ":refs/heads/side").await;
+    let owed = host.unacknowledged("demo/hello").await.unwrap();
+    let moved = update("refs/heads/main", Some(&first), Some(&second));
+    let gone = update("refs/heads/side", Some(&first), None);
+    assert_eq!(owed, [moved, gone]);
+    host.acknowledge("demo/hello", &owed).await.unwrap();
+    assert_eq!(host.unacknowledged("demo/hello").await.unwrap(), []);
+}
+
 #[tokio::test]
 async fn a_push_that_is_too_large_or_broken_changes_nothing() {
     let bench = Bench::new();
