@@ -1,1 +1,37 @@
-//! Placeholder until its first test.
+//! Where sources come from: git, spoken through its own command line.
+//!
+//! [`Host`] keeps bare repositories and speaks git's smart protocol; [`Repository`] answers questions
+//! about one and makes working copies of it; [`WorkingTree`] looks at what a person is working on, and
+//! never writes there. What a push or a file means is decided elsewhere.
+#![warn(missing_docs)]
+
+mod checkout;
+mod error;
+mod files;
+mod git;
+mod history;
+mod host;
+mod name;
+mod receive;
+mod refs;
+mod repository;
+mod seen;
+mod tree;
+mod upload;
+mod working_tree;
+
+use std::collections::BTreeMap;
+
+pub use crate::{
+    error::Error,
+    history::Commit,
+    host::Host,
+    receive::Received,
+    refs::RefUpdate,
+    repository::{Person, Repository},
+    upload::{Reply, Service},
+    working_tree::WorkingTree,
+};
+
+/// Files by their path in the sources, with `/` between the parts.
+pub type Files = BTreeMap<String, Vec<u8>>;
