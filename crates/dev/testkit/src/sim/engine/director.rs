@@ -129,7 +129,7 @@ impl World {
             85..=90 => return self.answer_a_question(0.2),
             91..=94 => return self.repeat(),
             95..=97 => return self.crash(),
-            _ => return self.cancel(0.3),
+            _ => return self.cancel(0.12),
         }
         Ok(())
     }
