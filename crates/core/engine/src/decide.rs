@@ -110,7 +110,19 @@ fn hear(draft: &mut Draft, input: Input) -> Result<(), Refusal> {
             rule,
         } => {
             if is_done_at_the_edge(&draft.run, &job, &step, attempt) {
-                approval::ask(draft, &job, &step, subject, rule);
+                // Nobody is asked for what is being ended anyway.
+                let stop = draft.run.leg(&job).and_then(|leg| leg.stop.clone());
+                match stop {
+                    Some(stop) => {
+                        let report = step::because(&stop.reason);
+                        exited(draft, &job, &step, attempt, Outcome::Cancelled, report);
+                    }
+                    None if condition::is_stopping(&draft.run, &job, &step) => {
+                        let report = StepReport::default();
+                        exited(draft, &job, &step, attempt, Outcome::Cancelled, report);
+                    }
+                    None => approval::ask(draft, &job, &step, subject, rule),
+                }
             }
         }
         Input::Woke { timer } => timeout::woke(draft, &timer),

@@ -1,1 +1,50 @@
-fn main() {}
+//! What this repository does to itself: `cargo xtask sim --seeds N [--from S]`.
+
+use std::{
+    io::{self, Write as _},
+    process::ExitCode,
+};
+
+use anyhow::{Context as _, bail};
+use cutover_testkit::sim;
+
+const USAGE: &str = "usage: cargo xtask sim --seeds N [--from S]";
+
+fn main() -> anyhow::Result<ExitCode> {
+    let mut words = std::env::args().skip(1);
+    match words.next().as_deref() {
+        Some("sim") => simulate(words),
+        _ => bail!(USAGE),
+    }
+}
+
+/// Runs so many seeds; the first that fails is named, and ends it with 1.
+fn simulate(mut words: impl Iterator<Item = String>) -> anyhow::Result<ExitCode> {
+    let (mut seeds, mut from) = (None, 0);
+    while let Some(word) = words.next() {
+        let value = words.next().context(USAGE)?;
+        let number: u64 = value
+            .parse()
+            .with_context(|| format!("`{value}` is not a number; {USAGE}"))?;
+        match word.as_str() {
+            "--seeds" => seeds = Some(number),
+            "--from" => from = number,
+            _ => bail!("`{word}` is not known; {USAGE}"),
+        }
+    }
+    let seeds = seeds.context(USAGE)?;
+    let mut out = io::stdout().lock();
+    let mut sum = sim::engine::Stats::default();
+    for seed in from..from.saturating_add(seeds) {
+        match sim::engine::simulate(seed) {
+            Ok(stats) => sum = sum.plus(stats),
+            Err(failure) => {
+                writeln!(out, "engine: {failure}")?;
+                writeln!(out, "again: cargo xtask sim --from {seed} --seeds 1")?;
+                return Ok(ExitCode::FAILURE);
+            }
+        }
+    }
+    writeln!(out, "engine: {seeds} seeds from {from} hold: {sum:?}")?;
+    Ok(ExitCode::SUCCESS)
+}

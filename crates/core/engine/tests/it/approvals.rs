@@ -208,3 +208,12 @@ fn after_a_restart_an_open_question_is_owed() {
         "notify approval.requested: run #7 of ci waits for an approval of {SUBJECT} ({gate})"
     ));
 }
+
+#[test]
+fn what_is_being_ended_asks_nobody() {
+    given(plan(vec![job("release", &[], vec![step("a")])]))
+        .when(1, runner("release"))
+        .when(2, cancel("ada"))
+        .when(3, needs_approval("release/0/1", rule(1, &[])))
+        .then("finish release; notify run.cancelled: run #7 of ci cancelled after 3m");
+}

@@ -1,0 +1,277 @@
+//! One of each noun, with every field filled.
+
+use std::collections::BTreeMap;
+
+use cutover_model::{
+    DeploymentId, Duration, GateId, Position, ReleaseId, RunId, Timestamp,
+    delivery::{
+        Cause, DeploymentSpec, Digest, HealthCheck, Metric, Package, Release, RollbackTrigger,
+        Strategy, Weight,
+    },
+    gate::{ApprovalRule, CoverageRule, GateSpec, TestsRule},
+    plan::{
+        Builtin, EnvironmentUse, Expression, JobSpec, MatrixSpec, Plan, RunDefaults, StepBody,
+        StepSpec, Template,
+    },
+    project::{BuildSpec, Channel, Environment, NotifyRule, Project, Service, TargetSpec},
+    run::{Annotation, Attempt, HandedOn, JobKey, Level, StepPath, StepReport},
+    source::{GitRef, Revision, Trigger, TriggerKind, Trust},
+};
+use serde_json::json;
+
+pub(crate) fn run_id() -> RunId {
+    RunId::from_parts(1_700_000_000_000, 1)
+}
+
+pub(crate) fn gate_id() -> GateId {
+    GateId::derived(&["golden"])
+}
+
+pub(crate) fn key() -> JobKey {
+    JobKey::leg("test", 1)
+}
+
+pub(crate) fn path() -> StepPath {
+    StepPath::top(2).child(0)
+}
+
+pub(crate) fn rule() -> ApprovalRule {
+    ApprovalRule {
+        required: 2,
+        from: vec!["ada".to_owned(), "grace".to_owned()],
+        expires: Duration::from_mins(90),
+    }
+}
+
+fn template(text: &str) -> Template {
+    Template {
+        text: text.to_owned(),
+        at: Position::new(3, 7),
+    }
+}
+
+fn bindings(name: &str, text: &str) -> Vec<(String, Template)> {
+    vec![(name.to_owned(), template(text))]
+}
+
+fn expression(text: &str) -> Expression {
+    Expression {
+        text: text.to_owned(),
+        at: Position::new(4, 9),
+    }
+}
+
+pub(crate) fn trigger() -> Trigger {
+    Trigger {
+        kind: TriggerKind::PullRequest,
+        repository: "acme/hello".to_owned(),
+        git_ref: GitRef("refs/pull/7/merge".to_owned()),
+        revision: Revision("0123abcd".to_owned()),
+        before: Some(Revision("4567cdef".to_owned())),
+        actor: "ada".to_owned(),
+        base_ref: Some("main".to_owned()),
+        head_ref: Some("topic".to_owned()),
+        changed_paths: Some(vec!["src/main.rs".to_owned()]),
+        inputs: BTreeMap::from([("level".to_owned(), json!(3))]),
+        payload: json!({ "number": 7, "action": "opened" }),
+        trust: Trust::Untrusted("it comes from a fork".to_owned()),
+    }
+}
+
+fn step(body: StepBody) -> StepSpec {
+    StepSpec {
+        id: Some("make".to_owned()),
+        name: Some(template("Make ${{ matrix.os }}")),
+        condition: Some(expression("always()")),
+        env: bindings("A", "1"),
+        timeout_minutes: Some(template("5")),
+        continue_on_error: Some(template("true")),
+        body,
+        at: Position::new(8, 9),
+    }
+}
+
+fn steps() -> Vec<StepSpec> {
+    vec![
+        step(StepBody::Run {
+            script: template("make"),
+            shell: Some(template("bash")),
+            working_directory: Some(template("src")),
+        }),
+        step(StepBody::Builtin {
+            action: Builtin::Deploy,
+            with: bindings("environment", "staging"),
+        }),
+        step(StepBody::Composite {
+            path: "./actions/it".to_owned(),
+            inputs: bindings("who", "${{ github.actor }}"),
+            outputs: bindings("said", "${{ steps.make.outputs.said }}"),
+            steps: vec![step(StepBody::Lacking {
+                uses: "some/action@v1".to_owned(),
+                message: "it is not built in".to_owned(),
+            })],
+        }),
+    ]
+}
+
+pub(crate) fn plan() -> Plan {
+    Plan {
+        path: ".github/workflows/ci.yml".to_owned(),
+        name: "ci".to_owned(),
+        run_name: Some(template("by ${{ github.actor }}")),
+        env: bindings("CARGO_TERM_COLOR", "always"),
+        jobs: vec![JobSpec {
+            id: "test".to_owned(),
+            name: Some(template("Test")),
+            needs: vec!["build".to_owned()],
+            condition: Some(expression("success()")),
+            matrix: Some(MatrixSpec {
+                values: json!({ "os": ["linux", "mac"], "include": [{ "os": "bsd" }] }),
+                fail_fast: Some(template("false")),
+                max_parallel: Some(template("2")),
+                at: Position::new(6, 5),
+            }),
+            runs_on: vec![template("${{ matrix.os }}")],
+            environment: Some(EnvironmentUse {
+                name: template("staging"),
+                url: Some(template("http://localhost")),
+            }),
+            env: bindings("B", "2"),
+            outputs: bindings("out", "${{ steps.make.outputs.out }}"),
+            defaults: RunDefaults {
+                shell: Some(template("sh")),
+                working_directory: Some(template("src")),
+            },
+            timeout_minutes: Some(template("10")),
+            continue_on_error: Some(template("false")),
+            steps: steps(),
+            at: Position::new(5, 3),
+        }],
+        project: Some(project()),
+    }
+}
+
+fn project() -> Project {
+    let service = Service {
+        build: BuildSpec {
+            context: ".".to_owned(),
+            dockerfile: Some("Dockerfile".to_owned()),
+        },
+        command: vec!["./hello".to_owned()],
+        port: Some(8080),
+        env: BTreeMap::from([("MODE".to_owned(), "quiet".to_owned())]),
+        health: HealthCheck::default(),
+        start_timeout: Duration::from_secs(60),
+        drain_timeout: Duration::from_secs(30),
+        stop_grace: Duration::from_secs(10),
+    };
+    let environment = Environment {
+        after: Some("staging".to_owned()),
+        target: TargetSpec::Docker { instances: 2 },
+        listen: Some("127.0.0.1:8080".to_owned()),
+        approvals: Some(rule()),
+        strategy: Strategy::BlueGreen {
+            bake: Duration::from_mins(5),
+        },
+        rollback_triggers: vec![rollback_trigger()],
+        env: BTreeMap::from([("MODE".to_owned(), "loud".to_owned())]),
+    };
+    let gate = GateSpec {
+        tests: Some(TestsRule {
+            pass_rate: 10_000,
+            junit: vec!["junit.xml".to_owned()],
+            min_tests: 1,
+        }),
+        coverage: Some(CoverageRule {
+            line: 8_000,
+            files: vec!["lcov.info".to_owned()],
+        }),
+    };
+    Project {
+        services: BTreeMap::from([("hello".to_owned(), service)]),
+        environments: BTreeMap::from([("production".to_owned(), environment)]),
+        gates: BTreeMap::from([("quality".to_owned(), gate)]),
+        notify: vec![NotifyRule {
+            on: vec!["run.failed".to_owned()],
+            to: Channel::Webhook,
+            url: "http://localhost/hook".to_owned(),
+        }],
+    }
+}
+
+fn rollback_trigger() -> RollbackTrigger {
+    RollbackTrigger {
+        metric: Metric::Target5xxCount,
+        threshold_milli: 10_000,
+        duration: Duration::from_secs(60),
+    }
+}
+
+pub(crate) fn report() -> StepReport {
+    StepReport {
+        exit_code: Some(3),
+        signal: Some(15),
+        outputs: BTreeMap::from([
+            ("key".to_owned(), HandedOn::Withheld),
+            ("out".to_owned(), HandedOn::Plain("x".to_owned())),
+        ]),
+        env: BTreeMap::from([("MODE".to_owned(), HandedOn::Plain("quiet".to_owned()))]),
+        path: vec!["/opt/bin".to_owned()],
+        state: BTreeMap::from([("pid".to_owned(), HandedOn::Plain("7".to_owned()))]),
+        summary: Some("# Done".to_owned()),
+        annotations: vec![Annotation {
+            level: Level::Warning,
+            message: "unused".to_owned(),
+            title: Some("lint".to_owned()),
+            file: Some("src/main.rs".to_owned()),
+            at: Some(Position::new(1, 2)),
+        }],
+        reasons: vec!["exit code 3".to_owned()],
+        log_bytes: 42,
+    }
+}
+
+pub(crate) fn release() -> Release {
+    Release {
+        id: ReleaseId::derived(&["golden"]),
+        service: "hello".to_owned(),
+        version: "1.4.0".to_owned(),
+        package: Package::Bundle {
+            digest: Digest(format!("sha256:{}", "ab".repeat(32))),
+        },
+        revision: Revision("0123abcd".to_owned()),
+        command: vec!["./hello".to_owned()],
+        port: Some(8080),
+        env: BTreeMap::from([("MODE".to_owned(), "quiet".to_owned())]),
+        run: run_id(),
+        created_at: Timestamp(1_700_000_000_000),
+    }
+}
+
+pub(crate) fn deployment() -> DeploymentSpec {
+    DeploymentSpec {
+        id: DeploymentId::derived(&["golden"]),
+        environment: "production".to_owned(),
+        release: release(),
+        target: TargetSpec::Process { instances: 2 },
+        strategy: Strategy::Canary {
+            steps: vec![Weight::from_percent(10).unwrap(), Weight::ALL],
+            interval: Duration::from_mins(5),
+            bake: Duration::from_mins(10),
+        },
+        triggers: vec![rollback_trigger()],
+        health: HealthCheck::default(),
+        start_timeout: Duration::from_secs(60),
+        drain_timeout: Duration::from_secs(30),
+        stop_grace: Duration::from_secs(10),
+        env: BTreeMap::from([("MODE".to_owned(), "loud".to_owned())]),
+        listen: Some("127.0.0.1:8080".to_owned()),
+        approval: Some(rule()),
+        cause: Cause::Step {
+            run: run_id(),
+            job: key(),
+            step: path(),
+            attempt: Attempt::FIRST,
+        },
+    }
+}

@@ -1,0 +1,188 @@
+//! What must hold after everything that happens.
+
+use std::collections::BTreeMap;
+
+use cutover_engine::{Effect, Run, TimerKey, outstanding};
+use cutover_model::{
+    event::{Recorded, RunEvent},
+    run::{Attempt, JobKey, Outcome, State, StepPath, WaitingOn},
+};
+
+use super::edge::{Edge, Process};
+
+/// The log tells a possible story: no gap, no attempt twice, nothing after the end.
+#[derive(Debug, Default)]
+pub(super) struct Story {
+    version: u64,
+    attempts: BTreeMap<(JobKey, StepPath), Attempt>,
+    ended: Option<Outcome>,
+    cancelled: bool,
+}
+
+impl Story {
+    pub(super) fn hear(&mut self, recorded: &Recorded<RunEvent>) -> Result<(), String> {
+        let event = &recorded.event;
+        if recorded.version != self.version + 1 {
+            return Err(format!(
+                "version {} follows {}",
+                recorded.version, self.version
+            ));
+        }
+        self.version = recorded.version;
+        if self.ended.is_some() {
+            return Err(format!("after the end: {event:?}"));
+        }
+        match event {
+            RunEvent::StepStarted {
+                job, step, attempt, ..
+            } => {
+                let before = self.attempts.insert((job.clone(), step.clone()), *attempt);
+                let expected = before.map_or(Attempt::FIRST, Attempt::next);
+                if *attempt != expected {
+                    return Err(format!("{job}/{step}: attempt {attempt}, not {expected}"));
+                }
+            }
+            RunEvent::CancelRequested { .. } => self.cancelled = true,
+            RunEvent::RunFinished { outcome } => {
+                if self.cancelled && *outcome != Outcome::Cancelled {
+                    return Err(format!("it was cancelled, and ended as {outcome}"));
+                }
+                self.ended = Some(*outcome);
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+}
+
+/// The state is one that may be.
+pub(super) fn state(run: &Run) -> Result<(), String> {
+    let jobs: Vec<_> = run.jobs().collect();
+    for job in &jobs {
+        let running = job
+            .steps
+            .iter()
+            .filter(|step| matches!(step.state, State::Running { .. }));
+        // An action runs around its steps: what runs must be one chain, each inside the one before.
+        let chain: Vec<&StepPath> = running.map(|step| &step.path).collect();
+        for pair in chain.windows(2) {
+            if pair[1].parent().as_ref() != Some(pair[0]) {
+                return Err(format!(
+                    "{} runs {} and {} at once",
+                    job.key, pair[0], pair[1]
+                ));
+            }
+        }
+        if job.state.is_finished() && !chain.is_empty() {
+            return Err(format!("{} has ended, and a step of it runs", job.key));
+        }
+        let State::Waiting { on, .. } = &job.state else {
+            continue;
+        };
+        let real = match on {
+            WaitingOn::Needs { jobs: needs } => {
+                !needs.is_empty()
+                    && needs.iter().all(|need| {
+                        jobs.iter()
+                            .any(|other| other.key.job() == need && !other.state.is_finished())
+                    })
+            }
+            WaitingOn::Runner { labels } => !labels.is_empty(),
+            WaitingOn::MaxParallel => jobs.iter().any(|other| {
+                let sibling = other.key != job.key && other.key.job() == job.key.job();
+                let on_runner = matches!(
+                    other.state,
+                    State::Running { .. }
+                        | State::Waiting {
+                            on: WaitingOn::Runner { .. },
+                            ..
+                        }
+                );
+                sibling && on_runner
+            }),
+            WaitingOn::Approval { gate, .. } => {
+                run.approvals().any(|open| &open.approval.gate == gate)
+            }
+            WaitingOn::Lock { .. } => false,
+        };
+        if !real && !run.state().is_finished() {
+            return Err(format!("{} waits on nothing real: {on}", job.key));
+        }
+    }
+    Ok(())
+}
+
+/// All that is owed has been asked of the edge.
+pub(super) fn owed(run: &Run, edge: &Edge) -> Result<(), String> {
+    match outstanding(run).iter().find(|effect| !edge.knows(effect)) {
+        Some(effect) => Err(format!("owed and never asked: {effect}")),
+        None => Ok(()),
+    }
+}
+
+/// What was not done before the server died has been done since, unless it means nothing any more.
+pub(super) fn made_good(
+    run: &Run,
+    edge: &Edge,
+    undone: impl Iterator<Item = Effect>,
+) -> Result<(), String> {
+    for effect in undone {
+        let moot = match &effect {
+            Effect::AcquireRunner { job, .. } => edge.finished.contains(job),
+            Effect::StartStep { job, step, .. } | Effect::CancelStep { job, step, .. } => {
+                !runs(run, job, Some(step))
+            }
+            Effect::FinishJob { .. } | Effect::Notify { .. } => false,
+            Effect::WakeAt { timer, .. } => match timer {
+                TimerKey::JobTimeout { job } | TimerKey::StopGrace { job } => !runs(run, job, None),
+                TimerKey::StepTimeout { job, step, .. } => !runs(run, job, Some(step)),
+                TimerKey::ApprovalExpiry { gate } => {
+                    !run.approvals().any(|open| &open.approval.gate == gate)
+                }
+            },
+        };
+        if !moot && !edge.knows(&effect) {
+            return Err(format!("lost in a crash: {effect}"));
+        }
+    }
+    Ok(())
+}
+
+/// Whether a leg runs, or a step of it.
+fn runs(run: &Run, key: &JobKey, path: Option<&StepPath>) -> bool {
+    let is_running = |state: &State| matches!(state, State::Running { .. });
+    run.jobs().filter(|job| &job.key == key).any(|job| {
+        is_running(&job.state)
+            && path.is_none_or(|path| {
+                job.steps
+                    .iter()
+                    .any(|step| &step.path == path && is_running(&step.state))
+            })
+    })
+}
+
+/// After the end nothing runs, and all runners are back.
+pub(super) fn end(run: &Run, edge: &Edge) -> Result<(), String> {
+    owed(run, edge)?;
+    for (address, process) in &edge.processes {
+        if matches!(process, Process::Running { .. }) {
+            return Err(format!("the run has ended, and {address:?} runs"));
+        }
+    }
+    if let Some(job) = edge.runners.keys().next() {
+        return Err(format!("the run has ended, and {job} holds a runner"));
+    }
+    for job in run.jobs() {
+        if !job.state.is_finished() {
+            return Err(format!("the run has ended, and {} has not", job.key));
+        }
+    }
+    let told = edge
+        .outbox
+        .iter()
+        .filter(|(topic, _)| topic.starts_with("run."));
+    match told.count() {
+        1 => Ok(()),
+        count => Err(format!("the end was told {count} times")),
+    }
+}
