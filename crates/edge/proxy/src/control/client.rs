@@ -10,7 +10,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use tokio::{
     io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader},
     net::UnixStream,
-    time::timeout,
+    time::{Instant, sleep, timeout},
 };
 
 use super::{
@@ -22,6 +22,9 @@ use crate::state::CONTROL_SOCKET;
 
 /// How long an answer may take beyond the time that the call itself asks for.
 const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Pause between two tries to reach a balancer that is starting.
+const READY_PAUSE: Duration = Duration::from_millis(10);
 
 /// Speaks to the balancer of one state folder.
 #[derive(Debug, Clone)]
@@ -78,6 +81,24 @@ impl Client {
     pub fn new(state_dir: &Utf8Path) -> Self {
         Self {
             socket: state_dir.join(CONTROL_SOCKET),
+        }
+    }
+
+    /// Waits until a balancer that was just started answers, at most for so long.
+    ///
+    /// A socket that does not exist yet cannot be waited for, so this tries again and again; it is
+    /// the one place that does, and only within a start.
+    pub async fn ready(&self, patience: Duration) -> Result<Status, ClientError> {
+        let deadline = Instant::now() + patience;
+        loop {
+            match self.status().await {
+                Err(ClientError::Unreachable { .. } | ClientError::Lost { .. })
+                    if Instant::now() < deadline =>
+                {
+                    sleep(READY_PAUSE).await;
+                }
+                answer => return answer,
+            }
         }
     }
 

@@ -1,0 +1,14 @@
+//! The balancer in process, against small upstreams of every character.
+
+#![expect(
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "these are tests; the lint does not see that their helpers are too"
+)]
+
+mod control;
+mod hardening;
+mod lifecycle;
+mod support;
+mod switching;
+mod traffic;
