@@ -64,7 +64,10 @@ fn carry_out(draft: &mut Draft, next: Move) {
         Move::Bake { step } => return bake(draft, step),
         Move::Drain { side, keep } => Event::DrainStarted {
             side,
-            count: (keep > 0).then(|| deployment.serving(side).saturating_sub(keep)),
+            count: (keep > 0).then(|| {
+                let accepting = deployment.progress.side(side).accepting;
+                accepting.saturating_sub(keep)
+            }),
         },
         Move::Stop { side, keep } => Event::StopRequested {
             side,

@@ -63,7 +63,11 @@ fn describe(spec: &DeploymentSpec, progress: &Progress, next: Move) -> String {
         Move::Bake { step } => watched(spec, progress, step),
         Move::Drain { side, keep } => format!(
             "give no new request to {}, and wait for those in flight, for at most {}",
-            some_of(side, progress.side(side).serving.saturating_sub(keep), keep),
+            some_of(
+                side,
+                progress.side(side).accepting.saturating_sub(keep),
+                keep
+            ),
             spec.drain_timeout
         ),
         Move::Stop { side, keep } => format!(
@@ -104,6 +108,7 @@ fn apply(progress: &mut Progress, next: Move) {
         Move::Ensure { side, count } => {
             *progress.side_mut(side) = Count {
                 serving: count,
+                accepting: count,
                 running: count,
             };
         }
@@ -112,7 +117,11 @@ fn apply(progress: &mut Progress, next: Move) {
             progress.requested = weight;
         }
         Move::Bake { step } => progress.baked = step + 1,
-        Move::Drain { side, keep } => progress.side_mut(side).serving = keep,
+        Move::Drain { side, keep } => {
+            let count = progress.side_mut(side);
+            count.serving = keep;
+            count.accepting = keep;
+        }
         Move::Stop { side, keep } => progress.side_mut(side).running = keep,
     }
 }

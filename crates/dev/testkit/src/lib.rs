@@ -1,1 +1,4 @@
-//! Placeholder until its first test.
+//! What tests are made of: seeded simulations of the parts that decide.
+#![warn(missing_docs)]
+
+pub mod sim;

@@ -37,7 +37,8 @@ fn observations() -> Vec<Input> {
 fn before_and_after_nothing_is_news() {
     let done = Story::over_current(spec(1, canary()))
         .when(failed(Candidate, 1, "exit code 3"))
-        .when(stopped(Candidate, 2))
+        .when(drained(Candidate, 2))
+        .when(stopped(Candidate, 3))
         .is("failed");
     for input in observations() {
         let at = Timestamp(5);

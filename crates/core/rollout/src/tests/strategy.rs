@@ -144,6 +144,13 @@ fn what_can_never_end_is_refused() {
         steps(vec![Weight::from_percent(50).unwrap()]),
         "the last step of a canary is `50 %`; it must be `100 %`",
     );
+    let half = Weight::from_percent(50).unwrap();
+    refuse(
+        1,
+        steps(vec![half, half, Weight::ALL]),
+        "a step of `50 %` follows one of `50 %`; each step of a canary must be larger than the one \
+         before",
+    );
 }
 
 #[test]

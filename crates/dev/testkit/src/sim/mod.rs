@@ -1,0 +1,3 @@
+//! Seeded simulations: one seed, one course of the world, the same each time.
+
+pub mod rollout;
