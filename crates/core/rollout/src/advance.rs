@@ -117,6 +117,10 @@ fn end(deployment: &Deployment, spec: &DeploymentSpec) -> Event {
         (false, _) => Outcome::Failed,
     };
     let reason = match (is_held, deployment.progress.has_current) {
+        (false, true) if !rollback::is_whole(&deployment.progress) => format!(
+            "{}; not all instances of the release before it have come back",
+            undo.reason
+        ),
         (false, _) => undo.reason.clone(),
         (true, false) => format!(
             "{}; nothing served before it, so {release} keeps the traffic",

@@ -37,8 +37,7 @@ pub(crate) fn next(progress: &Progress) -> Option<Move> {
             Some(restore)
         };
     }
-    let whole = progress.current.serving >= progress.instances && !progress.current_is_sick;
-    if !whole && !lost {
+    if !is_whole(progress) && !lost {
         return Some(restore);
     }
     progress.reduce(Side::Candidate, 0)
@@ -47,6 +46,11 @@ pub(crate) fn next(progress: &Progress) -> Option<Move> {
 /// Whether the traffic could not be brought back, so that the candidate's instances must stay.
 pub(crate) fn is_held(progress: &Progress) -> bool {
     progress.has_traffic()
+}
+
+/// Whether the current side is as it was.
+pub(crate) fn is_whole(progress: &Progress) -> bool {
+    progress.current.serving >= progress.instances && !progress.current_is_sick
 }
 
 fn can_take_all(progress: &Progress) -> bool {
