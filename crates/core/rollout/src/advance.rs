@@ -64,7 +64,10 @@ fn carry_out(draft: &mut Draft, next: Move) {
         Move::Bake { step } => return bake(draft, step),
         Move::Drain { side, keep } => Event::DrainStarted {
             side,
-            count: (keep > 0).then(|| deployment.serving(side).saturating_sub(keep)),
+            count: (keep > 0).then(|| {
+                let accepting = deployment.progress.side(side).accepting;
+                accepting.saturating_sub(keep)
+            }),
         },
         Move::Stop { side, keep } => Event::StopRequested {
             side,
@@ -114,6 +117,10 @@ fn end(deployment: &Deployment, spec: &DeploymentSpec) -> Event {
         (false, _) => Outcome::Failed,
     };
     let reason = match (is_held, deployment.progress.has_current) {
+        (false, true) if !rollback::is_whole(&deployment.progress) => format!(
+            "{}; not all instances of the release before it have come back",
+            undo.reason
+        ),
         (false, _) => undo.reason.clone(),
         (true, false) => format!(
             "{}; nothing served before it, so {release} keeps the traffic",

@@ -233,11 +233,12 @@ impl Draft {
         let is_under_way = deployment.lock.is_some() && !deployment.is_finished();
         let is_news = match side {
             Side::Current => deployment.progress.has_current && self.is_news_of_current(),
-            Side::Candidate => deployment.undo.is_none() && generation > 0,
+            Side::Candidate => generation > 0 && !deployment.progress.candidate_is_sick,
         };
         if is_latest && is_under_way && is_news {
+            let turns_back = side == Side::Candidate && deployment.undo.is_none();
             self.push(Event::InstancesFailed { side, detail });
-            if side == Side::Candidate {
+            if turns_back {
                 self.turn_back();
             }
         }

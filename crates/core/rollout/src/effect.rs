@@ -1,5 +1,8 @@
 //! Everything that a deployment asks the edge to do. Each is idempotent and carries a generation:
 //! asked twice, done once; asked late, not done.
+//!
+//! Generations count within one deployment. The instances of the current side were made by another one,
+//! with numbers of its own: what is late there is told by the fence first, then by the generation.
 
 use std::fmt;
 
@@ -13,10 +16,11 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Effect {
     /// Take the lock of the environment, in order of asking; answered by `LockBusy`, then by
-    /// `LockTaken`.
+    /// `LockTaken`. Carried out after `ReleaseLock` it does nothing.
     TakeLock,
     /// Let there be this many instances of a side, healthy; answered by `InstancesReady` or
-    /// `InstancesFailed`. More than there are: start some. Never fewer.
+    /// `InstancesFailed`. More than there are: start some. Never fewer. Those that are draining serve
+    /// again.
     EnsureInstances {
         /// Which side.
         side: Side,
@@ -62,11 +66,13 @@ pub enum Effect {
         /// What rings.
         timer: TimerKey,
     },
-    /// The release is current now: write it down. Repeating it changes nothing.
+    /// The release is current now: write it down. Repeating it changes nothing; without the lock it is
+    /// not done. It must be done before `ReleaseLock` is.
     RecordCurrent,
-    /// It has ended: free the lock.
+    /// It has ended: free the lock, or leave the queue for it.
     ReleaseLock,
-    /// Tell the world; `topic` is `deployment.succeeded`, `deployment.rolled_back` and the like.
+    /// Tell the world; `topic` is `deployment.succeeded`, `deployment.rolled_back` and the like. A
+    /// deployment says each topic once: with the same topic it is the same message again.
     Notify {
         /// Under which word `notify:` finds it.
         topic: String,

@@ -162,8 +162,9 @@ impl Deployment {
             generation,
             until: at + patience.unwrap_or_default(),
         });
-        let running = &mut self.progress.side_mut(side).running;
-        *running = count.max(*running);
+        let known = self.progress.side_mut(side);
+        known.accepting = known.accepting.max(count);
+        known.running = known.running.max(count);
         match side {
             // Bringing the current side back is a part of shifting to it.
             Side::Current => self.current_generation = generation,
@@ -194,6 +195,7 @@ impl Deployment {
                 }
             }
             Side::Candidate => {
+                self.progress.candidate_is_sick = true;
                 let last = detail.last().map(String::as_str);
                 let reason = format!(
                     "the candidate's instances are not healthy: {}",
@@ -227,9 +229,10 @@ impl Deployment {
     fn start_drain(&mut self, at: Timestamp, side: Side, count: Option<u32>) {
         let generation = self.generation + 1;
         self.number(generation);
-        let serving = &mut self.progress.side_mut(side).serving;
-        let keep = count.map_or(0, |count| serving.saturating_sub(count));
-        *serving = keep;
+        let known = self.progress.side_mut(side);
+        let keep = count.map_or(0, |count| known.accepting.saturating_sub(count));
+        known.accepting = keep;
+        known.serving = known.serving.min(keep);
         self.ask = Some(Ask::Drain {
             side,
             keep,

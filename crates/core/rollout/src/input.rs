@@ -68,11 +68,12 @@ pub enum Input {
         /// Which ask.
         generation: u64,
     },
-    /// Observation: they did not become healthy, or one died and does not come back.
+    /// Observation: they did not become healthy, or one died and does not come back. Also said of a
+    /// current side that was never asked for.
     InstancesFailed {
         /// Which side.
         side: Side,
-        /// Which ask.
+        /// Which ask: the latest one for this side, [`crate::Deployment::instances_generation`].
         generation: u64,
         /// Last status, head of the body, last log lines, exit code, port.
         detail: Vec<String>,

@@ -4,7 +4,7 @@
 //! with at most the probability that a request is: its share `w`. Evidence multiplies with each bad
 //! request, for 16 possible ratios of badness ρ at once, and stays below 1/α for ever with
 //! probability 1 − α, however often one looks and whatever load or weight do meanwhile. The mean of
-//! the 16 is the evidence; see `docs/concepts` for the derivation.
+//! the 16 is the evidence.
 //!
 //! Two choices are ours. Seconds are put together to ticks of at least [`TICK_REQUESTS`] requests of
 //! one weight: in a second with a single request the share of whoever got it is 1, and nothing could
@@ -153,8 +153,9 @@ impl Evidence {
     /// One tick: with θ₀ the candidate's share of bad requests under the hypothesis, a bad request of
     /// the candidate multiplies by ρ / (1 + θ₀(ρ − 1)), one of current by 1 / (1 + θ₀(ρ − 1)).
     fn weigh(&mut self, tick: &Tally) {
-        // With one side only, both factors are 1 whatever happened.
-        if tick.candidate == 0 || tick.current == 0 {
+        // With one side only, both factors are 1 whatever happened; without bad requests there are none.
+        let is_silent = tick.candidate_bad + tick.current_bad == 0;
+        if tick.candidate == 0 || tick.current == 0 || is_silent {
             return;
         }
         let odds = self.ratio * real(tick.candidate) / real(tick.current);

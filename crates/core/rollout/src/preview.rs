@@ -63,21 +63,23 @@ fn describe(spec: &DeploymentSpec, progress: &Progress, next: Move) -> String {
         Move::Bake { step } => watched(spec, progress, step),
         Move::Drain { side, keep } => format!(
             "give no new request to {}, and wait for those in flight, for at most {}",
-            some_of(side, progress.side(side).serving.saturating_sub(keep), keep),
+            some_of(progress, side, progress.side(side).accepting, keep),
             spec.drain_timeout
         ),
-        Move::Stop { side, keep } => format!(
-            "stop {}",
-            some_of(side, progress.side(side).running.saturating_sub(keep), keep)
-        ),
+        Move::Stop { side, keep } => {
+            let running = progress.side(side).running;
+            format!("stop {}", some_of(progress, side, running, keep))
+        }
     }
 }
 
-fn some_of(side: Side, count: u32, keep: u32) -> String {
-    match (keep, count) {
+/// All but `keep` of `count` instances, in words.
+fn some_of(progress: &Progress, side: Side, count: u32, keep: u32) -> String {
+    match (keep, count.saturating_sub(keep)) {
+        (0, all) if all == progress.instances => format!("the {side} side"),
         (0, _) => format!("what is left of the {side} side"),
         (_, 1) => format!("1 instance of the {side} side"),
-        _ => format!("{count} instances of the {side} side"),
+        (_, some) => format!("{some} instances of the {side} side"),
     }
 }
 
@@ -104,6 +106,7 @@ fn apply(progress: &mut Progress, next: Move) {
         Move::Ensure { side, count } => {
             *progress.side_mut(side) = Count {
                 serving: count,
+                accepting: count,
                 running: count,
             };
         }
@@ -112,7 +115,11 @@ fn apply(progress: &mut Progress, next: Move) {
             progress.requested = weight;
         }
         Move::Bake { step } => progress.baked = step + 1,
-        Move::Drain { side, keep } => progress.side_mut(side).serving = keep,
+        Move::Drain { side, keep } => {
+            let count = progress.side_mut(side);
+            count.serving = keep;
+            count.accepting = keep;
+        }
         Move::Stop { side, keep } => progress.side_mut(side).running = keep,
     }
 }

@@ -23,8 +23,11 @@ pub(crate) enum Move {
 /// The instances of one side.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct Count {
-    /// Healthy when last heard of, and not draining: they may be given traffic.
+    /// Healthy when last heard of, and not draining: they can be given traffic.
     pub(crate) serving: u32,
+    /// May be given a request, healthy or not: asked for and not drained since. An ask that failed may
+    /// have brought back some.
+    pub(crate) accepting: u32,
     /// May exist: asked for and not known to be gone.
     pub(crate) running: u32,
 }
@@ -46,6 +49,8 @@ pub(crate) struct Progress {
     pub(crate) requested: Weight,
     /// How many steps have been watched to the end.
     pub(crate) baked: u32,
+    /// The candidate has lost an instance that did not come back.
+    pub(crate) candidate_is_sick: bool,
     /// The current side has lost an instance that did not come back.
     pub(crate) current_is_sick: bool,
     /// How often a rollback has tried in vain to bring the current side back.
@@ -65,6 +70,7 @@ impl Progress {
         self.has_current = true;
         self.current = Count {
             serving: self.instances,
+            accepting: self.instances,
             running: self.instances,
         };
     }
@@ -88,11 +94,10 @@ impl Progress {
         self.requested != Weight::NONE || self.weight != Weight::NONE
     }
 
-    /// Brings a side down to `keep` instances: first their requests end, then they stop. An instance
-    /// that never served has no request to wait for.
+    /// Brings a side down to `keep` instances: first their requests end, then they stop.
     pub(crate) fn reduce(&self, side: Side, keep: u32) -> Option<Move> {
         let count = self.side(side);
-        if count.serving > keep {
+        if count.accepting > keep {
             Some(Move::Drain { side, keep })
         } else if count.running > keep {
             Some(Move::Stop { side, keep })

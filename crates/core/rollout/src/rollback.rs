@@ -31,10 +31,13 @@ pub(crate) fn next(progress: &Progress) -> Option<Move> {
         if can_take_all(progress) {
             return Some(Move::Shift(Weight::NONE));
         }
-        return if lost { hold(progress) } else { Some(restore) };
+        return if lost {
+            hold(progress).or_else(|| give_up_current(progress))
+        } else {
+            Some(restore)
+        };
     }
-    let whole = progress.current.serving >= progress.instances && !progress.current_is_sick;
-    if !whole && !lost {
+    if !is_whole(progress) && !lost {
         return Some(restore);
     }
     progress.reduce(Side::Candidate, 0)
@@ -45,13 +48,33 @@ pub(crate) fn is_held(progress: &Progress) -> bool {
     progress.has_traffic()
 }
 
+/// Whether the current side is as it was.
+pub(crate) fn is_whole(progress: &Progress) -> bool {
+    progress.current.serving >= progress.instances && !progress.current_is_sick
+}
+
 fn can_take_all(progress: &Progress) -> bool {
     let serving = progress.current.serving;
     !progress.current_is_sick && serving > 0 && serving >= progress.instances.div_ceil(2)
 }
 
-/// Makes sure of the share that was asked for last: its answer may have been cut short by what sent
-/// us back.
+/// A candidate that has everything is current from now on; what is left of the side before it would
+/// never be found again.
+fn give_up_current(progress: &Progress) -> Option<Move> {
+    let has_all = progress.weight == Weight::ALL;
+    has_all.then(|| progress.reduce(Side::Current, 0)).flatten()
+}
+
+/// Makes sure of one share, since the answer to the last ask may have been cut short by what sent us
+/// back: the one in force; but if the candidate has nothing yet and is the only one that is well, the
+/// one that was asked for.
 fn hold(progress: &Progress) -> Option<Move> {
-    (progress.weight != progress.requested).then_some(Move::Shift(progress.requested))
+    let is_alone = progress.weight == Weight::NONE && !progress.candidate_is_sick;
+    let share = if is_alone {
+        progress.requested
+    } else {
+        progress.weight
+    };
+    let is_sure = progress.weight == share && progress.requested == share;
+    (!is_sure).then_some(Move::Shift(share))
 }

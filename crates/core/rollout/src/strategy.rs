@@ -36,14 +36,28 @@ pub(crate) fn objection(strategy: &Strategy, instances: u32) -> Option<String> {
         Strategy::Rolling { batch: 0, .. } => {
             Some("a rolling deployment in batches of 0 never ends; use at least 1".to_owned())
         }
-        Strategy::Canary { steps, .. } => match steps.last() {
-            Some(&last) if last == Weight::ALL => None,
-            Some(last) => Some(format!(
-                "the last step of a canary is `{last}`; it must be `100 %`"
-            )),
-            None => Some("a canary without steps moves no traffic; end with `100`".to_owned()),
-        },
+        Strategy::Canary { steps, .. } => objection_to_steps(steps),
         Strategy::Rolling { .. } | Strategy::BlueGreen { .. } => None,
+    }
+}
+
+fn objection_to_steps(steps: &[Weight]) -> Option<String> {
+    // Going down again is what a rollback is for, and only that looks whether current can take it.
+    if let Some([before, after]) = steps
+        .array_windows()
+        .find(|[before, after]| after <= before)
+    {
+        return Some(format!(
+            "a step of `{after}` follows one of `{before}`; each step of a canary must be larger than \
+             the one before"
+        ));
+    }
+    match steps.last() {
+        Some(&Weight::ALL) => None,
+        Some(last) => Some(format!(
+            "the last step of a canary is `{last}`; it must be `100 %`"
+        )),
+        None => Some("a canary without steps moves no traffic; end with `100`".to_owned()),
     }
 }
 

@@ -26,8 +26,10 @@ fn it_gets_everything_at_once() {
 fn what_never_gets_healthy_is_stopped() {
     story()
         .when(failed(Candidate, 1, "exit code 3"))
-        .then("stop candidate, keep 0 (g2)")
-        .when(stopped(Candidate, 2))
+        .then("drain candidate, keep 0 (g2)")
+        .when(drained(Candidate, 2))
+        .then("stop candidate, keep 0 (g3)")
+        .when(stopped(Candidate, 3))
         .then("release lock; notify deployment.failed")
         .because("the candidate's instances are not healthy: exit code 3");
 }
@@ -61,9 +63,11 @@ fn an_abort_while_traffic_moves_waits_for_the_move() {
 fn an_abort_before_traffic_leaves_nothing() {
     story()
         .when(abort())
-        .then("stop candidate, keep 0 (g2)")
-        .when(drained(Candidate, 2))
-        .then("")
+        .then("drain candidate, keep 0 (g2)")
         .when(stopped(Candidate, 2))
+        .then("")
+        .when(drained(Candidate, 2))
+        .then("stop candidate, keep 0 (g3)")
+        .when(stopped(Candidate, 3))
         .then("release lock; notify deployment.cancelled");
 }

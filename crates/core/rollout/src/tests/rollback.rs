@@ -50,8 +50,10 @@ fn an_abort_ends_as_cancelled() {
 fn what_never_gets_healthy_never_gets_traffic() {
     let story = Story::over_current(spec(2, canary()))
         .when(failed(Candidate, 1, "exit code 3"))
-        .then("stop candidate, keep 0 (g2)")
-        .when(stopped(Candidate, 2))
+        .then("drain candidate, keep 0 (g2)")
+        .when(drained(Candidate, 2))
+        .then("stop candidate, keep 0 (g3)")
+        .when(stopped(Candidate, 3))
         .then("release lock; notify deployment.failed")
         .is("failed");
     assert!(!story.deployment.had_traffic());
@@ -63,7 +65,7 @@ fn patience_ends() {
     Story::over_current(spec(2, canary()))
         .at(60)
         .when(Input::Woke { timer })
-        .then("stop candidate, keep 0 (g2)")
+        .then("drain candidate, keep 0 (g2)")
         .because("the candidate's instances are not healthy: not healthy within 1m");
 }
 
@@ -160,6 +162,82 @@ fn traffic_stays_where_somebody_answers() {
              does not become healthy again, so hello 1.1.0 keeps 10 % of the traffic: deploy a \
              release that works",
         );
+}
+
+/// A switch was asked for and not confirmed when somebody aborted, and the current side is gone.
+fn torn_between() -> Story {
+    Story::over_current(spec(1, blue_green()))
+        .when(ready(Candidate, 1))
+        .then("shift 100 % to candidate (g2)")
+        .when(failed(Current, 0, "signal 9"))
+        .when(abort())
+        .when(failed(Current, 3, "exit code 1"))
+        .when(failed(Current, 4, "exit code 1"))
+        .then("ensure 1 of current (g5); wake at 60 s: start timeout g5")
+}
+
+#[test]
+fn the_only_side_that_is_well_gets_what_it_was_promised() {
+    torn_between()
+        .when(failed(Current, 5, "exit code 1"))
+        .then("shift 100 % to candidate (g6)")
+        .when(shifted(6))
+        .then("drain current, keep 0 (g7)")
+        .when(drained(Current, 7))
+        .when(stopped(Current, 8))
+        .then("record current; release lock; notify deployment.cancelled");
+}
+
+#[test]
+fn when_neither_side_is_well_traffic_stays() {
+    torn_between()
+        .when(failed(Candidate, 1, "signal 9"))
+        .when(failed(Current, 5, "exit code 1"))
+        .then("shift 0 % to candidate (g6)")
+        .when(shifted(6))
+        .then("drain candidate, keep 0 (g7)")
+        .when(drained(Candidate, 7))
+        .when(stopped(Candidate, 8))
+        .then("release lock; notify deployment.cancelled")
+        .because("aborted by `ada`; not all instances of the release before it have come back");
+}
+
+#[test]
+fn a_share_that_was_not_confirmed_is_not_held() {
+    Story::over_current(spec(1, canary()))
+        .when(ready(Candidate, 1))
+        .when(shifted(2))
+        .at(300)
+        .when(baked(0))
+        .then("shift 50 % to candidate (g3)")
+        .when(failed(Current, 0, "signal 9"))
+        .when(fired())
+        .when(failed(Current, 4, "exit code 1"))
+        .when(failed(Current, 5, "exit code 1"))
+        .when(failed(Current, 6, "exit code 1"))
+        .then("shift 10 % to candidate (g7)")
+        .when(shifted(7))
+        .then("release lock; notify deployment.failed");
+}
+
+#[test]
+fn a_side_that_is_given_up_is_drained_before_it_is_stopped() {
+    Story::over_current(spec(1, blue_green()))
+        .when(ready(Candidate, 1))
+        .when(shifted(2))
+        .at(120)
+        .when(baked(0))
+        .when(drained(Current, 3))
+        .when(fired())
+        .when(failed(Current, 5, "exit code 1"))
+        .when(failed(Current, 6, "exit code 1"))
+        .then("ensure 1 of current (g7); wake at 180 s: start timeout g7")
+        .when(failed(Current, 7, "exit code 1"))
+        .then("drain current, keep 0 (g8)")
+        .when(drained(Current, 8))
+        .then("stop current, keep 0 (g9)")
+        .when(stopped(Current, 9))
+        .then("record current; release lock; notify deployment.failed");
 }
 
 #[test]

@@ -37,7 +37,8 @@ fn observations() -> Vec<Input> {
 fn before_and_after_nothing_is_news() {
     let done = Story::over_current(spec(1, canary()))
         .when(failed(Candidate, 1, "exit code 3"))
-        .when(stopped(Candidate, 2))
+        .when(drained(Candidate, 2))
+        .when(stopped(Candidate, 3))
         .is("failed");
     for input in observations() {
         let at = Timestamp(5);
@@ -123,6 +124,26 @@ fn a_replay_gives_the_same_state_and_owes_the_same() {
             "notify deployment.started: production ← hello 1.1.0: canary",
             "watch",
             "shift 50 % to candidate (g3)",
+        ]
+    );
+}
+
+#[test]
+fn an_end_is_owed() {
+    let story = Story::over_current(spec(1, canary()))
+        .when(failed(Candidate, 1, "exit code 3"))
+        .when(drained(Candidate, 2))
+        .when(stopped(Candidate, 3));
+    let owed: Vec<String> = outstanding(&story.deployment)
+        .iter()
+        .map(Effect::to_string)
+        .collect();
+    assert_eq!(
+        owed,
+        [
+            "release lock",
+            "notify deployment.failed: production ← hello 1.1.0: failed: the candidate's instances \
+             are not healthy: exit code 3",
         ]
     );
 }

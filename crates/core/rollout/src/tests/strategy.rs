@@ -144,6 +144,13 @@ fn what_can_never_end_is_refused() {
         steps(vec![Weight::from_percent(50).unwrap()]),
         "the last step of a canary is `50 %`; it must be `100 %`",
     );
+    let half = Weight::from_percent(50).unwrap();
+    refuse(
+        1,
+        steps(vec![half, half, Weight::ALL]),
+        "a step of `50 %` follows one of `50 %`; each step of a canary must be larger than the one \
+         before",
+    );
 }
 
 #[test]
@@ -167,9 +174,29 @@ fn the_preview_says_what_will_happen() {
              current",
             "send 100 % of the traffic to the candidate",
             "watch for 10m; go back if HealthyHostCount < 1 for 2m",
+            "give no new request to the current side, and wait for those in flight, for at most 30s",
+            "stop the current side",
+            "hello 1.1.0 is current at production",
+        ]
+    );
+}
+
+#[test]
+fn the_preview_of_batches_counts_them() {
+    assert_eq!(
+        preview::steps(&spec(3, rolling(2)), true)[1..],
+        [
+            "start 2 instances of hello 1.1.0 and ask /health until healthy, for at most 1m",
+            "send 66.67 % of the traffic to the candidate",
+            "give no new request to 2 instances of the current side, and wait for those in flight, for \
+             at most 30s",
+            "stop 2 instances of the current side",
+            "start 1 instance of hello 1.1.0 and ask /health until healthy, for at most 1m",
+            "send 100 % of the traffic to the candidate",
             "give no new request to what is left of the current side, and wait for those in flight, \
              for at most 30s",
             "stop what is left of the current side",
+            "watch for 1m",
             "hello 1.1.0 is current at production",
         ]
     );
