@@ -4,8 +4,8 @@
 use std::{process::Stdio, sync::Arc, time::Duration};
 
 use camino::{Utf8Path, Utf8PathBuf};
-use cutover_proxy::control::{Client, Status};
-use tokio::{io::AsyncReadExt as _, process::Command, sync::Mutex};
+use cutover_proxy::{Client, Status};
+use tokio::{process::Command, sync::Mutex};
 
 use crate::Error;
 
@@ -52,29 +52,19 @@ impl Balancer {
 
     async fn start(&self) -> Result<(), Error> {
         tokio::fs::create_dir_all(&self.state_dir).await.map_err(Error::io("create", &self.state_dir))?;
-        // It says `ready` on its standard output once it answers, and then closes it.
         let mut child = Command::new(&self.executable)
             .args(["balancer", "--state-dir", self.state_dir.as_str()])
             .stdin(Stdio::null())
-            .stdout(Stdio::piped())
+            .stdout(Stdio::null())
             .stderr(Stdio::null())
             .process_group(0)
             .spawn()
             .map_err(Error::io("start", &self.executable))?;
-        let mut said = String::new();
-        if let Some(mut stdout) = child.stdout.take() {
-            let read = tokio::time::timeout(START_LIMIT, stdout.read_to_string(&mut said)).await;
-            drop(read);
-        }
-        if said.trim() != "ready" {
-            return Err(Error::Balancer(format!(
-                "it did not start within {} s; see {}/balancer.log",
-                START_LIMIT.as_secs(),
-                self.state_dir
-            )));
-        }
+        let answered = self.client.ready(START_LIMIT).await;
         // Reaps it when it ends while we live; when we end first, init does.
         drop(tokio::spawn(async move { drop(child.wait().await) }));
-        Ok(())
+        answered.map(drop).map_err(|error| {
+            Error::Balancer(format!("{error}; what it said is in {}/balancer.log", self.state_dir))
+        })
     }
 }

@@ -51,6 +51,9 @@ pub struct Options {
     pub docker_host: Option<String>,
     /// Where people find us, for links: `http://127.0.0.1:7800`.
     pub address: Option<String>,
+    /// What every step finds in its environment: where tools and certificates are. Nothing else of
+    /// our own environment reaches a step.
+    pub base_env: BTreeMap<String, String>,
     /// Whether to go on at once with what was not finished.
     pub recover: bool,
 }
@@ -118,7 +121,11 @@ impl Control {
             ProcessTarget::open(&dir.join("instances"), bundles.clone(), supervisor.clone())?;
         let inner = Inner {
             host: Host::new(dir.join("repositories")),
-            executor: ProcessExecutor::new(dir.join("runs"), supervisor.clone()),
+            executor: ProcessExecutor::new(
+                dir.join("runs"),
+                supervisor.clone(),
+                options.base_env.clone(),
+            ),
             process_target: Arc::new(process_target),
             docker_target: tokio::sync::Mutex::default(),
             actions: Actions::default(),

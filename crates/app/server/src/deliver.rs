@@ -38,7 +38,7 @@ impl Control {
         request: Request,
     ) -> Result<Driven<Deployment>, Error> {
         let driven = self.drive_deployment(&request.id).await?;
-        if driven.state.borrow().is_created() {
+        if driven.state.borrow().spec().is_some() {
             return Ok(driven);
         }
         let environment = environment_of(project, &request.environment)?;
@@ -53,15 +53,7 @@ impl Control {
     async fn check_order(&self, environment: &Environment, request: &Request) -> Result<(), Error> {
         let Some(before) = &environment.after else { return Ok(()) };
         let digest = request.release.package.digest();
-        let filter = DeploymentFilter {
-            environment: Some(before.clone()),
-            service: Some(request.release.service.clone()),
-            ..DeploymentFilter::default()
-        };
-        let proved = self.store().deployments(&filter).await?.into_iter().any(|row| {
-            row.digest == digest.0 && row.outcome == Some(cutover_model::run::Outcome::Succeeded)
-        });
-        if proved {
+        if self.store().has_succeeded(before, &request.release.service, digest).await? {
             return Ok(());
         }
         Err(Error::Refused(format!(
@@ -78,8 +70,7 @@ impl Control {
         let (found, what) = match which {
             Which::Named(text) => (self.store().find_release(service, text).await?, text.clone()),
             Which::BuiltBy(run) => {
-                let all = self.store().releases(service, 1_000).await?;
-                let built = all.into_iter().filter(|release| release.run == *run).collect();
+                let built = self.store().releases_of_run(service, run).await?;
                 (built, format!("built by {run}"))
             }
         };
@@ -236,7 +227,7 @@ impl Control {
     /// `cutover.yml` as it was when the release was built.
     async fn project_of(&self, release: &Release) -> Result<Project, Error> {
         let run = self.run(&release.run).await?;
-        run.plan().project.clone().ok_or_else(|| {
+        run.plan().and_then(|plan| plan.project.clone()).ok_or_else(|| {
             Error::NotFound(format!("the run that built {} had no `cutover.yml`", release.version))
         })
     }
@@ -253,7 +244,7 @@ impl Control {
     }
 
     /// What the balancer does now, when there is one.
-    pub async fn balancer_status(&self) -> Option<cutover_proxy::control::Status> {
+    pub async fn balancer_status(&self) -> Option<cutover_proxy::Status> {
         self.balancer().status().await
     }
 

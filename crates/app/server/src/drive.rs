@@ -65,6 +65,9 @@ pub enum Error {
     /// The store could not take or give it.
     #[error(transparent)]
     Store(#[from] cutover_store::Error),
+    /// Something was to be stored before the machine was created.
+    #[error("it does not exist yet")]
+    Unborn,
     /// The server is going down.
     #[error("the server is going down; the command was not taken")]
     Closing,
@@ -193,7 +196,7 @@ impl<M: Machine, E: Edge<M>> Driver<M, E> {
     async fn take_at_last(&mut self, input: M::Input) {
         for pause in STORE_RETRY.into_iter().chain(std::iter::repeat(STORE_RETRY[3])) {
             match self.take(input.clone()).await {
-                Ok(()) | Err(Error::Refused(_) | Error::Closing) => return,
+                Ok(()) | Err(Error::Refused(_) | Error::Unborn | Error::Closing) => return,
                 Err(Error::Store(error)) => {
                     tracing::error!(%error, "the event log takes nothing; trying again");
                     tokio::time::sleep(pause).await;

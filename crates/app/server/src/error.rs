@@ -66,6 +66,7 @@ impl From<crate::drive::Error> for Error {
         match error {
             crate::drive::Error::Refused(why) => Self::Refused(why),
             crate::drive::Error::Store(error) => Self::Store(error),
+            crate::drive::Error::Unborn => Self::NotFound(error.to_string()),
             crate::drive::Error::Closing => Self::Closing,
         }
     }

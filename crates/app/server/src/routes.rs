@@ -9,7 +9,7 @@ use cutover_model::{
     DeploymentId,
     delivery::{HealthCheck, Weight},
 };
-use cutover_proxy::control::{self, Applied};
+use cutover_proxy::{self as proxy, Applied};
 use cutover_store::Store;
 use serde::{Deserialize, Serialize};
 use tokio::sync::Mutex;
@@ -87,21 +87,20 @@ impl Route {
         change(&mut self.sides[place]);
     }
 
-    fn to_wire(&self, name: &str) -> control::Service {
+    fn to_wire(&self, name: &str) -> proxy::Service {
         let sides = self
             .sides
             .iter()
-            .map(|side| control::Side {
+            .map(|side| proxy::Side {
                 name: side.name.clone(),
                 weight: side.weight.basis_points(),
                 upstreams: side.upstreams.iter().map(RouteUpstream::to_wire).collect(),
             })
             .collect();
-        control::Service {
-            name: name.to_owned(),
+        proxy::Service {
             listen: self.listen.clone(),
             sides,
-            health: control::Health {
+            health: proxy::Health {
                 path: self.health.path.clone(),
                 interval_ms: self.health.interval.as_millis(),
                 timeout_ms: self.health.timeout.as_millis(),
@@ -109,14 +108,14 @@ impl Route {
                 unhealthy: self.health.unhealthy,
             },
             expose_version: true,
-            ..control::Service::default()
+            ..proxy::Service::new(name)
         }
     }
 }
 
 impl RouteUpstream {
-    fn to_wire(&self) -> control::Upstream {
-        control::Upstream {
+    fn to_wire(&self) -> proxy::Upstream {
+        proxy::Upstream {
             id: self.id.clone(),
             address: self.address.to_string(),
             accepting: self.accepting,
@@ -125,10 +124,14 @@ impl RouteUpstream {
 }
 
 impl Table {
-    fn to_wire(&self) -> control::RouteTable {
+    fn to_wire(&self) -> proxy::RouteTable {
         let services = self.routes.iter().map(|(name, route)| route.to_wire(name)).collect();
-        control::RouteTable { generation: self.generation, services }
+        proxy::RouteTable { generation: self.generation, services }
     }
+}
+
+fn text(table: &Table) -> Result<String, Error> {
+    serde_json::to_string(table).map_err(|error| Error::Corrupt(format!("the route table: {error}")))
 }
 
 /// The keeper of the table.
@@ -161,12 +164,19 @@ impl Routes {
         let mut next = table.clone();
         change(&mut next);
         next.generation += 1;
-        let text = serde_json::to_string(&next)
-            .map_err(|error| Error::Corrupt(format!("the route table: {error}")))?;
-        self.store.set_setting(SETTING, &text).await?;
+        self.store.set_setting(SETTING, &text(&next)?).await?;
         *table = next;
         let client = self.balancer.ready().await?;
         client.apply(&table.to_wire()).await.map_err(Error::balancer)
+    }
+
+    /// Forgets all routes: everything was taken down.
+    pub(crate) async fn forget(&self) -> Result<(), Error> {
+        let mut table = self.table.lock().await;
+        let generation = table.generation;
+        *table = Table { generation, ..Table::default() };
+        self.store.set_setting(SETTING, &text(&table)?).await?;
+        Ok(())
     }
 
     /// Brings a balancer that was started anew to the table, when there is one to bring.

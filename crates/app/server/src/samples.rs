@@ -1,7 +1,7 @@
 //! The balancer's seconds, told to the watch of a deployment.
 
-use cutover_model::{DeploymentId, Timestamp};
-use cutover_proxy::control::{Bucket, SideSample as Seen};
+use cutover_model::{DeploymentId, Timestamp, delivery::Weight};
+use cutover_proxy::{Bucket, SideSample as Seen};
 use cutover_rollout::{
     Deployment,
     watch::{Fired, Sample, SideSample, Watch},
@@ -17,12 +17,15 @@ pub(crate) async fn watch(
     deployment: &Deployment,
     current: Option<DeploymentId>,
 ) -> Option<Fired> {
-    let mut watch = Watch::new(deployment);
-    let since = deployment.watching_since().unwrap_or_else(|| control.now());
+    let spec = deployment.spec()?;
+    let mut watch = Watch::of(spec);
+    // The first share of traffic is when looking began, also when that was before a restart.
+    let first = deployment.shifts().iter().find(|shift| shift.weight > Weight::NONE);
+    let since = first.map_or_else(|| control.now(), |shift| shift.at);
     let mut next = u64::try_from(since.0 / 1_000).unwrap_or_default();
-    let looker = Looker { control, route, candidate: &deployment.spec().id, current };
+    let looker = Looker { control, route, candidate: &spec.id, current };
     let ended = async {
-        match control.drive_deployment(&deployment.spec().id).await {
+        match control.drive_deployment(&spec.id).await {
             Ok(driven) => drop(driven.finished().await),
             Err(_) => control.closing().cancelled().await,
         }

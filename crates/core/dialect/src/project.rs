@@ -11,7 +11,7 @@ mod value;
 
 use std::collections::BTreeMap;
 
-use cutover_model::{Diagnostic, Position, project::Project};
+use cutover_model::{Diagnostic, Position, delivery::Strategy, project::Project};
 
 use crate::{
     SourceTree,
@@ -32,12 +32,12 @@ const PROJECT: Schema = Schema {
     later: &[],
 };
 
-/// Reads the file, when there is one.
 /// A strategy by its word, with its usual figures.
 pub(crate) fn default_strategy(word: &str) -> Option<Strategy> {
     strategy::usual(word)
 }
 
+/// Reads the file, when there is one.
 pub(crate) fn read(tree: &SourceTree) -> (Option<Project>, Vec<Diagnostic>) {
     let (path, bytes, is_double) = match (tree.get(PATH), tree.get(OTHER_PATH)) {
         (Some(bytes), other) => (PATH, bytes, other.is_some()),

@@ -1,1 +1,29 @@
-//! Placeholder until its first test.
+//! Runs the steps of a job as processes: prepare → start → follow and wait → destroy.
+//!
+//! A job has a supervisor of its own, which outlives us and is found again: what a step printed and
+//! how it ended is on disk, whoever was there to see it. When a step runs, and what follows from its
+//! end, is not decided here.
+
+mod builtin;
+mod commands;
+mod error;
+mod files;
+mod filter;
+mod follow;
+mod layout;
+mod mask;
+mod process;
+mod protocol;
+mod supervise;
+
+mod shell;
+
+pub use self::{
+    builtin::BuiltinLog,
+    error::Error,
+    follow::Follow,
+    layout::{JobPlace, StepKey},
+    process::{Begun, HandedKind, ProcessExecutor, StepEnd, StepOrder},
+    protocol::Grace,
+    supervise::supervise,
+};

@@ -73,7 +73,7 @@ impl Reserved {
 
     /// The same, but waits for room as long as the disk is full: losing how something ended because
     /// of a full disk would be worse than waiting.
-    pub fn commit_patiently<T: Serialize>(mut self, value: &T) -> Result<(), Error> {
+    pub fn commit_patiently<T: Serialize>(&mut self, value: &T) -> Result<(), Error> {
         loop {
             match self.fill(value) {
                 Err(Error::Io { source, .. }) if is_full(&source) => thread::sleep(PAUSE),

@@ -60,22 +60,26 @@ pub fn marked(marker: &str) -> Vec<Stat> {
     let own = std::process::id();
     snapshot()
         .into_values()
-        .filter(|stat| stat.pid != own && !stat.zombie)
-        .filter(|stat| {
-            fs::read(format!("/proc/{}/environ", stat.pid)).is_ok_and(|environ| {
-                environ
-                    .split(|byte| *byte == 0)
-                    .any(|entry| entry == marker.as_bytes())
-            })
-        })
+        .filter(|stat| stat.pid != own && !stat.zombie && is_marked(stat, marker))
         .collect()
 }
 
-/// Sends a signal to each of these, once.
-pub fn signal(processes: &[Stat], signal: Signal) {
-    for process in processes {
-        drop(process.send(signal));
-    }
+/// Whether the environment of a process, as it was at its start, has exactly `NAME=VALUE`.
+pub fn is_marked(process: &Stat, marker: &str) -> bool {
+    fs::read(format!("/proc/{}/environ", process.pid)).is_ok_and(|environ| {
+        environ
+            .split(|byte| *byte == 0)
+            .any(|entry| entry == marker.as_bytes())
+    })
+}
+
+/// Sends a signal to each of these, once; returns handles of those that were there to get it.
+pub fn signal(processes: &[Stat], signal: Signal) -> Vec<OwnedFd> {
+    processes
+        .iter()
+        .take(ROUND)
+        .filter_map(|process| process.send(signal))
+        .collect()
 }
 
 /// Kills what `find` finds, again and again, until it finds nothing: a process that is about to fork
@@ -83,18 +87,13 @@ pub fn signal(processes: &[Stat], signal: Signal) {
 pub fn kill_all(find: impl Fn() -> Vec<Stat>) -> usize {
     let begin = monotonic();
     loop {
-        let mut victims = find();
+        let victims = find();
         let count = victims.len();
         if count == 0 || begin.elapsed() > PATIENCE {
             return count;
         }
         kill_groups(&victims);
-        victims.truncate(ROUND);
-        let handles: Vec<OwnedFd> = victims
-            .iter()
-            .filter_map(|victim| victim.send(Signal::KILL))
-            .collect();
-        await_ends(&handles, ROUND_TIME);
+        await_ends(&signal(&victims, Signal::KILL), ROUND_TIME);
     }
 }
 
@@ -111,7 +110,8 @@ fn kill_groups(victims: &[Stat]) {
     }
 }
 
-fn await_ends(handles: &[OwnedFd], limit: Duration) {
+/// Waits until all of these have ended, not longer than `limit`.
+pub fn await_ends(handles: &[OwnedFd], limit: Duration) {
     let begin = monotonic();
     let mut open: Vec<&OwnedFd> = handles.iter().collect();
     while !open.is_empty() {

@@ -4,19 +4,17 @@ use std::sync::Arc;
 
 use cutover_model::{
     DeploymentId, Timestamp,
-    delivery::{DeploymentState, Release, Side, Weight},
+    delivery::{DeploymentSpec, Release, Side, Weight},
     event::{DeploymentEvent, Recorded},
-    project::TargetSpec,
 };
 use cutover_rollout::{self as rollout, Deployment, Effect, Input};
-use cutover_store::DeploymentRow;
-use cutover_target::{InstancesOrder, Place, Target};
+use cutover_target::{Generation, InstancesOrder, Place, Target};
 
 use super::{Edge, Error, Machine, Mailbox, lock::Asked};
 use crate::{
     Control,
     routes::{self, RouteUpstream},
-    samples,
+    samples, view,
 };
 
 impl Machine for Deployment {
@@ -37,7 +35,7 @@ impl Machine for Deployment {
         rollout::outstanding(self)
     }
     fn is_finished(&self) -> bool {
-        self.state().outcome().is_some()
+        Self::is_finished(self)
     }
 }
 
@@ -62,18 +60,18 @@ impl Edge<Deployment> for DeploymentEdge {
         events: &[Recorded<DeploymentEvent>],
         after: &Deployment,
     ) -> Result<(), Error> {
-        let approvals = approval_changes(events);
-        let row = row(after, events);
-        self.control
-            .store()
-            .append_deployment(&self.id, expected, events, &row, &approvals)
-            .await?;
+        let Some(row) = view::deployment_row(after) else { return Err(Error::Unborn) };
+        let approvals = view::deployment_approvals(events, after);
+        let store = self.control.store();
+        store.append_deployment(&self.id, expected, events, &row, &approvals).await?;
         Ok(())
     }
 
     fn perform(&self, machine: &Arc<Deployment>, effect: Effect, mailbox: &Mailbox<Deployment>) {
+        let Some(spec) = machine.spec() else { return };
         let work = Work {
             control: self.control.clone(),
+            spec: spec.clone(),
             deployment: Arc::clone(machine),
             mailbox: mailbox.clone(),
         };
@@ -85,18 +83,10 @@ impl Edge<Deployment> for DeploymentEdge {
     }
 }
 
-/// The projection of a deployment.
-fn row(deployment: &Deployment, events: &[Recorded<DeploymentEvent>]) -> DeploymentRow {
-    crate::view::deployment_row(deployment, events.first().map_or(Timestamp(0), |first| first.at))
-}
-
-fn approval_changes(events: &[Recorded<DeploymentEvent>]) -> Vec<cutover_store::ApprovalChange> {
-    crate::view::deployment_approvals(events)
-}
-
 /// One effect being done.
 struct Work {
     control: Control,
+    spec: DeploymentSpec,
     deployment: Arc<Deployment>,
     mailbox: Mailbox<Deployment>,
 }
@@ -119,25 +109,27 @@ impl Work {
             Effect::RecordCurrent => self.record_current().await,
             Effect::ReleaseLock => self.control.locks().release(&self.lock_place(), self.id()),
             Effect::Notify { topic, text } => {
-                self.control.notify(self.id().as_str(), &topic, &text, self.deployment.version()).await;
+                let rules = &self.spec.notify;
+                self.control.notify(rules, self.id().as_str(), &topic, &text).await;
             }
         }
     }
 
-    fn spec(&self) -> &cutover_model::delivery::DeploymentSpec {
-        self.deployment.spec()
+    fn id(&self) -> &DeploymentId {
+        &self.spec.id
     }
 
-    fn id(&self) -> &DeploymentId {
-        &self.spec().id
+    /// The age of an order: the lock's number first, for a side may have had another holder.
+    fn generation(&self, ask: u64) -> Generation {
+        Generation { fence: self.deployment.fence().unwrap_or_default(), ask }
     }
 
     fn lock_place(&self) -> (String, String) {
-        (self.spec().environment.clone(), self.spec().release.service.clone())
+        (self.spec.environment.clone(), self.spec.release.service.clone())
     }
 
     fn route(&self) -> String {
-        routes::name(&self.spec().release.service, &self.spec().environment)
+        routes::name(&self.spec.release.service, &self.spec.environment)
     }
 
     async fn take_lock(&self) {
@@ -170,7 +162,7 @@ impl Work {
     /// Starts what is missing, shows it to the balancer with the weight it has, and waits until the
     /// balancer finds all of it healthy.
     async fn try_ensure(&self, side: Side, count: u32, generation: u64) -> Result<(), Vec<String>> {
-        let spec = self.spec();
+        let spec = &self.spec;
         let (place, release) = self.place(side).await.map_err(|error| vec![error.to_string()])?;
         let target = self.target().await.map_err(|error| vec![error.to_string()])?;
         let mut env = spec.env.clone();
@@ -180,7 +172,7 @@ impl Work {
             release: release.clone(),
             count,
             env,
-            generation,
+            generation: self.generation(generation),
         };
         let instances = target.ensure(&order).await.map_err(|error| vec![error.to_string()])?;
         let ids: Vec<String> = instances.iter().map(|instance| instance.id.clone()).collect();
@@ -211,7 +203,7 @@ impl Work {
         side: Side,
         ids: &[String],
     ) -> Result<(), Vec<String>> {
-        let limit = self.spec().start_timeout.as_millis();
+        let limit = self.spec.start_timeout.as_millis();
         let reports = until_done("ask for health", || async {
             let client = self.control.balancer().ready().await?;
             client.wait_healthy(&self.route(), ids, limit).await.map_err(crate::Error::balancer)
@@ -225,7 +217,7 @@ impl Work {
             Ok((place, _)) => target.observe(&place).await.unwrap_or_default(),
             Err(_) => Vec::new(),
         };
-        Err(crate::view::unhealthy(&self.spec().health, self.spec().start_timeout, &sick, &states))
+        Err(view::unhealthy(&self.spec.health, self.spec.start_timeout, &sick, &states))
     }
 
     async fn shift(&self, weight: Weight, generation: u64) {
@@ -234,7 +226,7 @@ impl Work {
             let current = current.clone();
             self.change_route(move |route| {
                 let candidate = self.id().clone();
-                route.change_side(&candidate, &self.spec().release.version, |side| {
+                route.change_side(&candidate, &self.spec.release.version, |side| {
                     side.weight = weight;
                 });
                 for side in &mut route.sides {
@@ -261,7 +253,7 @@ impl Work {
             })
             .await?;
             let client = self.control.balancer().ready().await?;
-            let limit = self.spec().drain_timeout.as_millis();
+            let limit = self.spec.drain_timeout.as_millis();
             client.drain(&self.route(), &ids, limit).await.map_err(crate::Error::balancer)
         })
         .await;
@@ -270,11 +262,15 @@ impl Work {
 
     async fn stop(&self, side: Side, keep: u32, generation: u64) {
         let leaving = self.leaving(side, keep).await;
-        let grace = self.spec().stop_grace;
+        let grace = self.spec.stop_grace;
         until_done("stop instances", || async {
             let (place, _) = self.place(side).await?;
             let target = self.target().await?;
-            target.stop(&place, keep, grace.to_std()).await?;
+            match target.stop(&place, keep, grace, self.generation(generation)).await {
+                // Somebody after us has given another order: ours is done, rightly by doing nothing.
+                Ok(()) | Err(cutover_target::Error::Stale { .. }) => {}
+                Err(error) => return Err(error.into()),
+            }
             if keep == 0 {
                 target.remove(&place).await?;
             }
@@ -304,7 +300,7 @@ impl Work {
     }
 
     async fn record_current(&self) {
-        let spec = self.spec();
+        let spec = &self.spec;
         until_done("record the release as current", || async {
             let fence = self.deployment.fence().unwrap_or_default();
             let (environment, service) = (&spec.environment, &spec.release.service);
@@ -319,7 +315,7 @@ impl Work {
 
     /// The deployment whose instances are the current side.
     async fn current_deployment(&self) -> Option<DeploymentId> {
-        let spec = self.spec();
+        let spec = &self.spec;
         let current = until_done("read what is current", || async {
             Ok(self.control.store().current(&spec.environment, &spec.release.service).await?)
         });
@@ -327,7 +323,7 @@ impl Work {
     }
 
     async fn place(&self, side: Side) -> Result<(Place, Release), crate::Error> {
-        let spec = self.spec();
+        let spec = &self.spec;
         let (deployment, release) = match side {
             Side::Candidate => (spec.id.clone(), spec.release.clone()),
             Side::Current => {
@@ -348,7 +344,7 @@ impl Work {
     }
 
     async fn target(&self) -> Result<Target, crate::Error> {
-        self.control.target(&self.spec().target).await
+        self.control.target(&self.spec.target).await
     }
 
     /// The ids of the instances of a side beyond the first `keep`.
@@ -366,7 +362,7 @@ impl Work {
     }
 
     async fn change_route(&self, change: impl FnOnce(&mut routes::Route)) -> Result<(), crate::Error> {
-        let spec = self.spec();
+        let spec = &self.spec;
         let name = self.route();
         let changed = self.control.routes().change(|table| {
             let route = table.routes.entry(name).or_insert_with(|| routes::Route {
@@ -388,12 +384,12 @@ async fn until_done<T, F>(what: &str, mut act: impl FnMut() -> F) -> T
 where
     F: Future<Output = Result<T, crate::Error>>,
 {
-    for pause in super::STORE_RETRY.into_iter().chain(std::iter::repeat(super::STORE_RETRY[3])) {
+    let mut pauses = super::STORE_RETRY.into_iter();
+    loop {
         match act().await {
             Ok(done) => return done,
             Err(error) => tracing::warn!(%error, what, "could not; trying again"),
         }
-        tokio::time::sleep(pause).await;
+        tokio::time::sleep(pauses.next().unwrap_or(super::STORE_RETRY[3])).await;
     }
-    unreachable!("the pauses never end")
 }

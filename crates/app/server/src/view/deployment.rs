@@ -7,7 +7,7 @@ use cutover_model::{
     delivery::{Cause, DeploymentSpec, DeploymentState, HealthCheck},
     event::{DeploymentEvent, Recorded},
 };
-use cutover_proxy::control::{ServiceStatus, UpstreamReport};
+use cutover_proxy::{ServiceStatus, UpstreamReport, UpstreamState};
 use cutover_rollout::Deployment;
 use cutover_store::{ApprovalChange, ApprovalRow, DeploymentRow, StreamKind};
 use cutover_target::InstanceState;
@@ -247,6 +247,15 @@ pub struct InstanceView {
     pub in_flight: u64,
 }
 
+const fn word(state: UpstreamState) -> &'static str {
+    match state {
+        UpstreamState::Adding => "adding",
+        UpstreamState::Healthy => "healthy",
+        UpstreamState::Unhealthy => "unhealthy",
+        UpstreamState::Draining => "draining",
+    }
+}
+
 /// What the balancer sees.
 pub(crate) async fn traffic(control: &Control) -> Vec<TrafficView> {
     let status = control.balancer_status().await;
@@ -261,7 +270,7 @@ fn service(status: ServiceStatus) -> TrafficView {
             .map(|upstream| InstanceView {
                 id: upstream.id,
                 address: upstream.address,
-                state: upstream.state.word().to_owned(),
+                state: word(upstream.state).to_owned(),
                 in_flight: upstream.in_flight,
             })
             .collect();

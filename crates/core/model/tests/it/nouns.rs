@@ -273,5 +273,6 @@ pub(crate) fn deployment() -> DeploymentSpec {
             step: path(),
             attempt: Attempt::FIRST,
         },
+        notify: vec![notify_rule()],
     }
 }

@@ -206,9 +206,9 @@ impl Keeper {
         let group = self.child.identity.pid;
         let mut members = tree::descendants(std::process::id());
         members.retain(|member| member.group == group);
-        tree::signal(&members, Signal::TERM);
+        drop(tree::signal(&members, Signal::TERM));
         // One that was stopped must go on to hear the first.
-        tree::signal(&members, Signal::CONT);
+        drop(tree::signal(&members, Signal::CONT));
         let at = monotonic() + grace;
         self.kill_at = Some(self.kill_at.map_or(at, |before| before.min(at)));
     }

@@ -35,6 +35,7 @@ pub(super) fn spec(chance: &mut SmallRng, number: usize) -> DeploymentSpec {
         cause: Cause::Person {
             by: "ada".to_owned(),
         },
+        notify: Vec::new(),
     }
 }
 

@@ -1,0 +1,219 @@
+//! The files by which a step hands values on: `GITHUB_ENV`, `GITHUB_OUTPUT`, `GITHUB_STATE`,
+//! `GITHUB_PATH`, `GITHUB_STEP_SUMMARY`.
+
+use std::{
+    fs::File,
+    io::{self, Read as _},
+};
+
+use camino::Utf8Path;
+
+/// What one file may hold.
+pub(crate) const LIMIT: u64 = 1024 * 1024;
+
+/// A file that cannot be understood; the step fails, because what follows would miss values.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Malformed {
+    /// Their script's fault.
+    #[error("`${file}` line {line}: {what}")]
+    Line {
+        file: &'static str,
+        line: usize,
+        what: String,
+    },
+    /// Their script's fault.
+    #[error("`${file}` is larger than 1 MiB; hand large things on as files")]
+    Large { file: &'static str },
+    /// Their script removed it, or the disk is ill.
+    #[error("`${file}` could not be read: {source}")]
+    Unreadable {
+        file: &'static str,
+        source: io::Error,
+    },
+}
+
+/// Reads a file up to its limit. One that was removed counts as empty.
+pub(crate) fn read(file: &'static str, path: &Utf8Path) -> Result<String, Malformed> {
+    let mut bytes = Vec::new();
+    let read = File::open(path).and_then(|open| open.take(LIMIT + 1).read_to_end(&mut bytes));
+    match read {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(String::new()),
+        Err(source) => return Err(Malformed::Unreadable { file, source }),
+        Ok(_) => {}
+    }
+    if u64::try_from(bytes.len()).is_ok_and(|count| count > LIMIT) {
+        return Err(Malformed::Large { file });
+    }
+    String::from_utf8(bytes).map_err(|error| {
+        let good = &error.as_bytes()[..error.utf8_error().valid_up_to()];
+        Malformed::Line {
+            file,
+            line: memchr::memchr_iter(b'\n', good).count() + 1,
+            what: "is not UTF-8".to_owned(),
+        }
+    })
+}
+
+/// Reads `name=value` and `name<<DELIMITER … DELIMITER`.
+pub(crate) fn pairs(file: &'static str, text: &str) -> Result<Vec<(String, String)>, Malformed> {
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    let mut lines = text.split_inclusive('\n').enumerate();
+    let mut found = Vec::new();
+    while let Some((index, raw)) = lines.next() {
+        let line = without_end(raw);
+        if line.is_empty() {
+            continue;
+        }
+        let wrong = |what: String| Malformed::Line {
+            file,
+            line: index + 1,
+            what,
+        };
+        let (name, value) = match (line.find('='), line.find("<<")) {
+            (Some(equals), heredoc) if heredoc.is_none_or(|heredoc| equals < heredoc) => {
+                (&line[..equals], line[equals + 1..].to_owned())
+            }
+            (_, Some(heredoc)) => {
+                let delimiter = &line[heredoc + 2..];
+                if delimiter.is_empty() {
+                    return Err(wrong("`<<` needs a delimiter after it".to_owned()));
+                }
+                let value = until(&mut lines, delimiter)
+                    .ok_or_else(|| wrong(format!("delimiter `{delimiter}` is not found again")))?;
+                (&line[..heredoc], value)
+            }
+            (_, None) => {
+                return Err(wrong(
+                    "neither `name=value` nor `name<<DELIMITER`; a value of several lines needs \
+                     the second form"
+                        .to_owned(),
+                ));
+            }
+        };
+        if name.is_empty() {
+            return Err(wrong("a name is missing".to_owned()));
+        }
+        found.push((name.to_owned(), value));
+    }
+    Ok(found)
+}
+
+/// The lines up to the delimiter, with the line ends between them as they are.
+fn until<'a>(
+    lines: &mut impl Iterator<Item = (usize, &'a str)>,
+    delimiter: &str,
+) -> Option<String> {
+    let mut value = String::new();
+    for (_, raw) in lines {
+        if without_end(raw) == delimiter {
+            return Some(without_end(&value).to_owned());
+        }
+        value.push_str(raw);
+    }
+    None
+}
+
+fn without_end(line: &str) -> &str {
+    let line = line.strip_suffix('\n').unwrap_or(line);
+    line.strip_suffix('\r').unwrap_or(line)
+}
+
+/// Variables that decide what the programs of later steps do, whatever those are.
+const GRIPS: [&str; 22] = [
+    "BASHOPTS",
+    "BASH_ENV",
+    "CDPATH",
+    "ENV",
+    "GIT_EXEC_PATH",
+    "GIT_SSH",
+    "GIT_SSH_COMMAND",
+    "HOME",
+    "IFS",
+    "JAVA_TOOL_OPTIONS",
+    "NODE_OPTIONS",
+    "PATH",
+    "PERL5LIB",
+    "PERL5OPT",
+    "PROMPT_COMMAND",
+    "PYTHONHOME",
+    "PYTHONPATH",
+    "PYTHONSTARTUP",
+    "RUBYLIB",
+    "RUBYOPT",
+    "RUSTC_WRAPPER",
+    "SHELLOPTS",
+];
+
+/// Whether a step may not set this variable for the steps after it.
+pub(crate) fn is_refused(name: &str, untrusted: bool) -> bool {
+    let upper = name.to_ascii_uppercase();
+    upper == "NODE_OPTIONS"
+        || untrusted
+            && (GRIPS.contains(&upper.as_str())
+                || ["LD_", "BASH_FUNC_", "GIT_CONFIG", "CUTOVER_"]
+                    .iter()
+                    .any(|prefix| upper.starts_with(prefix)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(text: &str, expected: &[(&str, &str)]) {
+        let found = pairs("GITHUB_ENV", text).unwrap();
+        let found: Vec<(&str, &str)> = found
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.as_str()))
+            .collect();
+        assert_eq!(found, expected, "{text:?}");
+    }
+
+    #[test]
+    fn both_forms() {
+        check("", &[]);
+        check(
+            "a=1\n\nb=x=y\r\nc=\n",
+            &[("a", "1"), ("b", "x=y"), ("c", "")],
+        );
+        check("a=<<not a delimiter", &[("a", "<<not a delimiter")]);
+        check(
+            "a<<EOF\none\n\ntwo=2\nEOF\nb=2",
+            &[("a", "one\n\ntwo=2"), ("b", "2")],
+        );
+        check("a<<EOF\r\none\r\ntwo\r\nEOF\r\n", &[("a", "one\r\ntwo")]);
+        check("a<<EOF\nEOF\n", &[("a", "")]);
+        check("a<<X=Y\nv\nX=Y\n", &[("a", "v")]);
+    }
+
+    #[test]
+    fn what_is_wrong_is_named_with_its_line() {
+        for (text, expected) in [
+            ("a=1\nnonsense\n", "`$GITHUB_ENV` line 2: neither"),
+            (
+                "a=1\n\nb<<EOF\n1\n",
+                "`$GITHUB_ENV` line 3: delimiter `EOF` is not found again",
+            ),
+            ("b<<\n", "`$GITHUB_ENV` line 1: `<<` needs a delimiter"),
+            ("=1", "`$GITHUB_ENV` line 1: a name is missing"),
+        ] {
+            let error = pairs("GITHUB_ENV", text).unwrap_err().to_string();
+            assert!(error.starts_with(expected), "{error}");
+        }
+    }
+
+    #[test]
+    fn strangers_may_not_reach_into_later_steps() {
+        assert!(is_refused("node_options", false));
+        assert!(!is_refused("LD_PRELOAD", false));
+        for name in [
+            "LD_PRELOAD",
+            "BASH_ENV",
+            "PATH",
+            "BASH_FUNC_ls%%",
+            "GIT_CONFIG_COUNT",
+        ] {
+            assert!(is_refused(name, true), "{name}");
+        }
+        assert!(!is_refused("VERSION", true));
+    }
+}

@@ -1,0 +1,259 @@
+//! What a step prints, on its way into the log: commands are heard, secrets are masked.
+//!
+//! Commands stay in the log as they were printed; whoever shows it folds groups and colours errors.
+
+use aho_corasick::BuildError;
+use cutover_model::run::{Annotation, Level};
+
+use crate::{
+    commands::{self, Command, Prospect},
+    mask::Masker,
+};
+
+/// A longer line is no command; this is also what is held back at most.
+const LINE: usize = 64 * 1024;
+/// Annotations of each level that are kept of one step.
+const ANNOTATIONS: usize = 50;
+/// Values of `set-output` and `save-state` that are kept of one step.
+const VALUES: usize = 1000;
+/// Masks that one step may add, and how long each may be.
+const MASKS: usize = 1000;
+
+/// What was heard so far.
+#[derive(Debug, Default)]
+pub(crate) struct Heard {
+    pub(crate) annotations: Vec<Annotation>,
+    pub(crate) outputs: Vec<(String, String)>,
+    pub(crate) state: Vec<(String, String)>,
+    /// Secrets from `add-mask`.
+    pub(crate) masks: Vec<String>,
+    /// Why the step has failed, whatever its exit code.
+    pub(crate) reasons: Vec<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum At {
+    /// At the beginning of a line, or in one that is held because it may be a command.
+    Begin,
+    /// In a line that is none.
+    Through,
+}
+
+/// A stream with commands and secrets in it.
+#[derive(Debug)]
+pub(crate) struct Filter {
+    secrets: Vec<String>,
+    masker: Masker,
+    /// Masks were added since the masker was made.
+    stale: bool,
+    at: At,
+    line: Vec<u8>,
+    token: Option<String>,
+    heard: Heard,
+    /// Off for output that comes after its step has ended.
+    listens: bool,
+}
+
+impl Filter {
+    /// Masks these secrets from the beginning.
+    pub(crate) fn new(secrets: Vec<String>) -> Result<Self, BuildError> {
+        Ok(Self {
+            masker: Masker::new(secrets.iter().map(String::as_str))?,
+            secrets,
+            stale: false,
+            at: At::Begin,
+            line: Vec::new(),
+            token: None,
+            heard: Heard::default(),
+            listens: true,
+        })
+    }
+
+    /// The next bytes; what may be written goes to `out`.
+    pub(crate) fn push(&mut self, mut bytes: &[u8], out: &mut Vec<u8>) {
+        while !bytes.is_empty() {
+            bytes = match self.at {
+                At::Begin if self.listens => self.begin(bytes, out),
+                At::Begin | At::Through => self.through(bytes, out),
+            };
+        }
+    }
+
+    /// The step has ended: what was held back is decided now, and commands are no longer heard.
+    pub(crate) fn finish(&mut self, out: &mut Vec<u8>) -> Heard {
+        self.end_line(out);
+        self.refresh();
+        self.masker.finish(out);
+        self.listens = false;
+        std::mem::take(&mut self.heard)
+    }
+
+    /// With all masks that were added until now.
+    pub(crate) fn masker(&mut self) -> &Masker {
+        self.refresh();
+        &self.masker
+    }
+
+    /// Everything up to the next line that may be a command.
+    fn through<'a>(&mut self, bytes: &'a [u8], out: &mut Vec<u8>) -> &'a [u8] {
+        let mut end = bytes.len();
+        self.at = At::Through;
+        if self.listens {
+            for newline in memchr::memchr_iter(b'\n', bytes) {
+                if commands::prospect(&bytes[newline + 1..]) != Prospect::None {
+                    end = newline + 1;
+                    self.at = At::Begin;
+                    break;
+                }
+            }
+        }
+        self.mask(&bytes[..end], out);
+        &bytes[end..]
+    }
+
+    /// Holds a line back until it is clear what it is.
+    fn begin<'a>(&mut self, bytes: &'a [u8], out: &mut Vec<u8>) -> &'a [u8] {
+        if self.line.is_empty() && commands::prospect(bytes) == Prospect::None {
+            self.at = At::Through;
+            return bytes;
+        }
+        let newline = memchr::memchr(b'\n', bytes).map(|place| place + 1);
+        let room = LINE - self.line.len();
+        let end = newline.unwrap_or(bytes.len()).min(room);
+        self.line.extend_from_slice(&bytes[..end]);
+        if newline == Some(end) {
+            self.end_line(out);
+        } else if end == room || commands::prospect(&self.line) == Prospect::None {
+            let line = std::mem::take(&mut self.line);
+            self.mask(&line, out);
+            self.at = At::Through;
+        }
+        &bytes[end..]
+    }
+
+    fn end_line(&mut self, out: &mut Vec<u8>) {
+        let line = std::mem::take(&mut self.line);
+        if line.is_empty() {
+            return;
+        }
+        let text = String::from_utf8_lossy(&line);
+        let text = text.trim_end_matches(['\r', '\n']);
+        if let Some(token) = &self.token {
+            if commands::resumes(text, token) {
+                self.token = None;
+            }
+        } else if let Some(command) = commands::parse(text) {
+            if let Command::AddMask(_) = command {
+                // Nothing before this line may depend on the new mask, nor on how we were fed.
+                self.masker.finish(out);
+                out.extend_from_slice(b"::add-mask::***\n");
+                self.hear(command);
+                return;
+            }
+            self.hear(command);
+        }
+        self.mask(&line, out);
+    }
+
+    fn hear(&mut self, command: Command) {
+        match command {
+            Command::Annotate(annotation) => self.annotate(annotation),
+            Command::AddMask(secret) => self.add_mask(secret),
+            Command::Stop(token) if commands::is_token(&token) => self.token = Some(token),
+            Command::Stop(_) => self.fail(
+                "`::stop-commands::` needs a token that is not the name of a command; \
+                 take a random one",
+            ),
+            Command::SetOutput(name, value) => {
+                self.deprecated("set-output", "GITHUB_OUTPUT");
+                if self.heard.outputs.len() < VALUES {
+                    self.heard.outputs.push((name, value));
+                }
+            }
+            Command::SaveState(name, value) => {
+                self.deprecated("save-state", "GITHUB_STATE");
+                if self.heard.state.len() < VALUES {
+                    self.heard.state.push((name, value));
+                }
+            }
+            Command::Refused(name) => {
+                let file = if name == "set-env" {
+                    "GITHUB_ENV"
+                } else {
+                    "GITHUB_PATH"
+                };
+                self.fail(&format!(
+                    "`::{name}::` is refused: whoever is printed by this step could change the \
+                     steps after it; write to `${file}` instead"
+                ));
+            }
+            Command::Shown => {}
+        }
+    }
+
+    fn add_mask(&mut self, secret: String) {
+        if secret.trim().is_empty() {
+            self.say(Level::Warning, "`::add-mask::` was given nothing to mask");
+        } else if self.heard.masks.len() >= MASKS {
+            self.fail(&format!("more than {MASKS} masks were added by one step"));
+        } else if !self.secrets.contains(&secret) {
+            self.secrets.push(secret.clone());
+            self.heard.masks.push(secret);
+            self.stale = true;
+        }
+    }
+
+    fn deprecated(&mut self, name: &str, file: &str) {
+        let text = format!("`::{name}::` is deprecated; write to `${file}` instead");
+        if !self
+            .heard
+            .annotations
+            .iter()
+            .any(|known| known.message == text)
+        {
+            self.say(Level::Notice, &text);
+        }
+    }
+
+    fn fail(&mut self, reason: &str) {
+        self.say(Level::Error, reason);
+        if self.heard.reasons.len() < ANNOTATIONS {
+            self.heard.reasons.push(reason.to_owned());
+        }
+    }
+
+    fn say(&mut self, level: Level, message: &str) {
+        self.annotate(Annotation {
+            level,
+            message: message.to_owned(),
+            title: None,
+            file: None,
+            at: None,
+        });
+    }
+
+    fn annotate(&mut self, annotation: Annotation) {
+        let level = annotation.level;
+        let known = self.heard.annotations.iter();
+        if known.filter(|known| known.level == level).count() < ANNOTATIONS {
+            self.heard.annotations.push(annotation);
+        }
+    }
+
+    fn mask(&mut self, bytes: &[u8], out: &mut Vec<u8>) {
+        self.refresh();
+        self.masker.push(bytes, out);
+    }
+
+    /// Lazily, so that a hundred masks in a row make one automaton.
+    fn refresh(&mut self) {
+        if !std::mem::take(&mut self.stale) {
+            return;
+        }
+        match Masker::new(self.secrets.iter().map(String::as_str)) {
+            Ok(masker) => self.masker = masker,
+            // The patterns are bounded far below what an automaton can hold.
+            Err(error) => self.fail(&format!("a mask could not be added: {error}")),
+        }
+    }
+}

@@ -1,0 +1,184 @@
+//! The forms in which a secret may show up in a log: as it is, line by line, and as the usual tools
+//! encode it.
+
+use std::collections::BTreeSet;
+
+/// Shorter ones are masked as they are only: their encodings are so short that they would hit by
+/// chance.
+const ENCODED_FROM: usize = 4;
+/// Shorter lines of a longer secret (`{`, `-`) would hit everywhere.
+const LINE_FROM: usize = 4;
+/// Where `base64` and `openssl` break their lines.
+const WIDTHS: [usize; 2] = [76, 64];
+
+/// The digits of base 64.
+const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+
+/// All forms of one secret; none of an empty one.
+pub(super) fn forms(secret: &str) -> BTreeSet<Vec<u8>> {
+    let mut found = BTreeSet::new();
+    add(&mut found, secret);
+    let trimmed = secret.trim();
+    if trimmed.len() >= LINE_FROM {
+        add(&mut found, trimmed);
+        for line in trimmed.lines().map(str::trim) {
+            if line.len() >= LINE_FROM {
+                add(&mut found, line);
+            }
+        }
+    }
+    found.remove(&Vec::new());
+    found
+}
+
+fn add(found: &mut BTreeSet<Vec<u8>>, text: &str) {
+    found.insert(text.as_bytes().to_vec());
+    if text.len() < ENCODED_FROM {
+        return;
+    }
+    for offset in 0..3 {
+        let core = base64_core(text.as_bytes(), offset);
+        let url: Vec<u8> = core.iter().copied().map(url_digit).collect();
+        found.insert(url);
+        if offset == 0 {
+            for width in WIDTHS.into_iter().filter(|width| core.len() > *width) {
+                let lines = core.chunks(width).filter(|line| line.len() >= 8);
+                found.extend(lines.map(<[u8]>::to_vec));
+            }
+        }
+        found.insert(with_end(core.clone(), text.as_bytes(), offset));
+        found.insert(core);
+    }
+    for digits in [b"0123456789abcdef", b"0123456789ABCDEF"] {
+        found.insert(hex(text, digits));
+        found.insert(percent(text, digits, b"%20"));
+        found.insert(percent(text, digits, b"+"));
+    }
+    let json = serde_json::Value::from(text).to_string();
+    found.insert(json.as_bytes()[1..json.len() - 1].to_vec());
+}
+
+fn hex(text: &str, digits: &[u8; 16]) -> Vec<u8> {
+    text.bytes()
+        .flat_map(|byte| {
+            [
+                digits[usize::from(byte >> 4)],
+                digits[usize::from(byte & 15)],
+            ]
+        })
+        .collect()
+}
+
+fn percent(text: &str, digits: &[u8; 16], space: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(text.len());
+    for byte in text.bytes() {
+        match byte {
+            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => out.push(byte),
+            b' ' => out.extend_from_slice(space),
+            _ => {
+                out.push(b'%');
+                out.push(digits[usize::from(byte >> 4)]);
+                out.push(digits[usize::from(byte & 15)]);
+            }
+        }
+    }
+    out
+}
+
+/// The digits of base 64 that the secret alone determines when `offset` bytes (modulo 3) are before
+/// it; what stands beside it has its say in the digits at both ends.
+fn base64_core(secret: &[u8], offset: usize) -> Vec<u8> {
+    let bit = |index: usize| {
+        let index = index - offset * 8;
+        (secret[index / 8] >> (7 - index % 8)) & 1
+    };
+    let first = (offset * 8).div_ceil(6);
+    let end = (offset + secret.len()) * 8 / 6;
+    (first..end)
+        .map(|digit| {
+            let value = (digit * 6..digit * 6 + 6).fold(0, |sum, index| (sum << 1) | bit(index));
+            DIGITS[usize::from(value)]
+        })
+        .collect()
+}
+
+/// The same when nothing follows the secret: with the last digit and what fills it up.
+fn with_end(mut core: Vec<u8>, secret: &[u8], offset: usize) -> Vec<u8> {
+    let length = offset + secret.len();
+    let last = secret.last().copied().unwrap_or_default();
+    match length % 3 {
+        1 => {
+            core.push(DIGITS[usize::from((last & 3) << 4)]);
+            core.extend_from_slice(b"==");
+        }
+        2 => {
+            core.push(DIGITS[usize::from((last & 15) << 2)]);
+            core.push(b'=');
+        }
+        _ => {}
+    }
+    core
+}
+
+const fn url_digit(digit: u8) -> u8 {
+    match digit {
+        b'+' => b'-',
+        b'/' => b'_',
+        other => other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn has(secret: &str, form: &str) {
+        let found = forms(secret);
+        assert!(
+            found
+                .iter()
+                .any(|known| form.contains(&*String::from_utf8_lossy(known))),
+            "no form of `{secret}` is in `{form}`"
+        );
+    }
+
+    #[test]
+    fn encodings_as_other_tools_print_them() {
+        // printf 'hunter2' | base64, and with one and two bytes before it.
+        has("hunter2", "aHVudGVyMg==");
+        has("hunter2", "eGh1bnRlcjI=");
+        has("hunter2", "eHhodW50ZXIyeA==");
+        let found = forms("hunter2");
+        for whole in [&b"aHVudGVyMg=="[..], b"h1bnRlcjI=", b"odW50ZXIy"] {
+            assert!(found.contains(whole));
+        }
+        has("hunter2", "68756e74657232");
+        has("hunter2", "68756E74657232");
+        has("a b&c/d", "a%20b%26c%2Fd");
+        has("a b&c/d", "a+b%26c%2fd");
+        has("say \"hi\"\n", r#"say \"hi\"\n"#);
+        // Base 64 for addresses.
+        has("\u{7ff}\u{7ff}???>>>", "37_fvz8_Pz4-Pg");
+    }
+
+    #[test]
+    fn a_secret_of_many_lines_is_known_by_each_that_is_long_enough() {
+        let found = forms("{\n  \"key\": 1\n}\n");
+        assert!(found.contains(&b"\"key\": 1".as_slice()));
+        assert!(!found.contains(&b"{".as_slice()));
+    }
+
+    #[test]
+    fn short_ones_are_masked_as_they_are_and_empty_ones_not_at_all() {
+        assert_eq!(forms("ab"), BTreeSet::from([b"ab".to_vec()]));
+        assert!(forms("").is_empty());
+    }
+
+    #[test]
+    fn long_ones_are_known_in_the_lines_that_base64_breaks_them_into() {
+        let secret = "x".repeat(100);
+        let found = forms(&secret);
+        assert!(found.contains(&b"eHh4".repeat(19)));
+        assert!(found.contains(&b"eHh4".repeat(16)));
+    }
+}

@@ -1,0 +1,435 @@
+//! Our side of a job: everything here may be called again after a crash, by another process of ours,
+//! and finds what is there.
+
+use std::{
+    collections::BTreeMap,
+    fmt, fs, io,
+    os::unix::fs::{DirBuilderExt as _, PermissionsExt as _},
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use camino::{Utf8Path, Utf8PathBuf};
+use cutover_model::{
+    RunId, Secret,
+    run::{JobKey, Outcome, StepPath, StepReport},
+};
+use cutover_supervisor::{detach, identity::Identity, record, tree};
+use tokio::{sync::watch, task::spawn_blocking};
+
+use crate::{
+    builtin::BuiltinLog,
+    error::Error,
+    follow::{Follow, Notices},
+    layout::{JobPlace, Layout, StepKey},
+    protocol::{Ended, Grace, JOB_MARKER, JobOrder, Reply, Request, Withheld, Work, ask, call},
+};
+
+/// A step with a script.
+#[derive(Clone)]
+pub struct StepOrder {
+    /// Which step; a second start of the same one does nothing.
+    pub key: StepKey,
+    /// What runs.
+    pub script: String,
+    /// `bash`, `sh`, `python`, `pwsh`, a template with `{0}`; without one, bash if it is there.
+    pub shell: Option<String>,
+    /// Where it runs, below the workspace.
+    pub working_directory: Option<String>,
+    /// Its variables, over those that every step has.
+    pub env: BTreeMap<String, String>,
+    /// Directories before those of `PATH`.
+    pub path_prepend: Vec<String>,
+    /// What must not be seen in anything it prints.
+    pub masks: Vec<Secret>,
+    /// Whether strangers have written it.
+    pub untrusted: bool,
+}
+
+impl fmt::Debug for StepOrder {
+    /// Scripts and variables may hold secrets.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("StepOrder")
+            .field("key", &self.key)
+            .field("shell", &self.shell)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The end of a step.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum StepEnd {
+    /// It has ended, and we know how.
+    Exited {
+        /// How.
+        outcome: Outcome,
+        /// What is left of it.
+        report: StepReport,
+    },
+    /// It was started, and whoever looked after it died before it ended.
+    Lost {
+        /// Why we think so, for people.
+        reason: String,
+    },
+}
+
+/// What is known of a step before it is started.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Begun {
+    /// Nobody has started it.
+    No,
+    /// Somebody has, and its end is not recorded: it runs, or was cut off.
+    Yes,
+    /// It has ended.
+    Ended(StepEnd),
+}
+
+/// By which way a step handed a value on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HandedKind {
+    /// `GITHUB_OUTPUT`.
+    Output,
+    /// `GITHUB_ENV`.
+    Env,
+    /// `GITHUB_STATE`.
+    State,
+}
+
+/// Built-in steps that run in this process: their logs grow here.
+pub(crate) type Local = Arc<Mutex<BTreeMap<StepKey, watch::Sender<()>>>>;
+
+/// Runs steps as processes of this machine.
+#[derive(Debug, Clone)]
+pub struct ProcessExecutor {
+    root: Utf8PathBuf,
+    supervisor: Vec<String>,
+    base_env: BTreeMap<String, String>,
+    grace: Grace,
+    local: Local,
+    /// One supervisor is started at a time; a second visitor waits until the first door is open.
+    launch: Arc<tokio::sync::Mutex<()>>,
+}
+
+impl ProcessExecutor {
+    /// Keeps its jobs below `root`, an absolute path.
+    ///
+    /// `supervisor` is the command line of the hidden subcommand (`[own executable, "supervise"]`);
+    /// `base_env` is what every step gets, at least `PATH` and `HOME`: nothing of our own environment
+    /// reaches a step by itself.
+    pub fn new(
+        root: Utf8PathBuf,
+        supervisor: Vec<String>,
+        base_env: BTreeMap<String, String>,
+    ) -> Self {
+        Self {
+            root,
+            supervisor,
+            base_env,
+            grace: Grace::default(),
+            local: Local::default(),
+            launch: Arc::default(),
+        }
+    }
+
+    /// With another patience when steps are cancelled.
+    #[must_use]
+    pub const fn with_grace(mut self, grace: Grace) -> Self {
+        self.grace = grace;
+        self
+    }
+
+    /// Makes the directories of a job and sees that it has a supervisor.
+    pub async fn prepare(&self, run: &RunId, job: &JobKey) -> Result<JobPlace, Error> {
+        let layout = Layout::new(&self.root, run, job);
+        for path in [
+            layout.dir.clone(),
+            layout.workspace(),
+            layout.temp(),
+            layout.private(),
+            layout.records(),
+            layout.logs(),
+        ] {
+            fs::DirBuilder::new()
+                .recursive(true)
+                .mode(0o700)
+                .create(&path)
+                .map_err(Error::io("create", path))?;
+        }
+        self.supervise(&layout, &name(run, job)).await?;
+        Ok(layout.place())
+    }
+
+    async fn supervise(&self, layout: &Layout, job: &str) -> Result<(), Error> {
+        let _turn = self.launch.lock().await;
+        let before: Option<Identity> = record::read(&layout.supervisor())?;
+        if before.as_ref().is_some_and(Identity::is_alive) {
+            return Ok(());
+        }
+        if before.is_some() {
+            // What a dead supervisor has left must not disturb the steps that follow.
+            sweep(job.to_owned()).await?;
+        }
+        let order = JobOrder {
+            job: job.to_owned(),
+        };
+        detach::launch(
+            &self.supervisor,
+            &["job", layout.dir.as_str()],
+            &order,
+            true,
+        )
+        .await?;
+        Ok(())
+    }
+
+    /// Starts a step, unless it was started before, whatever became of it then.
+    pub async fn start(&self, order: StepOrder) -> Result<(), Error> {
+        let key = &order.key;
+        let layout = self.layout(key);
+        if layout.started(&key.name()).exists() {
+            return Ok(());
+        }
+        self.prepare(&key.run, &key.job).await?;
+        let request = Request::Start(Box::new(self.work(&order)));
+        let replied = call(&layout.dir, &request)
+            .await
+            .map_err(Error::io("talk to the supervisor of", &layout.dir))?;
+        match replied {
+            Some(Reply::Done) => Ok(()),
+            Some(Reply::Refused(reason)) => Err(Error::Refused(reason)),
+            None => Err(Error::Refused("it has died".to_owned())),
+        }
+    }
+
+    fn work(&self, order: &StepOrder) -> Work {
+        let mut env = self.base_env.clone();
+        env.extend(order.env.clone());
+        let path = env.remove("PATH");
+        let path = order.path_prepend.iter().cloned().chain(path);
+        let path: Vec<String> = path.filter(|part| !part.is_empty()).collect();
+        env.insert("PATH".to_owned(), path.join(":"));
+        Work {
+            step: order.key.name(),
+            script: order.script.clone(),
+            shell: order.shell.clone(),
+            directory: order.working_directory.clone(),
+            env,
+            masks: expose(&order.masks),
+            untrusted: order.untrusted,
+        }
+    }
+
+    /// Whether a step was started before, also by a process before us.
+    pub fn begun(&self, key: &StepKey) -> Result<Begun, Error> {
+        let layout = self.layout(key);
+        if let Some(end) = ended(&layout, key)? {
+            return Ok(Begun::Ended(end));
+        }
+        let started = layout.started(&key.name()).exists();
+        Ok(if started { Begun::Yes } else { Begun::No })
+    }
+
+    /// Waits until a step that was started has ended, without polling; also when somebody before us
+    /// has started it.
+    pub async fn wait(&self, key: &StepKey) -> Result<StepEnd, Error> {
+        let layout = self.layout(key);
+        if let Some(end) = ended(&layout, key)? {
+            return Ok(end);
+        }
+        let mut notices = self.notices(&layout, key).await?;
+        while notices
+            .next()
+            .await
+            .map_err(Error::io("watch", &layout.dir))?
+        {}
+        if let Some(end) = ended(&layout, key)? {
+            return Ok(end);
+        }
+        let reason = if layout.started(&key.name()).exists() {
+            "its supervisor died before it ended; it may have done its work or only a part of it"
+        } else {
+            "it was never started"
+        };
+        Ok(StepEnd::Lost {
+            reason: reason.to_owned(),
+        })
+    }
+
+    async fn notices(&self, layout: &Layout, key: &StepKey) -> Result<Notices, Error> {
+        if let Some(growth) = self.growth(key) {
+            return Ok(Notices::Local(growth));
+        }
+        let stream = ask(&layout.dir, &Request::Watch(key.name()))
+            .await
+            .map_err(Error::io("talk to the supervisor of", &layout.dir))?;
+        Ok(stream.map_or(Notices::None, Notices::Supervisor))
+    }
+
+    fn growth(&self, key: &StepKey) -> Option<watch::Receiver<()>> {
+        let local = self.local.lock().unwrap_or_else(PoisonError::into_inner);
+        local.get(key).map(watch::Sender::subscribe)
+    }
+
+    /// Ends a step: SIGINT, SIGTERM, and then SIGKILL to everything that it has started. Returns when
+    /// that has begun; `wait` tells when it is over.
+    pub async fn cancel(&self, key: &StepKey) -> Result<(), Error> {
+        let layout = self.layout(key);
+        let request = Request::Cancel {
+            step: key.name(),
+            grace: self.grace,
+        };
+        call(&layout.dir, &request)
+            .await
+            .map_err(Error::io("talk to the supervisor of", &layout.dir))?;
+        Ok(())
+    }
+
+    /// Ends everything of a job and removes what it worked in. Logs and records stay.
+    pub async fn destroy(&self, run: &RunId, job: &JobKey) -> Result<(), Error> {
+        let layout = Layout::new(&self.root, run, job);
+        if !layout.dir.exists() {
+            return Ok(());
+        }
+        let supervisor: Option<Identity> = record::read(&layout.supervisor())?;
+        if let Some(supervisor) = supervisor.filter(Identity::is_alive) {
+            let replied = call(&layout.dir, &Request::End)
+                .await
+                .map_err(Error::io("talk to the supervisor of", &layout.dir))?;
+            if let Some(Reply::Refused(reason)) = replied {
+                return Err(Error::Refused(reason));
+            }
+            if replied.is_some() {
+                let gone = supervisor.gone().await;
+                gone.map_err(Error::io("wait for the supervisor of", &layout.dir))?;
+            }
+        }
+        sweep(name(run, job)).await?;
+        let paths = [layout.workspace(), layout.temp(), layout.private()];
+        spawn_blocking(move || paths.iter().try_for_each(|path| remove(path)))
+            .await
+            .map_err(|error| Error::Refused(error.to_string()))?
+    }
+
+    /// Where its log is, or will be.
+    pub fn log_path(&self, key: &StepKey) -> Utf8PathBuf {
+        self.layout(key).log(&key.name())
+    }
+
+    /// Its log from this byte on, as it grows, until the step has ended.
+    pub async fn follow(&self, key: &StepKey, from: u64) -> Result<Follow, Error> {
+        let layout = self.layout(key);
+        let notices = if layout.ended(&key.name()).exists() {
+            Notices::None
+        } else {
+            self.notices(&layout, key).await?
+        };
+        Ok(Follow::new(self.log_path(key), from, notices))
+    }
+
+    /// The text of a value that is withheld from the report of a step: of its last attempt that
+    /// handed it on.
+    pub fn withheld(
+        &self,
+        run: &RunId,
+        job: &JobKey,
+        step: &StepPath,
+        kind: HandedKind,
+        value: &str,
+    ) -> Result<Option<String>, Error> {
+        let private = Layout::new(&self.root, run, job).private();
+        let entries = match fs::read_dir(&private) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            entries => entries.map_err(Error::io("read", &private))?,
+        };
+        let prefix = format!("{step}.");
+        let mut attempts: Vec<(u32, String)> = entries
+            .flatten()
+            .filter_map(|entry| entry.file_name().into_string().ok())
+            .filter_map(|name| {
+                let attempt = name.strip_prefix(&prefix)?.strip_suffix(".json")?.parse();
+                Some((attempt.ok()?, name))
+            })
+            .collect();
+        attempts.sort_unstable_by(|left, right| right.cmp(left));
+        for (_, name) in attempts {
+            let Some(mut found) = record::read::<Withheld>(&private.join(name))? else {
+                continue;
+            };
+            let values = match kind {
+                HandedKind::Output => &mut found.outputs,
+                HandedKind::Env => &mut found.env,
+                HandedKind::State => &mut found.state,
+            };
+            if let Some(found) = values.remove(value) {
+                return Ok(Some(found));
+            }
+        }
+        Ok(None)
+    }
+
+    /// The log of a step that is one of ours and runs in this process. It is followed, waited for and
+    /// found again as any other.
+    pub async fn builtin_log(&self, key: &StepKey, masks: &[Secret]) -> Result<BuiltinLog, Error> {
+        self.prepare(&key.run, &key.job).await?;
+        BuiltinLog::open(
+            self.layout(key),
+            key.clone(),
+            expose(masks),
+            Arc::clone(&self.local),
+        )
+    }
+
+    fn layout(&self, key: &StepKey) -> Layout {
+        Layout::new(&self.root, &key.run, &key.job)
+    }
+}
+
+fn ended(layout: &Layout, key: &StepKey) -> Result<Option<StepEnd>, Error> {
+    let ended: Option<Ended> = record::read(&layout.ended(&key.name()))?;
+    Ok(ended.map(|ended| StepEnd::Exited {
+        outcome: ended.outcome,
+        report: ended.report,
+    }))
+}
+
+fn name(run: &RunId, job: &JobKey) -> String {
+    format!("{run}/{job}")
+}
+
+fn expose(masks: &[Secret]) -> Vec<String> {
+    masks.iter().map(|mask| mask.expose().to_owned()).collect()
+}
+
+/// Kills what carries the mark of a job and has no supervisor any more.
+async fn sweep(job: String) -> Result<(), Error> {
+    let marker = format!("{JOB_MARKER}={job}");
+    let count = spawn_blocking(move || tree::kill_all(|| tree::marked(&marker)))
+        .await
+        .map_err(|error| Error::Refused(error.to_string()))?;
+    if count > 0 {
+        return Err(Error::Unkillable { job, count });
+    }
+    Ok(())
+}
+
+/// Removes a tree, also one whose directories were made read-only (module caches do that).
+fn remove(path: &Utf8Path) -> Result<(), Error> {
+    match fs::remove_dir_all(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {}
+        other => return other.map_err(Error::io("remove", path)),
+    }
+    let mut open = vec![path.as_std_path().to_owned()];
+    while let Some(directory) = open.pop() {
+        fs::set_permissions(&directory, fs::Permissions::from_mode(0o700))
+            .map_err(Error::io("open", path))?;
+        let entries = fs::read_dir(&directory).map_err(Error::io("read", path))?;
+        // Links are not followed: they are removed as they are.
+        open.extend(
+            entries
+                .flatten()
+                .filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()))
+                .map(|entry| entry.path()),
+        );
+    }
+    fs::remove_dir_all(path).map_err(Error::io("remove", path))
+}

@@ -1,0 +1,256 @@
+//! The supervisor of one job: takes requests until it is told to end, or nobody has come for a day.
+
+use std::{
+    collections::BTreeMap,
+    fs::{self, File},
+    io::{self, BufRead as _, BufReader, PipeWriter, Read as _, Write as _},
+    os::unix::net::{UnixListener, UnixStream},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    thread,
+    time::Duration,
+};
+
+use camino::Utf8PathBuf;
+use cutover_supervisor::{
+    detach,
+    identity::{Identity, Stat},
+    reaper::Reaper,
+    record, tree,
+};
+use rustix::{
+    event::{PollFd, PollFlags},
+    fs::{FlockOperation, flock},
+};
+
+use super::{cancel, start, step::Step};
+use crate::{
+    layout::Layout,
+    protocol::{JobOrder, Reply, Request, STEP_MARKER, with_socket},
+};
+
+/// Without a visitor and without a running step, a job is forgotten.
+const IDLE: Duration = Duration::from_hours(24);
+/// A request is one line; scripts and environments are smaller than this.
+const REQUEST: u64 = 64 * 1024 * 1024;
+const STACK: usize = 512 * 1024;
+
+/// The entry point of the hidden subcommand: `args` are the words after `supervise`.
+///
+/// Knows `job PLACE`, and hands everything else on to the supervisor of instances.
+pub fn supervise(args: &[String]) -> i32 {
+    match args {
+        [kind, dir] if kind == "job" => match Job::begin(dir.into()) {
+            Ok(Some((job, door))) => {
+                // Without anybody to answer to, the door is open all the same.
+                detach::ready().ok();
+                job.serve(&door);
+                0
+            }
+            Ok(None) => i32::from(detach::ready().is_err()),
+            Err(error) => {
+                detach::refuse(&error.to_string());
+                1
+            }
+        },
+        other => cutover_supervisor::main(other),
+    }
+}
+
+/// What all threads of the supervisor share.
+pub(super) struct Job {
+    pub(super) layout: Layout,
+    /// `RUN/JOB`.
+    pub(super) name: String,
+    pub(super) reaper: Arc<Reaper>,
+    steps: Mutex<BTreeMap<String, Arc<Step>>>,
+    /// Secrets that steps have added: they hold for the whole job.
+    masks: Mutex<Vec<String>>,
+    end: Mutex<PipeWriter>,
+}
+
+/// Where visitors come in.
+struct Door {
+    listener: UnixListener,
+    end: io::PipeReader,
+    _lock: File,
+}
+
+impl Job {
+    /// Opens the door; `None` when somebody else keeps the job.
+    fn begin(dir: Utf8PathBuf) -> io::Result<Option<(Arc<Self>, Door)>> {
+        detach::settle()?;
+        let order: JobOrder = detach::order()?;
+        let lock = File::create(dir.join("lock"))?;
+        if flock(&lock, FlockOperation::NonBlockingLockExclusive).is_err() {
+            return Ok(None);
+        }
+        let layout = Layout { dir };
+        let masks = record::read(&layout.masks()).map_err(io::Error::other)?;
+        let own = Identity::own().ok_or(io::ErrorKind::Unsupported)?;
+        record::write(&layout.supervisor(), &own).map_err(io::Error::other)?;
+        let listener = with_socket(&layout.dir, |path| {
+            // That of a supervisor before us: we hold the lock.
+            fs::remove_file(path).ok();
+            UnixListener::bind(path)
+        })?;
+        let (end, end_writer) = io::pipe()?;
+        let job = Self {
+            layout,
+            name: order.job,
+            reaper: Reaper::start()?,
+            steps: Mutex::default(),
+            masks: Mutex::new(masks.unwrap_or_default()),
+            end: Mutex::new(end_writer),
+        };
+        let door = Door {
+            listener,
+            end,
+            _lock: lock,
+        };
+        Ok(Some((Arc::new(job), door)))
+    }
+
+    fn serve(self: Arc<Self>, door: &Door) {
+        loop {
+            let mut fds = [
+                PollFd::new(&door.end, PollFlags::IN),
+                PollFd::new(&door.listener, PollFlags::IN),
+            ];
+            match tree::poll_for(&mut fds, Some(IDLE)) {
+                Ok(0) if self.is_idle() => break,
+                Ok(_) if fds[0].revents().is_empty() => {}
+                _ => break,
+            }
+            if !fds[1].revents().is_empty()
+                && let Ok((visitor, _)) = door.listener.accept()
+            {
+                self.receive(visitor);
+            }
+        }
+        tree::kill_all(|| tree::descendants(std::process::id()));
+    }
+
+    fn receive(self: &Arc<Self>, visitor: UnixStream) {
+        let job = Arc::clone(self);
+        let thread = thread::Builder::new().stack_size(STACK).spawn(move || {
+            // A visitor that goes away, or says what we do not understand, is no concern of the job.
+            job.answer(visitor).ok();
+        });
+        // Without a thread the visitor finds a closed door and says so.
+        drop(thread);
+    }
+
+    fn answer(self: &Arc<Self>, visitor: UnixStream) -> io::Result<()> {
+        let mut line = Vec::new();
+        BufReader::new((&visitor).take(REQUEST)).read_until(b'\n', &mut line)?;
+        let reply = match serde_json::from_slice(&line)? {
+            Request::Start(work) => start::start(self, &work),
+            Request::Watch(step) => {
+                if let Some(step) = self.step(&step) {
+                    step.watch(&Arc::new(visitor));
+                }
+                return Ok(());
+            }
+            Request::Cancel { step, grace } => {
+                if let Some(step) = self.step(&step) {
+                    cancel::cancel(self, &step, grace);
+                }
+                Reply::Done
+            }
+            Request::End => self.finish(),
+        };
+        let end = matches!(reply, Reply::Done) && line.starts_with(b"\"end\"");
+        (&visitor).write_all(&serde_json::to_vec(&reply)?)?;
+        drop(visitor);
+        if end {
+            lock(&self.end).write_all(b"!")?;
+        }
+        Ok(())
+    }
+
+    /// Kills what is left, and waits until every step has its record.
+    fn finish(&self) -> Reply {
+        let steps: Vec<Arc<Step>> = lock(&self.steps).values().cloned().collect();
+        for step in &steps {
+            step.give_up();
+        }
+        let left = tree::kill_all(|| tree::descendants(std::process::id()));
+        if left > 0 {
+            return Reply::Refused(format!("{left} processes could not be killed"));
+        }
+        for step in &steps {
+            step.await_end();
+        }
+        Reply::Done
+    }
+
+    /// Takes the name of a step for itself; `None` when it is taken.
+    pub(super) fn enter(&self, name: &str) -> Option<Arc<Step>> {
+        let mut steps = lock(&self.steps);
+        if steps.contains_key(name) {
+            return None;
+        }
+        let step = Arc::new(Step::new(name));
+        steps.insert(name.to_owned(), Arc::clone(&step));
+        Some(step)
+    }
+
+    /// Gives the name back: nothing was started under it.
+    pub(super) fn leave(&self, name: &str) {
+        lock(&self.steps).remove(name);
+    }
+
+    fn step(&self, name: &str) -> Option<Arc<Step>> {
+        lock(&self.steps).get(name).cloned()
+    }
+
+    fn is_idle(&self) -> bool {
+        lock(&self.steps).values().all(|step| step.has_ended())
+    }
+
+    /// All secrets of a step: its own, and those that steps before it have added.
+    pub(super) fn secrets(&self, own: &[String]) -> Vec<String> {
+        own.iter()
+            .chain(lock(&self.masks).iter())
+            .cloned()
+            .collect()
+    }
+
+    /// Remembers secrets that a step has added.
+    pub(super) fn add_masks(&self, added: Vec<String>) -> Result<(), cutover_supervisor::Error> {
+        if added.is_empty() {
+            return Ok(());
+        }
+        let mut masks = lock(&self.masks);
+        masks.extend(added);
+        record::write(&self.layout.masks(), &*masks)
+    }
+
+    /// The mark of a step's processes. With the whole address: a step may run a cutover of its own.
+    pub(super) fn mark(&self, step: &str) -> String {
+        format!("{}/{step}", self.name)
+    }
+
+    /// The processes of one step: below its first one, and those that were orphaned and still carry
+    /// its name.
+    pub(super) fn tree_of(&self, step: &Step) -> Vec<Stat> {
+        let own = tree::descendants(std::process::id());
+        let mut found = Vec::new();
+        if let Some(child) = step.child().as_ref().and_then(Identity::stat) {
+            found.push(child);
+            found.extend(tree::descendants(child.pid));
+        }
+        let marker = format!("{STEP_MARKER}={}", self.mark(&step.name));
+        for process in own {
+            if !found.contains(&process) && tree::is_marked(&process, &marker) {
+                found.push(process);
+            }
+        }
+        found
+    }
+}
+
+/// A panic of another thread leaves nothing half done that we would read here.
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

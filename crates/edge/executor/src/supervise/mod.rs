@@ -1,0 +1,10 @@
+//! The supervisor's side of a job: its own process, with threads and without a runtime.
+
+mod cancel;
+mod job;
+mod pump;
+mod report;
+mod start;
+mod step;
+
+pub use self::job::supervise;

@@ -1,0 +1,204 @@
+//! From the first byte that a step prints to the record of its end, and what is printed after that.
+
+use std::{
+    fs,
+    io::{self, PipeReader, Read as _},
+    sync::Arc,
+    time::Duration,
+};
+
+use camino::Utf8PathBuf;
+use cutover_supervisor::{
+    log::Log,
+    reaper::{Child, Status},
+    record::Reserved,
+    tree,
+};
+use rustix::{
+    event::{PollFd, PollFlags},
+    io::ioctl_fionread,
+};
+use tokio::time::Instant;
+
+use super::{job::Job, report, step::Step};
+use crate::{filter::Filter, protocol::Ended};
+
+const CHUNK: usize = 64 * 1024;
+/// How long something in the background may keep the output open before we go on without it.
+const LINGER: Duration = Duration::from_millis(100);
+
+/// A step on its way.
+pub(super) struct Run {
+    pub(super) job: Arc<Job>,
+    pub(super) step: Arc<Step>,
+    pub(super) filter: Filter,
+    pub(super) log: Log,
+    pub(super) exit: Reserved,
+    /// Its files; removed at its end.
+    pub(super) exchange: Utf8PathBuf,
+    pub(super) untrusted: bool,
+}
+
+/// What is left to write to when a step has ended.
+pub(super) struct Rest {
+    filter: Filter,
+    log: Log,
+}
+
+/// Stays with a step to its end; and then with its output, as long as somebody writes: who writes
+/// into a pipe that nobody reads would hang or die.
+pub(super) fn pump(mut run: Run, child: &Child, output: PipeReader) {
+    let mut source = Source {
+        output: Some(output),
+        chunk: vec![0; CHUNK],
+        masked: Vec::with_capacity(CHUNK),
+    };
+    while !source.turn(&mut run, child) {}
+    run.step.child_has_ended();
+    source.linger(&mut run);
+    let status = run.job.reaper.status(&child.identity);
+    run.step.await_sweep();
+    let rest = run.end(Some(status), Vec::new());
+    source.drain(rest);
+}
+
+struct Source {
+    /// Absent when everybody has closed it.
+    output: Option<PipeReader>,
+    chunk: Vec<u8>,
+    masked: Vec<u8>,
+}
+
+impl Source {
+    /// Waits for the next thing to happen; `true` when it was the end of the first process.
+    fn turn(&mut self, run: &mut Run, child: &Child) -> bool {
+        let mut fds = vec![PollFd::new(&child.handle, PollFlags::IN)];
+        fds.extend(
+            self.output
+                .as_ref()
+                .map(|output| PollFd::new(output, PollFlags::IN)),
+        );
+        if tree::poll_for(&mut fds, None).is_err() {
+            return true;
+        }
+        let ended = !fds[0].revents().is_empty();
+        if fds.get(1).is_some_and(|fd| !fd.revents().is_empty()) {
+            self.copy(run);
+        }
+        ended
+    }
+
+    /// Takes what was in the pipe when the process ended, and waits a moment for the end of the rest.
+    fn linger(&mut self, run: &mut Run) {
+        let pending = self.output.as_ref().map(ioctl_fionread);
+        let mut pending = pending.and_then(Result::ok).unwrap_or(0);
+        let end = Instant::now() + LINGER;
+        while let Some(output) = &self.output {
+            let rest = end.saturating_duration_since(Instant::now());
+            let mut fds = [PollFd::new(output, PollFlags::IN)];
+            let limit = if pending > 0 { None } else { Some(rest) };
+            if !matches!(tree::poll_for(&mut fds, limit), Ok(1..)) {
+                return;
+            }
+            let count = self.copy(run);
+            pending = pending.saturating_sub(u64::try_from(count).unwrap_or(u64::MAX));
+            if pending == 0 && rest.is_zero() {
+                return;
+            }
+        }
+    }
+
+    fn copy(&mut self, run: &mut Run) -> usize {
+        let count = self.read();
+        if count > 0 {
+            self.masked.clear();
+            run.filter.push(&self.chunk[..count], &mut self.masked);
+            run.write(&self.masked);
+        }
+        count
+    }
+
+    fn read(&mut self) -> usize {
+        let Some(output) = &mut self.output else {
+            return 0;
+        };
+        match output.read(&mut self.chunk) {
+            Ok(count) if count > 0 => count,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => 0,
+            _ => {
+                self.output = None;
+                0
+            }
+        }
+    }
+
+    fn drain(mut self, mut rest: Rest) {
+        while self.output.is_some() {
+            let count = self.read();
+            self.masked.clear();
+            rest.filter.push(&self.chunk[..count], &mut self.masked);
+            rest.log.write(&self.masked);
+        }
+    }
+}
+
+impl Run {
+    fn write(&mut self, bytes: &[u8]) {
+        if !bytes.is_empty() {
+            self.log.write(bytes);
+            self.step.grew();
+        }
+    }
+
+    /// Writes the record of the end, and lets everybody know. `reasons` say why there was no process.
+    pub(super) fn end(mut self, status: Option<Status>, reasons: Vec<String>) -> Rest {
+        let mut out = Vec::new();
+        let mut heard = self.filter.finish(&mut out);
+        for reason in &reasons {
+            out.extend_from_slice(reason.as_bytes());
+            out.push(b'\n');
+        }
+        self.write(&out);
+        heard.reasons.extend(reasons);
+        if let Err(error) = self.job.add_masks(std::mem::take(&mut heard.masks)) {
+            heard
+                .reasons
+                .push(format!("a mask is not remembered: {error}"));
+        }
+        let made = report::build(report::Source {
+            heard,
+            status,
+            cancelled: self.step.is_cancelled(),
+            untrusted: self.untrusted,
+            exchange: &self.exchange,
+            masker: self.filter.masker(),
+            log: &self.log,
+        });
+        self.keep(made);
+        // What cannot be removed now is removed with the job.
+        fs::remove_dir_all(&self.exchange).ok();
+        self.step.ends();
+        Rest {
+            filter: self.filter,
+            log: self.log,
+        }
+    }
+
+    fn keep(&mut self, made: report::Made) {
+        let report::Made {
+            outcome,
+            mut report,
+            withheld,
+        } = made;
+        if let Some(withheld) = withheld {
+            let path = self.job.layout.withheld(&self.step.name);
+            let kept =
+                Reserved::new(&path, 0).and_then(|mut file| file.commit_patiently(&withheld));
+            if let Err(error) = kept {
+                report.reasons.push(format!("values are lost: {error}"));
+            }
+        }
+        // If it cannot be written at all, there is nobody left to tell: it will count as lost.
+        self.exit.commit_patiently(&Ended { outcome, report }).ok();
+    }
+}

@@ -1,0 +1,194 @@
+//! What is left of a step: its outcome, what it handed on, and why it did not succeed.
+
+use std::{collections::BTreeMap, fs};
+
+use camino::Utf8Path;
+use cutover_model::run::{Annotation, HandedOn, Level, Outcome, StepReport};
+use cutover_supervisor::{log::Log, reaper::Status};
+
+use crate::{
+    files::{self, LIMIT, Malformed},
+    filter::Heard,
+    mask::Masker,
+    protocol::Withheld,
+};
+
+/// What is known at the end of a step.
+pub(super) struct Source<'a> {
+    pub(super) heard: Heard,
+    /// Absent when there was no process.
+    pub(super) status: Option<Status>,
+    pub(super) cancelled: bool,
+    pub(super) untrusted: bool,
+    /// Where its files are.
+    pub(super) exchange: &'a Utf8Path,
+    pub(super) masker: &'a Masker,
+    pub(super) log: &'a Log,
+}
+
+/// What becomes of it.
+pub(super) struct Made {
+    pub(super) outcome: Outcome,
+    pub(super) report: StepReport,
+    /// Values with secrets in them, when there are any.
+    pub(super) withheld: Option<Withheld>,
+}
+
+pub(super) fn build(source: Source<'_>) -> Made {
+    let mut report = StepReport {
+        exit_code: source.status.and_then(|status| status.code),
+        signal: source.status.and_then(|status| status.signal),
+        annotations: source.heard.annotations,
+        reasons: source.heard.reasons,
+        log_bytes: source.log.length(),
+        ..StepReport::default()
+    };
+    let mut withheld = Withheld::default();
+    let file = |variable, name: &str| {
+        let text = files::read(variable, &source.exchange.join(name))?;
+        files::pairs(variable, &text)
+    };
+    let outputs = file("GITHUB_OUTPUT", "output");
+    let outputs = or_reason(outputs, &mut report.reasons);
+    let outputs = source.heard.outputs.into_iter().chain(outputs);
+    report.outputs = hand_on(outputs, source.masker, &mut withheld.outputs);
+    let state = or_reason(file("GITHUB_STATE", "state"), &mut report.reasons);
+    let state = source.heard.state.into_iter().chain(state);
+    report.state = hand_on(state, source.masker, &mut withheld.state);
+    let mut env = or_reason(file("GITHUB_ENV", "env"), &mut report.reasons);
+    env.retain(|(name, _)| may_set(name, source.untrusted, &mut report.annotations));
+    report.env = hand_on(env.into_iter(), source.masker, &mut withheld.env);
+    report.path = paths(source.exchange, source.masker, &mut report);
+    report.summary = summary(source.exchange, source.masker, &mut report);
+    explain(source.status, source.log, &mut report);
+    mask(source.masker, &mut report);
+    let failed = report.exit_code != Some(0) || !report.reasons.is_empty();
+    let outcome = match (source.cancelled, failed) {
+        (true, _) => Outcome::Cancelled,
+        (false, true) => Outcome::Failed,
+        (false, false) => Outcome::Succeeded,
+    };
+    let any =
+        !(withheld.outputs.is_empty() && withheld.env.is_empty() && withheld.state.is_empty());
+    Made {
+        outcome,
+        report,
+        withheld: any.then_some(withheld),
+    }
+}
+
+fn or_reason<T: Default>(read: Result<T, Malformed>, reasons: &mut Vec<String>) -> T {
+    read.unwrap_or_else(|error| {
+        reasons.push(error.to_string());
+        T::default()
+    })
+}
+
+fn hand_on(
+    values: impl Iterator<Item = (String, String)>,
+    masker: &Masker,
+    withheld: &mut BTreeMap<String, String>,
+) -> BTreeMap<String, HandedOn> {
+    let mut handed = BTreeMap::new();
+    for (name, value) in values {
+        if masker.is_in(&value) {
+            withheld.insert(name.clone(), value);
+            handed.insert(name, HandedOn::Withheld);
+        } else {
+            withheld.remove(&name);
+            handed.insert(name, HandedOn::Plain(value));
+        }
+    }
+    handed
+}
+
+fn may_set(name: &str, untrusted: bool, annotations: &mut Vec<Annotation>) -> bool {
+    let refused = files::is_refused(name, untrusted);
+    if refused {
+        annotations.push(remark(
+            Level::Error,
+            format!(
+                "`{name}` in `$GITHUB_ENV` is refused: it could take over the programs of later \
+                 steps; set it with `env:` where it is needed"
+            ),
+        ));
+    }
+    !refused
+}
+
+fn paths(exchange: &Utf8Path, masker: &Masker, report: &mut StepReport) -> Vec<String> {
+    let text = files::read("GITHUB_PATH", &exchange.join("path"));
+    let text = or_reason(text, &mut report.reasons);
+    let (secret, plain): (Vec<&str>, Vec<&str>) = text
+        .lines()
+        .map(str::trim)
+        .filter(|line| !line.is_empty())
+        .partition(|line| masker.is_in(line));
+    if !secret.is_empty() {
+        report.annotations.push(remark(
+            Level::Error,
+            "a line in `$GITHUB_PATH` is refused: it contains a secret".to_owned(),
+        ));
+    }
+    plain.into_iter().map(str::to_owned).collect()
+}
+
+fn summary(exchange: &Utf8Path, masker: &Masker, report: &mut StepReport) -> Option<String> {
+    let path = exchange.join("summary");
+    let length = fs::metadata(&path).map_or(0, |metadata| metadata.len());
+    if length > LIMIT {
+        report.annotations.push(remark(
+            Level::Error,
+            format!("`$GITHUB_STEP_SUMMARY` is left out: {length} bytes are more than 1 MiB"),
+        ));
+        return None;
+    }
+    let bytes = fs::read(path).ok().filter(|bytes| !bytes.is_empty())?;
+    Some(masker.text(&String::from_utf8_lossy(&bytes)))
+}
+
+fn explain(status: Option<Status>, log: &Log, report: &mut StepReport) {
+    match status {
+        Some(Status {
+            code: Some(code), ..
+        }) if code != 0 => report.reasons.push(format!("exited with code {code}")),
+        Some(Status {
+            signal: Some(9), ..
+        }) => report.reasons.push(
+            "ended by signal 9 (SIGKILL); if nobody cancelled it, the machine was out of memory"
+                .to_owned(),
+        ),
+        Some(Status {
+            signal: Some(signal),
+            ..
+        }) => report.reasons.push(format!("ended by signal {signal}")),
+        _ => {}
+    }
+    if let Some((bytes, cause)) = log.lost() {
+        report.annotations.push(remark(
+            Level::Warning,
+            format!("log truncated: {bytes} bytes lost: {cause}"),
+        ));
+    }
+}
+
+fn mask(masker: &Masker, report: &mut StepReport) {
+    for reason in &mut report.reasons {
+        *reason = masker.text(reason);
+    }
+    for annotation in &mut report.annotations {
+        annotation.message = masker.text(&annotation.message);
+        annotation.title = annotation.title.take().map(|text| masker.text(&text));
+        annotation.file = annotation.file.take().map(|text| masker.text(&text));
+    }
+}
+
+fn remark(level: Level, message: String) -> Annotation {
+    Annotation {
+        level,
+        message,
+        title: None,
+        file: None,
+        at: None,
+    }
+}

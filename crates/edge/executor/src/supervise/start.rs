@@ -1,0 +1,177 @@
+//! The beginning of a step: its mark on disk, its script, its files, its process.
+
+use std::{
+    fs::{self, DirBuilder, OpenOptions},
+    io::{self, PipeReader, Write as _},
+    os::unix::{
+        fs::{DirBuilderExt as _, OpenOptionsExt as _},
+        process::CommandExt as _,
+    },
+    process::{Command, Stdio},
+    sync::Arc,
+    thread,
+};
+
+use camino::{Utf8Path, Utf8PathBuf};
+use cutover_supervisor::{log::Log, reaper::Child, record, record::Reserved, tree};
+
+use super::{cancel, job::Job, pump, pump::Run, step::Step};
+use crate::{
+    filter::Filter,
+    protocol::{JOB_MARKER, Reply, STEP_MARKER, Started, Work},
+    shell::Shell,
+};
+
+/// Enough for the record of an ordinary end.
+const EXIT_BYTES: u64 = 64 * 1024;
+/// The more a pipe holds, the less often writer and reader wait for each other.
+const PIPE: usize = 256 * 1024;
+const STACK: usize = 512 * 1024;
+
+/// The files by which a step hands values on, and the variables that tell it where they are.
+pub(super) const EXCHANGE: [(&str, &str); 5] = [
+    ("GITHUB_ENV", "env"),
+    ("GITHUB_OUTPUT", "output"),
+    ("GITHUB_PATH", "path"),
+    ("GITHUB_STATE", "state"),
+    ("GITHUB_STEP_SUMMARY", "summary"),
+];
+
+/// Starts a step, unless it was started before: then, however it ended, nothing happens.
+pub(super) fn start(job: &Arc<Job>, work: &Work) -> Reply {
+    let Some(step) = job.enter(&work.step) else {
+        return Reply::Done;
+    };
+    let mark = job.layout.started(&work.step);
+    // Under a supervisor before us.
+    if mark.exists() {
+        job.leave(&work.step);
+        return Reply::Done;
+    }
+    match launch(job, &step, work, &mark) {
+        Ok(()) => Reply::Done,
+        Err(error) => {
+            fs::remove_file(&mark).ok();
+            job.leave(&step.name);
+            Reply::Refused(error.to_string())
+        }
+    }
+}
+
+fn launch(job: &Arc<Job>, step: &Arc<Step>, work: &Work, mark: &Utf8Path) -> io::Result<()> {
+    let exchange = job.layout.exchange(&work.step);
+    fs::create_dir_all(job.layout.logs())?;
+    DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(&exchange)?;
+    for (_, file) in EXCHANGE {
+        fs::File::create(exchange.join(file))?;
+    }
+    let filter = Filter::new(job.secrets(&work.masks)).map_err(io::Error::other)?;
+    let exit =
+        Reserved::new(&job.layout.ended(&work.step), EXIT_BYTES).map_err(io::Error::other)?;
+    let run = Run {
+        job: Arc::clone(job),
+        step: Arc::clone(step),
+        filter,
+        log: Log::open(&job.layout.log(&work.step))?,
+        exit,
+        exchange,
+        untrusted: work.untrusted,
+    };
+    record::write(mark, &Started { builtin: false }).map_err(io::Error::other)?;
+    match spawn(job, work, &run.exchange)? {
+        Ok((child, output)) => {
+            let cancelled = step.runs(child.identity.clone());
+            thread::Builder::new()
+                .name(format!("step {}", work.step))
+                .stack_size(STACK)
+                .spawn(move || pump::pump(run, &child, output))
+                .inspect_err(|_| {
+                    tree::kill_all(|| job.tree_of(step));
+                })?;
+            if let Some(grace) = cancelled {
+                cancel::begin(job, step, grace);
+            }
+        }
+        Err(reason) => drop(run.end(None, vec![reason])),
+    }
+    Ok(())
+}
+
+/// The inner error is the step's failure: its shell or its directory is not there.
+fn spawn(
+    job: &Job,
+    work: &Work,
+    exchange: &Utf8Path,
+) -> io::Result<Result<(Child, PipeReader), String>> {
+    let path = work.env.get("PATH").map_or("", String::as_str);
+    let shell = match Shell::find(work.shell.as_deref(), path) {
+        Ok(shell) => shell,
+        Err(error) => return Ok(Err(error.to_string())),
+    };
+    let mut directory = job.layout.workspace();
+    directory.extend(&work.directory);
+    if !directory.is_dir() {
+        return Ok(Err(format!(
+            "working directory `{directory}` does not exist"
+        )));
+    }
+    let script = exchange.join(format!("script.{}", shell.extension));
+    write_script(&script, &shell.file(&work.script))?;
+    let (reader, writer) = io::pipe()?;
+    // Without the right to a larger one, the usual size does.
+    rustix::pipe::fcntl_setpipe_size(&writer, PIPE).ok();
+    let argv = shell.argv(&script);
+    let mut command = Command::new(&argv[0]);
+    command
+        .args(&argv[1..])
+        .env_clear()
+        .envs(&work.env)
+        .envs(environment(job, work, exchange))
+        .current_dir(&directory)
+        .stdin(Stdio::null())
+        .stdout(writer.try_clone()?)
+        .stderr(writer)
+        .process_group(0);
+    match job.reaper.spawn(&mut command) {
+        Ok(child) => Ok(Ok((child, reader))),
+        Err(error)
+            if matches!(
+                error.kind(),
+                io::ErrorKind::NotFound
+                    | io::ErrorKind::PermissionDenied
+                    | io::ErrorKind::ArgumentListTooLong
+                    | io::ErrorKind::InvalidInput
+            ) =>
+        {
+            Ok(Err(format!("could not execute `{}`: {error}", argv[0])))
+        }
+        Err(error) => Err(error),
+    }
+}
+
+fn environment(job: &Job, work: &Work, exchange: &Utf8Path) -> Vec<(&'static str, String)> {
+    let mut env: Vec<(&str, String)> = EXCHANGE
+        .into_iter()
+        .map(|(name, file)| (name, exchange.join(file).into_string()))
+        .collect();
+    env.extend([
+        ("GITHUB_WORKSPACE", job.layout.workspace().into_string()),
+        ("RUNNER_TEMP", job.layout.temp().into_string()),
+        (JOB_MARKER, job.name.clone()),
+        (STEP_MARKER, job.mark(&work.step)),
+    ]);
+    env
+}
+
+fn write_script(path: &Utf8PathBuf, text: &str) -> io::Result<()> {
+    OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o700)
+        .open(path)?
+        .write_all(text.as_bytes())
+}

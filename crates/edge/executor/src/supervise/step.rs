@@ -1,0 +1,160 @@
+//! What is known about a step while it runs, and who wants to know.
+
+use std::{
+    os::unix::net::UnixStream,
+    sync::{Arc, Condvar, Mutex, PoisonError},
+    time::Duration,
+};
+
+use cutover_supervisor::{identity::Identity, tree};
+use rustix::{
+    event::{PollFd, PollFlags},
+    net::{SendFlags, send},
+};
+
+use super::job::lock;
+use crate::protocol::Grace;
+
+#[derive(Debug, Default)]
+struct State {
+    child: Option<Identity>,
+    /// The first process has ended.
+    child_ended: bool,
+    /// Somebody wants it to end, and this patient they are.
+    cancel: Option<Grace>,
+    /// Whoever cancels it is done with it.
+    swept: bool,
+    /// Its record is written.
+    ended: bool,
+    watchers: Vec<Arc<UnixStream>>,
+}
+
+/// A step that was started here.
+#[derive(Debug)]
+pub(super) struct Step {
+    pub(super) name: String,
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+impl Step {
+    pub(super) fn new(name: &str) -> Self {
+        Self {
+            name: name.to_owned(),
+            state: Mutex::default(),
+            changed: Condvar::new(),
+        }
+    }
+
+    pub(super) fn child(&self) -> Option<Identity> {
+        lock(&self.state).child.clone()
+    }
+
+    /// Its process is there; returns the grace when it was cancelled before.
+    pub(super) fn runs(&self, child: Identity) -> Option<Grace> {
+        let mut state = lock(&self.state);
+        state.child = Some(child);
+        state.cancel
+    }
+
+    /// Notes that it is to end; returns whether the caller has to see to it.
+    pub(super) fn wants_cancel(&self, grace: Grace) -> bool {
+        let mut state = lock(&self.state);
+        let first = state.cancel.is_none() && !state.child_ended && !state.ended;
+        if first {
+            state.cancel = Some(grace);
+        }
+        first && state.child.is_some()
+    }
+
+    /// Everything is about to be killed: whatever its exit code, it was cancelled.
+    pub(super) fn give_up(&self) {
+        let mut state = lock(&self.state);
+        if !state.child_ended {
+            state.cancel.get_or_insert_default();
+            state.swept = true;
+        }
+    }
+
+    pub(super) fn is_cancelled(&self) -> bool {
+        lock(&self.state).cancel.is_some()
+    }
+
+    pub(super) fn has_ended(&self) -> bool {
+        lock(&self.state).ended
+    }
+
+    pub(super) fn child_has_ended(&self) {
+        lock(&self.state).child_ended = true;
+        self.changed.notify_all();
+    }
+
+    /// Waits for the end of its first process, not longer than this.
+    pub(super) fn await_child(&self, limit: Duration) {
+        let state = lock(&self.state);
+        let waited = self
+            .changed
+            .wait_timeout_while(state, limit, |state| !state.child_ended);
+        drop(waited);
+    }
+
+    pub(super) fn is_swept(&self) {
+        lock(&self.state).swept = true;
+        self.changed.notify_all();
+    }
+
+    /// Waits until whoever cancels it is done.
+    pub(super) fn await_sweep(&self) {
+        self.wait_while(|state| state.cancel.is_some() && !state.swept);
+    }
+
+    pub(super) fn await_end(&self) {
+        self.wait_while(|state| !state.ended);
+    }
+
+    fn wait_while(&self, condition: impl Fn(&mut State) -> bool) {
+        let state = lock(&self.state);
+        let waited = self
+            .changed
+            .wait_while(state, condition)
+            .unwrap_or_else(PoisonError::into_inner);
+        drop(waited);
+    }
+
+    /// Its record is written: whoever watches is sent home.
+    pub(super) fn ends(&self) {
+        let mut state = lock(&self.state);
+        state.ended = true;
+        for watcher in state.watchers.drain(..) {
+            // Gone already is as good.
+            watcher.shutdown(std::net::Shutdown::Both).ok();
+        }
+        drop(state);
+        self.changed.notify_all();
+    }
+
+    /// Its log has grown. One who has not read the last notice yet needs no other.
+    pub(super) fn grew(&self) {
+        let flags = SendFlags::DONTWAIT | SendFlags::NOSIGNAL;
+        lock(&self.state).watchers.retain(|watcher| {
+            !matches!(send(watcher, b"+", flags), Err(error) if error != rustix::io::Errno::AGAIN)
+        });
+    }
+
+    /// Keeps a watcher until it goes away or the step has ended.
+    pub(super) fn watch(&self, visitor: &Arc<UnixStream>) {
+        let mut state = lock(&self.state);
+        if state.ended {
+            return;
+        }
+        state.watchers.push(Arc::clone(visitor));
+        drop(state);
+        // What was written while the visitor stood at the door is news, too.
+        self.grew();
+        let mut fds = [PollFd::new(&**visitor, PollFlags::IN)];
+        tree::poll_for(&mut fds, None).ok();
+        lock(&self.state)
+            .watchers
+            .retain(|watcher| !Arc::ptr_eq(watcher, visitor));
+    }
+}

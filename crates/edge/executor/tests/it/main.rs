@@ -1,0 +1,12 @@
+//! Steps as real processes, seen from outside.
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test stops at the first surprise"
+)]
+
+mod cancel;
+mod hand_on;
+mod output;
+mod survive;
+mod world;

@@ -1,0 +1,223 @@
+//! What a step prints.
+
+use std::fs;
+
+use cutover_model::run::{Level, Outcome};
+
+use crate::world::{World, key, order};
+
+#[tokio::test]
+async fn both_streams_keep_their_order_and_the_exit_code_is_told() {
+    let world = World::new();
+    let script = "for i in 1 2 3; do echo out $i; echo err $i >&2; done; exit 3";
+    let (outcome, report) = world.run(0, script).await;
+    assert_eq!(outcome, Outcome::Failed);
+    assert_eq!(report.exit_code, Some(3));
+    assert_eq!(report.reasons, ["exited with code 3"]);
+    let log = "out 1\nerr 1\nout 2\nerr 2\nout 3\nerr 3\n";
+    assert_eq!(world.log(&key(0)), log);
+    assert_eq!(report.log_bytes, 36);
+}
+
+#[tokio::test]
+async fn secrets_do_not_reach_the_log_nor_any_other_file() {
+    let world = World::new();
+    let script = "printf 'it is hunt'; sleep 0.05; echo er2; printf hunter2 | base64; \
+                  echo '::error title=hunter2::the hunter2'; \
+                  echo '# hunter2' >> $GITHUB_STEP_SUMMARY";
+    let (outcome, report) = world.run(0, script).await;
+    assert_eq!(outcome, Outcome::Succeeded);
+    assert_eq!(
+        world.log(&key(0)),
+        "it is ***\n***\n::error title=***::the ***\n"
+    );
+    assert_eq!(report.summary.as_deref(), Some("# ***\n"));
+    assert_eq!(report.annotations[0].message, "the ***");
+    assert_eq!(report.annotations[0].title.as_deref(), Some("***"));
+    let mut open = vec![world.root.clone()];
+    while let Some(directory) = open.pop() {
+        for entry in directory.read_dir_utf8().unwrap() {
+            let entry = entry.unwrap();
+            let kind = entry.file_type().unwrap();
+            if kind.is_dir() {
+                open.push(entry.path().to_owned());
+            } else if kind.is_file() {
+                let bytes = fs::read(entry.path()).unwrap();
+                assert!(
+                    !String::from_utf8_lossy(&bytes).contains("hunter2"),
+                    "{}",
+                    entry.path()
+                );
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn commands_are_heard_and_can_be_stopped() {
+    let world = World::new();
+    let script = "echo '::warning file=a.rs,line=3::careful'
+        echo '  ::notice::indented'
+        echo 'not ::error::a command'
+        echo '::stop-commands::tok'
+        echo '::error::not heard'
+        echo '::add-mask::plain'
+        echo '::tok::'
+        echo 'plain stays'
+        printf '::error::without an end'";
+    let (outcome, report) = world.run(0, script).await;
+    assert_eq!(outcome, Outcome::Succeeded);
+    let heard: Vec<(Level, &str)> = report
+        .annotations
+        .iter()
+        .map(|annotation| (annotation.level, annotation.message.as_str()))
+        .collect();
+    assert_eq!(
+        heard,
+        [
+            (Level::Warning, "careful"),
+            (Level::Notice, "indented"),
+            (Level::Error, "without an end"),
+        ]
+    );
+    assert!(world.log(&key(0)).contains("plain stays"));
+}
+
+#[tokio::test]
+async fn an_added_mask_holds_from_its_line_on_and_in_later_steps() {
+    let world = World::new();
+    let script = "echo before xyzzy; echo '::add-mask::xyzzy'; echo after xyzzy";
+    world.run(0, script).await;
+    assert_eq!(
+        world.log(&key(0)),
+        "before xyzzy\n::add-mask::***\nafter ***\n"
+    );
+    world.run(1, "echo later xyzzy").await;
+    assert_eq!(world.log(&key(1)), "later ***\n");
+    let mut builtin = world.executor.builtin_log(&key(2), &[]).await.unwrap();
+    builtin.line("even xyzzy");
+    builtin
+        .finish(
+            Outcome::Succeeded,
+            cutover_model::run::StepReport::default(),
+        )
+        .unwrap();
+    assert_eq!(world.log(&key(2)), "even ***\n");
+}
+
+#[tokio::test]
+async fn old_commands_that_set_the_environment_fail_the_step() {
+    let world = World::new();
+    let (outcome, report) = world.run(0, "echo '::set-env name=A::1'").await;
+    assert_eq!(outcome, Outcome::Failed);
+    assert!(report.reasons[0].contains("`::set-env::` is refused"));
+    assert!(report.env.is_empty());
+}
+
+#[tokio::test]
+async fn a_line_of_20_mb_passes_and_the_supervisor_stays_small() {
+    let world = World::new();
+    let script = "head -c 20000000 /dev/zero | tr '\\0' x; echo; echo ::notice::end";
+    let (outcome, report) = world.run(0, script).await;
+    assert_eq!(outcome, Outcome::Succeeded);
+    assert_eq!(report.log_bytes, 20_000_015);
+    assert_eq!(report.annotations.len(), 1);
+    let status = fs::read_to_string(format!("/proc/{}/status", world.supervisor())).unwrap();
+    let peak = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmHWM:"))
+        .unwrap();
+    let peak: u64 = peak.trim().trim_end_matches(" kB").parse().unwrap();
+    assert!(peak < 16 * 1024, "{peak} kB");
+}
+
+#[tokio::test]
+async fn what_keeps_the_output_open_does_not_hold_up_the_end() {
+    let world = World::new();
+    world.fifo("go");
+    world.fifo("done");
+    let script = "(read line < $WORLD/go; echo late hunter2; echo x > $WORLD/done) & echo now";
+    let (outcome, _) = world.run(0, script).await;
+    assert_eq!(outcome, Outcome::Succeeded);
+    assert_eq!(world.log(&key(0)), "now\n");
+    fs::write(world.root.join("go"), "\n").unwrap();
+    world.line("done").await;
+    // The job lives, so what is printed late is read; and it is masked.
+    world.run(1, "true").await;
+    world
+        .executor
+        .destroy(&key(0).run, &key(0).job)
+        .await
+        .unwrap();
+    let log = world.log(&key(0));
+    assert!(log == "now\n" || log == "now\nlate ***\n", "{log}");
+}
+
+#[tokio::test]
+async fn a_log_is_followed_to_its_end() {
+    let world = World::new();
+    world.fifo("go");
+    world
+        .start(order(
+            0,
+            "echo one; read line < $WORLD/go; echo two hunter2",
+        ))
+        .await;
+    let mut follow = world.executor.follow(&key(0), 0).await.unwrap();
+    assert_eq!(follow.next().await.unwrap().unwrap(), "one\n");
+    fs::write(world.root.join("go"), "\n").unwrap();
+    assert_eq!(follow.next().await.unwrap().unwrap(), "two ***\n");
+    assert_eq!(follow.next().await.unwrap(), None);
+    let mut later = world.executor.follow(&key(0), 4).await.unwrap();
+    assert_eq!(later.next().await.unwrap().unwrap(), "two ***\n");
+    assert_eq!(later.next().await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn a_builtin_step_is_followed_and_waited_for_like_any_other() {
+    let world = World::new();
+    let mut builtin = world
+        .executor
+        .builtin_log(&key(0), &order(0, "").masks)
+        .await
+        .unwrap();
+    let mut follow = world.executor.follow(&key(0), 0).await.unwrap();
+    builtin.write(b"the hun");
+    assert_eq!(follow.next().await.unwrap().unwrap(), "the ");
+    builtin.line("ter2");
+    assert_eq!(follow.next().await.unwrap().unwrap(), "***\n");
+    builtin
+        .finish(Outcome::Failed, cutover_model::run::StepReport::default())
+        .unwrap();
+    assert_eq!(follow.next().await.unwrap(), None);
+    let (outcome, report) = world.end(&key(0)).await;
+    assert_eq!((outcome, report.log_bytes), (Outcome::Failed, 8));
+}
+
+#[tokio::test]
+async fn what_cannot_be_started_is_a_failure_with_a_reason() {
+    let world = World::new();
+    for (index, shell, directory, expected) in [
+        (
+            0,
+            Some("fish"),
+            None,
+            "shell `fish` is neither known nor a template",
+        ),
+        (
+            1,
+            Some("no-such-shell {0}"),
+            None,
+            "`no-such-shell` was not found in PATH",
+        ),
+        (2, None, Some("no/such"), "/no/such` does not exist"),
+    ] {
+        let mut order = order(index, "true");
+        order.shell = shell.map(str::to_owned);
+        order.working_directory = directory.map(str::to_owned);
+        let (outcome, report) = world.run_order(order).await;
+        assert_eq!(outcome, Outcome::Failed);
+        assert!(report.reasons[0].contains(expected), "{:?}", report.reasons);
+        assert!(world.log(&key(index)).contains(expected));
+    }
+}
