@@ -356,6 +356,11 @@ pub enum DeploymentEvent {
         /// Who.
         by: String,
     },
+    /// A person wants it stopped, and traffic back where it was.
+    AbortRequested {
+        /// Who.
+        by: String,
+    },
     /// Traffic is to go back.
     RollbackStarted {
         /// Why.
