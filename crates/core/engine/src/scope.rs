@@ -216,8 +216,11 @@ impl<'a> Scope<'a> {
     }
 
     fn needs_the_edge(&self, text: &str) -> bool {
+        if !text.contains("${{") {
+            return false;
+        }
         let secret = |(root, _): &(String, Vec<String>)| root.eq_ignore_ascii_case("secrets");
-        let reads_files = text.contains("${{") && text.to_ascii_lowercase().contains("hashfiles");
+        let reads_files = text.to_ascii_lowercase().contains("hashfiles");
         reads_files || self.run.may_see_secrets() && template::uses(text).iter().any(secret)
     }
 
