@@ -11,7 +11,7 @@ use serde_json::{Map, Value, json};
 
 use crate::{
     condition::{self, Status},
-    expression, github, job,
+    github, job,
     resolve::{Kind, Withheld},
     scope::Scope,
     step,
@@ -19,7 +19,7 @@ use crate::{
 
 /// Stands for a value that holds a secret where no secret may be seen. The word joiners set it apart
 /// from what people write.
-const WITHHELD: &str = "\u{2060}***\u{2060}";
+pub(crate) const WITHHELD: &str = "\u{2060}***\u{2060}";
 
 /// The names that mean something in an expression. Which of them a key may use is checked when a
 /// workflow is compiled.
@@ -66,7 +66,7 @@ impl Scope<'_> {
         };
         let (_, template) = outputs.iter().find(|(output, _)| output == name)?;
         let scope = Scope::inside(self.run, self.key?, path, self.given).ok()?;
-        expression::text(&scope, template, &scope.file()).ok()
+        scope.text(template, &scope.file()).ok()
     }
 
     /// A context by its name; `None` when there is none of that name here.

@@ -14,7 +14,6 @@ use crate::{
     approval::{self, Standing},
     condition, contexts,
     decide::Draft,
-    expression,
     run::Run,
     schedule,
     scope::{self, Scope},
@@ -214,7 +213,7 @@ fn outputs(run: &Run, spec: &JobSpec, key: &JobKey) -> Result<BTreeMap<String, S
     let file = scope::workflow_file(run);
     let mut outputs = BTreeMap::new();
     for (name, template) in &spec.outputs {
-        let value = expression::text(&scope, template, file)?;
+        let value = scope.text(template, file)?;
         if !contexts::is_withheld(&value) {
             outputs.insert(name.clone(), value);
         }

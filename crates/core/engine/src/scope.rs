@@ -3,9 +3,10 @@
 
 use std::collections::BTreeMap;
 
+use cutover_expr::template;
 use cutover_model::{
     Position,
-    plan::{Bindings, JobSpec, StepBody, StepSpec},
+    plan::{Bindings, JobSpec, StepBody, StepSpec, Template},
     run::{JobKey, StepPath},
 };
 use serde_json::{Map, Value};
@@ -13,6 +14,7 @@ use serde_json::{Map, Value};
 use crate::{
     Fault,
     condition::{self, Status},
+    contexts::WITHHELD,
     expression,
     resolve::{Given, Kind},
     run::{Group, Run},
@@ -204,6 +206,24 @@ impl<'a> Scope<'a> {
         )
     }
 
+    /// A text that is handed on. What only the edge can make (from a secret, from files) is withheld
+    /// elsewhere, so that it is made there instead of being stored as nothing.
+    pub(crate) fn text(&self, template: &Template, file: &str) -> Result<String, Fault> {
+        if self.given.is_none() && self.needs_the_edge(&template.text) {
+            return Ok(WITHHELD.to_owned());
+        }
+        expression::text(self, template, file)
+    }
+
+    fn needs_the_edge(&self, text: &str) -> bool {
+        if !text.contains("${{") {
+            return false;
+        }
+        let secret = |(root, _): &(String, Vec<String>)| root.eq_ignore_ascii_case("secrets");
+        let reads_files = text.to_ascii_lowercase().contains("hashfiles");
+        reads_files || self.run.may_see_secrets() && template::uses(text).iter().any(secret)
+    }
+
     /// Evaluates a whole map before any of it counts, as GitHub does.
     pub(crate) fn evaluate(
         &self,
@@ -212,7 +232,7 @@ impl<'a> Scope<'a> {
     ) -> Result<BTreeMap<String, String>, Fault> {
         bindings
             .iter()
-            .map(|(name, template)| Ok((name.clone(), expression::text(self, template, file)?)))
+            .map(|(name, template)| Ok((name.clone(), self.text(template, file)?)))
             .collect()
     }
 

@@ -300,7 +300,7 @@ fn outputs(
     outputs
         .iter()
         .map(|(name, template)| {
-            let value = expression::text(&scope, template, &file)?;
+            let value = scope.text(template, &file)?;
             Ok((name.clone(), contexts::handed_on(value)))
         })
         .collect()

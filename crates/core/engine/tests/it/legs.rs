@@ -190,3 +190,18 @@ fn the_last_leg_that_says_an_output_wins() {
         .when(3, gave("test#0/0/1", &[("n", "one")]))
         .then("finish test#0; acquire runner for after (linux)");
 }
+
+#[test]
+fn the_widest_matrix_runs_to_its_end() {
+    let axis: Vec<u32> = (0..16).collect();
+    let mut test = job("test", &[], (0..10).map(|_| step("a")).collect());
+    test.matrix = Some(matrix(json!({ "a": axis, "b": axis })));
+    let mut world = given(plan(vec![test]));
+    for leg in 0..256 {
+        world.tell(1, runner(&format!("test#{leg}")));
+        for step in 0..10 {
+            world.tell(2, ok(&format!("test#{leg}/{step}/1")));
+        }
+    }
+    world.then("finish test#255; notify run.succeeded: run #7 of ci succeeded after 2m");
+}

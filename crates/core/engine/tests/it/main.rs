@@ -13,4 +13,5 @@ mod lateness;
 mod legs;
 mod resolving;
 mod running;
+mod saying;
 mod support;

@@ -246,3 +246,39 @@ fn a_condition_that_cannot_be_evaluated_faults_its_step() {
     let reason = &job.steps[0].report.unwrap().reasons[0];
     assert!(reason.starts_with("ci.yml:7:13: "), "{reason}");
 }
+
+#[test]
+fn what_only_the_edge_knows_is_made_there() {
+    let mut it = action(
+        "it",
+        vec![step(
+            "echo ${{ inputs.key }} ${{ inputs.token }} ? inputs.key",
+        )],
+    );
+    if let StepBody::Composite {
+        inputs, outputs, ..
+    } = &mut it.body
+    {
+        *inputs = bindings(&[
+            ("key", "${{ hashFiles('a') }}"),
+            ("token", "${{ secrets.TOKEN }}"),
+        ]);
+        *outputs = bindings(&[("both", "${{ inputs.key }}-${{ inputs.token }}")]);
+    }
+    let mut build = job(
+        "build",
+        &[],
+        vec![it, step("echo ${{ steps.it.outputs.both }}")],
+    );
+    build.outputs = bindings(&[("token", "${{ secrets.TOKEN }}")]);
+    let world = given(plan(vec![build]))
+        .when(1, runner("build"))
+        .then("start build/0.0/1");
+    let resolved = resolve(&world, "build/0.0/1").unwrap();
+    assert_eq!(script(&resolved), "echo a s3cret");
+    let world = world.when(2, crate::support::ok("build/0.0/1"));
+    let resolved = resolve(&world, "build/1/1").unwrap();
+    assert_eq!(script(&resolved), "echo a-s3cret");
+    let world = world.when(3, crate::support::ok("build/1/1"));
+    assert_eq!(world.run.jobs().next().unwrap().outputs, []);
+}

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use cutover_engine::{Effect, Input, Refusal, Run, TimerKey, decide, effects, evolve, outstanding};
+use cutover_engine::{Effect, Input, Refusal, Run, decide, effects, evolve, outstanding};
 use cutover_model::{
     Duration, GateId, Position, RunId, Timestamp,
     delivery::Strategy,
@@ -13,10 +13,11 @@ use cutover_model::{
         Template,
     },
     project::{Environment, Project, TargetSpec},
-    run::{Attempt, HandedOn, JobKey, Outcome, Runner, StepPath, StepReport},
     source::{GitRef, Revision, Trigger, TriggerKind, Trust},
 };
 use serde_json::json;
+
+pub(crate) use crate::saying::{cancel, exited, failed, gave, ok, place, reported, runner, woke};
 
 /// A script step. `id=script` gives it an id, `… ? condition` an `if:`.
 pub(crate) fn step(text: &str) -> StepSpec {
@@ -199,6 +200,17 @@ impl World {
         self
     }
 
+    /// Says something without looking back: for runs so wide that a replay each time takes long.
+    pub(crate) fn tell(&mut self, minute: i64, input: Input) {
+        let at = Timestamp(minute * 60_000);
+        self.done.clear();
+        for event in decide(&self.run, at, input).expect("not refused") {
+            evolve(&mut self.run, at, &event);
+            self.done.extend(effects(&self.run, at, &event));
+            self.log.push((at, event));
+        }
+    }
+
     fn say(&mut self, minute: i64, input: Input) {
         self.try_say(minute, input).expect("not refused");
     }
@@ -327,71 +339,4 @@ fn word(state: &cutover_model::run::State) -> String {
         State::Running { .. } => "running".to_owned(),
         State::Finished { outcome, .. } => outcome.to_string(),
     }
-}
-
-pub(crate) fn runner(leg: &str) -> Input {
-    Input::RunnerAssigned {
-        job: JobKey(leg.to_owned()),
-        runner: Runner {
-            name: "here".to_owned(),
-            os: "Linux".to_owned(),
-            arch: "X64".to_owned(),
-        },
-    }
-}
-
-/// `build/0/1` and how it ended.
-pub(crate) fn exited(address: &str, outcome: Outcome) -> Input {
-    reported(address, outcome, StepReport::default())
-}
-
-pub(crate) fn ok(address: &str) -> Input {
-    exited(address, Outcome::Succeeded)
-}
-
-pub(crate) fn failed(address: &str) -> Input {
-    exited(address, Outcome::Failed)
-}
-
-pub(crate) fn reported(address: &str, outcome: Outcome, report: StepReport) -> Input {
-    let (job, step, attempt) = place(address);
-    Input::StepExited {
-        job,
-        step,
-        attempt,
-        outcome,
-        report,
-    }
-}
-
-/// Succeeded, with these outputs.
-pub(crate) fn gave(address: &str, outputs: &[(&str, &str)]) -> Input {
-    let plain =
-        |(name, value): &(&str, &str)| ((*name).to_owned(), HandedOn::Plain((*value).to_owned()));
-    let report = StepReport {
-        outputs: outputs.iter().map(plain).collect(),
-        ..StepReport::default()
-    };
-    reported(address, Outcome::Succeeded, report)
-}
-
-pub(crate) fn place(address: &str) -> (JobKey, StepPath, Attempt) {
-    let mut parts = address.split('/');
-    let mut next = || parts.next().unwrap();
-    (
-        JobKey(next().to_owned()),
-        next().parse().unwrap(),
-        Attempt(next().parse().unwrap()),
-    )
-}
-
-pub(crate) fn cancel(by: &str) -> Input {
-    Input::Cancel {
-        by: by.to_owned(),
-        reason: None,
-    }
-}
-
-pub(crate) fn woke(timer: TimerKey) -> Input {
-    Input::Woke { timer }
 }

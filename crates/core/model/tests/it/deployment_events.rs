@@ -71,7 +71,10 @@ fn next(event: Option<&DeploymentEvent>) -> Option<DeploymentEvent> {
             trigger: "HTTPCode_Target_5XX_Count > 10 for 1m".to_owned(),
             observed: "23".to_owned(),
         },
-        Some(DeploymentEvent::TriggerFired { .. }) => DeploymentEvent::Paused {
+        Some(DeploymentEvent::TriggerFired { .. }) => DeploymentEvent::AbortRequested {
+            by: "ada".to_owned(),
+        },
+        Some(DeploymentEvent::AbortRequested { .. }) => DeploymentEvent::Paused {
             by: "ada".to_owned(),
         },
         Some(DeploymentEvent::Paused { .. }) => DeploymentEvent::Resumed {

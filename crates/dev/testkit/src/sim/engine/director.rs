@@ -324,7 +324,7 @@ impl World {
         }
         let mut todo = todo.into_iter();
         while let Some(effect) = todo.next() {
-            if self.stats.steps < TROUBLE && self.rng.random_bool(0.02) {
+            if self.stats.steps < TROUBLE && self.rng.random_bool(0.05) {
                 self.crash()?;
                 let undone = std::iter::once(effect).chain(todo);
                 return check::made_good(&self.run, &self.edge, undone);
