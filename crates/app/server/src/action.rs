@@ -17,6 +17,7 @@ use cutover_model::{
     plan::Builtin,
     project::Project,
     run::{HandedOn, Outcome, StepReport},
+    source::Trigger,
 };
 use parking_lot::Mutex;
 use tokio_util::sync::CancellationToken;
@@ -30,7 +31,6 @@ pub(crate) struct Context {
     pub(crate) key: StepKey,
     pub(crate) place: JobPlace,
     pub(crate) with: BTreeMap<String, String>,
-    pub(crate) env: BTreeMap<String, String>,
 }
 
 /// How an action ended.
@@ -95,9 +95,9 @@ impl Actions {
 /// Does a built-in step, or finds how it ended before we were restarted.
 pub(crate) async fn perform(builtin: Builtin, context: Context, masks: Vec<Secret>) -> ActionEnd {
     let (executor, key) = (context.control.executor().clone(), context.key.clone());
-    let mut log = match executor.builtin_log(&key, masks).await {
-        Ok(Begun::New(log)) => log,
-        Ok(Begun::Interrupted) => {
+    match executor.begun(&key) {
+        Ok(Begun::No) => {}
+        Ok(Begun::Yes) => {
             let reason = "the server ended while the action was being done".to_owned();
             return ActionEnd::Interrupted { reason };
         }
@@ -106,14 +106,18 @@ pub(crate) async fn perform(builtin: Builtin, context: Context, masks: Vec<Secre
         }
         Ok(Begun::Ended(StepEnd::Lost { reason })) => return ActionEnd::Interrupted { reason },
         Err(error) => return faulted(error.to_string()),
+    }
+    let mut log = match executor.builtin_log(&key, &masks).await {
+        Ok(log) => log,
+        Err(error) => return faulted(error.to_string()),
     };
     let actions = context.control.actions().clone();
     let cancelled = actions.begin(&key);
     let done = dispatch(builtin, &context, &mut log, &cancelled).await;
     actions.end(&key);
-    let end = settle(done, &mut log).await;
+    let end = settle(done, &mut log);
     if let ActionEnd::Exited { outcome, report } = &end
-        && let Err(error) = log.finish(*outcome, report.clone()).await
+        && let Err(error) = log.finish(*outcome, report.clone())
     {
         return faulted(error.to_string());
     }
@@ -145,7 +149,7 @@ async fn dispatch(
     }
 }
 
-async fn settle(done: Option<Result<Done, Error>>, log: &mut BuiltinLog) -> ActionEnd {
+fn settle(done: Option<Result<Done, Error>>, log: &mut BuiltinLog) -> ActionEnd {
     let (outcome, left, reasons) = match done {
         None => (Outcome::Cancelled, Left::default(), vec!["cancelled".to_owned()]),
         Some(Ok(Done::Succeeded(left))) => (Outcome::Succeeded, left, Vec::new()),
@@ -162,11 +166,13 @@ async fn settle(done: Option<Result<Done, Error>>, log: &mut BuiltinLog) -> Acti
         }
     };
     for reason in &reasons {
-        log.line(&format!("::error::{reason}")).await;
+        log.line(&format!("::error::{reason}"));
     }
-    let outputs =
-        left.outputs.into_iter().map(|(name, value)| (name, HandedOn::Plain(value))).collect();
-    let report = StepReport { outputs, summary: left.summary, reasons, ..StepReport::default() };
+    let reasons = reasons.iter().map(|reason| log.mask(reason)).collect();
+    let summary = left.summary.map(|text| log.mask(&text));
+    let outputs = left.outputs.into_iter().map(|(name, value)| (name, HandedOn::Plain(value)));
+    let report =
+        StepReport { outputs: outputs.collect(), summary, reasons, ..StepReport::default() };
     ActionEnd::Exited { outcome, report }
 }
 
@@ -181,9 +187,14 @@ impl Context {
         self.with.get(name).map(String::as_str).filter(|value| !value.is_empty())
     }
 
+    /// What started the run.
+    pub(crate) fn trigger(&self) -> Result<&Trigger, Error> {
+        self.run.trigger().ok_or_else(|| Error::NotFound("the run does not exist yet".to_owned()))
+    }
+
     /// `cutover.yml` of the run's revision.
     pub(crate) fn project(&self) -> Result<&Project, Error> {
-        self.run.plan().project.as_ref().ok_or_else(|| {
+        self.run.plan().and_then(|plan| plan.project.as_ref()).ok_or_else(|| {
             Error::NotFound("there is no `cutover.yml` at the root of the sources".to_owned())
         })
     }

@@ -1,6 +1,10 @@
 //! The control plane: what it consists of, how it comes back after a restart, and who may ask it.
 
-use std::{collections::BTreeMap, future::Future, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    future::Future,
+    sync::Arc,
+};
 
 use camino::{Utf8Path, Utf8PathBuf};
 use cutover_engine::Run;
@@ -11,7 +15,7 @@ use cutover_model::{
     project::TargetSpec,
 };
 use cutover_rollout::Deployment;
-use cutover_store::{DirectoryLock, Store};
+use cutover_store::{DeploymentFilter, DirectoryLock, RunFilter, Store};
 use cutover_target::{Bundles, DockerTarget, ProcessTarget, Target};
 use parking_lot::Mutex;
 use tokio::sync::{broadcast, watch};
@@ -24,7 +28,7 @@ use crate::{
     drive::{
         self, Driven,
         deployment::DeploymentEdge,
-        lock::Locks,
+        lock::{Asked, Locks},
         notify::Outbox,
         run::RunEdge,
         runner::Runners,
@@ -102,6 +106,8 @@ struct Inner {
     _lock: DirectoryLock,
 }
 
+/// How many of those that have ended are looked at again after a start.
+const LAST_ENDED: u32 = 20;
 /// How many notices a slow reader may lag behind before it has to read afresh.
 const NOTICES: usize = 1_024;
 
@@ -160,21 +166,47 @@ impl Control {
         let mut waiting = Vec::new();
         for id in self.store().unfinished_deployments().await? {
             let deployment = self.read_deployment(&id).await?;
-            if deployment.fence().is_some() {
-                if let Some(spec) = deployment.spec() {
+            match deployment.spec().filter(|_| deployment.fence().is_some()) {
+                Some(spec) => {
                     let place = (spec.environment.clone(), spec.release.service.clone());
                     drop(self.locks().ask(&place, &id));
+                    self.drive_deployment(&id).await?;
                 }
-                self.drive_deployment(&id).await?;
-            } else {
-                waiting.push(id);
+                None => waiting.push(id),
             }
         }
+        self.settle_the_last().await?;
         for id in waiting {
             self.drive_deployment(&id).await?;
         }
         for id in self.store().unfinished_runs().await? {
             self.drive_run(&id).await?;
+        }
+        self.hear_forgotten_pushes().await
+    }
+
+    /// What ended just before we did may owe its last effects: to be recorded as current, to be
+    /// cleaned up after, to be told. All of that can be done twice.
+    async fn settle_the_last(&self) -> Result<(), Error> {
+        let deployments =
+            DeploymentFilter { limit: LAST_ENDED, ..DeploymentFilter::default() };
+        let mut seen = BTreeSet::new();
+        for row in self.store().deployments(&deployments).await? {
+            let place = (row.environment, row.service);
+            if row.outcome.is_none() || !seen.insert(place.clone()) {
+                continue;
+            }
+            // Under the lock, so that whoever comes next waits until it is recorded what is current.
+            // When somebody has the lock already, it has been.
+            if let Asked::Taken = self.locks().ask(&place, &row.id) {
+                self.drive_deployment(&row.id).await?;
+            }
+        }
+        let runs = RunFilter { limit: LAST_ENDED, ..RunFilter::default() };
+        for row in self.store().runs(&runs).await? {
+            if row.outcome.is_some() {
+                self.drive_run(&row.id).await?;
+            }
         }
         Ok(())
     }
@@ -328,10 +360,6 @@ impl Control {
     /// The one place where the wall clock is read.
     pub fn now(&self) -> Timestamp {
         now()
-    }
-
-    pub(crate) async fn sleep_until(&self, at: Timestamp) {
-        tokio::time::sleep(at.since(self.now()).to_std()).await;
     }
 
     pub(crate) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {

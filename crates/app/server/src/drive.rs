@@ -10,10 +10,14 @@ pub(crate) mod notify;
 pub(crate) mod run;
 pub(crate) mod runner;
 
-use std::{future::Future, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, future::Future, sync::Arc, time::Duration};
 
 use cutover_model::{Timestamp, event::Recorded};
-use tokio::sync::{mpsc, oneshot, watch};
+use parking_lot::Mutex;
+use tokio::{
+    sync::{mpsc, oneshot, watch},
+    task::AbortHandle,
+};
 use tokio_util::task::TaskTracker;
 
 /// Something that decides in plain code, and remembers only through its events.
@@ -83,11 +87,17 @@ struct Message<M: Machine> {
 pub(crate) struct Mailbox<M: Machine> {
     sender: mpsc::UnboundedSender<Message<M>>,
     tasks: TaskTracker,
+    /// By what rings: a newer time takes the place of an older one.
+    timers: Arc<Mutex<BTreeMap<String, AbortHandle>>>,
 }
 
 impl<M: Machine> Clone for Mailbox<M> {
     fn clone(&self) -> Self {
-        Self { sender: self.sender.clone(), tasks: self.tasks.clone() }
+        Self {
+            sender: self.sender.clone(),
+            tasks: self.tasks.clone(),
+            timers: Arc::clone(&self.timers),
+        }
     }
 }
 
@@ -104,6 +114,25 @@ impl<M: Machine> Mailbox<M> {
             .send(Message { input, answer: Some(sender) })
             .map_err(|_| Error::Refused("it has ended".to_owned()))?;
         receiver.await.map_err(|_| Error::Closing)?
+    }
+
+    /// Says `input` after this time, unless another time is set under the same name before.
+    pub(crate) fn wake_after(&self, pause: Duration, name: String, input: M::Input) {
+        let mailbox = self.clone();
+        let timer = self.tasks.spawn(async move {
+            tokio::time::sleep(pause).await;
+            mailbox.observe(input);
+        });
+        if let Some(before) = self.timers.lock().insert(name, timer.abort_handle()) {
+            before.abort();
+        }
+    }
+
+    /// No timer outlives its machine.
+    fn stop_timers(&self) {
+        for (_, timer) in std::mem::take(&mut *self.timers.lock()) {
+            timer.abort();
+        }
     }
 
     /// Starts a task that ends with the server at the latest.
@@ -146,7 +175,7 @@ pub(crate) async fn start<M: Machine, E: Edge<M>>(
     let machine = Arc::new(machine);
     let (sender, receiver) = mpsc::unbounded_channel();
     let (publish, state) = watch::channel(Arc::clone(&machine));
-    let mailbox = Mailbox { sender, tasks: tasks.clone() };
+    let mailbox = Mailbox { sender, tasks: tasks.clone(), timers: Arc::default() };
     for effect in machine.outstanding() {
         edge.perform(&machine, effect, &mailbox);
     }
@@ -190,6 +219,7 @@ impl<M: Machine, E: Edge<M>> Driver<M, E> {
                 None => self.take_at_last(message.input).await,
             }
         }
+        self.mailbox.stop_timers();
     }
 
     /// An observation is a fact: when the store cannot take it now, it is offered again.

@@ -10,6 +10,7 @@ use cutover_model::{
     plan::{JobSpec, Plan, RunDefaults, StepBody, StepSpec, Template},
     source::{Trigger, TriggerKind, Trust},
 };
+use cutover_store::RunFilter;
 use serde_json::json;
 
 use crate::{Control, Error};
@@ -45,7 +46,7 @@ impl Control {
         for path in dialect::workflows(tree) {
             match dialect::triggered_by(tree, &path, trigger) {
                 Triggered::Yes => {
-                    let compiled = dialect::compile(tree, &path, trigger, &dialect::Options::default());
+                    let compiled = dialect::compile(tree, &path, trigger, dialect::Options::default());
                     let started = match compiled.plan {
                         Some(plan) => self.start_run(plan, trigger.clone()).await?,
                         None => self.start_refused(&path, compiled.diagnostics, trigger).await?,
@@ -88,6 +89,25 @@ impl Control {
         Ok(Started { diagnostics, ..started })
     }
 
+    /// Pushes that were taken and not acted upon before we ended: they must not be forgotten. What
+    /// has led to a run already is not heard twice.
+    pub(crate) async fn hear_forgotten_pushes(&self) -> Result<(), Error> {
+        for name in self.host().list()? {
+            let updates = self.host().unacknowledged(&name).await?;
+            for update in &updates {
+                let filter = RunFilter { repository: Some(name.clone()), ..RunFilter::default() };
+                let known = self.store().runs(&filter).await?.into_iter().any(|row| {
+                    row.git_ref == update.git_ref && Some(&row.revision) == update.after.as_ref()
+                });
+                if !known {
+                    self.hear_push(&name, "unknown", update).await?;
+                }
+            }
+            self.host().acknowledge(&name, &updates).await?;
+        }
+        Ok(())
+    }
+
     /// What a push to a hosted repository leads to.
     pub async fn hear_push(
         &self,
@@ -97,7 +117,7 @@ impl Control {
     ) -> Result<Heard, Error> {
         let Some(after) = update.after.clone() else { return Ok(Heard::default()) };
         let repository = self.host().repository(name)?;
-        let revision = repository.commit_of(&after).await?;
+        let revision = after;
         let tree = tree_of(&repository, &revision).await?;
         let changed_paths = match &update.before {
             Some(before) => repository.changed_paths(before, &revision).await?,

@@ -23,3 +23,4 @@ mod web;
 pub use control::{Control, Notice, Options, Sources};
 pub use error::Error;
 pub use hear::{Heard, Started};
+pub use operate::Answer;

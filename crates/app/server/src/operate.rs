@@ -3,7 +3,8 @@
 use cutover_engine::Input;
 use cutover_model::{GateId, RunId, delivery::DeploymentState};
 use cutover_rollout::Input as DeploymentInput;
-use cutover_store::{DeploymentFilter, RunRow};
+use cutover_store::RunRow;
+use cutover_target::{Generation, Place};
 
 use crate::{Control, Error};
 
@@ -21,7 +22,7 @@ impl Control {
     pub async fn cancel(&self, id: &RunId, by: &str, reason: Option<String>) -> Result<(), Error> {
         let run = self.run(id).await?;
         if let Some(outcome) = run.state().outcome() {
-            return Err(Error::Refused(format!("run #{} has ended: {outcome}", run.number())));
+            return Err(Error::Refused(format!("run {id} has ended: {outcome}")));
         }
         let input = Input::Cancel { by: by.to_owned(), reason };
         Ok(self.drive_run(id).await?.mailbox.command(input).await?)
@@ -35,20 +36,20 @@ impl Control {
         by: &str,
         comment: Option<String>,
     ) -> Result<(), Error> {
-        let Some(stream) = self.store().approval_stream(gate).await? else {
+        let Some(question) = self.store().approval(gate).await? else {
             return Err(Error::NotFound(format!(
                 "`{gate}` is not an open question; `cutover status` lists them"
             )));
         };
         let (gate, by) = (gate.clone(), by.to_owned());
-        if let Ok(run) = stream.parse::<RunId>() {
+        if let Ok(run) = question.stream.parse::<RunId>() {
             let input = match answer {
                 Answer::Approve => Input::Approve { gate, by, comment },
                 Answer::Reject => Input::Reject { gate, by, comment },
             };
             return Ok(self.drive_run(&run).await?.mailbox.command(input).await?);
         }
-        let id = stream.parse().map_err(|_| Error::Corrupt(format!("the stream of `{gate}`")))?;
+        let id = question.stream.parse().map_err(|_| Error::Corrupt(format!("the stream of `{gate}`")))?;
         let input = match answer {
             Answer::Approve => DeploymentInput::Approve { gate, by, comment },
             Answer::Reject => DeploymentInput::Reject { gate, by, comment },
@@ -94,24 +95,18 @@ impl Control {
     pub async fn take_down(&self) -> Result<(), Error> {
         self.balancer().shut_down().await;
         let table = self.routes().table().await;
-        let wanted: Vec<_> = table
-            .routes
-            .values()
-            .flat_map(|route| route.sides.iter().map(|side| side.deployment.clone()))
-            .collect();
-        for row in self.store().deployments(&DeploymentFilter::default()).await? {
-            if !wanted.contains(&row.id) {
-                continue;
-            }
-            let deployment = self.deployment(&row.id).await?;
-            let spec = deployment.spec();
+        for side in table.routes.into_values().flat_map(|route| route.sides) {
+            let deployment = self.deployment(&side.deployment).await?;
+            let Some(spec) = deployment.spec() else { continue };
             let target = self.target(&spec.target).await?;
-            let place = cutover_target::Place {
-                deployment: row.id,
-                environment: row.environment,
-                service: row.service,
+            let place = Place {
+                deployment: side.deployment,
+                environment: spec.environment.clone(),
+                service: spec.release.service.clone(),
             };
-            target.stop(&place, 0, spec.stop_grace.to_std()).await?;
+            // Younger than every order that a deployment gives.
+            let last = Generation { fence: u64::MAX, ask: u64::MAX };
+            target.stop(&place, 0, spec.stop_grace, last).await?;
         }
         self.routes().forget().await
     }

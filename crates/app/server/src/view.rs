@@ -10,12 +10,12 @@ use cutover_store::{ApprovalRow, DeploymentFilter, DeploymentRow, RunFilter, Run
 
 use crate::{Control, Error};
 
-pub use deployment::{DeploymentView, TrafficView};
+pub use deployment::{DeploymentView, SideView, TrafficView};
 pub(crate) use deployment::{
     approvals as deployment_approvals, line as deployment_line, row as deployment_row, unhealthy,
 };
 pub use run::{JobView, RunView, StepView};
-pub(crate) use run::{approvals as run_approvals, row as run_row};
+pub(crate) use run::{approvals as run_approvals, leg_environment, row as run_row};
 
 /// What runs, waits and bakes, and on what.
 #[derive(Debug, Serialize)]
@@ -53,6 +53,6 @@ pub async fn status(control: &Control) -> Result<Status, Error> {
         deployments: store.deployments(&deployments).await?,
         approvals: store.open_approvals().await?,
         services: deployment::traffic(control).await,
-        notifications: Notifications { waiting: counts.waiting, dead: counts.dead },
+        notifications: Notifications { waiting: counts.pending, dead: counts.dead },
     })
 }

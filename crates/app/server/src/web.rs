@@ -39,7 +39,9 @@ pub(crate) async fn run(
     let run = control.run(&row.id).await?;
     let lists = lists(&control).await?;
     let status = view::status(&control).await?;
-    Ok(page::run(&view::RunView::of(&run), &lists, &status, control.now()))
+    let view = view::RunView::of(&run)
+        .ok_or_else(|| Error::NotFound(format!("run `{text}` does not exist yet")))?;
+    Ok(page::run(&view, &lists, &status, control.now()))
 }
 
 pub(crate) async fn deployment(
@@ -50,7 +52,9 @@ pub(crate) async fn deployment(
         .parse()
         .map_err(|error: cutover_model::id::ParseIdError| Error::NotFound(error.to_string()))?;
     let deployment = control.deployment(&id).await?;
-    let view = view::DeploymentView::of(&control, &deployment).await;
+    let view = view::DeploymentView::of(&control, &deployment)
+        .await
+        .ok_or_else(|| Error::NotFound(format!("deployment `{text}` does not exist yet")))?;
     let lists = lists(&control).await?;
     let status = view::status(&control).await?;
     Ok(page::deployment(&view, &lists, &status, control.now()))

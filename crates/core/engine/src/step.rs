@@ -26,6 +26,8 @@ pub(crate) struct Step {
     pub(crate) name: String,
     pub(crate) state: State,
     pub(crate) attempt: Attempt,
+    /// When this attempt began.
+    pub(crate) started_at: Timestamp,
     /// How it counts, once it has ended.
     pub(crate) conclusion: Option<Outcome>,
     pub(crate) report: StepReport,
@@ -43,6 +45,7 @@ impl Step {
             name,
             state: State::Running { since },
             attempt,
+            started_at: since,
             conclusion: None,
             report: StepReport::default(),
             timed_out: None,

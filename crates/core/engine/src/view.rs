@@ -27,6 +27,8 @@ pub struct JobView<'a> {
     pub state: State,
     /// Which try, once it has a runner.
     pub attempt: Option<Attempt>,
+    /// When its steps began.
+    pub started_at: Option<Timestamp>,
     /// How it ended.
     pub outcome: Option<Outcome>,
     /// How that counts.
@@ -56,6 +58,8 @@ pub struct StepView<'a> {
     pub state: State,
     /// Which try, once it has begun.
     pub attempt: Option<Attempt>,
+    /// When that try began.
+    pub started_at: Option<Timestamp>,
     /// How it ended.
     pub outcome: Option<Outcome>,
     /// How that counts.
@@ -157,6 +161,7 @@ fn leg_view<'a>(spec: &'a JobSpec, key: &JobKey, leg: &'a Leg) -> JobView<'a> {
         name: &leg.spec.name,
         state: leg.state.clone(),
         attempt: leg.has_started().then_some(leg.attempt),
+        started_at: leg.started_at,
         outcome: leg.state.outcome(),
         conclusion: leg.conclusion,
         reason: leg
@@ -189,6 +194,7 @@ fn bare(spec: &JobSpec, state: State) -> JobView<'_> {
         name: spec.name.as_ref().map_or(&spec.id, |name| &name.text),
         state,
         attempt: None,
+        started_at: None,
         outcome: None,
         conclusion: None,
         reason: None,
@@ -206,6 +212,7 @@ fn pending<'a>(path: StepPath, spec: &StepSpec) -> StepView<'a> {
         name: step::plain_name(spec),
         state: State::Pending,
         attempt: None,
+        started_at: None,
         outcome: None,
         conclusion: None,
         report: None,
@@ -233,6 +240,7 @@ fn step_views<'a>(
             name: step.name.clone(),
             state: step.state.clone(),
             attempt: begun.then_some(step.attempt),
+            started_at: begun.then_some(step.started_at),
             outcome,
             conclusion: step.conclusion,
             report: (begun && outcome.is_some()).then_some(&step.report),

@@ -16,6 +16,7 @@ use crate::progress::Progress;
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Deployment {
     pub(crate) spec: Option<Arc<DeploymentSpec>>,
+    pub(crate) created_at: Option<Timestamp>,
     pub(crate) phase: Phase,
     pub(crate) approval: Option<Approval>,
     pub(crate) lock: Option<Lock>,
@@ -100,6 +101,11 @@ impl Deployment {
     /// What it was created with; `None` before that.
     pub fn spec(&self) -> Option<&DeploymentSpec> {
         self.spec.as_deref()
+    }
+
+    /// Since when there is a deployment; `None` before it is created.
+    pub const fn created_at(&self) -> Option<Timestamp> {
+        self.created_at
     }
 
     /// Where it stands.

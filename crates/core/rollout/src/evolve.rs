@@ -19,7 +19,10 @@ use crate::{
 /// Remembers an event.
 pub fn evolve(deployment: &mut Deployment, at: Timestamp, event: &Event) {
     match event {
-        Event::DeploymentCreated { spec } => deployment.create(spec),
+        Event::DeploymentCreated { spec } => {
+            deployment.create(spec);
+            deployment.created_at = Some(at);
+        }
         Event::ApprovalRequested {
             gate,
             subject,

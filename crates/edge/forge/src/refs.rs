@@ -29,6 +29,24 @@ impl Repository {
             .map(|(name, revision)| (GitRef(name), revision))
             .collect())
     }
+
+    /// What a person means by a text: a branch, a tag, a full ref or a whole commit id, in this
+    /// order; with the commit behind it.
+    pub async fn find(&self, text: &str) -> Result<(Revision, GitRef), Error> {
+        let refs = self.refs().await?;
+        let names = [format!("refs/heads/{text}"), format!("refs/tags/{text}"), text.to_owned()];
+        for name in names {
+            let name = GitRef(name);
+            if let Some(revision) = refs.get(&name) {
+                return Ok((revision.clone(), name));
+            }
+        }
+        let revision = Revision(text.to_owned());
+        if self.has(&revision).await? {
+            return Ok((revision.clone(), GitRef(revision.0)));
+        }
+        Err(Error::Revision(text.to_owned()))
+    }
 }
 
 pub(crate) async fn read(repository: &Repository) -> Result<Refs, Error> {

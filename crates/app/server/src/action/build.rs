@@ -11,16 +11,16 @@ use crate::Error;
 
 pub(super) async fn perform(context: &Context, log: &mut BuiltinLog) -> Result<Done, Error> {
     let (name, service) = context.service()?;
-    let trigger = context.run.trigger();
+    let trigger = context.trigger()?;
     let version = match context.input("version") {
         Some(version) => checked(version)?,
-        None => format!("0.0.0-run.{}", context.run.number()),
+        None => format!("0.0.0-run.{}", context.run.number().unwrap_or_default()),
     };
     let order = BuildOrder {
         context: inside(&context.place.workspace, &service.build.context)?,
-        dockerfile: service.build.dockerfile.clone(),
-        has_command: !service.command.is_empty(),
+        dockerfile: service.build.dockerfile.clone().map(Into::into),
         service: name.to_owned(),
+        command: service.command.clone(),
         labels: BTreeMap::from([
             ("org.opencontainers.image.revision".to_owned(), trigger.revision.0.clone()),
             ("org.opencontainers.image.version".to_owned(), version.clone()),
@@ -40,7 +40,7 @@ pub(super) async fn perform(context: &Context, log: &mut BuiltinLog) -> Result<D
     };
     let telling = async {
         while let Some(line) = heard.recv().await {
-            log.line(&line).await;
+            log.line(&line);
         }
     };
     let (built, ()) = tokio::join!(building, telling);
@@ -60,10 +60,10 @@ pub(super) async fn perform(context: &Context, log: &mut BuiltinLog) -> Result<D
         port: service.port,
         env: service.env.clone(),
         run: context.key.run.clone(),
-        created_at: context.run.created_at(),
+        created_at: context.run.created_at().unwrap_or_default(),
     };
     context.control.store().put_release(&release).await?;
-    log.line(&format!("{name} {version} is {digest}")).await;
+    log.line(&format!("{name} {version} is {digest}"));
     let left = Left::default()
         .output("release", release.id.as_str())
         .output("version", version.as_str())

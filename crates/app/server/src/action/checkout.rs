@@ -8,7 +8,7 @@ use super::{Context, Done, Left};
 use crate::{Error, Sources};
 
 pub(super) async fn perform(context: &Context, log: &mut BuiltinLog) -> Result<Done, Error> {
-    let trigger = context.run.trigger();
+    let trigger = context.trigger()?;
     let into = match context.input("path") {
         Some(path) => inside(&context.place.workspace, path)?,
         None => context.place.workspace.clone(),
@@ -20,17 +20,17 @@ pub(super) async fn perform(context: &Context, log: &mut BuiltinLog) -> Result<D
                     "`ref: {wanted}` cannot be had here: `cutover run` works on the tree as it stands"
                 )));
             }
-            log.line(&format!("the working tree of {path}, as it stands")).await;
+            log.line(&format!("the working tree of {path}, as it stands"));
             WorkingTree::open(path).await?.copy_to(&into).await?;
         }
         Sources::Hosted => {
             let repository = context.control.host().repository(&trigger.repository)?;
             let (revision, git_ref) = match context.input("ref") {
-                Some(wanted) => repository.resolve(wanted).await?,
+                Some(wanted) => repository.find(wanted).await?,
                 None => (trigger.revision.clone(), trigger.git_ref.clone()),
             };
             let depth = depth(context)?;
-            log.line(&format!("{} at {revision} ({git_ref})", trigger.repository)).await;
+            log.line(&format!("{} at {revision} ({git_ref})", trigger.repository));
             repository.checkout(&revision, &git_ref, &into, depth).await?;
             return Ok(Done::Succeeded(left(&revision, &git_ref)));
         }

@@ -12,6 +12,7 @@ use super::{Context, Done, Left};
 use crate::{
     Error,
     deliver::{Request, Which},
+    view,
 };
 
 pub(super) async fn perform(
@@ -33,7 +34,8 @@ pub(super) async fn perform(
         release,
         strategy: context.input("strategy").map(ToOwned::to_owned),
         // The leg has asked already when it works in this very environment.
-        approved: context.run.leg_environment(&context.key.job) == Some(environment.as_str()),
+        approved: view::leg_environment(&context.run, &context.key.job).as_deref()
+            == Some(environment.as_str()),
         cause: Cause::Step {
             run: context.key.run.clone(),
             job: context.key.job.clone(),
@@ -43,15 +45,15 @@ pub(super) async fn perform(
     };
     let project = context.project()?;
     let driven = control.begin_deployment(project, request).await?;
-    log.line(&format!("deployment {id}")).await;
+    log.line(&format!("deployment {id}"));
     let mut said = String::new();
     let mut state = driven.state.clone();
     let mut told_to_abort = false;
     loop {
         let now = state.borrow_and_update().clone();
-        let line = crate::view::deployment_line(&now);
+        let line = view::deployment_line(&now);
         if line != said {
-            log.line(&line).await;
+            log.line(&line);
             said = line;
         }
         if now.state().outcome().is_some() {
@@ -61,7 +63,7 @@ pub(super) async fn perform(
             changed = state.changed() => if changed.is_err() { break },
             () = cancelled.cancelled(), if !told_to_abort => {
                 told_to_abort = true;
-                log.line("cancelled: the deployment is told to abort").await;
+                log.line("cancelled: the deployment is told to abort");
                 control.abort_deployment(&id, "the run").await?;
             }
         }
@@ -71,14 +73,16 @@ pub(super) async fn perform(
 
 async fn finish(context: &Context, id: &DeploymentId, aborted: bool) -> Result<Done, Error> {
     let deployment = context.control.deployment(id).await?;
-    let spec = deployment.spec();
+    let spec = deployment
+        .spec()
+        .ok_or_else(|| Error::NotFound(format!("deployment {id} does not exist yet")))?;
     let address = context.control.service_address(&spec.release.service, &spec.environment).await;
     let left = Left::default()
         .output("deployment", id.as_str())
         .output("version", spec.release.version.as_str())
         .output("url", address.map(|address| format!("http://{address}")).unwrap_or_default())
-        .summary(format!("{}\n", crate::view::deployment_line(&deployment)));
-    let reason = crate::view::deployment_line(&deployment);
+        .summary(format!("{}\n", view::deployment_line(&deployment)));
+    let reason = view::deployment_line(&deployment);
     Ok(match deployment.state().outcome() {
         Some(Outcome::Succeeded) => Done::Succeeded(left),
         _ if aborted => Done::Failed(left, vec![format!("cancelled: {reason}")]),

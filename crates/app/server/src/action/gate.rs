@@ -3,11 +3,7 @@
 use camino::{Utf8Path, Utf8PathBuf};
 use cutover_executor::BuiltinLog;
 use cutover_model::gate::{GateSpec, Verdict};
-use cutover_quality::{
-    coverage,
-    gate::{self, Evidence, Found},
-    junit,
-};
+use cutover_quality::{Evidence, Found, coverage, gate, junit};
 
 use super::{Context, Done, Left};
 use crate::Error;
@@ -28,9 +24,9 @@ pub(super) async fn perform(context: &Context, log: &mut BuiltinLog) -> Result<D
         Verdict::Fail(_) => "fail",
         Verdict::Wait(_) => "wait",
     };
-    log.line(&format!("gate {name}: {word}")).await;
+    log.line(&format!("gate {name}: {word}"));
     for reason in verdict.reasons() {
-        log.line(&format!("  {reason}")).await;
+        log.line(&format!("  {reason}"));
     }
     let lines: Vec<String> = verdict.reasons().iter().map(|reason| format!("- {reason}")).collect();
     let summary = format!("### Gate `{name}`: {word}\n\n{}\n", lines.join("\n"));
@@ -78,46 +74,39 @@ fn gather(workspace: &Utf8Path, spec: &GateSpec) -> Evidence {
     let tests = spec.tests.as_ref().map(|rule| rule.junit.as_slice()).unwrap_or_default();
     let covered = spec.coverage.as_ref().map(|rule| rule.files.as_slice()).unwrap_or_default();
     Evidence {
-        tests: found(workspace, tests, |bytes| {
-            junit::read(bytes).map_err(|error| error.to_string())
-        }, junit::merge),
-        coverage: found(workspace, covered, |bytes| {
-            coverage::read(bytes).map_err(|error| error.to_string())
-        }, coverage::merge),
+        tests: found(workspace, tests, |files| junit::read_all(tests, files)),
+        coverage: found(workspace, covered, |files| coverage::read_all(covered, files)),
     }
 }
 
-/// Reads every file that a pattern finds; one that cannot be read spoils all, for a gate must not
-/// pass on half of the evidence.
+/// Every file that a pattern finds, with its bytes; one that cannot be had spoils all, for a gate
+/// must not pass on half of the evidence.
 fn found<T>(
     workspace: &Utf8Path,
     patterns: &[String],
-    read: impl Fn(&[u8]) -> Result<T, String>,
-    merge: impl Fn(Vec<T>) -> T,
+    read: impl FnOnce(Vec<(&str, &[u8])>) -> Found<T>,
 ) -> Found<T> {
     let files = match find(workspace, patterns) {
         Ok(files) => files,
         Err(why) => return Found::Unreadable { file: patterns.join(", "), why },
     };
-    if files.is_empty() {
-        return Found::Missing { looked_for: patterns.to_vec() };
-    }
-    let mut parts = Vec::new();
-    for file in files {
-        let unreadable = |why: String| Found::Unreadable {
-            file: file.strip_prefix(workspace).unwrap_or(&file).to_string(),
-            why,
-        };
-        let size = std::fs::metadata(&file).map(|data| data.len()).unwrap_or_default();
-        if size > MAX_REPORT {
-            return unreadable(format!("it is larger than {} MiB", MAX_REPORT >> 20));
-        }
-        match std::fs::read(&file).map_err(|error| error.to_string()).and_then(|bytes| read(&bytes)) {
-            Ok(part) => parts.push(part),
-            Err(why) => return unreadable(why),
+    let mut bytes = Vec::new();
+    for file in &files {
+        let name = file.strip_prefix(workspace).unwrap_or(file).as_str();
+        match contents(file) {
+            Ok(contents) => bytes.push((name, contents)),
+            Err(why) => return Found::Unreadable { file: name.to_owned(), why },
         }
     }
-    Found::Read(merge(parts))
+    read(bytes.iter().map(|(name, contents)| (*name, contents.as_slice())).collect())
+}
+
+fn contents(file: &Utf8Path) -> Result<Vec<u8>, String> {
+    let size = std::fs::metadata(file).map_err(|error| error.to_string())?.len();
+    if size > MAX_REPORT {
+        return Err(format!("it is larger than {} MiB", MAX_REPORT >> 20));
+    }
+    std::fs::read(file).map_err(|error| error.to_string())
 }
 
 /// Files below the workspace that a pattern names, in order; links are not followed.
@@ -156,15 +145,16 @@ mod tests {
 
     #[test]
     fn patterns_find_files_at_any_depth_and_never_in_git() {
-        let dir = camino_tempfile::tempdir().unwrap();
+        let dir = tempfile::tempdir().unwrap();
+        let root = Utf8Path::from_path(dir.path()).unwrap();
         for path in ["junit.xml", "a/b/junit-1.xml", ".git/junit.xml", "a/other.xml"] {
-            let path = dir.path().join(path);
+            let path = root.join(path);
             std::fs::create_dir_all(path.parent().unwrap()).unwrap();
             std::fs::write(path, "").unwrap();
         }
-        let found = find(dir.path(), &["**/junit*.xml".to_owned()]).unwrap();
+        let found = find(root, &["**/junit*.xml".to_owned()]).unwrap();
         let names: Vec<_> =
-            found.iter().map(|path| path.strip_prefix(dir.path()).unwrap().as_str()).collect();
+            found.iter().map(|path| path.strip_prefix(root).unwrap().as_str()).collect();
         assert_eq!(names, ["a/b/junit-1.xml", "junit.xml"]);
     }
 }

@@ -2,12 +2,9 @@
 
 use camino::Utf8Path;
 use cutover_executor::BuiltinLog;
-use cutover_forge::{Repository, WorkingTree};
-use cutover_model::{Duration, gate::ApprovalRule};
-use cutover_release::{
-    bump::{self, Bump, Commit},
-    changelog,
-};
+use cutover_forge::{Person, Repository};
+use cutover_model::{Duration, Timestamp, gate::ApprovalRule, source::Trigger};
+use cutover_release::{Bump, Commit, bump, changelog};
 use semver::Version;
 
 use super::{Context, Done, Left};
@@ -17,65 +14,76 @@ use crate::{Error, Sources};
 const CHANGELOG: &str = "CHANGELOG.md";
 
 pub(super) async fn perform(context: &Context, log: &mut BuiltinLog) -> Result<Done, Error> {
-    let trigger = context.run.trigger();
+    let trigger = context.trigger()?;
     let (repository, may_tag) = match &context.control.options().sources {
         Sources::Hosted => (context.control.host().repository(&trigger.repository)?, true),
         // Somebody's own repository is only read.
-        Sources::WorkingTree(path) => (WorkingTree::open(path).await?.repository().clone(), false),
+        Sources::WorkingTree(path) => (Repository::open(path).await?, false),
     };
     let dry = !may_tag || context.input("dry-run") == Some("true");
-    if let Some(version) = repository.version_tag_at(&trigger.revision).await? {
-        log.line(&format!("{} is already released as {version}", trigger.revision.short())).await;
-        return Ok(Done::Succeeded(left(&version, None, true, "")));
+    let last = last_version(&repository, trigger).await?;
+    if let Some((version, _)) = last.as_ref().filter(|(_, at)| *at == trigger.revision) {
+        log.line(&format!("{} is already released as {version}", trigger.revision.short()));
+        return Ok(Done::Succeeded(left(version, None, true, "")));
     }
-    let last = repository.last_version_tag(&trigger.revision).await?;
     let since = last.as_ref().map(|(_, revision)| revision);
     let commits: Vec<Commit> = repository
         .commits(since, &trigger.revision)
         .await?
         .into_iter()
-        .map(|commit| Commit { id: commit.id, message: commit.message })
+        .map(|commit| Commit::new(commit.id.0, commit.message))
         .collect();
     let previous = last.map(|(version, _)| version);
     let next = bump::next(previous.as_ref(), &commits);
-    if next.bump == Bump::None {
-        log.line("no commit since the last release asks for a new one").await;
+    let Some(version) = next.version else {
+        log.line("no commit since the last release asks for a new one");
         let version = previous.unwrap_or_else(|| Version::new(0, 0, 0));
         return Ok(Done::Succeeded(left(&version, None, false, "")));
-    }
-    let subject = format!("release {} of {} at {}", next.version, trigger.repository, trigger.revision);
+    };
+    let subject = format!("release {version} of {} at {}", trigger.repository, trigger.revision);
     if next.bump == Bump::Major && !approved(context) && !dry {
-        log.line(&format!("{subject} breaks what users rely on: somebody has to agree")).await;
+        log.line(&format!("{subject} breaks what users rely on: somebody has to agree"));
         let rule = ApprovalRule { required: 1, from: Vec::new(), expires: Duration::from_mins(7 * 1_440) };
         return Ok(Done::ApprovalNeeded { subject, rule });
     }
-    let date = repository.commit_date(&trigger.revision).await?;
-    let section = changelog::section(&next.version, &date, &commits);
+    let at = repository.commit_time(&trigger.revision).await?;
+    let section = changelog::section(&version, &date(at), &commits);
     write_changelog(&context.place.workspace, &section).await?;
     if dry {
-        log.line(&format!("{}: would be tagged v{}", subject, next.version)).await;
+        log.line(&format!("{subject}: would be tagged v{version}"));
     } else {
-        tag(&repository, &next.version, &section, context).await?;
-        log.line(&format!("tagged v{}", next.version)).await;
+        let tagger = Person {
+            name: trigger.actor.clone(),
+            email: format!("{}@cutover.invalid", trigger.actor),
+        };
+        let name = format!("v{version}");
+        repository.create_tag(&name, &trigger.revision, &section, &tagger, at).await?;
+        log.line(&format!("tagged {name}"));
     }
-    Ok(Done::Succeeded(left(&next.version, previous.as_ref(), true, &section)))
+    Ok(Done::Succeeded(left(&version, previous.as_ref(), true, &section)))
 }
 
 /// Whether this step has its yes: then it is a later attempt than the one that asked.
 fn approved(context: &Context) -> bool {
-    context.run.step_approved(&context.key.job, &context.key.step)
+    context.run.approved(&context.key.job, Some(&context.key.step)).next().is_some()
 }
 
-async fn tag(
+/// The highest version that the revision has behind it, and where it was tagged.
+async fn last_version(
     repository: &Repository,
-    version: &Version,
-    section: &str,
-    context: &Context,
-) -> Result<(), Error> {
-    let trigger = context.run.trigger();
-    let name = format!("v{version}");
-    repository.create_tag(&name, &trigger.revision, section, &trigger.actor).await?;
-    Ok(())
+    trigger: &Trigger,
+) -> Result<Option<(Version, cutover_model::source::Revision)>, Error> {
+    let Some((tag, revision)) = repository.last_version_tag(&trigger.revision).await? else {
+        return Ok(None);
+    };
+    let version = Version::parse(tag.trim_start_matches('v'))
+        .map_err(|error| Error::Refused(format!("tag `{tag}` is not a version: {error}")))?;
+    Ok(Some((version, revision)))
+}
+
+/// The day in UTC.
+fn date(at: Timestamp) -> String {
+    at.to_string().chars().take(10).collect()
 }
 
 async fn write_changelog(workspace: &Utf8Path, section: &str) -> Result<(), Error> {

@@ -103,11 +103,11 @@ impl Work {
             Effect::Stop { side, keep, generation } => self.stop(side, keep, generation).await,
             Effect::Watch => self.watch().await,
             Effect::WakeAt { at, timer } => {
-                self.control.sleep_until(at).await;
-                self.mailbox.observe(Input::Woke { timer });
+                let pause = at.since(self.control.now()).to_std();
+                self.mailbox.wake_after(pause, format!("{timer:?}"), Input::Woke { timer });
             }
             Effect::RecordCurrent => self.record_current().await,
-            Effect::ReleaseLock => self.control.locks().release(&self.lock_place(), self.id()),
+            Effect::ReleaseLock => self.release_lock().await,
             Effect::Notify { topic, text } => {
                 let rules = &self.spec.notify;
                 self.control.notify(rules, self.id().as_str(), &topic, &text).await;
@@ -185,9 +185,9 @@ impl Work {
             })
             .collect();
         until_done("show the instances to the balancer", || {
-            let upstreams = upstreams.clone();
+            let (upstreams, place, release) = (upstreams.clone(), &place, &release);
             self.change_route(move |route| {
-                route.change_side(&place.deployment.clone(), &release.version, |side| {
+                route.change_side(&place.deployment, &release.version, |side| {
                     side.upstreams.retain(|old| !upstreams.iter().any(|new| new.id == old.id));
                     side.upstreams.extend(upstreams);
                 });
@@ -299,16 +299,27 @@ impl Work {
         }
     }
 
+    /// The lock is the last thing that goes: whoever takes it next must find what is current.
+    async fn release_lock(&self) {
+        let owed = rollout::outstanding(&self.deployment);
+        if owed.contains(&Effect::RecordCurrent) {
+            self.record_current().await;
+        }
+        self.control.locks().release(&self.lock_place(), self.id());
+    }
+
     async fn record_current(&self) {
         let spec = &self.spec;
         until_done("record the release as current", || async {
             let fence = self.deployment.fence().unwrap_or_default();
             let (environment, service) = (&spec.environment, &spec.release.service);
-            let store = self.control.store();
-            store
-                .set_current(environment, service, &spec.release.id, &spec.id, fence, self.control.now())
-                .await?;
-            Ok(())
+            let (store, now) = (self.control.store(), self.control.now());
+            let (release, deployment) = (&spec.release.id, &spec.id);
+            match store.set_current(environment, service, release, deployment, fence, now).await {
+                // Somebody after us has the place: what we would say is no longer true.
+                Ok(()) | Err(cutover_store::Error::StaleFence { .. }) => Ok(()),
+                Err(error) => Err(error.into()),
+            }
         })
         .await;
     }

@@ -4,14 +4,14 @@ use std::sync::Arc;
 
 use cutover_engine::{
     self as engine, Effect, Input, Run,
-    resolve::{self, Given, ResolvedBody, ResolvedStep, RunnerFacts},
+    resolve::{self, Body, Given, ResolvedStep, RunnerFacts, ServerFacts},
 };
-use cutover_executor::{JobPlace, StepEnd, StepKey, StepOrder};
+use cutover_executor::{HandedKind, JobPlace, StepEnd, StepKey, StepOrder};
 use cutover_model::{
-    RunId, Timestamp,
+    RunId, Secret, Timestamp,
     event::{Recorded, RunEvent},
-    run::{Attempt, JobKey, Outcome, StepPath, StepReport},
-    source::Trust,
+    plan::Builtin,
+    run::{Attempt, JobKey, Outcome, Runner, StepPath, StepReport},
 };
 
 use super::{Edge, Error, Machine, Mailbox};
@@ -64,8 +64,8 @@ impl Edge<Run> for RunEdge {
         events: &[Recorded<RunEvent>],
         after: &Run,
     ) -> Result<(), Error> {
+        let Some(row) = view::run_row(after) else { return Err(Error::Unborn) };
         let approvals = view::run_approvals(events, after);
-        let row = view::run_row(after);
         self.control.store().append_run(&self.id, expected, events, &row, &approvals).await?;
         Ok(())
     }
@@ -97,7 +97,8 @@ impl Work {
     async fn perform(self, effect: Effect) {
         match effect {
             Effect::AcquireRunner { job, labels: _ } => {
-                if let Some(runner) = self.control.runners().acquire(&self.id, &job).await {
+                if let Some(name) = self.control.runners().acquire(&self.id, &job).await {
+                    let runner = Runner { name, os: OS.to_owned(), arch: ARCH.to_owned() };
                     self.mailbox.observe(Input::RunnerAssigned { job, runner });
                 }
             }
@@ -116,12 +117,13 @@ impl Work {
                 self.control.runners().release(&self.id, &job);
             }
             Effect::WakeAt { at, timer } => {
-                self.control.sleep_until(at).await;
-                self.mailbox.observe(Input::Woke { timer });
+                let pause = at.since(self.control.now()).to_std();
+                self.mailbox.wake_after(pause, timer.to_string(), Input::Woke { timer });
             }
             Effect::Notify { topic, text } => {
-                let rules = self.run.plan().project.as_ref().map(|project| &*project.notify);
-                self.control.notify(rules.unwrap_or_default(), self.id.as_str(), &topic, &text).await;
+                let project = self.run.plan().and_then(|plan| plan.project.as_ref());
+                let rules = project.map(|project| &*project.notify).unwrap_or_default();
+                self.control.notify(rules, self.id.as_str(), &topic, &text).await;
             }
         }
     }
@@ -154,7 +156,7 @@ impl Work {
         let (resolved, masks) = self.resolve(key, &place)?;
         let path_prepend = resolved.path_prepend;
         match resolved.body {
-            ResolvedBody::Script { script, shell, working_directory } => {
+            Body::Script { script, shell, working_directory } => {
                 let order = StepOrder {
                     key: key.clone(),
                     script,
@@ -163,19 +165,18 @@ impl Work {
                     env: resolved.env,
                     path_prepend,
                     masks,
-                    untrusted: matches!(self.run.trigger().trust, Trust::Untrusted(_)),
+                    untrusted: !self.run.may_see_secrets(),
                 };
                 executor.start(order).await.map_err(|error| error.to_string())?;
                 self.ended(key).await
             }
-            ResolvedBody::Builtin { action, with } => {
+            Body::Builtin { action, with } => {
                 let context = Context {
                     control: self.control.clone(),
                     run: Arc::clone(&self.run),
                     key: key.clone(),
                     place,
                     with,
-                    env: resolved.env,
                 };
                 Ok(self.act(action, context, masks).await)
             }
@@ -197,9 +198,9 @@ impl Work {
 
     async fn act(
         &self,
-        builtin: cutover_model::plan::Builtin,
+        builtin: Builtin,
         context: Context,
-        masks: Vec<cutover_model::Secret>,
+        masks: Vec<Secret>,
     ) -> Input {
         let (job, step, attempt) =
             (context.key.job.clone(), context.key.step.clone(), context.key.attempt);
@@ -221,32 +222,43 @@ impl Work {
         &self,
         key: &StepKey,
         place: &JobPlace,
-    ) -> Result<(ResolvedStep, Vec<cutover_model::Secret>), String> {
+    ) -> Result<(ResolvedStep, Vec<Secret>), String> {
         let options = self.control.options();
         let executor = self.control.executor();
         let withheld = |wanted: resolve::Withheld<'_>| {
-            executor.withheld(&key.run, &key.job, wanted.step, wanted.kind, wanted.name)
+            let kind = match wanted.kind {
+                resolve::Kind::Output => HandedKind::Output,
+                resolve::Kind::Env => HandedKind::Env,
+                resolve::Kind::State => HandedKind::State,
+            };
+            let found = executor.withheld(&key.run, &key.job, wanted.step, kind, wanted.name);
+            found.unwrap_or_else(|error| {
+                tracing::error!(%error, "a withheld value cannot be read");
+                None
+            })
         };
+        let hash_files = |_: &[String]| Err("`hashFiles` is not there yet".to_owned());
         let given = Given {
             secrets: &options.secrets,
             withheld: &withheld,
+            hash_files: &hash_files,
             runner: &RunnerFacts {
                 name: "local".to_owned(),
-                os: "Linux".to_owned(),
-                arch: arch().to_owned(),
+                os: OS.to_owned(),
+                arch: ARCH.to_owned(),
                 temp: place.temp.to_string(),
                 tool_cache: place.dir.join("tools").to_string(),
                 workspace: place.workspace.to_string(),
             },
-            server_url: options.address.clone().unwrap_or_default(),
+            server: &ServerFacts { url: options.address.clone().unwrap_or_default() },
         };
         let resolved = resolve::step(&self.run, &key.job, &key.step, &given)
             .map_err(|fault| fault.to_string())?;
-        Ok((resolved, resolve::masks(&given)))
+        let masks = resolve::masks(&self.run, &given).into_iter().cloned().collect();
+        Ok((resolved, masks))
     }
 }
 
-/// The machine's architecture, in the word that workflows have for it.
-const fn arch() -> &'static str {
-    if cfg!(target_arch = "aarch64") { "ARM64" } else { "X64" }
-}
+/// The words that workflows have for this machine.
+const OS: &str = "Linux";
+const ARCH: &str = if cfg!(target_arch = "aarch64") { "ARM64" } else { "X64" };

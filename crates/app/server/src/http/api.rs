@@ -56,7 +56,8 @@ pub(super) async fn runs(State(control): State<Control>, Query(list): Query<List
 pub(super) async fn run(State(control): State<Control>, Path(text): Path<String>) -> Answered {
     let row = control.find_run(&text).await?;
     let run = control.run(&row.id).await?;
-    Ok(Json(serde_json::to_value(view::RunView::of(&run)).map_err(bug)?))
+    let view = view::RunView::of(&run).ok_or_else(|| not_found("the run does not exist yet"))?;
+    Ok(Json(serde_json::to_value(view).map_err(bug)?))
 }
 
 #[derive(Deserialize, Default)]
@@ -188,7 +189,7 @@ pub(super) async fn rollback(
 }
 
 pub(super) async fn repositories(State(control): State<Control>) -> Answered {
-    Ok(Json(json!({ "repositories": control.host().list().await? })))
+    Ok(Json(json!({ "repositories": control.host().list()? })))
 }
 
 #[derive(Deserialize)]
@@ -243,14 +244,14 @@ pub(super) async fn dispatch(
     Json(wanted): Json<Dispatch>,
 ) -> Answered {
     let repository = control.host().repository(&wanted.repository)?;
-    let (revision, git_ref) = repository.resolve(&wanted.git_ref).await?;
+    let (revision, git_ref) = repository.find(&wanted.git_ref).await?;
     let tree = crate::hear::tree_of(&repository, &revision).await?;
     let path = workflow_path(&tree, &wanted.workflow)?;
     let trigger = dispatched(&wanted, &user, revision, git_ref);
     if let dialect::Triggered::No(reason) = dialect::triggered_by(&tree, &path, &trigger) {
         return Err(Error::Refused(reason).into());
     }
-    let compiled = dialect::compile(&tree, &path, &trigger, &dialect::Options::default());
+    let compiled = dialect::compile(&tree, &path, &trigger, dialect::Options::default());
     let plan = compiled.plan.ok_or(Error::Invalid(compiled.diagnostics))?;
     let started = control.start_run(plan, trigger).await?;
     Ok(Json(json!({ "run": started.run, "number": started.number })))

@@ -31,8 +31,8 @@ pub(super) async fn get(
     let name = path
         .strip_suffix("/info/refs")
         .and_then(|rest| rest.strip_suffix(".git"))
-        .ok_or_else(|| Error::NotFound("there is only `NAME.git` here".to_owned()))?;
-    let Some(service) = asked.service.as_deref().and_then(Service::parse) else {
+        .ok_or_else(not_git)?;
+    let Some(Ok(service)) = asked.service.as_deref().map(str::parse::<Service>) else {
         let why = "only git's smart protocol is spoken here; use a newer git";
         return Ok((StatusCode::FORBIDDEN, why).into_response());
     };
@@ -50,36 +50,46 @@ pub(super) async fn post(
     Path(path): Path<String>,
     request: Request,
 ) -> Result<Response, Fault> {
-    let (name, service) = path
-        .split_once(".git/")
-        .and_then(|(name, verb)| Some((name.to_owned(), Service::parse(verb)?)))
-        .ok_or_else(|| Error::NotFound("there is only `NAME.git` here".to_owned()))?;
+    let (name, verb) = path.split_once(".git/").ok_or_else(not_git)?;
+    let service: Service = verb.parse().map_err(|_| not_git())?;
+    let name = name.to_owned();
     let headers = request.headers().clone();
     let packed = headers.get(header::CONTENT_ENCODING).is_some_and(|value| value == "gzip");
     let body = request.into_body().into_data_stream().map_err(std::io::Error::other);
     let body = StreamReader::new(body);
     if service == Service::UploadPack {
-        let out = control.host().rpc(&name, service, protocol(&headers), body, packed).await?;
-        return Ok(answer(service, "result", Body::from_stream(ReaderStream::new(out))));
+        let reply = control.host().upload(&name, protocol(&headers), body, packed)?;
+        return Ok(answer(service, "result", Body::from_stream(ReaderStream::new(reply))));
     }
-    let received = control.host().receive(&name, protocol(&headers), body, packed).await?;
-    let (out, updates) = (received.response, received.updates);
-    let hearing = control.clone();
-    control.spawn(async move {
-        let updates = match updates.await {
-            Ok(updates) => updates,
+    // In a task of its own: a client that hangs up must not cut off what git has begun.
+    let taking = tokio::spawn(take_push(control, name, user, body, packed));
+    let reply = taking.await.map_err(|error| Error::Refused(format!("the push failed: {error}")))??;
+    Ok(answer(service, "result", Body::from_stream(ReaderStream::new(reply))))
+}
+
+/// Takes a push and acts upon it. When acting fails, the push stays unacknowledged and is heard at
+/// the next start.
+async fn take_push(
+    control: Control,
+    name: String,
+    user: String,
+    body: impl tokio::io::AsyncRead + Send + Unpin + 'static,
+    packed: bool,
+) -> Result<tokio::fs::File, Error> {
+    let received = control.host().receive(&name, body, packed).await?;
+    for update in &received.updates {
+        match control.hear_push(&name, &user, update).await {
+            Ok(_) => control.host().acknowledge(&name, std::slice::from_ref(update)).await?,
             Err(error) => {
-                tracing::warn!(%error, repository = name, "a push failed");
-                return;
-            }
-        };
-        for update in updates {
-            if let Err(error) = hearing.hear_push(&name, &user, &update).await {
                 tracing::error!(%error, repository = name, git_ref = %update.git_ref, "a push was not heard");
             }
         }
-    });
-    Ok(answer(service, "result", Body::from_stream(ReaderStream::new(out))))
+    }
+    Ok(received.reply)
+}
+
+fn not_git() -> Error {
+    Error::NotFound("there is only `NAME.git` here".to_owned())
 }
 
 fn protocol(headers: &HeaderMap) -> Option<&str> {

@@ -1,9 +1,7 @@
 //! A deployment: its row, its questions, its line, its object; and the traffic of a service.
 
-use std::time::Duration;
-
 use cutover_model::{
-    Timestamp,
+    Duration, Timestamp,
     delivery::{Cause, DeploymentSpec, DeploymentState, HealthCheck},
     event::{DeploymentEvent, Recorded},
 };
@@ -16,8 +14,8 @@ use serde::Serialize;
 use crate::{Control, routes};
 
 /// The projection of a deployment.
-pub(crate) fn row(deployment: &Deployment) -> DeploymentRow {
-    let spec = deployment.spec();
+pub(crate) fn row(deployment: &Deployment) -> Option<DeploymentRow> {
+    let spec = deployment.spec()?;
     let release = &spec.release;
     let (actor, run, cause) = match &spec.cause {
         Cause::Step { run, job, .. } => {
@@ -39,7 +37,7 @@ pub(crate) fn row(deployment: &Deployment) -> DeploymentRow {
             (None, deployment.reason().map(ToOwned::to_owned), None)
         }
     };
-    DeploymentRow {
+    Some(DeploymentRow {
         id: spec.id.clone(),
         environment: spec.environment.clone(),
         service: release.service.clone(),
@@ -54,9 +52,9 @@ pub(crate) fn row(deployment: &Deployment) -> DeploymentRow {
         cause,
         actor,
         run,
-        created_at: deployment.created_at(),
+        created_at: deployment.created_at().unwrap_or_default(),
         finished_at,
-    }
+    })
 }
 
 /// Which questions these events open and close.
@@ -64,7 +62,7 @@ pub(crate) fn approvals(
     events: &[Recorded<DeploymentEvent>],
     deployment: &Deployment,
 ) -> Vec<ApprovalChange> {
-    let spec = deployment.spec();
+    let Some(spec) = deployment.spec() else { return Vec::new() };
     let mut changes = Vec::new();
     for recorded in events {
         match &recorded.event {
@@ -96,7 +94,9 @@ pub(crate) fn approvals(
 
 /// One line for people: what, where, how far, and why.
 pub(crate) fn line(deployment: &Deployment) -> String {
-    let DeploymentSpec { environment, release, .. } = deployment.spec();
+    let Some(DeploymentSpec { environment, release, .. }) = deployment.spec() else {
+        return "not created yet".to_owned();
+    };
     let what = format!("{} {} → {environment}", release.service, release.version);
     match deployment.state() {
         DeploymentState::Pending => format!("{what}: about to begin"),
@@ -129,7 +129,7 @@ pub(crate) fn unhealthy(
         lines.push(format!(
             "{} did not become healthy within {} s: GET {} {answer}",
             report.id,
-            limit.as_secs(),
+            limit.as_millis() / 1_000,
             health.path
         ));
         if let Some(head) = report.body_head.as_ref().filter(|head| !head.is_empty()) {
@@ -184,11 +184,11 @@ pub struct ShiftView {
 
 impl DeploymentView {
     /// A deployment as it stands.
-    pub async fn of(control: &Control, deployment: &Deployment) -> Self {
-        let row = row(deployment);
+    pub async fn of(control: &Control, deployment: &Deployment) -> Option<Self> {
+        let row = row(deployment)?;
         let name = routes::name(&row.service, &row.environment);
         let traffic = traffic(control).await.into_iter().find(|traffic| traffic.name == name);
-        Self {
+        Some(Self {
             line: line(deployment),
             previous: deployment.current().map(|release| release.version.clone()),
             paused_by: deployment.paused_by().map(ToOwned::to_owned),
@@ -202,7 +202,7 @@ impl DeploymentView {
                 .collect(),
             traffic,
             deployment: row,
-        }
+        })
     }
 }
 

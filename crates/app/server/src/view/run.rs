@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use cutover_engine::Run;
+use cutover_engine::{self as engine, Run};
 use cutover_model::{
     RunId, Timestamp,
     event::{Recorded, RunEvent},
-    run::{Annotation, Attempt, JobKey, Outcome, State, StepPath},
+    run::{Annotation, Attempt, JobKey, Outcome, State, StepPath, WaitingOn},
     source::{GitRef, Revision},
 };
 use cutover_store::{ApprovalChange, ApprovalRow, RunRow, StreamKind};
@@ -23,25 +23,27 @@ pub(crate) const fn word(state: &State) -> &'static str {
 }
 
 /// The projection of a run.
-pub(crate) fn row(run: &Run) -> RunRow {
-    let trigger = run.trigger();
+pub(crate) fn row(run: &Run) -> Option<RunRow> {
+    let (trigger, plan) = (run.trigger()?, run.plan()?);
     let (outcome, finished_at) = match run.state() {
         State::Finished { outcome, at } => (Some(*outcome), Some(*at)),
         State::Pending | State::Waiting { .. } | State::Running { .. } => (None, None),
     };
     let waits: Vec<String> = run
         .jobs()
-        .filter_map(|job| match job.state() {
-            State::Waiting { on, .. } => Some(format!("{}: {on}", job.name())),
+        .filter_map(|job| match &job.state {
+            // That a job comes after others is its place in the graph, not news.
+            State::Waiting { on: WaitingOn::Needs { .. }, .. } => None,
+            State::Waiting { on, .. } => Some(format!("{}: {on}", job.name)),
             State::Pending | State::Running { .. } | State::Finished { .. } => None,
         })
         .collect();
-    RunRow {
-        id: run.id().clone(),
-        number: run.number(),
+    Some(RunRow {
+        id: run.id()?.clone(),
+        number: run.number()?,
         repository: trigger.repository.clone(),
-        workflow: run.plan().path.clone(),
-        name: run.plan().name.clone(),
+        workflow: plan.path.clone(),
+        name: plan.name.clone(),
         git_ref: trigger.git_ref.clone(),
         revision: trigger.revision.clone(),
         actor: trigger.actor.clone(),
@@ -49,23 +51,30 @@ pub(crate) fn row(run: &Run) -> RunRow {
         state: word(run.state()).to_owned(),
         outcome,
         waiting_on: (outcome.is_none() && !waits.is_empty()).then(|| waits.join("; ")),
-        created_at: run.created_at(),
+        created_at: run.created_at()?,
         finished_at,
-    }
+    })
+}
+
+/// The environment that a leg works in.
+pub(crate) fn leg_environment(run: &Run, job: &JobKey) -> Option<String> {
+    let leg = run.jobs().find(|leg| leg.key == *job)?;
+    leg.environment.map(ToOwned::to_owned)
 }
 
 /// Which questions these events open and close.
 pub(crate) fn approvals(events: &[Recorded<RunEvent>], run: &Run) -> Vec<ApprovalChange> {
+    let Some(id) = run.id() else { return Vec::new() };
     let mut changes = Vec::new();
     for recorded in events {
         match &recorded.event {
             RunEvent::ApprovalRequested { gate, job, subject, rule, .. } => {
                 changes.push(ApprovalChange::Opened(ApprovalRow {
                     gate: gate.clone(),
-                    stream: run.id().to_string(),
+                    stream: id.to_string(),
                     kind: StreamKind::Run,
                     subject: subject.clone(),
-                    environment: run.leg_environment(job).map(ToOwned::to_owned),
+                    environment: leg_environment(run, job),
                     asked_at: recorded.at,
                     expires_at: recorded.at + rule.expires,
                 }));
@@ -74,7 +83,7 @@ pub(crate) fn approvals(events: &[Recorded<RunEvent>], run: &Run) -> Vec<Approva
                 changes.push(ApprovalChange::Closed(gate.clone()));
             }
             RunEvent::ApprovalGiven { gate, .. } => {
-                let open = run.approvals().any(|(_, approval)| approval.gate == *gate);
+                let open = run.approvals().any(|open| open.approval.gate == *gate);
                 if !open {
                     changes.push(ApprovalChange::Closed(gate.clone()));
                 }
@@ -180,9 +189,9 @@ pub struct StepView {
 
 impl RunView {
     /// A run as it stands.
-    pub fn of(run: &Run) -> Self {
-        let row = row(run);
-        Self {
+    pub fn of(run: &Run) -> Option<Self> {
+        let row = row(run)?;
+        Some(Self {
             id: row.id,
             number: row.number,
             name: row.name,
@@ -192,12 +201,66 @@ impl RunView {
             revision: row.revision,
             actor: row.actor,
             trigger: row.trigger,
-            trust: run.trigger().trust.clone(),
+            trust: run.trust()?.clone(),
             state: word(run.state()),
             outcome: row.outcome,
             created_at: row.created_at,
             finished_at: row.finished_at,
             jobs: run.jobs().map(JobView::of).collect(),
+        })
+    }
+}
+
+/// When something ended, if it has.
+const fn ended(state: &State) -> Option<Timestamp> {
+    match state {
+        State::Finished { at, .. } => Some(*at),
+        State::Pending | State::Waiting { .. } | State::Running { .. } => None,
+    }
+}
+
+impl JobView {
+    fn of(job: engine::JobView<'_>) -> Self {
+        let waiting_on = match &job.state {
+            State::Waiting { on, .. } => Some(on.to_string()),
+            State::Pending | State::Running { .. } | State::Finished { .. } => None,
+        };
+        let outputs = job.outputs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        Self {
+            name: job.name.to_owned(),
+            needs: job.needs.to_vec(),
+            environment: job.environment.map(ToOwned::to_owned),
+            state: word(&job.state),
+            waiting_on,
+            outcome: job.outcome,
+            reason: job.reason.map(ToOwned::to_owned),
+            outputs: outputs.collect(),
+            started_at: job.started_at,
+            finished_at: ended(&job.state),
+            steps: job.steps.into_iter().map(StepView::of).collect(),
+            key: job.key,
+        }
+    }
+}
+
+impl StepView {
+    fn of(step: engine::StepView<'_>) -> Self {
+        let report = step.report.cloned().unwrap_or_default();
+        let mut reasons = report.reasons;
+        reasons.extend(step.reason.map(ToOwned::to_owned));
+        Self {
+            state: word(&step.state),
+            finished_at: ended(&step.state),
+            path: step.path,
+            name: step.name,
+            attempt: step.attempt.unwrap_or(Attempt::FIRST),
+            outcome: step.outcome,
+            conclusion: step.conclusion,
+            exit_code: report.exit_code,
+            reasons,
+            annotations: report.annotations,
+            summary: report.summary,
+            started_at: step.started_at,
         }
     }
 }
