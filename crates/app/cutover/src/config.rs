@@ -56,6 +56,21 @@ pub(crate) fn absolute(path: &Utf8Path) -> anyhow::Result<Utf8PathBuf> {
         .map_err(|path| anyhow::anyhow!("`{}` is not UTF-8", path.display()))
 }
 
+/// What a step finds of our environment: where tools and certificates are, and how to reach the
+/// network. Everything else stays outside, so that what runs here runs elsewhere.
+const PASSED_ON: [&str; 24] = [
+    "PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "LC_ALL", "TZ", "TMPDIR",
+    "CARGO_HOME", "RUSTUP_HOME", "RUSTUP_TOOLCHAIN", "JAVA_HOME", "GOPATH",
+    "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy",
+    "SSL_CERT_FILE", "SSL_CERT_DIR", "NODE_EXTRA_CA_CERTS", "DOCKER_HOST",
+];
+
+/// The environment that every step begins with.
+pub(crate) fn base_env() -> BTreeMap<String, String> {
+    let set = PASSED_ON.into_iter().filter_map(|name| Some((name.to_owned(), environment(name)?)));
+    set.collect()
+}
+
 /// Our own binary.
 pub(crate) fn executable() -> anyhow::Result<Utf8PathBuf> {
     let path = std::env::current_exe().context("could not find our own binary")?;

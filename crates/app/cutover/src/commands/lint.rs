@@ -42,7 +42,7 @@ pub(crate) async fn plan(args: cli::Plan) -> anyhow::Result<Exit> {
     let tree = Tree::open(&args.directory).await?;
     let path = tree.workflow(&args.workflow)?;
     let trigger = super::run::trigger(&tree, None, &path, None, &[]).await?;
-    let compiled = dialect::compile(&tree.files, &path, &trigger, &dialect::Options::default());
+    let compiled = dialect::compile(&tree.files, &path, &trigger, dialect::Options::default());
     render::diagnostics(&compiled.diagnostics, |path| tree.text(path));
     let Some(plan) = compiled.plan else { return Ok(Exit::Usage) };
     if args.json {

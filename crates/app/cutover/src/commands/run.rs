@@ -49,6 +49,7 @@ async fn open(args: &cli::Run, tree: &Tree) -> anyhow::Result<Control> {
         sources: Sources::WorkingTree(tree.root.clone()),
         docker_host: config::environment("DOCKER_HOST"),
         address: None,
+        base_env: config::base_env(),
         recover: false,
     };
     for place in 0..64 {
@@ -135,7 +136,7 @@ async fn compile(
     }
     let lacking =
         if args.as_far_as_possible { Lacking::FaultWhenReached } else { Lacking::Refuse };
-    let compiled = dialect::compile(&tree.files, path, &trigger, &dialect::Options { lacking });
+    let compiled = dialect::compile(&tree.files, path, &trigger, dialect::Options { lacking });
     if args.json {
         for diagnostic in &compiled.diagnostics {
             render::json_line(&json!({ "event": "diagnostic", "diagnostic": diagnostic }));
@@ -144,7 +145,7 @@ async fn compile(
         render::diagnostics(&compiled.diagnostics, |path| tree.text(path));
     }
     let Some(mut plan) = compiled.plan else {
-        if compiled.diagnostics.iter().any(|one| one.code == dialect::LACKING_CODE) {
+        if compiled.diagnostics.iter().any(|one| one.code == dialect::LACKING_ACTION) {
             render::talk("run all that can be run of it with --as-far-as-possible");
         }
         return Ok(None);
@@ -174,7 +175,7 @@ async fn finish(args: &cli::Run, control: &Control, id: &RunId) -> anyhow::Resul
     };
     followed?;
     let run = control.run_ended(id).await?;
-    let gate = run.jobs().any(|job| follow::refused(&job));
+    let gate = follow::refused(&run);
     Ok(match run.state().outcome() {
         Some(Outcome::Succeeded | Outcome::Skipped) => Exit::Ok,
         _ if gate => Exit::Refused,

@@ -36,6 +36,7 @@ pub(crate) async fn run(args: cli::Serve) -> anyhow::Result<Exit> {
         sources: Sources::Hosted,
         docker_host: config::environment("DOCKER_HOST"),
         address: Some(address.clone()),
+        base_env: config::base_env(),
         recover: true,
     })
     .await?;

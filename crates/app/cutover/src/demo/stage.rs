@@ -38,6 +38,7 @@ impl Stage {
             sources: Sources::Hosted,
             docker_host: None,
             address: Some(address.clone()),
+            base_env: config::base_env(),
             recover: true,
         })
         .await?;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use cutover_model::{GateId, RunId, run::Outcome};
-use cutover_server::{control::Control, view::RunView};
+use cutover_server::{Control, view::RunView};
 use cutover_store::{DeploymentFilter, DeploymentRow, RunFilter};
 use serde_json::{Value, json};
 use tokio::time::Instant;
@@ -134,7 +134,7 @@ impl Teller<'_> {
         loop {
             if let Some(id) = self.newest_run().await? {
                 let run = self.stage.control.run(&id).await?;
-                let view = RunView::of(&run);
+                let Some(view) = RunView::of(&run) else { continue };
                 self.tell_jobs(&view, &mut told);
                 self.approve(&mut approved).await?;
                 if view.outcome.is_some() {

@@ -1,53 +1,55 @@
 //! A run on the terminal while it goes on: for each leg its steps in order, each with its log.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
-use cutover_engine::{JobView, Run};
+use cutover_engine::Run;
 use cutover_executor::StepKey;
 use cutover_model::{
     RunId,
-    run::{Attempt, JobKey, Outcome, State, StepPath},
+    run::{Attempt, JobKey, Outcome, State, StepPath, WaitingOn},
 };
 use cutover_server::{Control, view::RunView};
-use futures_util::StreamExt as _;
 use serde_json::json;
 use tokio::{sync::watch, task::JoinSet};
 
 use crate::render;
 
-/// Whether a gate or a person, and not a script, said no.
-pub(super) fn refused(job: &JobView<'_>) -> bool {
-    job.steps().any(|step| {
-        step.outcome() == Some(Outcome::Failed)
-            && step.report().is_some_and(|report| {
-                report.exit_code.is_none()
-                    && report.reasons.iter().any(|reason| reason.starts_with("gate "))
-            })
+/// Whether a gate, and not a script, said no.
+pub(super) fn refused(run: &Run) -> bool {
+    run.jobs().flat_map(|job| job.steps).any(|step| {
+        let gate = |reason: &String| reason.starts_with("gate ");
+        step.outcome == Some(Outcome::Failed)
+            && step.report.is_some_and(|report| report.reasons.iter().any(gate))
     })
 }
 
 /// Follows to the end.
 pub(super) async fn follow(control: &Control, id: &RunId, as_json: bool) -> anyhow::Result<()> {
     let mut state = control.watch_run(id).await?;
-    let mut legs: BTreeMap<JobKey, ()> = BTreeMap::new();
+    let mut legs: BTreeSet<JobKey> = BTreeSet::new();
     let mut tasks = JoinSet::new();
     let mut waits: BTreeMap<JobKey, String> = BTreeMap::new();
     loop {
         let run = state.borrow_and_update().clone();
         let many = run.jobs().count() > 1;
         for job in run.jobs() {
-            if let State::Waiting { on, .. } = job.state() {
-                let line = format!("{} waits on {on}", job.name());
-                if !as_json && waits.insert(job.key().clone(), line.clone()).as_ref() != Some(&line) {
+            if let State::Waiting { on, .. } = &job.state
+                && !matches!(on, WaitingOn::Needs { .. } | WaitingOn::Runner { .. })
+            {
+                let line = format!("{} waits on {on}", job.name);
+                if !as_json && waits.insert(job.key.clone(), line.clone()).as_ref() != Some(&line) {
                     render::talk(&format!("{} {line}", render::mark("waiting")));
                 }
             }
-            if job.steps().next().is_some() && legs.insert(job.key().clone(), ()).is_none() {
+            if job.attempt.is_some() && legs.insert(job.key.clone()) {
                 let leg = Leg {
                     control: control.clone(),
                     run: id.clone(),
-                    key: job.key().clone(),
-                    prefix: many.then(|| format!("{} │ ", job.name())),
+                    key: job.key.clone(),
+                    prefix: many.then(|| format!("{} │ ", job.name)),
                     as_json,
                 };
                 tasks.spawn(leg.follow(state.clone()));
@@ -63,7 +65,7 @@ pub(super) async fn follow(control: &Control, id: &RunId, as_json: bool) -> anyh
 }
 
 fn end(run: &Run, as_json: bool) {
-    let view = RunView::of(run);
+    let Some(view) = RunView::of(run) else { return };
     if as_json {
         render::json_line(&json!({ "event": "run", "run": view }));
         return;
@@ -89,7 +91,7 @@ impl Leg {
         let mut shown: Vec<(StepPath, Attempt)> = Vec::new();
         loop {
             let run = state.borrow_and_update().clone();
-            let view = RunView::of(&run);
+            let Some(view) = RunView::of(&run) else { return };
             let Some(job) = view.jobs.iter().find(|job| job.key == self.key) else { return };
             for step in &job.steps {
                 let id = (step.path.clone(), step.attempt);
@@ -97,7 +99,7 @@ impl Leg {
                     continue;
                 }
                 shown.push(id);
-                if step.started_at.is_none() {
+                if step.outcome == Some(Outcome::Skipped) {
                     continue;
                 }
                 self.talk(&format!("{} {}", render::mark("running"), step.name));
@@ -123,9 +125,10 @@ impl Leg {
             step: step.clone(),
             attempt,
         };
-        let mut chunks = std::pin::pin!(self.control.executor().follow(&key, 0));
+        // A step that could not even be resolved has no log.
+        let Ok(mut log) = self.control.executor().follow(&key, 0).await else { return };
         let mut rest: Vec<u8> = Vec::new();
-        while let Some(Ok(chunk)) = chunks.next().await {
+        while let Ok(Some(chunk)) = log.next().await {
             if self.as_json {
                 let text = String::from_utf8_lossy(&chunk);
                 render::json_line(&json!({
@@ -152,11 +155,13 @@ impl Leg {
     ) {
         loop {
             let view = RunView::of(&state.borrow_and_update().clone());
-            let job = view.jobs.into_iter().find(|job| job.key == self.key);
-            let step = job.and_then(|job| {
-                job.steps.into_iter().find(|step| step.path == *path)
-            });
-            let Some(step) = step else { return };
+            let job = view.and_then(|view| view.jobs.into_iter().find(|job| job.key == self.key));
+            let Some(job) = job else { return };
+            // The steps of an action are shown while it runs, and before its end.
+            if job.steps.iter().any(|step| step.path.parent().as_ref() == Some(path)) {
+                return;
+            }
+            let Some(step) = job.steps.into_iter().find(|step| step.path == *path) else { return };
             if step.attempt != attempt {
                 return;
             }
@@ -174,8 +179,7 @@ impl Leg {
                 }
                 return;
             }
-            // A composite step has no log of its own: its parts are shown while it runs.
-            if state.changed().await.is_err() || step.path.0.len() > 8 {
+            if state.changed().await.is_err() {
                 return;
             }
         }
