@@ -81,7 +81,11 @@ fn check_key(entry: &Entry, schema: &Schema, sink: &mut Sink) {
         Code::UnknownKey,
         entry.at,
         format!("unknown key `{}` in {}", entry.key, schema.what),
-        suggest::hint(&entry.key, known),
+        if sink.is_full() {
+            None
+        } else {
+            suggest::hint(&entry.key, known)
+        },
     );
 }
 

@@ -1,5 +1,7 @@
 //! One job under `jobs:`.
 
+use std::collections::BTreeSet;
+
 use cutover_model::plan::{EnvironmentUse, Template};
 
 use super::{
@@ -110,15 +112,13 @@ pub(super) fn job(entry: &Entry, token_is_news: &mut bool, sink: &mut Sink) -> O
 fn needs(node: &Node, sink: &mut Sink) -> Vec<Spanned> {
     let items = shape::items(node, "`needs`", sink).unwrap_or_default();
     let mut needs: Vec<Spanned> = Vec::new();
+    let mut seen = BTreeSet::new();
     for item in items {
         let Some(text) = value::literal(item, "`needs`", sink) else {
             continue;
         };
         // To name a job twice is to need it.
-        if !needs
-            .iter()
-            .any(|need| need.text.eq_ignore_ascii_case(&text))
-        {
+        if seen.insert(text.to_ascii_lowercase()) {
             needs.push(Spanned { text, at: item.at });
         }
     }
