@@ -72,21 +72,16 @@ fn check_key(entry: &Entry, schema: &Schema, sink: &mut Sink) {
         sink.error_hint(Code::NotYet, entry.at, message, (*instead).to_owned());
         return;
     }
-    let known = schema
-        .keys
-        .iter()
-        .copied()
-        .chain(schema.later.iter().map(|(key, _)| *key));
-    sink.error_hint(
-        Code::UnknownKey,
-        entry.at,
-        format!("unknown key `{}` in {}", entry.key, schema.what),
-        if sink.is_full() {
-            None
-        } else {
-            suggest::hint(&entry.key, known)
-        },
-    );
+    let keys = || schema.keys.iter().copied();
+    let all = keys().chain(schema.later.iter().map(|(key, _)| *key));
+    // A slip may be one in a word that comes later; what is listed is what works.
+    let hint = match suggest::nearest(&entry.key, all) {
+        Some(nearest) => Some(format!("did you mean `{nearest}`?")),
+        None if sink.is_full() => None,
+        None => suggest::hint(&entry.key, keys()),
+    };
+    let message = format!("unknown key `{}` in {}", entry.key, schema.what);
+    sink.error_hint(Code::UnknownKey, entry.at, message, hint);
 }
 
 /// The entries of a mapping with free keys.

@@ -45,11 +45,11 @@ const META: &str = "|&;<>()$`\\\"'*?[]#~\n";
 
 pub(super) fn service(entry: &Entry, sink: &mut Sink) -> Option<Service> {
     let fields = Fields::open(&entry.value, &SERVICE, sink)?;
-    let build = build(fields.get("build"), sink);
+    let (build, has_dockerfile) = build(fields.get("build"), sink);
     let command = match fields.get("command") {
         Some(node) => command(node, sink),
         None => {
-            if build.dockerfile.is_none() {
+            if !has_dockerfile {
                 needs_a_way_to_start(entry, sink);
             }
             Vec::new()
@@ -79,7 +79,8 @@ fn needs_a_way_to_start(entry: &Entry, sink: &mut Sink) {
     sink.error_hint(Code::MissingKey, entry.at, message, hint.to_owned());
 }
 
-fn build(node: Option<&Node>, sink: &mut Sink) -> BuildSpec {
+/// And whether a Dockerfile is named, be it rightly or not.
+fn build(node: Option<&Node>, sink: &mut Sink) -> (BuildSpec, bool) {
     let fields = node.and_then(|node| Fields::open(node, &BUILD, sink));
     let mut path = |key: &str| {
         fields
@@ -87,10 +88,12 @@ fn build(node: Option<&Node>, sink: &mut Sink) -> BuildSpec {
             .and_then(|fields| fields.get(key))
             .and_then(|node| value::path(node, &format!("`{key}`"), sink))
     };
-    BuildSpec {
+    let build = BuildSpec {
         context: path("context").unwrap_or_else(|| ".".to_owned()),
         dockerfile: path("dockerfile"),
-    }
+    };
+    let names_one = fields.is_some_and(|fields| fields.get("dockerfile").is_some());
+    (build, names_one)
 }
 
 /// A list of arguments, or a text that can be split at blanks without a doubt.

@@ -35,7 +35,7 @@ fn characters_of_a_scalar_have_places() {
     check("a: | # remark\n\n  one\n   two\n", "two", 4, 4);
     // Where characters do not lie as they read, the beginning must do.
     check("a: 'it''s two'", "two", 1, 4);
-    check("a: >\n  one\n  two\n", "two", 1, 4);
+    check("a: >\n  one\n  two\n", "two", 2, 3);
     check("a: one\n  two", "two", 1, 4);
 }
 

@@ -44,15 +44,12 @@ const JOB: Schema = Schema {
     ],
 };
 
-/// A job; `None` when it has no usable id.
+/// A job; `None` when it is not even a mapping.
 pub(super) fn job(entry: &Entry, token_is_news: &mut bool, sink: &mut Sink) -> Option<Job> {
-    let id = match value::id_fault(&entry.key) {
-        None => Some(entry.key.clone()),
-        Some(fault) => {
-            sink.error(Code::BadId, entry.at, format!("job id: {fault}"));
-            None
-        }
-    };
+    // A job with a bad id is read on: what else is wrong in it shall be told, and others need it.
+    if let Some(fault) = value::id_fault(&entry.key) {
+        sink.error(Code::BadId, entry.at, format!("job id: {fault}"));
+    }
     let fields = Fields::open(&entry.value, &JOB, sink)?;
     if let Some(entry) = fields.entry("permissions") {
         permissions::check(entry, std::mem::take(token_is_news), sink);
@@ -69,7 +66,7 @@ pub(super) fn job(entry: &Entry, token_is_news: &mut bool, sink: &mut Sink) -> O
     }
     let scope = context::JOB;
     Some(Job {
-        id: id?,
+        id: entry.key.clone(),
         at: entry.at,
         name: fields
             .get("name")
