@@ -189,7 +189,7 @@ pub(crate) fn fixed(value: f64, parts: u32) -> Option<u64> {
     let scaled = value * f64::from(parts);
     let whole = scaled.round();
     let near = (scaled - whole).abs() < 1e-6;
-    (near && whole >= 0.0 && whole < 1e15)
+    (near && (0.0..1e15).contains(&whole))
         .then(|| format!("{whole:.0}").parse().ok())
         .flatten()
 }

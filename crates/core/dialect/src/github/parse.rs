@@ -16,6 +16,7 @@ use super::{
     value,
 };
 use crate::{
+    SourceTree,
     diagnostic::{Code, Sink},
     graph,
     shape::{self, Fields, Schema},
@@ -43,6 +44,16 @@ const WORKFLOW: Schema = Schema {
         "remove it: runs of this workflow then go side by side",
     )],
 };
+
+/// The bytes of a workflow that must be there.
+pub(crate) fn file<'t>(tree: &'t SourceTree, path: &str, sink: &mut Sink) -> Option<&'t [u8]> {
+    let bytes = tree.get(path);
+    if bytes.is_none() {
+        let message = format!("there is no file `{path}`");
+        sink.error(Code::NoFile, Position::default(), message);
+    }
+    bytes
+}
 
 /// The root of a file; what is wrong with its YAML is told.
 pub(crate) fn root(bytes: &[u8], sink: &mut Sink) -> Option<Node> {
@@ -242,11 +253,9 @@ fn composite_steps(node: &Node, sink: &mut Sink) -> Option<Vec<super::model::Ste
         }
     }
     let fields = Fields::open(node, &RUNS, sink)?;
-    match fields.present("steps") {
-        Some(steps) => Some(step::steps(steps, &context::ACTION_STEP, sink)),
-        None => {
-            sink.error(Code::MissingKey, node.at, "`runs` needs `steps`");
-            None
-        }
+    let steps = fields.present("steps");
+    if steps.is_none() {
+        sink.error(Code::MissingKey, node.at, "`runs` needs `steps`");
     }
+    steps.map(|steps| step::steps(steps, &context::ACTION_STEP, sink))
 }

@@ -46,15 +46,11 @@ const META: &str = "|&;<>()$`\\\"'*?[]#~\n";
 pub(super) fn service(entry: &Entry, sink: &mut Sink) -> Option<Service> {
     let fields = Fields::open(&entry.value, &SERVICE, sink)?;
     let (build, has_dockerfile) = build(fields.get("build"), sink);
-    let command = match fields.get("command") {
-        Some(node) => command(node, sink),
-        None => {
-            if !has_dockerfile {
-                needs_a_way_to_start(entry, sink);
-            }
-            Vec::new()
-        }
-    };
+    let command = fields.get("command");
+    if command.is_none() && !has_dockerfile {
+        needs_a_way_to_start(entry, sink);
+    }
+    let command = command.map_or_else(Vec::new, |node| arguments(node, sink));
     Some(Service {
         build,
         command,
@@ -97,7 +93,7 @@ fn build(node: Option<&Node>, sink: &mut Sink) -> (BuildSpec, bool) {
 }
 
 /// A list of arguments, or a text that can be split at blanks without a doubt.
-fn command(node: &Node, sink: &mut Sink) -> Vec<String> {
+fn arguments(node: &Node, sink: &mut Sink) -> Vec<String> {
     let words: Vec<String> = if node.scalar().is_some() {
         let text = value::plain(node, "`command`", sink).unwrap_or_default();
         if text.contains(|c| META.contains(c)) {

@@ -22,12 +22,12 @@ fn quickly(text: &str) -> String {
 
 #[test]
 fn a_bomb_of_aliases_does_not_go_off() {
-    let mut text = String::from("a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n");
+    let mut lines = vec!["a0: &a0 [x, x, x, x, x, x, x, x, x, x]".to_owned()];
     for n in 1..30 {
-        let last = n - 1;
-        let aliases = vec![format!("*a{last}"); 10].join(", ");
-        text.push_str(&format!("a{n}: &a{n} [{aliases}]\n"));
+        let aliases = vec![format!("*a{}", n - 1); 10].join(", ");
+        lines.push(format!("a{n}: &a{n} [{aliases}]"));
     }
+    let text = lines.join("\n");
     let said = quickly(&text);
     assert!(said.contains("1002 more than 1000000 values"), "{said}");
 }
@@ -35,13 +35,14 @@ fn a_bomb_of_aliases_does_not_go_off() {
 #[test]
 fn aliases_within_the_budget_are_still_cheap() {
     let steps = "steps: &steps [{ run: echo }, { run: echo }, { run: echo }]";
-    let mut text = format!("on: push\njobs:\n  j0: {{ runs-on: x, {steps} }}\n");
+    let mut lines = vec![format!("on: push\njobs:\n  j0: {{ runs-on: x, {steps} }}")];
     for n in 1..2_000 {
-        text.push_str(&format!(
-            "  j{n}: {{ runs-on: x, needs: j{}, steps: *steps }}\n",
-            n - 1
+        let need = n - 1;
+        lines.push(format!(
+            "  j{n}: {{ runs-on: x, needs: j{need}, steps: *steps }}"
         ));
     }
+    let text = lines.join("\n");
     let said = quickly(&text);
     assert!(
         said.lines().all(|line| line.starts_with("cutover.yml")),
@@ -58,7 +59,9 @@ fn what_is_too_large_or_too_deep_is_refused() {
         "- ".repeat(100_000),
         "{a: ".repeat(50_000),
         format!("a: {}x{}", "[".repeat(60), "]".repeat(60)),
-        (0..80).map(|n| format!("{}a:\n", " ".repeat(n))).collect(),
+        (0..80)
+            .flat_map(|n| [" ".repeat(n), "a:\n".to_owned()])
+            .collect(),
     ] {
         let said = quickly(&deep);
         assert!(said.contains("1002 nested deeper than 50 levels"), "{said}");
