@@ -10,9 +10,11 @@ mod actions;
 mod conformance;
 mod events;
 mod hostile;
+mod matrix;
 mod plans;
 mod projects;
 mod refusals;
+mod text;
 
 use std::collections::BTreeMap;
 

@@ -1,8 +1,8 @@
 //! What a bad workflow is told: place, words, hint. One pass tells everything.
 
-use cutover_dialect::{Options, SourceTree, compile, explain, lint};
+use cutover_dialect::{explain, lint};
 
-use crate::{PATH, check, push, render};
+use crate::{PATH, check};
 
 #[test]
 fn one_pass_tells_everything() {
@@ -130,90 +130,6 @@ fn expressions_may_use_what_their_key_has() {
 }
 
 #[test]
-fn yaml_is_held_to_its_rules() {
-    check(
-        "on: push\njobs: [\n",
-        "
-            2:7 1001 the file is no YAML: unclosed bracket '['
-            ",
-    );
-    check(
-        "on: push\n\tjobs: x\n",
-        "
-            1:5 1001 the file is no YAML: while scanning a plain scalar, found a tab
-            ",
-    );
-    check("", "1:1 1001 the file is empty");
-    check(
-        "on: push\non: push\njobs: {}\n",
-        "
-            2:1 1003 key `on` is there twice; the first is in line 1 | remove one of them
-            3:7 1011 `jobs` needs at least one job
-            ",
-    );
-    check(
-        "---\non: push\n---\njobs: {}\n",
-        "
-            3:1 1004 a second document begins here | put it into a file of its own
-            ",
-    );
-    check(
-        "on: push\njobs: *nowhere\n",
-        "
-            2:7 1004 alias `*nowhere` names no anchor before it
-            ",
-    );
-    check(
-        "on: push\njobs: &a\n  b: *a\n",
-        "
-            3:6 1004 an alias stands inside the value that it names
-            ",
-    );
-    check("on: push\nx: !!binary aGk=\njobs: !mine {}\n", "
-            2:1 1010 unknown key `x` in a workflow | known here: `defaults`, `description`, `env`, `jobs`, `name`, `on`, `permissions`, `run-name`
-            2:4 1004 tag `!!binary` is not supported | remove the tag
-            3:7 1004 tag `!mine` is not supported | remove the tag
-            3:7 1011 `jobs` needs at least one job
-            ");
-    check("on: !!int x\n? [a]\n: b\n<<: {}\njobs: {}\n", "
-            1:5 1004 `x` is not a whole number, as tag `!!int` says
-            1:5 1040 unknown event `x` | known are `push`, `pull_request`, `workflow_dispatch`
-            2:3 1004 a key must be a scalar
-            4:1 1004 the merge key `<<` is not supported | write the keys out, or use an alias for the whole mapping
-            5:7 1011 `jobs` needs at least one job
-            ");
-    check(
-        "- on\n- push\n",
-        "
-            1:1 1012 a workflow must be a mapping, and is a list
-            ",
-    );
-    check(
-        "just text\n",
-        "
-            1:1 1012 a workflow must be a mapping, and is a text
-            ",
-    );
-}
-
-#[test]
-fn a_file_that_is_not_there_or_not_text() {
-    let none = SourceTree::new();
-    assert_eq!(
-        render(&lint(&none, PATH)),
-        "0:0 1005 there is no file `.github/workflows/ci.yml`\n"
-    );
-    let mut binary = SourceTree::new();
-    binary.insert(PATH, b"on: \xff\xfe".to_vec());
-    assert_eq!(
-        render(&lint(&binary, PATH)),
-        "1:1 1001 the file is not UTF-8 text | save it as UTF-8\n"
-    );
-    let compiled = compile(&none, PATH, &push(), Options::default());
-    assert_eq!(compiled.plan, None);
-}
-
-#[test]
 fn events_and_filters_are_checked() {
     check(
         "
@@ -278,82 +194,6 @@ fn events_and_filters_are_checked() {
             2:41 1012 a job must be a mapping, and is nothing
             ",
     );
-}
-
-#[test]
-fn a_matrix_is_held_to_its_shape() {
-    check(
-        "
-        on: push
-        jobs:
-          a:
-            runs-on: x
-            strategy:
-              fail-fast: no
-              max-parallel: 1.5
-              parallel: 1
-              matrix:
-                os: linux
-                empty: []
-                v: [1, '${{ secrets.A }}']
-                include: { os: x }
-                exclude: [{ o: linux }, 3]
-            steps: [{ run: echo }]
-          b:
-            runs-on: x
-            strategy: ${{ fromJSON('{}') }}
-            steps: [{ run: echo }]
-        ",
-        "
-            6:18 1012 `fail-fast` must be `true` or `false` or an expression
-            7:21 1012 `max-parallel` must be a whole number greater than 0 or an expression
-            8:7 1010 unknown key `parallel` in `strategy` | did you mean `max-parallel`?
-            10:13 1012 `os` of the matrix must be a list, and is a text
-            11:16 1060 `empty` of the matrix needs at least one value
-            12:21 1030 Unrecognized named-value: 'secrets'. Located at position 1 within expression: secrets.A
-            13:18 1012 `include` of the matrix must be a list, and is a mapping
-            14:33 1012 an entry of `exclude` of the matrix must be a mapping, and is a number
-            18:15 1014 an expression for the whole of `strategy` is not there yet | use one for `matrix`: `matrix: ${{ fromJSON(…) }}`
-            ",
-    );
-}
-
-#[test]
-fn a_matrix_has_at_most_256_legs() {
-    let list = |length: usize| {
-        let names: Vec<String> = (0..length).map(|n| format!("x{n}")).collect();
-        format!("[{}]", names.join(", "))
-    };
-    let many = vec!["{ a: 1 }"; 257].join(", ");
-    // `A`, `B` and `C` stand for lists of 16, 17 and 100 values.
-    for (matrix, holds) in [
-        ("{ a: A, b: A }", true),
-        ("{ a: A, b: B }", false),
-        ("{ a: A, b: B, exclude: [{ b: x0 }] }", true),
-        ("{ a: A, b: A, include: [{ a: x0, c: 1 }] }", true),
-        ("{ a: A, b: A, include: [{ a: y }] }", false),
-        ("{ a: C, b: C, c: C, d: C }", false),
-        ("{ a: C, b: '${{ fromJSON(github.ref) }}', c: C }", true),
-        (&format!("{{ include: [{many}] }}"), false),
-    ] {
-        let matrix = matrix
-            .replace('A', &list(16))
-            .replace('B', &list(17))
-            .replace('C', &list(100));
-        let workflow = format!(
-            "
-            on: push
-            jobs:
-              a:
-                runs-on: x
-                strategy:
-                  matrix: {matrix}
-                steps: [{{ run: echo }}]
-            "
-        );
-        let too_many = "6:15 1060 the matrix has more than 256 combinations";
-        check(&workflow, if holds { "" } else { too_many });
-    }
 }
 
 #[test]
