@@ -40,7 +40,7 @@ codes! {
     Yaml, "CUT-1004", "a feature of YAML that is not supported",
         "Merge keys (`<<`), tags other than those of the core schema, keys that are not scalars, a second document and aliases without an anchor before them are refused. Anchors and aliases themselves work.";
     NoFile, "CUT-1005", "a file is missing",
-        "The file is not among the sources of this revision. Is it committed?";
+        "The file is not among the sources of this revision; perhaps it was not committed.";
     UnknownKey, "CUT-1010", "an unknown key",
         "No key is ever ignored: what is not known is refused, since a slip in a key (`run-on`) must not change what happens in silence.";
     MissingKey, "CUT-1011", "a key is missing",
@@ -151,7 +151,7 @@ impl Sink {
         message: String,
         hint: Option<String>,
     ) {
-        if self.list.len() >= MAX_PER_FILE {
+        if self.is_full() {
             self.beyond += 1;
             // A file is refused for its errors, also for those that are not shown.
             if severity == Severity::Error && !self.has_errors() {
@@ -189,6 +189,11 @@ impl Sink {
             Fault::SecondDocument => (Code::Yaml, Some("put it into a file of its own")),
         };
         self.error_hint(code, at, fault.to_string(), hint.map(str::to_owned));
+    }
+
+    /// Whether more is only counted: then nobody reads a hint, and none needs to be found.
+    pub(crate) fn is_full(&self) -> bool {
+        self.list.len() >= MAX_PER_FILE
     }
 
     pub(crate) fn has_errors(&self) -> bool {

@@ -5,11 +5,9 @@ mod gate;
 mod notify;
 mod service;
 mod strategy;
-#[cfg(test)]
-mod tests;
 mod value;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use cutover_model::{Diagnostic, Position, delivery::Strategy, project::Project};
 
@@ -116,7 +114,7 @@ fn environments(
 ) -> BTreeMap<String, cutover_model::project::Environment> {
     let read = named(node, "environment", sink, environment::environment);
     // Names with faults inside are still names: `after` may point at them.
-    let names: Vec<&str> = node
+    let names: BTreeSet<&str> = node
         .and_then(|node| match &*node.value {
             yaml::Value::Mapping(entries) => Some(entries),
             yaml::Value::Sequence(_) | yaml::Value::Scalar(_) => None,
@@ -131,7 +129,7 @@ fn environments(
         let Some(after) = after else {
             continue;
         };
-        if !names.contains(&after.text.as_str()) {
+        if !names.contains(after.text.as_str()) {
             let message = format!("`after` names `{}`, which is no environment", after.text);
             let hint = suggest::hint(&after.text, names.iter().copied());
             sink.error_hint(Code::UnknownName, after.at, message, hint);

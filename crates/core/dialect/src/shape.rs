@@ -72,17 +72,16 @@ fn check_key(entry: &Entry, schema: &Schema, sink: &mut Sink) {
         sink.error_hint(Code::NotYet, entry.at, message, (*instead).to_owned());
         return;
     }
-    let known = schema
-        .keys
-        .iter()
-        .copied()
-        .chain(schema.later.iter().map(|(key, _)| *key));
-    sink.error_hint(
-        Code::UnknownKey,
-        entry.at,
-        format!("unknown key `{}` in {}", entry.key, schema.what),
-        suggest::hint(&entry.key, known),
-    );
+    let keys = || schema.keys.iter().copied();
+    let all = keys().chain(schema.later.iter().map(|(key, _)| *key));
+    // A slip may be one in a word that comes later; what is listed is what works.
+    let hint = match suggest::nearest(&entry.key, all) {
+        Some(nearest) => Some(format!("did you mean `{nearest}`?")),
+        None if sink.is_full() => None,
+        None => suggest::hint(&entry.key, keys()),
+    };
+    let message = format!("unknown key `{}` in {}", entry.key, schema.what);
+    sink.error_hint(Code::UnknownKey, entry.at, message, hint);
 }
 
 /// The entries of a mapping with free keys.
@@ -190,7 +189,7 @@ pub(crate) fn fixed(value: f64, parts: u32) -> Option<u64> {
     let scaled = value * f64::from(parts);
     let whole = scaled.round();
     let near = (scaled - whole).abs() < 1e-6;
-    (near && whole >= 0.0 && whole < 1e15)
+    (near && (0.0..1e15).contains(&whole))
         .then(|| format!("{whole:.0}").parse().ok())
         .flatten()
 }

@@ -2,6 +2,8 @@
 
 /// Words longer than this are not compared: the distance costs the product of the lengths.
 const MAX_LENGTH: usize = 64;
+/// Of more known words than these the others are not looked at.
+const MAX_KNOWN: usize = 100;
 
 /// The nearest of `known`, when it is near enough that a slip is likely.
 pub(crate) fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
@@ -11,6 +13,7 @@ pub(crate) fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) 
     let wanted = normal(word);
     known
         .into_iter()
+        .take(MAX_KNOWN)
         .filter(|candidate| candidate.len() <= MAX_LENGTH)
         .map(|candidate| (distance(&wanted, &normal(candidate)), candidate))
         .filter(|(distance, candidate)| {

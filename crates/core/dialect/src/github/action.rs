@@ -4,7 +4,7 @@
 //! was lowered for one use serves for all: files that use each other often stay cheap.
 
 use std::{
-    collections::{BTreeMap, btree_map::Entry},
+    collections::{BTreeMap, BTreeSet, btree_map::Entry},
     rc::Rc,
 };
 
@@ -143,24 +143,27 @@ pub(crate) fn bind(
     sink: &mut Sink,
 ) -> Bindings {
     let inputs = &lowered.action.inputs;
+    let declared: BTreeSet<String> = inputs
+        .iter()
+        .map(|input| input.name.to_ascii_lowercase())
+        .collect();
+    let mut given = BTreeMap::new();
     for entry in with {
-        let name = &entry.name.text;
-        if !inputs
-            .iter()
-            .any(|input| input.name.eq_ignore_ascii_case(name))
-        {
-            let known: Vec<&str> = inputs.iter().map(|input| input.name.as_str()).collect();
-            let message = format!("action `{}` has no input `{name}`", reference.text);
-            let hint = suggest::hint(name, known);
+        let name = entry.name.text.to_ascii_lowercase();
+        if !declared.contains(&name) {
+            let known = inputs.iter().map(|input| input.name.as_str());
+            let hint = suggest::hint(&name, known);
+            let message = format!(
+                "action `{}` has no input `{}`",
+                reference.text, entry.name.text
+            );
             sink.error_hint(Code::ActionInput, entry.name.at, message, hint);
         }
+        given.insert(name, &entry.value);
     }
     let mut bindings = Bindings::new();
     for input in inputs {
-        let given = with
-            .iter()
-            .find(|entry| entry.name.text.eq_ignore_ascii_case(&input.name))
-            .map(|entry| entry.value.clone());
+        let given = given.get(&input.name.to_ascii_lowercase()).copied();
         if given.is_none() && input.default.is_none() && input.required {
             let message = format!(
                 "action `{}` needs the input `{}`",
@@ -169,7 +172,8 @@ pub(crate) fn bind(
             sink.error(Code::ActionInput, reference.at, message);
         }
         let value = given
-            .or_else(|| input.default.clone())
+            .or(input.default.as_ref())
+            .cloned()
             .unwrap_or_else(|| Template::plain(""));
         bindings.push((input.name.clone(), value));
     }

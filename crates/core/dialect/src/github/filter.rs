@@ -180,5 +180,7 @@ fn push_literal(literal: char, regex: &mut String) {
 
 /// Inside of brackets every character is written by its number: none has a meaning then.
 fn push_hex(c: char, regex: &mut String) {
-    regex.push_str(&format!(r"\x{{{:x}}}", u32::from(c)));
+    for part in [r"\x{", &format!("{:x}", u32::from(c)), "}"] {
+        regex.push_str(part);
+    }
 }

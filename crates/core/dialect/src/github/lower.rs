@@ -35,22 +35,14 @@ pub(crate) fn compile(
         actions: Actions::default(),
         steps: 0,
     };
-    let plan = match tree.get(path) {
-        Some(bytes) => parse::workflow(bytes, &mut sink).map(|workflow| {
-            if let Some(trigger) = trigger.filter(|it| it.kind == TriggerKind::WorkflowDispatch) {
-                trigger::resolve_inputs(&workflow.on, trigger, &mut sink);
-            }
-            lowering.workflow(path, workflow, &mut sink)
-        }),
-        None => {
-            sink.error(
-                Code::NoFile,
-                Position::default(),
-                format!("there is no file `{path}`"),
-            );
-            None
+    let workflow =
+        parse::file(tree, path, &mut sink).and_then(|bytes| parse::workflow(bytes, &mut sink));
+    let plan = workflow.map(|workflow| {
+        if let Some(trigger) = trigger.filter(|it| it.kind == TriggerKind::WorkflowDispatch) {
+            trigger::resolve_inputs(&workflow.on, trigger, &mut sink);
         }
-    };
+        lowering.workflow(path, workflow, &mut sink)
+    });
     let mut all = sink.finish();
     all.append(&mut lowering.actions.diagnostics);
     all.append(&mut diagnostics);
@@ -211,12 +203,16 @@ impl Lowering<'_> {
         let (path, lowered) = found?;
         self.steps = self.steps.saturating_add(lowered.count);
         // Beyond the limit the plan is refused; what would fill the memory is left out.
-        let within = self.steps <= MAX_STEPS;
+        let steps = if self.steps <= MAX_STEPS {
+            lowered.steps.clone()
+        } else {
+            Vec::new()
+        };
         Some(StepBody::Composite {
             path,
             inputs: action::bind(&lowered, reference, with, sink),
             outputs: lowered.action.outputs.clone(),
-            steps: within.then(|| lowered.steps.clone()).unwrap_or_default(),
+            steps,
         })
     }
 

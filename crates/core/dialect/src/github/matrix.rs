@@ -168,23 +168,21 @@ fn check_exclude(node: &Node, matrix: &Map<String, Json>, sink: &mut Sink) {
     let Value::Sequence(items) = &*node.value else {
         return;
     };
-    let axes = || {
-        matrix
-            .keys()
-            .map(String::as_str)
-            .filter(|key| !EXTRA.contains(key))
-    };
+    let axes: BTreeSet<&str> = matrix
+        .keys()
+        .map(String::as_str)
+        .filter(|key| !EXTRA.contains(key))
+        .collect();
     for item in items {
         let Value::Mapping(entries) = &*item.value else {
             continue;
         };
         for entry in entries
             .iter()
-            .filter(|entry| !axes().any(|axis| axis == entry.key))
+            .filter(|entry| !axes.contains(entry.key.as_str()))
         {
             let message = format!("`{}` in `exclude` is no name of the matrix", entry.key);
-            let known: Vec<&str> = axes().collect();
-            let hint = suggest::hint(&entry.key, known);
+            let hint = suggest::hint(&entry.key, axes.iter().copied());
             sink.error_hint(Code::Matrix, entry.at, message, hint);
         }
     }
@@ -193,7 +191,7 @@ fn check_exclude(node: &Node, matrix: &Map<String, Json>, sink: &mut Sink) {
 /// How many combinations there are; `None` when only an evaluation could tell. Stops counting when
 /// there are too many in any case.
 fn count(matrix: &Map<String, Json>) -> Option<usize> {
-    if is_dynamic(&Json::Object(matrix.clone())) {
+    if matrix.values().any(is_dynamic) {
         return None;
     }
     let list = |key: &str| {
@@ -211,8 +209,12 @@ fn count(matrix: &Map<String, Json>) -> Option<usize> {
         count.saturating_mul(values.len())
     });
     let (include, exclude) = (list("include"), list("exclude"));
-    if product > MAX_COUNTED || include.len() > MAX_COUNTED {
+    if product > MAX_COUNTED {
         return Some(usize::MAX);
+    }
+    // To count exactly would take too long; the engine counts again when the legs are made.
+    if include.len() + exclude.len() > MAX_COUNTED {
+        return None;
     }
     let mut legs: Vec<Map<String, Json>> = Vec::new();
     if !axes.is_empty() {

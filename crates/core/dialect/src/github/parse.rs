@@ -16,9 +16,11 @@ use super::{
     value,
 };
 use crate::{
+    SourceTree,
     diagnostic::{Code, Sink},
-    graph, shape,
-    shape::{Fields, Schema},
+    graph,
+    shape::{self, Fields, Schema},
+    suggest,
     yaml::{self, Node},
 };
 
@@ -42,6 +44,16 @@ const WORKFLOW: Schema = Schema {
         "remove it: runs of this workflow then go side by side",
     )],
 };
+
+/// The bytes of a workflow that must be there.
+pub(crate) fn file<'t>(tree: &'t SourceTree, path: &str, sink: &mut Sink) -> Option<&'t [u8]> {
+    let bytes = tree.get(path);
+    if bytes.is_none() {
+        let message = format!("there is no file `{path}`");
+        sink.error(Code::NoFile, Position::default(), message);
+    }
+    bytes
+}
 
 /// The root of a file; what is wrong with its YAML is told.
 pub(crate) fn root(bytes: &[u8], sink: &mut Sink) -> Option<Node> {
@@ -101,34 +113,33 @@ fn jobs(node: &Node, token_is_news: bool, sink: &mut Sink) -> Vec<Job> {
 
 /// Every need is a job, and no job waits for itself.
 fn check_needs(jobs: &[Job], sink: &mut Sink) {
-    let places: BTreeMap<&str, Position> =
-        jobs.iter().map(|job| (job.id.as_str(), job.at)).collect();
+    // The official language compares ids without regard to case.
+    let ids: BTreeMap<String, &Job> = jobs
+        .iter()
+        .map(|job| (job.id.to_ascii_lowercase(), job))
+        .collect();
     let mut edges = BTreeMap::new();
     for job in jobs {
         let mut targets = Vec::new();
         for need in &job.needs {
-            // The official language compares ids without regard to case.
-            match jobs
-                .iter()
-                .find(|job| job.id.eq_ignore_ascii_case(&need.text))
-            {
-                Some(target) => targets.push(target.id.as_str()),
-                None => sink.error_hint(
-                    Code::UnknownNeed,
-                    need.at,
-                    format!("job `{}` needs `{}`, which is no job", job.id, need.text),
-                    crate::suggest::hint(&need.text, places.keys().copied()),
-                ),
+            if let Some(target) = ids.get(&need.text.to_ascii_lowercase()) {
+                targets.push(target.id.as_str());
+                continue;
             }
+            let message = format!("job `{}` needs `{}`, which is no job", job.id, need.text);
+            let known = ids.values().map(|job| job.id.as_str());
+            let hint = (!sink.is_full())
+                .then(|| suggest::hint(&need.text, known))
+                .flatten();
+            sink.error_hint(Code::UnknownNeed, need.at, message, hint);
         }
         edges.insert(job.id.as_str(), targets);
     }
     for circle in graph::circles(&edges) {
         let at = circle
             .first()
-            .and_then(|id| places.get(id))
-            .copied()
-            .unwrap_or_default();
+            .and_then(|id| ids.get(&id.to_ascii_lowercase()))
+            .map_or_else(Position::default, |job| job.at);
         let message = format!("jobs wait for each other: {}", graph::arrows(&circle));
         sink.error_hint(
             Code::NeedsCycle,
@@ -242,11 +253,9 @@ fn composite_steps(node: &Node, sink: &mut Sink) -> Option<Vec<super::model::Ste
         }
     }
     let fields = Fields::open(node, &RUNS, sink)?;
-    match fields.present("steps") {
-        Some(steps) => Some(step::steps(steps, &context::ACTION_STEP, sink)),
-        None => {
-            sink.error(Code::MissingKey, node.at, "`runs` needs `steps`");
-            None
-        }
+    let steps = fields.present("steps");
+    if steps.is_none() {
+        sink.error(Code::MissingKey, node.at, "`runs` needs `steps`");
     }
+    steps.map(|steps| step::steps(steps, &context::ACTION_STEP, sink))
 }

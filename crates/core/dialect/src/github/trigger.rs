@@ -2,10 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use cutover_model::{
-    Position,
-    source::{Trigger, TriggerKind},
-};
+use cutover_model::source::{Trigger, TriggerKind};
 use serde_json::Value as Json;
 
 use super::{
@@ -24,26 +21,16 @@ const USUAL_TYPES: [&str; 3] = ["opened", "synchronize", "reopened"];
 
 /// Reads `on:` only: what else is wrong in the file is told when it is compiled.
 fn read_on(tree: &SourceTree, path: &str, sink: &mut Sink) -> Option<On> {
-    let Some(bytes) = tree.get(path) else {
-        sink.error(
-            Code::NoFile,
-            Position::default(),
-            format!("there is no file `{path}`"),
-        );
-        return None;
-    };
+    let bytes = parse::file(tree, path, sink)?;
     let root = parse::root(bytes, sink)?;
     let entry = match &*root.value {
         Value::Mapping(entries) => entries.iter().find(|entry| entry.key == "on"),
         Value::Sequence(_) | Value::Scalar(_) => None,
     };
-    match entry {
-        Some(entry) => Some(parse::on(entry, sink)),
-        None => {
-            sink.error(Code::MissingKey, root.at, "a workflow needs `on`");
-            None
-        }
+    if entry.is_none() {
+        sink.error(Code::MissingKey, root.at, "a workflow needs `on`");
     }
+    entry.map(|entry| parse::on(entry, sink))
 }
 
 /// Whether the trigger starts the workflow.

@@ -62,9 +62,10 @@ pub(super) fn environment(
     entry: &Entry,
     sink: &mut Sink,
 ) -> Option<(Environment, Option<Spanned>)> {
-    let fields = match entry.value.is_null() {
-        true => None,
-        false => Some(Fields::open(&entry.value, &ENVIRONMENT, sink)?),
+    let fields = if entry.value.is_null() {
+        None
+    } else {
+        Some(Fields::open(&entry.value, &ENVIRONMENT, sink)?)
     };
     let get = |key| fields.as_ref().and_then(|fields| fields.get(key));
     let after = get("after").and_then(|node| {

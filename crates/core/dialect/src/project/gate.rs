@@ -52,9 +52,10 @@ pub(super) fn gate(entry: &Entry, sink: &mut Sink) -> Option<GateSpec> {
 }
 
 fn tests(node: &Node, sink: &mut Sink) -> Option<TestsRule> {
-    let fields = match node.is_null() {
-        true => None,
-        false => Some(Fields::open(node, &TESTS, sink)?),
+    let fields = if node.is_null() {
+        None
+    } else {
+        Some(Fields::open(node, &TESTS, sink)?)
     };
     let get = |key| fields.as_ref().and_then(|fields| fields.get(key));
     Some(TestsRule {

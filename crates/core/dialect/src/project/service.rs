@@ -45,16 +45,12 @@ const META: &str = "|&;<>()$`\\\"'*?[]#~\n";
 
 pub(super) fn service(entry: &Entry, sink: &mut Sink) -> Option<Service> {
     let fields = Fields::open(&entry.value, &SERVICE, sink)?;
-    let build = build(fields.get("build"), sink);
-    let command = match fields.get("command") {
-        Some(node) => command(node, sink),
-        None => {
-            if build.dockerfile.is_none() {
-                needs_a_way_to_start(entry, sink);
-            }
-            Vec::new()
-        }
-    };
+    let (build, has_dockerfile) = build(fields.get("build"), sink);
+    let command = fields.get("command");
+    if command.is_none() && !has_dockerfile {
+        needs_a_way_to_start(entry, sink);
+    }
+    let command = command.map_or_else(Vec::new, |node| arguments(node, sink));
     Some(Service {
         build,
         command,
@@ -79,7 +75,8 @@ fn needs_a_way_to_start(entry: &Entry, sink: &mut Sink) {
     sink.error_hint(Code::MissingKey, entry.at, message, hint.to_owned());
 }
 
-fn build(node: Option<&Node>, sink: &mut Sink) -> BuildSpec {
+/// And whether a Dockerfile is named, be it rightly or not.
+fn build(node: Option<&Node>, sink: &mut Sink) -> (BuildSpec, bool) {
     let fields = node.and_then(|node| Fields::open(node, &BUILD, sink));
     let mut path = |key: &str| {
         fields
@@ -87,14 +84,16 @@ fn build(node: Option<&Node>, sink: &mut Sink) -> BuildSpec {
             .and_then(|fields| fields.get(key))
             .and_then(|node| value::path(node, &format!("`{key}`"), sink))
     };
-    BuildSpec {
+    let build = BuildSpec {
         context: path("context").unwrap_or_else(|| ".".to_owned()),
         dockerfile: path("dockerfile"),
-    }
+    };
+    let names_one = fields.is_some_and(|fields| fields.get("dockerfile").is_some());
+    (build, names_one)
 }
 
 /// A list of arguments, or a text that can be split at blanks without a doubt.
-fn command(node: &Node, sink: &mut Sink) -> Vec<String> {
+fn arguments(node: &Node, sink: &mut Sink) -> Vec<String> {
     let words: Vec<String> = if node.scalar().is_some() {
         let text = value::plain(node, "`command`", sink).unwrap_or_default();
         if text.contains(|c| META.contains(c)) {

@@ -280,10 +280,14 @@ impl<'text> Builder<'text> {
         }
     }
 
-    /// The first line of a literal block's text: the one below the `|`, whose indentation is what
-    /// stands before the text in it. The scanner's span may begin at either.
+    /// Finds the text of a literal block in the file. The first line of it that is not blank shows the
+    /// indentation; the scanner's span begins at that line or at the one above.
     fn literal(&self, text: &str, start: Position) -> Layout {
-        let first = text.lines().next().unwrap_or_default();
+        let Some((blank, first)) = text.lines().enumerate().find(|(_, line)| !line.is_empty())
+        else {
+            return Layout::Opaque;
+        };
+        let number = |value: usize| u32::try_from(value).unwrap_or(u32::MAX);
         let index = usize::try_from(start.line).unwrap_or(usize::MAX);
         for line in [index.saturating_sub(1), index] {
             let Some(&from) = self.lines.get(line) else {
@@ -292,14 +296,10 @@ impl<'text> Builder<'text> {
             let source = self.text[from..].lines().next().unwrap_or_default();
             if let Some(indent) = source.strip_suffix(first)
                 && indent.bytes().all(|byte| byte == b' ')
-                && !first.is_empty()
+                && line >= blank
             {
-                let column = u32::try_from(indent.len()).unwrap_or(u32::MAX);
-                let line = u32::try_from(line).unwrap_or(u32::MAX);
-                return Layout::Block(Position::new(
-                    line.saturating_add(1),
-                    column.saturating_add(1),
-                ));
+                let place = Position::new(number(line - blank + 1), number(indent.len() + 1));
+                return Layout::Block(place);
             }
         }
         Layout::Opaque

@@ -1,1 +1,59 @@
+//! Places of nodes and of characters inside of them.
 
+use cutover_model::Position;
+
+use super::{Node, Value, parse};
+
+fn root(text: &str) -> Node {
+    let (node, faults) = parse(text.as_bytes());
+    assert_eq!(faults, []);
+    node.unwrap()
+}
+
+/// The value of the only key of a mapping.
+fn value(text: &str) -> Node {
+    match &*root(text).value {
+        Value::Mapping(entries) => entries[0].value.clone(),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[track_caller]
+fn check(text: &str, needle: &str, line: u32, column: u32) {
+    let node = value(text);
+    let byte = node.scalar().unwrap().text.find(needle).unwrap();
+    assert_eq!(node.place_of(byte), Position::new(line, column), "{text}");
+}
+
+#[test]
+fn characters_of_a_scalar_have_places() {
+    check("a: one two", "two", 1, 8);
+    check("é: 'öne two'", "two", 1, 9);
+    check("a: \"one two\"", "two", 1, 9);
+    check("a: |\n  one\n  two x\n", "x", 3, 7);
+    check("a: |2-\n    one\n  two x\n", "x", 3, 7);
+    check("a: | # remark\n\n  one\n   two\n", "two", 4, 4);
+    // Where characters do not lie as they read, the beginning must do.
+    check("a: 'it''s two'", "two", 1, 4);
+    check("a: >\n  one\n  two\n", "two", 2, 3);
+    check("a: one\n  two", "two", 1, 4);
+}
+
+#[test]
+fn nodes_stand_where_their_first_character_stands() {
+    assert_eq!(value("a:\n  b: c").at, Position::new(2, 3));
+    assert_eq!(value("a: [b]").at, Position::new(1, 4));
+    assert_eq!(value("a: !!str b").at, Position::new(1, 4));
+    assert_eq!(value("a: &x b").at, Position::new(1, 7));
+}
+
+#[test]
+fn an_alias_stands_where_it_is_written() {
+    let (node, faults) = parse(b"[&x [b], *x]");
+    assert_eq!(faults, []);
+    let Value::Sequence(items) = &*node.as_ref().unwrap().value else {
+        panic!("{node:?}");
+    };
+    assert_eq!(items[1].at, Position::new(1, 10));
+    assert!(std::rc::Rc::ptr_eq(&items[0].value, &items[1].value));
+}

@@ -1,5 +1,7 @@
 //! One job under `jobs:`.
 
+use std::collections::BTreeSet;
+
 use cutover_model::plan::{EnvironmentUse, Template};
 
 use super::{
@@ -42,15 +44,12 @@ const JOB: Schema = Schema {
     ],
 };
 
-/// A job; `None` when it has no usable id.
+/// A job; `None` when it is not even a mapping.
 pub(super) fn job(entry: &Entry, token_is_news: &mut bool, sink: &mut Sink) -> Option<Job> {
-    let id = match value::id_fault(&entry.key) {
-        None => Some(entry.key.clone()),
-        Some(fault) => {
-            sink.error(Code::BadId, entry.at, format!("job id: {fault}"));
-            None
-        }
-    };
+    // A job with a bad id is read on: what else is wrong in it shall be told, and others need it.
+    if let Some(fault) = value::id_fault(&entry.key) {
+        sink.error(Code::BadId, entry.at, format!("job id: {fault}"));
+    }
     let fields = Fields::open(&entry.value, &JOB, sink)?;
     if let Some(entry) = fields.entry("permissions") {
         permissions::check(entry, std::mem::take(token_is_news), sink);
@@ -67,7 +66,7 @@ pub(super) fn job(entry: &Entry, token_is_news: &mut bool, sink: &mut Sink) -> O
     }
     let scope = context::JOB;
     Some(Job {
-        id: id?,
+        id: entry.key.clone(),
         at: entry.at,
         name: fields
             .get("name")
@@ -110,15 +109,13 @@ pub(super) fn job(entry: &Entry, token_is_news: &mut bool, sink: &mut Sink) -> O
 fn needs(node: &Node, sink: &mut Sink) -> Vec<Spanned> {
     let items = shape::items(node, "`needs`", sink).unwrap_or_default();
     let mut needs: Vec<Spanned> = Vec::new();
+    let mut seen = BTreeSet::new();
     for item in items {
         let Some(text) = value::literal(item, "`needs`", sink) else {
             continue;
         };
         // To name a job twice is to need it.
-        if !needs
-            .iter()
-            .any(|need| need.text.eq_ignore_ascii_case(&text))
-        {
+        if seen.insert(text.to_ascii_lowercase()) {
             needs.push(Spanned { text, at: item.at });
         }
     }

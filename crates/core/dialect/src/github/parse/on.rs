@@ -127,6 +127,8 @@ const INPUT: Schema = Schema {
     later: &[],
 };
 const MAX_INPUTS: usize = 25;
+/// Each pattern becomes an automaton; more of them than these are not written by hand.
+const MAX_PATTERNS: usize = 500;
 
 /// Reads `on:` in any of its three forms.
 pub(crate) fn on(entry: &Entry, sink: &mut Sink) -> On {
@@ -263,7 +265,12 @@ fn filter(
 fn patterns(node: &Node, what: &str, sink: &mut Sink) -> Patterns {
     let what = format!("`{what}`");
     let mut patterns = Vec::new();
-    for item in shape::items(node, &what, sink).unwrap_or_default() {
+    let items = shape::items(node, &what, sink).unwrap_or_default();
+    if let Some(beyond) = items.get(MAX_PATTERNS) {
+        let message = format!("{what} may have {MAX_PATTERNS} patterns");
+        sink.error(Code::Limit, beyond.at, message);
+    }
+    for item in items.iter().take(MAX_PATTERNS) {
         let Some(text) = value::literal(item, "a pattern", sink) else {
             continue;
         };

@@ -1,0 +1,255 @@
+//! `uses:` of built-in and of local composite actions.
+
+use cutover_dialect::lint;
+use cutover_model::plan::StepBody;
+
+use crate::{PATH, check, check_tree, plan, render, tree};
+
+const USES_GREET: &str = "
+    on: push
+    jobs:
+      a:
+        runs-on: x
+        steps:
+          - id: greet
+            uses: ./.github/actions/greet
+            with: { WHO: '${{ github.actor }}' }
+    ";
+const GREET: &str = "
+    name: Greet
+    description: greets
+    inputs:
+      who: { description: whom, required: true }
+      how: { default: '${{ github.ref_name }}' }
+      left: 
+    outputs:
+      said: { value: '${{ steps.say.outputs.said }}' }
+    runs:
+      using: composite
+      steps:
+        - id: say
+          run: echo \"said=hello ${{ inputs.who }}\" >> \"$GITHUB_OUTPUT\"
+          shell: bash
+        - uses: ./.github/actions/nested/../nested
+    ";
+const NESTED: &str = "
+    runs:
+      using: composite
+      steps:
+        - { run: echo, shell: 'sh -e {0}' }
+    ";
+
+#[test]
+fn a_composite_action_is_lowered_with_its_inputs_bound() {
+    let plan = plan(&[
+        (PATH, USES_GREET),
+        (".github/actions/greet/action.yml", GREET),
+        (".github/actions/nested/action.yaml", NESTED),
+    ]);
+    let StepBody::Composite {
+        path,
+        inputs,
+        outputs,
+        steps,
+    } = &plan.jobs[0].steps[0].body
+    else {
+        panic!("{:?}", plan.jobs[0].steps[0].body);
+    };
+    assert_eq!(path, ".github/actions/greet");
+    let inputs: Vec<(&str, &str)> = inputs
+        .iter()
+        .map(|(name, value)| (name.as_str(), value.text.as_str()))
+        .collect();
+    assert_eq!(
+        inputs,
+        [
+            ("who", "${{ github.actor }}"),
+            ("how", "${{ github.ref_name }}"),
+            ("left", "")
+        ]
+    );
+    assert_eq!(outputs[0].1.text, "${{ steps.say.outputs.said }}");
+    let StepBody::Composite { path, steps, .. } = &steps[1].body else {
+        panic!("{:?}", steps[1].body);
+    };
+    assert_eq!((path.as_str(), steps.len()), (".github/actions/nested", 1));
+}
+
+#[test]
+fn faults_in_an_action_are_told_once_with_its_path() {
+    check_tree(
+        &[
+            (
+                PATH,
+                "
+                on: push
+                jobs:
+                  a:
+                    runs-on: x
+                    steps:
+                      - uses: ./act
+                      - uses: ./act
+                        with: { whom: x }
+                      - uses: ./missing
+                      - uses: ./../out
+                      - uses: ./js
+                ",
+            ),
+            (
+                "act/action.yml",
+                "
+                inputs:
+                  who: { required: true, type: string }
+                outputs: { x: {} }
+                runs:
+                  using: composite
+                  steps:
+                    - run: echo ${{ secrets.A }}
+                    - { run: echo, shell: bash, timeout-minutes: 1 }
+                    - uses: someone/else@v1
+                ",
+            ),
+            ("js/action.yml", "runs: { using: node20, main: index.js }"),
+        ],
+        "
+            6:15 1053 action `./act` needs the input `who`
+            7:15 1053 action `./act` needs the input `who`
+            8:17 1053 action `./act` has no input `whom` | did you mean `who`?
+            9:15 1051 there is no action in `./missing` | it needs `missing/action.yml`
+            10:15 1051 `./../out` leads out of the sources
+            act/action.yml:2:26 1010 unknown key `type` in an input | known here: `default`, `deprecationMessage`, `description`, `required`
+            act/action.yml:3:15 1011 an output needs `value`
+            act/action.yml:7:7 1011 a `run` step of an action needs `shell` | add `shell: bash`
+            act/action.yml:7:21 1030 Unrecognized named-value: 'secrets'. Located at position 1 within expression: secrets.A
+            act/action.yml:8:33 W 1014 `timeout-minutes` in an action's step works here and not at GitHub
+            act/action.yml:9:13 1050 action `someone/else@v1` is not built in, and fetching actions is not there yet | do the same in a `run` step, or in a local action (`uses: ./path`)
+            js/action.yml:1:16 1014 an action that runs with `node20` is not there yet | composite actions work: `using: composite` with `steps`
+            ",
+    );
+}
+
+#[test]
+fn actions_that_lead_back_to_themselves_are_named() {
+    let uses = |path: &str| format!("runs: {{ using: composite, steps: [{{ uses: {path} }}] }}");
+    check_tree(
+        &[
+            (
+                PATH,
+                "on: push\njobs: { a: { runs-on: x, steps: [{ uses: ./a }] } }",
+            ),
+            ("a/action.yml", &uses("./b")),
+            ("b/action.yml", &uses("./a")),
+        ],
+        "
+            b/action.yml:1:43 1052 actions use each other: a → b → a
+            ",
+    );
+}
+
+/// `a0` uses `a1` `times` times, and so on; the last has one step.
+fn chain(length: usize, times: usize) -> Vec<(String, String)> {
+    let mut files: Vec<(String, String)> = (0..length)
+        .map(|n| {
+            let step = format!("{{ uses: ./a{} }}", n + 1);
+            let steps = vec![step; times].join(", ");
+            let text = format!("runs: {{ using: composite, steps: [{steps}] }}");
+            (format!("a{n}/action.yml"), text)
+        })
+        .collect();
+    let last = "runs: { using: composite, steps: [{ run: echo, shell: sh }] }";
+    files.push((format!("a{length}/action.yml"), last.to_owned()));
+    let workflow = "on: push\njobs: { a: { runs-on: x, steps: [{ uses: ./a0 }] } }";
+    files.push((PATH.to_owned(), workflow.to_owned()));
+    files
+}
+
+fn lint_chain(length: usize, times: usize) -> String {
+    let files = chain(length, times);
+    let files: Vec<(&str, &str)> = files
+        .iter()
+        .map(|(path, text)| (path.as_str(), text.as_str()))
+        .collect();
+    render(&lint(&tree(&files), PATH))
+}
+
+#[test]
+fn actions_nest_ten_deep() {
+    assert_eq!(lint_chain(9, 1), "");
+    assert_eq!(
+        lint_chain(10, 1),
+        "a9/action.yml:1:43 1052 actions nest deeper than 10\n"
+    );
+}
+
+#[test]
+fn actions_that_multiply_are_refused_quickly() {
+    assert_eq!(lint_chain(3, 10), "");
+    let said = lint_chain(9, 30);
+    assert!(
+        said.contains("1052 the workflow comes to more than 10000 steps"),
+        "{said}"
+    );
+}
+
+#[test]
+fn built_in_actions_know_their_versions_and_inputs() {
+    check(
+        "
+        on: push
+        jobs:
+          a:
+            runs-on: x
+            steps:
+              - uses: actions/checkout@0123456789abcdef
+              - uses: actions/checkout
+              - uses: actions/checkout@v4
+                with: { fetch-dept: 1, token: x, repository: y }
+              - uses: cutover/gate@v2
+              - uses: cutover/gaet@v1
+              - uses: cutover/deploy@v1
+                with: { strategy: canary }
+              - uses: ''
+              - uses: ${{ github.ref }}
+        ",
+        "
+            7:15 1054 `actions/checkout` needs a version | write `actions/checkout@v4`
+            9:17 1053 `actions/checkout` has no input `fetch-dept` | did you mean `fetch-depth`?
+            9:32 1053 `actions/checkout` has no input `token` | known here: `clean`, `fetch-depth`, `path`, `persist-credentials`, `ref`
+            9:42 1053 `actions/checkout` has no input `repository` | known here: `clean`, `fetch-depth`, `path`, `persist-credentials`, `ref`
+            10:15 1054 `cutover/gate` is not there in version `v2` | write `cutover/gate@v1`
+            11:15 1050 there is no built-in action `cutover/gaet` | did you mean `cutover/gate`?
+            12:15 1053 `cutover/deploy` needs the input `environment`
+            14:15 1013 `uses` must not be empty
+            15:15 1030 `uses` cannot hold an expression
+            ",
+    );
+}
+
+#[test]
+fn names_of_the_project_are_looked_up() {
+    check_tree(
+        &[
+            (
+                PATH,
+                "
+                on: push
+                jobs:
+                  a:
+                    runs-on: x
+                    steps:
+                      - { uses: cutover/gate@v1, with: { gate: qualty } }
+                      - { uses: cutover/build@v1, with: { service: '${{ github.ref }}' } }
+                      - { uses: cutover/deploy@v1, with: { environment: staging } }
+                ",
+            ),
+            (
+                "cutover.yml",
+                "gates: { quality: { tests: } }\nenvironments: { production: }\n",
+            ),
+        ],
+        "
+            6:48 1101 `cutover.yml` has no gate `qualty` | did you mean `quality`?
+            8:57 1101 `cutover.yml` has no environment `staging` | known here: `production`
+            ",
+    );
+}

@@ -1,0 +1,172 @@
+//! Files written to hurt: refused, quickly, and never by a panic.
+
+use std::time::Duration;
+
+use cutover_dialect::{Options, SourceTree, compile, lint, project, triggered_by};
+use proptest::prelude::*;
+
+use crate::{PATH, dedent, push, render};
+
+/// What is said of a file, with a limit on the time it takes in an unoptimised build.
+#[track_caller]
+fn quickly(text: &str) -> String {
+    let mut tree = SourceTree::new();
+    tree.insert(PATH, text);
+    tree.insert("cutover.yml", text);
+    let (sender, receiver) = std::sync::mpsc::channel();
+    std::thread::spawn(move || sender.send(render(&lint(&tree, PATH))).ok());
+    receiver
+        .recv_timeout(Duration::from_secs(20))
+        .expect("it took more than 20 s")
+}
+
+#[test]
+fn a_bomb_of_aliases_does_not_go_off() {
+    let mut lines = vec!["a0: &a0 [x, x, x, x, x, x, x, x, x, x]".to_owned()];
+    for n in 1..30 {
+        let aliases = vec![format!("*a{}", n - 1); 10].join(", ");
+        lines.push(format!("a{n}: &a{n} [{aliases}]"));
+    }
+    let text = lines.join("\n");
+    let said = quickly(&text);
+    assert!(said.contains("1002 more than 1000000 values"), "{said}");
+}
+
+#[test]
+fn aliases_within_the_budget_are_still_cheap() {
+    let steps = "steps: &steps [{ run: echo }, { run: echo }, { run: echo }]";
+    let mut lines = vec![format!("on: push\njobs:\n  j0: {{ runs-on: x, {steps} }}")];
+    for n in 1..2_000 {
+        let need = n - 1;
+        lines.push(format!(
+            "  j{n}: {{ runs-on: x, needs: j{need}, steps: *steps }}"
+        ));
+    }
+    let text = lines.join("\n");
+    let said = quickly(&text);
+    assert!(
+        said.lines().all(|line| line.starts_with("cutover.yml")),
+        "{said}"
+    );
+}
+
+#[test]
+fn what_is_too_large_or_too_deep_is_refused() {
+    let large = format!("on: push # {}\n", "x".repeat(1 << 20));
+    assert!(quickly(&large).starts_with("1:1 1002 the file has 1048588 bytes"));
+    for deep in [
+        "[".repeat(100_000),
+        "- ".repeat(100_000),
+        "{a: ".repeat(50_000),
+        format!("a: {}x{}", "[".repeat(60), "]".repeat(60)),
+        (0..80)
+            .flat_map(|n| [" ".repeat(n), "a:\n".to_owned()])
+            .collect(),
+    ] {
+        let said = quickly(&deep);
+        assert!(said.contains("1002 nested deeper than 50 levels"), "{said}");
+    }
+    let fits = format!("a: {}x{}\n", "[".repeat(48), "]".repeat(48));
+    assert!(!quickly(&fits).contains("1002"));
+}
+
+#[test]
+fn a_mebibyte_of_anything_is_read_quickly() {
+    let lines = |line: &dyn Fn(usize) -> String| -> String {
+        let mut text = String::from("on: push\njobs:\n");
+        for n in 0.. {
+            let line = line(n);
+            if text.len() + line.len() > 1 << 20 {
+                break;
+            }
+            text.push_str(&line);
+        }
+        text
+    };
+    let unknown = lines(&|n| format!("  key{n}: x\n"));
+    let jobs = lines(&|n| {
+        format!(
+            "  j{n}: {{ runs-on: x, needs: j{}, steps: [{{ run: echo }}] }}\n",
+            n + 1
+        )
+    });
+    let wrong = lines(&|n| format!("  j{n}: {{ needs: nowhere{n} }}\n"));
+    let expressions = lines(&|n| {
+        format!(
+            "  j{n}: {{ runs-on: x, steps: [{{ run: 'echo ${{{{ github.x{n} || nope }}}}' }}] }}\n"
+        )
+    });
+    for text in [unknown, jobs, wrong, expressions] {
+        let said = quickly(&text);
+        assert!(said.lines().count() <= 500, "{}", said.lines().count());
+    }
+}
+
+const VALID: &str = "
+    name: CI
+    on: { push: { branches: [main, '!x/**'] }, workflow_dispatch: { inputs: { a: { type: choice, options: [b] } } } }
+    env: &env { A: \"${{ github.sha }}\" }
+    jobs:
+      test:
+        runs-on: [linux]
+        strategy: { matrix: { os: [a, b], include: [{ os: c }] } }
+        steps:
+          - uses: actions/checkout@v4
+          - id: x
+            if: ${{ success() && matrix.os == 'a' }}
+            run: |
+              echo ${{ hashFiles('**/x') }}
+            env: *env
+      deploy: { needs: test, runs-on: x, environment: production, steps: [{ uses: ./act }] }
+    ";
+
+fn everything(workflow: &[u8]) {
+    let mut tree = SourceTree::new();
+    tree.insert(PATH, workflow);
+    tree.insert("cutover.yml", workflow);
+    tree.insert("act/action.yml", workflow);
+    let compiled = compile(&tree, PATH, &push(), Options::default());
+    let refused = compiled
+        .diagnostics
+        .iter()
+        .any(|one| one.severity == cutover_model::Severity::Error);
+    assert_eq!(
+        compiled.plan.is_none(),
+        refused,
+        "no plan exactly when refused"
+    );
+    triggered_by(&tree, PATH, &push());
+    project(&tree);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 300, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn no_bytes_make_it_panic(bytes in prop::collection::vec(any::<u8>(), 0..400)) {
+        everything(&bytes);
+    }
+
+    #[test]
+    fn no_text_of_its_own_letters_makes_it_panic(text in "[-\\[\\]{}:,&*!|>'\"%@`#? \n\ta-c$0-9.]{0,200}") {
+        everything(text.as_bytes());
+    }
+
+    #[test]
+    fn no_change_of_a_workflow_makes_it_panic(
+        changes in prop::collection::vec((any::<prop::sample::Index>(), 0_usize..4, "[-\\[\\]{}:,&*!|>'\"#? \n$a-z0-9~]{1,6}"), 1..6),
+    ) {
+        let mut text: Vec<char> = dedent(VALID).chars().collect();
+        for (place, kind, new) in changes {
+            let at = place.index(text.len());
+            let end = match kind {
+                0 => at,
+                1 => (at + 1).min(text.len()),
+                2 => (at + 12).min(text.len()),
+                _ => text.len().min(at + 60),
+            };
+            text.splice(at..end, new.chars());
+        }
+        everything(text.into_iter().collect::<String>().as_bytes());
+    }
+}
