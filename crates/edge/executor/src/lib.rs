@@ -12,18 +12,19 @@ mod filter;
 mod follow;
 mod layout;
 mod mask;
+mod order;
 mod process;
 mod protocol;
-mod supervise;
-
 mod shell;
+mod supervise;
 
 pub use self::{
     builtin::BuiltinLog,
     error::Error,
     follow::Follow,
     layout::{JobPlace, StepKey},
-    process::{Begun, HandedKind, ProcessExecutor, StepEnd, StepOrder},
+    order::{Begun, HandedKind, StepEnd, StepOrder},
+    process::ProcessExecutor,
     protocol::Grace,
     supervise::supervise,
 };

@@ -3,7 +3,7 @@
 
 use std::{
     collections::BTreeMap,
-    fmt, fs, io,
+    fs, io,
     os::unix::fs::{DirBuilderExt as _, PermissionsExt as _},
     sync::{Arc, Mutex, PoisonError},
 };
@@ -11,9 +11,10 @@ use std::{
 use camino::{Utf8Path, Utf8PathBuf};
 use cutover_model::{
     RunId, Secret,
-    run::{JobKey, Outcome, StepPath, StepReport},
+    run::{JobKey, StepPath},
 };
 use cutover_supervisor::{detach, identity::Identity, record, tree};
+use rustix::process::Signal;
 use tokio::{sync::watch, task::spawn_blocking};
 
 use crate::{
@@ -21,78 +22,9 @@ use crate::{
     error::Error,
     follow::{Follow, Notices},
     layout::{JobPlace, Layout, StepKey},
+    order::{Begun, HandedKind, StepEnd, StepOrder},
     protocol::{Ended, Grace, JOB_MARKER, JobOrder, Reply, Request, Withheld, Work, ask, call},
 };
-
-/// A step with a script.
-#[derive(Clone)]
-pub struct StepOrder {
-    /// Which step; a second start of the same one does nothing.
-    pub key: StepKey,
-    /// What runs.
-    pub script: String,
-    /// `bash`, `sh`, `python`, `pwsh`, a template with `{0}`; without one, bash if it is there.
-    pub shell: Option<String>,
-    /// Where it runs, below the workspace.
-    pub working_directory: Option<String>,
-    /// Its variables, over those that every step has.
-    pub env: BTreeMap<String, String>,
-    /// Directories before those of `PATH`.
-    pub path_prepend: Vec<String>,
-    /// What must not be seen in anything it prints.
-    pub masks: Vec<Secret>,
-    /// Whether strangers have written it.
-    pub untrusted: bool,
-}
-
-impl fmt::Debug for StepOrder {
-    /// Scripts and variables may hold secrets.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("StepOrder")
-            .field("key", &self.key)
-            .field("shell", &self.shell)
-            .finish_non_exhaustive()
-    }
-}
-
-/// The end of a step.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum StepEnd {
-    /// It has ended, and we know how.
-    Exited {
-        /// How.
-        outcome: Outcome,
-        /// What is left of it.
-        report: StepReport,
-    },
-    /// It was started, and whoever looked after it died before it ended.
-    Lost {
-        /// Why we think so, for people.
-        reason: String,
-    },
-}
-
-/// What is known of a step before it is started.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Begun {
-    /// Nobody has started it.
-    No,
-    /// Somebody has, and its end is not recorded: it runs, or was cut off.
-    Yes,
-    /// It has ended.
-    Ended(StepEnd),
-}
-
-/// By which way a step handed a value on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum HandedKind {
-    /// `GITHUB_OUTPUT`.
-    Output,
-    /// `GITHUB_ENV`.
-    Env,
-    /// `GITHUB_STATE`.
-    State,
-}
 
 /// Built-in steps that run in this process: their logs grow here.
 pub(crate) type Local = Arc<Mutex<BTreeMap<StepKey, watch::Sender<()>>>>;
@@ -188,16 +120,20 @@ impl ProcessExecutor {
         if layout.started(&key.name()).exists() {
             return Ok(());
         }
-        self.prepare(&key.run, &key.job).await?;
         let request = Request::Start(Box::new(self.work(&order)));
-        let replied = call(&layout.dir, &request)
-            .await
-            .map_err(Error::io("talk to the supervisor of", &layout.dir))?;
-        match replied {
-            Some(Reply::Done) => Ok(()),
-            Some(Reply::Refused(reason)) => Err(Error::Refused(reason)),
-            None => Err(Error::Refused("it has died".to_owned())),
+        for _ in 0..2 {
+            self.prepare(&key.run, &key.job).await?;
+            match ask_for(&layout, &request).await? {
+                Some(Reply::Done) => return Ok(()),
+                Some(Reply::Refused(reason)) => return Err(Error::Refused(reason)),
+                None => bury(&layout).await?,
+            }
+            // It may have died just after it had started the step.
+            if layout.started(&key.name()).exists() {
+                return Ok(());
+            }
         }
+        Err(Error::Refused("it died twice".to_owned()))
     }
 
     fn work(&self, order: &StepOrder) -> Work {
@@ -277,10 +213,7 @@ impl ProcessExecutor {
             step: key.name(),
             grace: self.grace,
         };
-        call(&layout.dir, &request)
-            .await
-            .map_err(Error::io("talk to the supervisor of", &layout.dir))?;
-        Ok(())
+        ask_for(&layout, &request).await.map(drop)
     }
 
     /// Ends everything of a job and removes what it worked in. Logs and records stay.
@@ -291,15 +224,13 @@ impl ProcessExecutor {
         }
         let supervisor: Option<Identity> = record::read(&layout.supervisor())?;
         if let Some(supervisor) = supervisor.filter(Identity::is_alive) {
-            let replied = call(&layout.dir, &Request::End)
-                .await
-                .map_err(Error::io("talk to the supervisor of", &layout.dir))?;
-            if let Some(Reply::Refused(reason)) = replied {
-                return Err(Error::Refused(reason));
-            }
-            if replied.is_some() {
-                let gone = supervisor.gone().await;
-                gone.map_err(Error::io("wait for the supervisor of", &layout.dir))?;
+            match ask_for(&layout, &Request::End).await? {
+                Some(Reply::Refused(reason)) => return Err(Error::Refused(reason)),
+                Some(Reply::Done) => {
+                    let gone = supervisor.gone().await;
+                    gone.map_err(Error::io("wait for the supervisor of", &layout.dir))?;
+                }
+                None => bury(&layout).await?,
             }
         }
         sweep(name(run, job)).await?;
@@ -389,6 +320,23 @@ fn ended(layout: &Layout, key: &StepKey) -> Result<Option<StepEnd>, Error> {
         outcome: ended.outcome,
         report: ended.report,
     }))
+}
+
+async fn ask_for(layout: &Layout, request: &Request) -> Result<Option<Reply>, Error> {
+    call(&layout.dir, request)
+        .await
+        .map_err(Error::io("talk to the supervisor of", &layout.dir))
+}
+
+/// Waits for the end of a supervisor that does not answer: it is dying, or as good as dead.
+async fn bury(layout: &Layout) -> Result<(), Error> {
+    let supervisor: Option<Identity> = record::read(&layout.supervisor())?;
+    if let Some(supervisor) = supervisor {
+        drop(supervisor.stat().map(|stat| stat.send(Signal::KILL)));
+        let gone = supervisor.gone().await;
+        gone.map_err(Error::io("wait for the supervisor of", &layout.dir))?;
+    }
+    Ok(())
 }
 
 fn name(run: &RunId, job: &JobKey) -> String {

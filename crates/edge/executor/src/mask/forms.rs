@@ -164,8 +164,8 @@ mod tests {
     #[test]
     fn a_secret_of_many_lines_is_known_by_each_that_is_long_enough() {
         let found = forms("{\n  \"key\": 1\n}\n");
-        assert!(found.contains(&b"\"key\": 1".as_slice()));
-        assert!(!found.contains(&b"{".as_slice()));
+        assert!(found.contains(b"\"key\": 1".as_slice()));
+        assert!(!found.contains(b"{".as_slice()));
     }
 
     #[test]

@@ -33,6 +33,9 @@ const IDLE: Duration = Duration::from_hours(24);
 /// A request is one line; scripts and environments are smaller than this.
 const REQUEST: u64 = 64 * 1024 * 1024;
 const STACK: usize = 512 * 1024;
+/// How long the last output is read when everything that we know could print is dead: somebody
+/// outside may hold the other end.
+const LAST_OUTPUT: Duration = Duration::from_secs(1);
 
 /// The entry point of the hidden subcommand: `args` are the words after `supervise`.
 ///
@@ -179,7 +182,7 @@ impl Job {
             return Reply::Refused(format!("{left} processes could not be killed"));
         }
         for step in &steps {
-            step.await_end();
+            step.await_end(LAST_OUTPUT);
         }
         Reply::Done
     }

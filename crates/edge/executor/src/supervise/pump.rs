@@ -58,8 +58,10 @@ pub(super) fn pump(mut run: Run, child: &Child, output: PipeReader) {
     source.linger(&mut run);
     let status = run.job.reaper.status(&child.identity);
     run.step.await_sweep();
+    let step = Arc::clone(&run.step);
     let rest = run.end(Some(status), Vec::new());
     source.drain(rest);
+    step.is_drained();
 }
 
 struct Source {

@@ -95,7 +95,10 @@ fn launch(job: &Arc<Job>, step: &Arc<Step>, work: &Work, mark: &Utf8Path) -> io:
                 cancel::begin(job, step, grace);
             }
         }
-        Err(reason) => drop(run.end(None, vec![reason])),
+        Err(reason) => {
+            drop(run.end(None, vec![reason]));
+            step.is_drained();
+        }
     }
     Ok(())
 }

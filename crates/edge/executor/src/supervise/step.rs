@@ -15,17 +15,27 @@ use rustix::{
 use super::job::lock;
 use crate::protocol::Grace;
 
+/// How far it is; each includes those before it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+enum Progress {
+    #[default]
+    Running,
+    /// Its first process has ended.
+    ChildEnded,
+    /// Its record is written.
+    Ended,
+    /// Nobody can print anything any more, and all that was printed is in the log.
+    Drained,
+}
+
 #[derive(Debug, Default)]
 struct State {
     child: Option<Identity>,
-    /// The first process has ended.
-    child_ended: bool,
+    progress: Progress,
     /// Somebody wants it to end, and this patient they are.
     cancel: Option<Grace>,
     /// Whoever cancels it is done with it.
     swept: bool,
-    /// Its record is written.
-    ended: bool,
     watchers: Vec<Arc<UnixStream>>,
 }
 
@@ -60,7 +70,7 @@ impl Step {
     /// Notes that it is to end; returns whether the caller has to see to it.
     pub(super) fn wants_cancel(&self, grace: Grace) -> bool {
         let mut state = lock(&self.state);
-        let first = state.cancel.is_none() && !state.child_ended && !state.ended;
+        let first = state.cancel.is_none() && state.progress == Progress::Running;
         if first {
             state.cancel = Some(grace);
         }
@@ -70,7 +80,7 @@ impl Step {
     /// Everything is about to be killed: whatever its exit code, it was cancelled.
     pub(super) fn give_up(&self) {
         let mut state = lock(&self.state);
-        if !state.child_ended {
+        if state.progress == Progress::Running {
             state.cancel.get_or_insert_default();
             state.swept = true;
         }
@@ -81,11 +91,11 @@ impl Step {
     }
 
     pub(super) fn has_ended(&self) -> bool {
-        lock(&self.state).ended
+        lock(&self.state).progress >= Progress::Ended
     }
 
     pub(super) fn child_has_ended(&self) {
-        lock(&self.state).child_ended = true;
+        lock(&self.state).progress = Progress::ChildEnded;
         self.changed.notify_all();
     }
 
@@ -94,7 +104,7 @@ impl Step {
         let state = lock(&self.state);
         let waited = self
             .changed
-            .wait_timeout_while(state, limit, |state| !state.child_ended);
+            .wait_timeout_while(state, limit, |state| state.progress < Progress::ChildEnded);
         drop(waited);
     }
 
@@ -108,8 +118,19 @@ impl Step {
         self.wait_while(|state| state.cancel.is_some() && !state.swept);
     }
 
-    pub(super) fn await_end(&self) {
-        self.wait_while(|state| !state.ended);
+    pub(super) fn is_drained(&self) {
+        lock(&self.state).progress = Progress::Drained;
+        self.changed.notify_all();
+    }
+
+    /// Waits until its record is written, and, not longer than this, for the rest of its output.
+    pub(super) fn await_end(&self, limit: Duration) {
+        self.wait_while(|state| state.progress < Progress::Ended);
+        let state = lock(&self.state);
+        let waited = self
+            .changed
+            .wait_timeout_while(state, limit, |state| state.progress < Progress::Drained);
+        drop(waited);
     }
 
     fn wait_while(&self, condition: impl Fn(&mut State) -> bool) {
@@ -124,7 +145,7 @@ impl Step {
     /// Its record is written: whoever watches is sent home.
     pub(super) fn ends(&self) {
         let mut state = lock(&self.state);
-        state.ended = true;
+        state.progress = Progress::Ended;
         for watcher in state.watchers.drain(..) {
             // Gone already is as good.
             watcher.shutdown(std::net::Shutdown::Both).ok();
@@ -144,7 +165,7 @@ impl Step {
     /// Keeps a watcher until it goes away or the step has ended.
     pub(super) fn watch(&self, visitor: &Arc<UnixStream>) {
         let mut state = lock(&self.state);
-        if state.ended {
+        if state.progress >= Progress::Ended {
             return;
         }
         state.watchers.push(Arc::clone(visitor));

@@ -7,6 +7,7 @@
 
 mod cancel;
 mod hand_on;
+mod measure;
 mod output;
 mod survive;
 mod world;

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use cutover_executor::StepEnd;
+use cutover_executor::{Begun, StepEnd};
 use cutover_model::run::{Attempt, Outcome, StepReport};
 
 use crate::world::{World, is_alive, job, key, kill, order, run};
@@ -12,12 +12,18 @@ async fn a_step_runs_once_however_often_it_is_started() {
     let mut world = World::new();
     world.fifo("go");
     let script = "echo once; read line < $WORLD/go";
+    assert_eq!(world.executor.begun(&key(0)).unwrap(), Begun::No);
     world.start(order(0, script)).await;
     world.start(order(0, script)).await;
     world.restart();
+    assert_eq!(world.executor.begun(&key(0)).unwrap(), Begun::Yes);
     world.start(order(0, script)).await;
     fs::write(world.root.join("go"), "\n").unwrap();
     world.end(&key(0)).await;
+    assert!(matches!(
+        world.executor.begun(&key(0)).unwrap(),
+        Begun::Ended(_)
+    ));
     world.start(order(0, script)).await;
     assert_eq!(world.log(&key(0)), "once\n");
     let mut again = order(0, "echo again");

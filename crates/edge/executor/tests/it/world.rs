@@ -91,13 +91,13 @@ impl World {
 
 impl Drop for World {
     fn drop(&mut self) {
-        let executor = self.executor.clone();
+        let (executor, run) = (self.executor.clone(), run());
         let destroyed = std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread()
                 .enable_all()
                 .build()
                 .unwrap();
-            runtime.block_on(executor.destroy(&run(), &job()))
+            runtime.block_on(executor.destroy(&run, &job()))
         });
         let destroyed = destroyed.join();
         if !std::thread::panicking() {
@@ -123,8 +123,10 @@ fn executor(root: &Utf8PathBuf) -> ProcessExecutor {
     })
 }
 
+/// One for each test: processes are found by it, over the whole machine.
 pub(crate) fn run() -> RunId {
-    RunId::from_parts(1, 2)
+    let test = std::thread::current().name().unwrap_or_default().to_owned();
+    RunId::derived(&[&test, &std::process::id().to_string()])
 }
 
 pub(crate) fn job() -> JobKey {
