@@ -18,16 +18,14 @@ use tokio::{
 };
 
 use crate::{
-    control::{
-        Applied, Drained, Refusal, RouteTable, ServiceStatus, SideStatus, Status, UpstreamReport,
-    },
-    drain,
+    control::{Applied, Drained, Refusal, RouteTable, Status, UpstreamReport},
+    drain, health_log,
     journal::Journal,
     listener::{self, Acceptor},
     lock::locked,
     service::{Origin, Service},
     state::{Remembered, StateFolder},
-    upstream::Condition,
+    status, waiting,
 };
 
 /// Everything live.
@@ -217,7 +215,7 @@ impl Balancer {
         let mut services = BTreeMap::new();
         for entry in &table.services {
             let known = live.services.remove(&entry.name);
-            let service = known.unwrap_or_else(|| Arc::new(Service::new(&entry.name)));
+            let service = known.unwrap_or_else(|| self.new_service(&entry.name));
             service.update(entry, origin);
             if let Some(listener) = open.remove(&entry.name) {
                 match Acceptor::start(listener, &service) {
@@ -239,6 +237,13 @@ impl Balancer {
         live.generation = table.generation;
     }
 
+    fn new_service(&self, name: &str) -> Arc<Service> {
+        let service = Arc::new(Service::new(name));
+        let followed = health_log::follow(&service, Arc::clone(&self.journal));
+        tokio::spawn(followed);
+        service
+    }
+
     /// Waits until these upstreams are healthy, at most for so long.
     pub(crate) async fn wait_healthy(
         &self,
@@ -247,39 +252,7 @@ impl Balancer {
         patience: Duration,
     ) -> Result<Vec<UpstreamReport>, Refusal> {
         let service = self.service(name)?;
-        let routes = service.routes();
-        if let Some(unknown) = ids.iter().find(|id| routes.find(id).is_none()) {
-            let (service, upstream) = (name.to_owned(), unknown.clone());
-            return Err(Refusal::UnknownUpstream { service, upstream });
-        }
-        let mut changes = service.changes();
-        let all_healthy = || {
-            let routes = service.routes();
-            let healthy = |id: &String| {
-                routes
-                    .find(id)
-                    .is_some_and(|found| found.condition() == Condition::Healthy)
-            };
-            ids.iter().all(healthy)
-        };
-        let wait = async {
-            while !all_healthy() {
-                if changes.changed().await.is_err() {
-                    return;
-                }
-            }
-        };
-        let _in_time = timeout(patience, wait).await;
-        let routes = service.routes();
-        let report = |id: &String| match routes.find(id) {
-            Some(upstream) => upstream.report(),
-            None => UpstreamReport {
-                id: id.clone(),
-                last_error: Some("it left the route table meanwhile".to_owned()),
-                ..UpstreamReport::default()
-            },
-        };
-        Ok(ids.iter().map(report).collect())
+        waiting::wait_healthy(&service, ids, patience).await
     }
 
     /// Takes upstreams out of service, and remembers that they are.
@@ -293,13 +266,18 @@ impl Balancer {
         let upstreams = service.with_ids(ids);
         {
             let mut in_force = self.in_force.lock().await;
-            // Closed first: that the disk is full must not keep traffic on what is to be stopped.
+            // A full disk must not keep traffic on what is to be stopped: closed first, and drained
+            // though it may not be remembered.
             for upstream in &upstreams {
                 upstream.set_accepting(false);
             }
             let drained = in_force.drained.entry(name.to_owned()).or_default();
             drained.extend(upstreams.iter().map(|upstream| upstream.id.clone()));
-            self.store(&in_force).await?;
+            if let Err(refusal) = self.store(&in_force).await {
+                let reason = Value::from(refusal.to_string());
+                self.journal
+                    .note("drain_not_remembered", &[("reason", reason)]);
+            }
         }
         let drained = drain::drain(&upstreams, &service.ledger, patience).await;
         self.journal.note(
@@ -320,7 +298,7 @@ impl Balancer {
                 .acceptors
                 .get(&service.name)
                 .map(|acceptor| acceptor.address);
-            service_status(service, listener)
+            status::service_status(service, listener)
         };
         Status {
             generation: live.generation,
@@ -410,40 +388,5 @@ fn close_drained(table: &mut RouteTable, drained: &BTreeMap<String, BTreeSet<Str
         {
             upstream.accepting &= !drained.contains(&upstream.id);
         }
-    }
-}
-
-fn service_status(service: &Service, listener: Option<SocketAddr>) -> ServiceStatus {
-    let routes = service.routes();
-    let mut totals = service.history.totals();
-    let mut sides = Vec::new();
-    for side in &routes.sides {
-        let found = totals.iter().position(|(name, _)| *name == side.name);
-        sides.push(SideStatus {
-            name: side.name.clone(),
-            weight: side.weight,
-            upstreams: side
-                .upstreams
-                .iter()
-                .map(|upstream| upstream.status())
-                .collect(),
-            totals: found
-                .map(|index| totals.remove(index).1)
-                .unwrap_or_default(),
-        });
-    }
-    let left = totals.into_iter().map(|(name, totals)| SideStatus {
-        name,
-        weight: 0,
-        upstreams: Vec::new(),
-        totals,
-    });
-    sides.extend(left);
-    ServiceStatus {
-        name: service.name.clone(),
-        listener,
-        connections: service.clients.present(),
-        sides,
-        ledger: service.ledger.entries(),
     }
 }

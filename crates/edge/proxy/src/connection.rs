@@ -17,6 +17,8 @@ use crate::{
 
 /// Unused connections kept for one upstream.
 const IDLE_LIMIT: usize = 512;
+/// How long a kept connection may take to be ready before another is taken.
+const READY_PATIENCE: Duration = Duration::from_millis(20);
 
 /// How long an unused connection is good for.
 #[derive(Debug, Clone, Copy)]
@@ -80,9 +82,9 @@ impl Connections {
             if !is_fresh(&connection, since, keep_for) {
                 continue;
             }
-            // Its last answer has been read to the end, so this is a matter of microseconds: until
-            // its own task has seen that too.
-            if connection.sender.ready().await.is_ok() {
+            // Its last exchange is complete, so this is a matter of microseconds: until its own
+            // task has seen that too. The limit is for an upstream that stopped reading.
+            if let Ok(Ok(())) = timeout(READY_PATIENCE, connection.sender.ready()).await {
                 return Some(connection);
             }
         }

@@ -3,7 +3,7 @@
 //! A request is sent again only when that is safe: it never left (any method), or it carries no
 //! body, may be repeated, and met a kept connection that the upstream was just closing.
 
-use std::sync::Arc;
+use std::{pin::pin, sync::Arc};
 
 use http::{HeaderName, Request, Response, StatusCode, Version};
 use hyper::{body::Incoming, upgrade::OnUpgrade};
@@ -196,15 +196,20 @@ impl Exchange<'_> {
         opened
     }
 
+    /// Sends, and waits for the head of the answer. The time for it runs anew as long as the body
+    /// of the request gets on: a long upload is not a slow upstream.
     async fn send(&self, connection: &mut Connection, request: Request<RequestBody>) -> Sent {
-        let sending = connection.sender.try_send_request(request);
-        match timeout(self.waits.response, sending).await {
-            Ok(Ok(response)) => Sent::Answered(response),
-            Ok(Err(mut error)) => match error.take_message() {
-                Some(whole) => Sent::Unsent(whole),
-                None => Sent::Lost,
-            },
-            Err(_elapsed) => Sent::TimedOut,
+        let mut sending = pin!(connection.sender.try_send_request(request));
+        loop {
+            let progress = self.body.progress();
+            match timeout(self.waits.response, &mut sending).await {
+                Ok(Ok(response)) => return Sent::Answered(response),
+                Ok(Err(mut error)) => {
+                    return error.take_message().map_or(Sent::Lost, Sent::Unsent);
+                }
+                Err(_elapsed) if self.body.progress() == progress => return Sent::TimedOut,
+                Err(_elapsed) => {}
+            }
         }
     }
 
@@ -247,6 +252,7 @@ impl Exchange<'_> {
             connection,
             side: Arc::clone(&side.metrics),
             ledger: Arc::clone(&self.service.ledger),
+            request: Arc::clone(&self.body),
         };
         response.map(|body| ResponseBody::streamed(body, self.waits.body, holds))
     }

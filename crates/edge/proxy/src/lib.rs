@@ -12,6 +12,7 @@ mod errors;
 mod forward;
 mod headers;
 mod health;
+mod health_log;
 mod journal;
 mod listener;
 mod lock;
@@ -28,9 +29,11 @@ mod service;
 mod split;
 mod stall;
 mod state;
+mod status;
 mod trust;
 mod upgrade;
 mod upstream;
+mod waiting;
 
 pub use self::{
     control::{

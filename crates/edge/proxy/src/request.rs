@@ -5,7 +5,7 @@ use std::{
     pin::Pin,
     sync::{
         Arc,
-        atomic::{AtomicU8, Ordering},
+        atomic::{AtomicU8, AtomicU64, Ordering},
     },
     task::{Context, Poll, ready},
     time::Duration,
@@ -192,21 +192,39 @@ fn to_origin_form(uri: &mut Uri) -> Result<(), BadRequest> {
     Ok(())
 }
 
-/// How the body of a request fared: whose fault it is when sending failed.
+/// How the body of a request fares: how far it is, and whose fault it is when sending fails.
 #[derive(Debug, Default)]
-pub(crate) struct BodyFate(AtomicU8);
+pub(crate) struct BodyFate {
+    state: AtomicU8,
+    pieces: AtomicU64,
+}
 
 impl BodyFate {
-    const BROKEN: u8 = 1;
-    const STALLED: u8 = 2;
+    const WHOLE: u8 = 1;
+    const BROKEN: u8 = 2;
+    const STALLED: u8 = 3;
+
+    fn set(&self, state: u8) {
+        self.state.store(state, Ordering::Release);
+    }
 
     /// What the client did wrong, if anything.
     pub(crate) fn fault(&self) -> Option<BadRequest> {
-        match self.0.load(Ordering::Acquire) {
+        match self.state.load(Ordering::Acquire) {
             Self::BROKEN => Some(BadRequest::BodyBroken),
             Self::STALLED => Some(BadRequest::BodyStalled),
             _ => None,
         }
+    }
+
+    /// Whether all of it was handed over.
+    pub(crate) fn is_whole(&self) -> bool {
+        self.state.load(Ordering::Acquire) == Self::WHOLE
+    }
+
+    /// Grows with every piece handed over.
+    pub(crate) fn progress(&self) -> u64 {
+        self.pieces.load(Ordering::Relaxed)
     }
 }
 
@@ -224,6 +242,7 @@ struct Streamed {
 impl RequestBody {
     fn new(body: Incoming, patience: Duration, fate: &Arc<BodyFate>) -> Self {
         if body.is_end_stream() {
+            fate.set(BodyFate::WHOLE);
             return Self(None);
         }
         Self(Some(Streamed {
@@ -250,19 +269,26 @@ impl Body for RequestBody {
         let Some(Streamed { body, stall, fate }) = &mut self.0 else {
             return Poll::Ready(None);
         };
-        match Pin::new(body).poll_frame(context) {
+        match Pin::new(&mut *body).poll_frame(context) {
             Poll::Ready(Some(Ok(frame))) => {
                 stall.moved();
+                fate.pieces.fetch_add(1, Ordering::Relaxed);
+                if body.is_end_stream() {
+                    fate.set(BodyFate::WHOLE);
+                }
                 Poll::Ready(Some(Ok(frame)))
             }
-            Poll::Ready(None) => Poll::Ready(None),
+            Poll::Ready(None) => {
+                fate.set(BodyFate::WHOLE);
+                Poll::Ready(None)
+            }
             Poll::Ready(Some(Err(_))) => {
-                fate.0.store(BodyFate::BROKEN, Ordering::Release);
+                fate.set(BodyFate::BROKEN);
                 Poll::Ready(Some(Err(BodyFailed)))
             }
             Poll::Pending => {
                 ready!(stall.poll_stalled(context));
-                fate.0.store(BodyFate::STALLED, Ordering::Release);
+                fate.set(BodyFate::STALLED);
                 Poll::Ready(Some(Err(BodyFailed)))
             }
         }

@@ -18,6 +18,7 @@ use hyper::body::Incoming;
 use crate::{
     connection::Connection,
     metrics::{Cause, Ledger, SideMetrics, Trouble},
+    request::BodyFate,
     stall::Stall,
     upstream::Claim,
 };
@@ -36,6 +37,7 @@ pub(crate) struct Holds {
     pub(crate) connection: Connection,
     pub(crate) side: Arc<SideMetrics>,
     pub(crate) ledger: Arc<Ledger>,
+    pub(crate) request: Arc<BodyFate>,
 }
 
 struct Streamed {
@@ -77,10 +79,18 @@ impl ResponseBody {
 
 impl Streamed {
     fn ended(&mut self) {
-        if let Some(Holds {
-            claim, connection, ..
+        let Some(Holds {
+            claim,
+            connection,
+            request,
+            ..
         }) = self.holds.take()
-        {
+        else {
+            return;
+        };
+        // An upstream may answer before it has read everything. Then the connection still belongs
+        // to that request's client, who could hold up the next one on it.
+        if request.is_whole() {
             claim.upstream.connections.keep(connection);
         }
     }

@@ -7,6 +7,7 @@ mod client;
 mod report;
 pub(crate) mod server;
 mod table;
+mod validate;
 pub(crate) mod wire;
 
 pub use self::{
@@ -15,8 +16,7 @@ pub use self::{
         Applied, Bucket, Drained, ErrorTotals, LATENCY_BOUNDS_MS, ServiceStatus, SideSample,
         SideStatus, Status, Totals, UpstreamReport, UpstreamState, UpstreamStatus,
     },
-    table::{
-        FULL_WEIGHT, Health, InvalidTable, Limits, RouteTable, Service, Side, Timeouts, Upstream,
-    },
+    table::{FULL_WEIGHT, Health, Limits, RouteTable, Service, Side, Timeouts, Upstream},
+    validate::InvalidTable,
     wire::Refusal,
 };

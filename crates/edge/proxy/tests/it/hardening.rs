@@ -7,10 +7,10 @@ use http_body_util::BodyExt as _;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpStream,
-    time::Instant,
+    time::{Instant, sleep},
 };
 
-use crate::support::{Balancer, Origin, RawOrigin, raw, service, side, text};
+use crate::support::{Balancer, Origin, RawOrigin, get, raw, service, side, text};
 
 const OK: &str = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
 
@@ -249,4 +249,65 @@ async fn more_connections_than_allowed_wait() {
     assert!(!second.is_finished());
     drop(first);
     assert!(second.await.unwrap().starts_with("HTTP/1.1 200"));
+}
+
+#[tokio::test]
+async fn an_unfinished_upload_does_not_hold_up_the_next_request() {
+    let balancer = Balancer::start().await;
+    // Answers as soon as it has the head, and goes on reading.
+    let origin = RawOrigin::start(OK, false).await;
+    let sides = vec![side("1", 10_000, &[("a", origin.address)])];
+    let address = balancer.serve(1, service(sides), &["a"]).await;
+    let mut uploading = TcpStream::connect(address).await.unwrap();
+    let begun = b"POST / HTTP/1.1\r\nhost: h\r\ncontent-length: 9\r\n\r\nabc";
+    uploading.write_all(begun).await.unwrap();
+    let mut answer = [0; 12];
+    uploading.read_exact(&mut answer).await.unwrap();
+    assert_eq!(&answer, b"HTTP/1.1 200");
+    let next = tokio::time::timeout(Duration::from_secs(5), get(address, "/next")).await;
+    assert_eq!(next.unwrap().body, "ok");
+}
+
+#[tokio::test]
+async fn a_long_upload_is_not_a_slow_upstream() {
+    let balancer = Balancer::start().await;
+    let origin = Origin::start(|request| async {
+        assert_eq!(
+            request
+                .into_body()
+                .collect()
+                .await
+                .unwrap()
+                .to_bytes()
+                .len(),
+            6
+        );
+        text("whole")
+    })
+    .await;
+    let sides = vec![side("1", 10_000, &[("a", origin.address)])];
+    let timeouts = Timeouts {
+        response_ms: 150,
+        ..Timeouts::default()
+    };
+    let address = balancer
+        .serve(
+            1,
+            Service {
+                timeouts,
+                ..service(sides)
+            },
+            &["a"],
+        )
+        .await;
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    let head = b"POST / HTTP/1.1\r\nhost: h\r\nconnection: close\r\ncontent-length: 6\r\n\r\n";
+    stream.write_all(head).await.unwrap();
+    for byte in b"upload" {
+        sleep(Duration::from_millis(60)).await;
+        stream.write_all(&[*byte]).await.unwrap();
+    }
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
 }
