@@ -8,7 +8,7 @@ use super::mark;
 /// Rows under a header.
 pub(crate) fn table(header: &[&str], rows: Vec<Vec<String>>) -> String {
     let mut table = Table::new();
-    table.load_preset(NOTHING);
+    table.load_style(NOTHING);
     if !header.is_empty() {
         table.set_header(header.iter().map(|title| title.to_uppercase()));
     }

@@ -60,7 +60,8 @@ pub(super) async fn follow(control: &Control, id: &RunId, as_json: bool) -> anyh
         }
     }
     while tasks.join_next().await.is_some() {}
-    end(&control.run(id).await?, as_json);
+    let last = control.run(id).await?;
+    end(&last, as_json);
     Ok(())
 }
 
