@@ -8,7 +8,7 @@ use axum::{
 };
 use cutover_dialect as dialect;
 use cutover_model::{
-    DeploymentId, GateId, Position, Severity,
+    DeploymentId, GateId,
     source::{GitRef, Trigger, TriggerKind, Trust},
 };
 use cutover_store::{DeploymentFilter, RunFilter};
@@ -26,8 +26,8 @@ pub(super) async fn healthz(State(control): State<Control>) -> Result<&'static s
     Ok("ok\n")
 }
 
-pub(super) async fn status(State(control): State<Control>) -> Answered {
-    Ok(Json(serde_json::to_value(view::status(&control).await?).map_err(bug)?))
+pub(super) async fn status(State(control): State<Control>) -> Result<Json<view::Status>, Fault> {
+    Ok(Json(view::status(&control).await?))
 }
 
 #[derive(Deserialize)]
@@ -53,11 +53,14 @@ pub(super) async fn runs(State(control): State<Control>, Query(list): Query<List
     Ok(Json(json!({ "runs": rows })))
 }
 
-pub(super) async fn run(State(control): State<Control>, Path(text): Path<String>) -> Answered {
+pub(super) async fn run(
+    State(control): State<Control>,
+    Path(text): Path<String>,
+) -> Result<Json<view::RunView>, Fault> {
     let row = control.find_run(&text).await?;
     let run = control.run(&row.id).await?;
     let view = view::RunView::of(&run).ok_or_else(|| not_found("the run does not exist yet"))?;
-    Ok(Json(serde_json::to_value(view).map_err(bug)?))
+    Ok(Json(view))
 }
 
 #[derive(Deserialize, Default)]
@@ -127,11 +130,13 @@ pub(super) async fn deployments(
 pub(super) async fn deployment(
     State(control): State<Control>,
     Path(text): Path<String>,
-) -> Answered {
+) -> Result<Json<view::DeploymentView>, Fault> {
     let id: DeploymentId = text.parse().map_err(not_found)?;
     let deployment = control.deployment(&id).await?;
-    let view = view::DeploymentView::of(&control, &deployment).await;
-    Ok(Json(serde_json::to_value(view).map_err(bug)?))
+    let view = view::DeploymentView::of(&control, &deployment)
+        .await
+        .ok_or_else(|| not_found("the deployment does not exist yet"))?;
+    Ok(Json(view))
 }
 
 #[derive(Deserialize)]
@@ -295,15 +300,4 @@ fn workflow_path(tree: &dialect::SourceTree, wanted: &str) -> Result<String, Err
 
 fn not_found(error: impl std::fmt::Display) -> Error {
     Error::NotFound(error.to_string())
-}
-
-fn bug(error: serde_json::Error) -> Error {
-    Error::Invalid(vec![cutover_model::Diagnostic {
-        code: "CUT-9001".to_owned(),
-        severity: Severity::Error,
-        path: String::new(),
-        at: Position::default(),
-        message: format!("an answer could not be written: {error}"),
-        hint: None,
-    }])
 }
