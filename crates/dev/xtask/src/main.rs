@@ -1,4 +1,6 @@
-//! What this repository does to itself: `cargo xtask sim --seeds N [--from S]`.
+//! What this repository does to itself: `cargo xtask tidy [--fix]`, `cargo xtask sim --seeds N [--from S]`.
+
+mod tidy;
 
 use std::{
     io::{self, Write as _},
@@ -8,14 +10,34 @@ use std::{
 use anyhow::{Context as _, bail};
 use cutover_testkit::sim;
 
-const USAGE: &str = "usage: cargo xtask sim --seeds N [--from S]";
+const USAGE: &str = "usage: cargo xtask tidy [--fix] | cargo xtask sim --seeds N [--from S]";
 
 fn main() -> anyhow::Result<ExitCode> {
     let mut words = std::env::args().skip(1);
     match words.next().as_deref() {
         Some("sim") => simulate(words),
+        Some("tidy") => keep_tidy(words),
         _ => bail!(USAGE),
     }
+}
+
+/// Looks whether the rules of this repository hold; ends with 1 when one does not.
+fn keep_tidy(mut words: impl Iterator<Item = String>) -> anyhow::Result<ExitCode> {
+    let fix = match (words.next().as_deref(), words.next()) {
+        (None, _) => false,
+        (Some("--fix"), None) => true,
+        _ => bail!(USAGE),
+    };
+    let findings = tidy::check(&tidy::root()?, fix)?;
+    let mut out = io::stdout().lock();
+    for finding in &findings {
+        writeln!(out, "{finding}")?;
+    }
+    Ok(if findings.is_empty() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
 }
 
 /// Runs so many seeds; the first that fails is named, and ends it with 1.

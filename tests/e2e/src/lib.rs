@@ -1,1 +1,0 @@
-//! Stories as text: see tests/it.
