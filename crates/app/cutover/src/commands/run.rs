@@ -28,7 +28,7 @@ pub(crate) async fn run(args: cli::Run) -> anyhow::Result<Exit> {
     } else {
         start(&args, &tree, &control).await
     };
-    control.close();
+    control.settle().await;
     done
 }
 
