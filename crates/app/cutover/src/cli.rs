@@ -80,7 +80,12 @@ pub(crate) enum Command {
 #[derive(Debug, Clone, Args)]
 pub(crate) struct Connection {
     /// Address of the server; default: the one that runs on the data directory
-    #[arg(long, env = "CUTOVER_SERVER", value_name = "URL", help_heading = "Server")]
+    #[arg(
+        long,
+        env = "CUTOVER_SERVER",
+        value_name = "URL",
+        help_heading = "Server"
+    )]
     pub(crate) server: Option<String>,
     /// Token of a user; default: the one in the data directory
     #[arg(
@@ -92,7 +97,12 @@ pub(crate) struct Connection {
     )]
     pub(crate) token: Option<String>,
     /// The server's data directory
-    #[arg(long, env = "CUTOVER_DATA_DIR", value_name = "DIR", help_heading = "Server")]
+    #[arg(
+        long,
+        env = "CUTOVER_DATA_DIR",
+        value_name = "DIR",
+        help_heading = "Server"
+    )]
     pub(crate) data_dir: Option<Utf8PathBuf>,
 }
 
@@ -119,7 +129,12 @@ pub(crate) struct Run {
     /// Workflow: its path or its file's name; default: all that a push would run
     pub(crate) workflow: Option<String>,
     /// The repository
-    #[arg(short = 'C', long = "directory", value_name = "DIR", default_value = ".")]
+    #[arg(
+        short = 'C',
+        long = "directory",
+        value_name = "DIR",
+        default_value = "."
+    )]
     pub(crate) directory: Utf8PathBuf,
     /// The event to run it for; default: push, else the first that the workflow wants
     #[arg(long, value_enum)]
@@ -178,7 +193,12 @@ pub(crate) struct Lint {
     /// Workflows; default: all of them, and `cutover.yml`
     pub(crate) files: Vec<String>,
     /// The repository
-    #[arg(short = 'C', long = "directory", value_name = "DIR", default_value = ".")]
+    #[arg(
+        short = 'C',
+        long = "directory",
+        value_name = "DIR",
+        default_value = "."
+    )]
     pub(crate) directory: Utf8PathBuf,
     /// Print diagnostics as JSON
     #[arg(long)]
@@ -190,7 +210,12 @@ pub(crate) struct Plan {
     /// Workflow: its path or its file's name
     pub(crate) workflow: String,
     /// The repository
-    #[arg(short = 'C', long = "directory", value_name = "DIR", default_value = ".")]
+    #[arg(
+        short = 'C',
+        long = "directory",
+        value_name = "DIR",
+        default_value = "."
+    )]
     pub(crate) directory: Utf8PathBuf,
     /// Print the plan as JSON
     #[arg(long)]
@@ -220,7 +245,12 @@ pub(crate) struct Serve {
     #[arg(long = "var", value_name = "K=V", value_parser = pair)]
     pub(crate) vars: Vec<(String, String)>,
     /// How much is told on stderr: `error`, `warn`, `info`, `debug`
-    #[arg(long, env = "CUTOVER_LOG", default_value = "warn", value_name = "LEVEL")]
+    #[arg(
+        long,
+        env = "CUTOVER_LOG",
+        default_value = "warn",
+        value_name = "LEVEL"
+    )]
     pub(crate) log: String,
 }
 

@@ -58,8 +58,14 @@ impl Client {
             let text = std::fs::read_to_string(data_dir.join("token")).ok()?;
             Some(text.trim().to_owned())
         });
-        let http = reqwest::Client::builder().build().context("could not build the HTTP client")?;
-        Ok(Self { http, address, token })
+        let http = reqwest::Client::builder()
+            .build()
+            .context("could not build the HTTP client")?;
+        Ok(Self {
+            http,
+            address,
+            token,
+        })
     }
 
     /// The page about something.
@@ -69,12 +75,18 @@ impl Client {
 
     pub(crate) async fn get(&self, path: &str, query: &[(&str, String)]) -> anyhow::Result<Value> {
         let response = self.send(Method::GET, path, query, None).await?;
-        response.json().await.context("the server's answer is not JSON")
+        response
+            .json()
+            .await
+            .context("the server's answer is not JSON")
     }
 
     pub(crate) async fn post(&self, path: &str, body: &Value) -> anyhow::Result<Value> {
         let response = self.send(Method::POST, path, &[], Some(body)).await?;
-        response.json().await.context("the server's answer is not JSON")
+        response
+            .json()
+            .await
+            .context("the server's answer is not JSON")
     }
 
     /// An answer whose body comes bit by bit.
@@ -101,7 +113,10 @@ impl Client {
             request = request.json(body);
         }
         let response = request.send().await.with_context(|| {
-            format!("the server at {} does not answer; is `cutover serve` running?", self.address)
+            format!(
+                "the server at {} does not answer; is `cutover serve` running?",
+                self.address
+            )
         })?;
         let status = response.status();
         if status.is_success() {
@@ -112,7 +127,10 @@ impl Client {
         let message = said
             .as_ref()
             .and_then(|said| said["error"].as_str())
-            .map_or_else(|| format!("the server answered {status}"), ToOwned::to_owned);
+            .map_or_else(
+                || format!("the server answered {status}"),
+                ToOwned::to_owned,
+            );
         let exit = match status {
             StatusCode::CONFLICT => Exit::Refused,
             StatusCode::NOT_FOUND

@@ -62,7 +62,9 @@ pub(crate) fn run(cli: Cli) -> Exit {
         Ok(exit) => exit,
         Err(error) => {
             render::error(&error);
-            error.downcast_ref::<Refused>().map_or_else(|| exit_of(&error), |refused| refused.exit)
+            error
+                .downcast_ref::<Refused>()
+                .map_or_else(|| exit_of(&error), |refused| refused.exit)
         }
     }
 }
@@ -89,7 +91,9 @@ fn exit_of(error: &anyhow::Error) -> Exit {
 }
 
 fn on_runtime(work: impl Future<Output = anyhow::Result<Exit>>) -> anyhow::Result<Exit> {
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()?;
     let done = runtime.block_on(work);
     // Steps and instances have processes of their own; nothing here is worth waiting for.
     runtime.shutdown_background();
@@ -103,7 +107,9 @@ fn explain(code: &str) -> Exit {
             Exit::Ok
         }
         None => {
-            render::talk(&format!("there is no code `{code}`; codes look like `CUT-1001`"));
+            render::talk(&format!(
+                "there is no code `{code}`; codes look like `CUT-1001`"
+            ));
             Exit::Usage
         }
     }

@@ -8,7 +8,10 @@ use camino::{Utf8Path, Utf8PathBuf};
 use cutover_model::Secret;
 
 /// An environment variable that is set and not empty.
-#[expect(clippy::disallowed_methods, reason = "the front door of the environment")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the front door of the environment"
+)]
 pub(crate) fn environment(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())
 }
@@ -59,15 +62,37 @@ pub(crate) fn absolute(path: &Utf8Path) -> anyhow::Result<Utf8PathBuf> {
 /// What a step finds of our environment: where tools and certificates are, and how to reach the
 /// network. Everything else stays outside, so that what runs here runs elsewhere.
 const PASSED_ON: [&str; 24] = [
-    "PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "LC_ALL", "TZ", "TMPDIR",
-    "CARGO_HOME", "RUSTUP_HOME", "RUSTUP_TOOLCHAIN", "JAVA_HOME", "GOPATH",
-    "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy",
-    "SSL_CERT_FILE", "SSL_CERT_DIR", "NODE_EXTRA_CA_CERTS", "DOCKER_HOST",
+    "PATH",
+    "HOME",
+    "USER",
+    "LOGNAME",
+    "SHELL",
+    "LANG",
+    "LC_ALL",
+    "TZ",
+    "TMPDIR",
+    "CARGO_HOME",
+    "RUSTUP_HOME",
+    "RUSTUP_TOOLCHAIN",
+    "JAVA_HOME",
+    "GOPATH",
+    "HTTP_PROXY",
+    "HTTPS_PROXY",
+    "NO_PROXY",
+    "http_proxy",
+    "https_proxy",
+    "no_proxy",
+    "SSL_CERT_FILE",
+    "SSL_CERT_DIR",
+    "NODE_EXTRA_CA_CERTS",
+    "DOCKER_HOST",
 ];
 
 /// The environment that every step begins with.
 pub(crate) fn base_env() -> BTreeMap<String, String> {
-    let set = PASSED_ON.into_iter().filter_map(|name| Some((name.to_owned(), environment(name)?)));
+    let set = PASSED_ON
+        .into_iter()
+        .filter_map(|name| Some((name.to_owned(), environment(name)?)));
     set.collect()
 }
 
@@ -80,7 +105,9 @@ pub(crate) fn executable() -> anyhow::Result<Utf8PathBuf> {
 
 /// Who is at the keyboard.
 pub(crate) fn user() -> String {
-    environment("USER").or_else(|| environment("LOGNAME")).unwrap_or_else(|| "owner".to_owned())
+    environment("USER")
+        .or_else(|| environment("LOGNAME"))
+        .unwrap_or_else(|| "owner".to_owned())
 }
 
 /// How many jobs at once when nothing is said.
@@ -127,6 +154,9 @@ mod tests {
         assert_eq!(secrets["B"].expose(), "x y");
         std::fs::write(&path, "A=1\nhunter2\n").unwrap();
         let error = secret_file(&path).unwrap_err().to_string();
-        assert!(error.contains(":2:") && !error.contains("hunter2"), "{error}");
+        assert!(
+            error.contains(":2:") && !error.contains("hunter2"),
+            "{error}"
+        );
     }
 }

@@ -29,7 +29,11 @@ pub(crate) async fn run(args: cli::Demo) -> anyhow::Result<Exit> {
             } else {
                 render::data(&report.to_text());
             }
-            if report.held() { Exit::Ok } else { Exit::Failed }
+            if report.held() {
+                Exit::Ok
+            } else {
+                Exit::Failed
+            }
         }
         Err(error) => {
             render::error(error);
@@ -37,10 +41,17 @@ pub(crate) async fn run(args: cli::Demo) -> anyhow::Result<Exit> {
         }
     };
     if !args.once && told.is_ok() {
-        render::talk(&format!("the page: {}   (Ctrl-C ends the demo and removes everything)", stage.address()));
-        tokio::signal::ctrl_c().await.context("could not wait for Ctrl-C")?;
+        render::talk(&format!(
+            "the page: {}   (Ctrl-C ends the demo and removes everything)",
+            stage.address()
+        ));
+        tokio::signal::ctrl_c()
+            .await
+            .context("could not wait for Ctrl-C")?;
     }
     stage.close().await?;
-    place.close().context("could not remove the demo's directory")?;
+    place
+        .close()
+        .context("could not remove the demo's directory")?;
     Ok(exit)
 }

@@ -16,20 +16,12 @@ fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().collect();
     // The processes that outlive us come first: they need neither a runtime nor a command line.
     if arguments.get(1).is_some_and(|verb| verb == "supervise") {
-        return supervise(&arguments[2..]);
+        let code = cutover_executor::supervise(&arguments[2..]);
+        return ExitCode::from(u8::try_from(code).unwrap_or(70));
     }
     let cli = match cli::Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => return render::usage(&error),
     };
     commands::run(cli).into()
-}
-
-/// `supervise instance PLACE` and `supervise job PLACE`.
-fn supervise(arguments: &[String]) -> ExitCode {
-    let code = match arguments.first().map(String::as_str) {
-        Some("job") => cutover_executor::supervise(&arguments[1..]),
-        _ => cutover_supervisor::main(arguments),
-    };
-    ExitCode::from(u8::try_from(code).unwrap_or(70))
 }

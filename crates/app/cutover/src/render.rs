@@ -1,5 +1,9 @@
 //! The one door of output: data to stdout, talk to stderr, colour only where it is wanted.
-#![expect(clippy::print_stdout, clippy::print_stderr, reason = "this is the door")]
+#![expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "this is the door"
+)]
 
 mod table;
 
@@ -71,7 +75,10 @@ pub(crate) fn mark(state: &str) -> &'static str {
 /// Diagnostics with the lines they are about.
 pub(crate) fn diagnostics(diagnostics: &[Diagnostic], source: impl Fn(&str) -> Option<String>) {
     for diagnostic in diagnostics {
-        eprintln!("{}\n", snippet(diagnostic, source(&diagnostic.path).as_deref()));
+        eprintln!(
+            "{}\n",
+            snippet(diagnostic, source(&diagnostic.path).as_deref())
+        );
     }
 }
 
@@ -81,9 +88,13 @@ fn snippet(diagnostic: &Diagnostic, source: Option<&str>) -> String {
         Severity::Error => Level::ERROR,
         Severity::Warning => Level::WARNING,
     };
-    let title = level.primary_title(&diagnostic.message).id(&diagnostic.code);
+    let title = level
+        .primary_title(&diagnostic.message)
+        .id(&diagnostic.code);
     let span = source.and_then(|text| span(text, diagnostic));
-    let (Some(text), Some(span)) = (source, span) else { return diagnostic.to_string() };
+    let (Some(text), Some(span)) = (source, span) else {
+        return diagnostic.to_string();
+    };
     let place = Snippet::source(text)
         .path(&diagnostic.path)
         .annotation(AnnotationKind::Primary.span(span));
@@ -97,11 +108,18 @@ fn snippet(diagnostic: &Diagnostic, source: Option<&str>) -> String {
 /// The word at a place, in bytes.
 fn span(text: &str, diagnostic: &Diagnostic) -> Option<std::ops::Range<usize>> {
     let line = usize::try_from(diagnostic.at.line).ok()?.checked_sub(1)?;
-    let column = usize::try_from(diagnostic.at.column).ok()?.saturating_sub(1);
+    let column = usize::try_from(diagnostic.at.column)
+        .ok()?
+        .saturating_sub(1);
     let start: usize = text.split_inclusive('\n').take(line).map(str::len).sum();
     let rest = text.get(start..)?.split('\n').next()?;
-    let from = rest.char_indices().nth(column).map_or(rest.len(), |(place, _)| place);
-    let word = rest[from..].find([' ', ':', ',', '#']).map_or(rest.len(), |length| from + length);
+    let from = rest
+        .char_indices()
+        .nth(column)
+        .map_or(rest.len(), |(place, _)| place);
+    let word = rest[from..]
+        .find([' ', ':', ',', '#'])
+        .map_or(rest.len(), |length| from + length);
     Some(start + from..start + word.max(from + usize::from(from < rest.len())))
 }
 
@@ -134,7 +152,8 @@ mod tests {
 
     #[test]
     fn a_diagnostic_shows_file_line_and_hint() {
-        let text = anstream::adapter::strip_str(&snippet(&diagnostic(1, 1), Some("stepps: []\n"))).to_string();
+        let text = anstream::adapter::strip_str(&snippet(&diagnostic(1, 1), Some("stepps: []\n")))
+            .to_string();
         assert!(text.contains("a.yml:1:1"), "{text}");
         assert!(text.contains("did you mean `steps`?"), "{text}");
     }

@@ -35,9 +35,17 @@ pub(crate) struct Context {
 
 /// How an action ended.
 pub(crate) enum ActionEnd {
-    Exited { outcome: Outcome, report: StepReport },
-    Interrupted { reason: String },
-    ApprovalNeeded { subject: String, rule: ApprovalRule },
+    Exited {
+        outcome: Outcome,
+        report: StepReport,
+    },
+    Interrupted {
+        reason: String,
+    },
+    ApprovalNeeded {
+        subject: String,
+        rule: ApprovalRule,
+    },
 }
 
 /// What an action comes to.
@@ -151,7 +159,11 @@ async fn dispatch(
 
 fn settle(done: Option<Result<Done, Error>>, log: &mut BuiltinLog) -> ActionEnd {
     let (outcome, left, reasons) = match done {
-        None => (Outcome::Cancelled, Left::default(), vec!["cancelled".to_owned()]),
+        None => (
+            Outcome::Cancelled,
+            Left::default(),
+            vec!["cancelled".to_owned()],
+        ),
         Some(Ok(Done::Succeeded(left))) => (Outcome::Succeeded, left, Vec::new()),
         Some(Ok(Done::Failed(left, reasons))) => (Outcome::Failed, left, reasons),
         Some(Ok(Done::ApprovalNeeded { subject, rule })) => {
@@ -170,33 +182,54 @@ fn settle(done: Option<Result<Done, Error>>, log: &mut BuiltinLog) -> ActionEnd 
     }
     let reasons = reasons.iter().map(|reason| log.mask(reason)).collect();
     let summary = left.summary.map(|text| log.mask(&text));
-    let outputs = left.outputs.into_iter().map(|(name, value)| (name, HandedOn::Plain(value)));
-    let report =
-        StepReport { outputs: outputs.collect(), summary, reasons, ..StepReport::default() };
+    let outputs = left
+        .outputs
+        .into_iter()
+        .map(|(name, value)| (name, HandedOn::Plain(value)));
+    let report = StepReport {
+        outputs: outputs.collect(),
+        summary,
+        reasons,
+        ..StepReport::default()
+    };
     ActionEnd::Exited { outcome, report }
 }
 
 fn faulted(reason: String) -> ActionEnd {
-    let report = StepReport { reasons: vec![reason], ..StepReport::default() };
-    ActionEnd::Exited { outcome: Outcome::Faulted, report }
+    let report = StepReport {
+        reasons: vec![reason],
+        ..StepReport::default()
+    };
+    ActionEnd::Exited {
+        outcome: Outcome::Faulted,
+        report,
+    }
 }
 
 impl Context {
     /// An input that is not empty.
     pub(crate) fn input(&self, name: &str) -> Option<&str> {
-        self.with.get(name).map(String::as_str).filter(|value| !value.is_empty())
+        self.with
+            .get(name)
+            .map(String::as_str)
+            .filter(|value| !value.is_empty())
     }
 
     /// What started the run.
     pub(crate) fn trigger(&self) -> Result<&Trigger, Error> {
-        self.run.trigger().ok_or_else(|| Error::NotFound("the run does not exist yet".to_owned()))
+        self.run
+            .trigger()
+            .ok_or_else(|| Error::NotFound("the run does not exist yet".to_owned()))
     }
 
     /// `cutover.yml` of the run's revision.
     pub(crate) fn project(&self) -> Result<&Project, Error> {
-        self.run.plan().and_then(|plan| plan.project.as_ref()).ok_or_else(|| {
-            Error::NotFound("there is no `cutover.yml` at the root of the sources".to_owned())
-        })
+        self.run
+            .plan()
+            .and_then(|plan| plan.project.as_ref())
+            .ok_or_else(|| {
+                Error::NotFound("there is no `cutover.yml` at the root of the sources".to_owned())
+            })
     }
 
     /// The service that is meant: the one named, else the only one.
@@ -208,11 +241,17 @@ impl Context {
                 .get_key_value(name)
                 .map(|(name, service)| (name.as_str(), service))
                 .ok_or_else(|| {
-                    Error::NotFound(format!("no service `{name}` in `cutover.yml`; there is `{}`", names()))
+                    Error::NotFound(format!(
+                        "no service `{name}` in `cutover.yml`; there is `{}`",
+                        names()
+                    ))
                 }),
             None => match services.iter().next() {
                 Some((name, service)) if services.len() == 1 => Ok((name, service)),
-                Some(_) => Err(Error::Refused(format!("say which with `service:`: `{}`", names()))),
+                Some(_) => Err(Error::Refused(format!(
+                    "say which with `service:`: `{}`",
+                    names()
+                ))),
                 None => Err(Error::NotFound("`cutover.yml` names no service".to_owned())),
             },
         }

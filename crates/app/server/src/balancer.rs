@@ -51,7 +51,9 @@ impl Balancer {
     }
 
     async fn start(&self) -> Result<(), Error> {
-        tokio::fs::create_dir_all(&self.state_dir).await.map_err(Error::io("create", &self.state_dir))?;
+        tokio::fs::create_dir_all(&self.state_dir)
+            .await
+            .map_err(Error::io("create", &self.state_dir))?;
         let mut child = Command::new(&self.executable)
             .args(["balancer", "--state-dir", self.state_dir.as_str()])
             .stdin(Stdio::null())
@@ -64,7 +66,10 @@ impl Balancer {
         // Reaps it when it ends while we live; when we end first, init does.
         drop(tokio::spawn(async move { drop(child.wait().await) }));
         answered.map(drop).map_err(|error| {
-            Error::Balancer(format!("{error}; what it said is in {}/balancer.log", self.state_dir))
+            Error::Balancer(format!(
+                "{error}; what it said is in {}/balancer.log",
+                self.state_dir
+            ))
         })
     }
 }

@@ -10,10 +10,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use cutover_engine::Run;
 use cutover_executor::ProcessExecutor;
 use cutover_forge::Host;
-use cutover_model::{
-    DeploymentId, RunId, Secret, Timestamp,
-    project::TargetSpec,
-};
+use cutover_model::{DeploymentId, RunId, Secret, Timestamp, project::TargetSpec};
 use cutover_rollout::Deployment;
 use cutover_store::{DeploymentFilter, DirectoryLock, RunFilter, Store};
 use cutover_target::{Bundles, DockerTarget, ProcessTarget, Target};
@@ -115,7 +112,9 @@ impl Control {
     /// Opens a data directory, and goes on with what was not finished.
     pub async fn open(options: Options) -> Result<Self, Error> {
         let dir = &options.data_dir;
-        tokio::fs::create_dir_all(dir).await.map_err(Error::io("create", dir))?;
+        tokio::fs::create_dir_all(dir)
+            .await
+            .map_err(Error::io("create", dir))?;
         let lock = cutover_store::lock_directory(dir)?;
         let store = Store::open(&format!("sqlite://{dir}/cutover.db")).await?;
         let supervisor = vec![options.executable.to_string(), "supervise".to_owned()];
@@ -188,8 +187,10 @@ impl Control {
     /// What ended just before we did may owe its last effects: to be recorded as current, to be
     /// cleaned up after, to be told. All of that can be done twice.
     async fn settle_the_last(&self) -> Result<(), Error> {
-        let deployments =
-            DeploymentFilter { limit: LAST_ENDED, ..DeploymentFilter::default() };
+        let deployments = DeploymentFilter {
+            limit: LAST_ENDED,
+            ..DeploymentFilter::default()
+        };
         let mut seen = BTreeSet::new();
         for row in self.store().deployments(&deployments).await? {
             let place = (row.environment, row.service);
@@ -202,7 +203,10 @@ impl Control {
                 self.drive_deployment(&row.id).await?;
             }
         }
-        let runs = RunFilter { limit: LAST_ENDED, ..RunFilter::default() };
+        let runs = RunFilter {
+            limit: LAST_ENDED,
+            ..RunFilter::default()
+        };
         for row in self.store().runs(&runs).await? {
             if row.outcome.is_some() {
                 self.drive_run(&row.id).await?;
@@ -216,9 +220,18 @@ impl Control {
         if let Some(driven) = self.0.runs.lock().get(id) {
             return Ok(driven.clone());
         }
-        let edge = RunEdge { control: self.clone(), id: id.clone() };
+        let edge = RunEdge {
+            control: self.clone(),
+            id: id.clone(),
+        };
         let driven = drive::start(edge, &self.0.tasks).await?;
-        let driven = self.0.runs.lock().entry(id.clone()).or_insert(driven).clone();
+        let driven = self
+            .0
+            .runs
+            .lock()
+            .entry(id.clone())
+            .or_insert(driven)
+            .clone();
         let (control, id, watched) = (self.clone(), id.clone(), driven.clone());
         self.spawn(async move {
             watched.finished().await;
@@ -235,9 +248,18 @@ impl Control {
         if let Some(driven) = self.0.deployments.lock().get(id) {
             return Ok(driven.clone());
         }
-        let edge = DeploymentEdge { control: self.clone(), id: id.clone() };
+        let edge = DeploymentEdge {
+            control: self.clone(),
+            id: id.clone(),
+        };
         let driven = drive::start(edge, &self.0.tasks).await?;
-        let driven = self.0.deployments.lock().entry(id.clone()).or_insert(driven).clone();
+        let driven = self
+            .0
+            .deployments
+            .lock()
+            .entry(id.clone())
+            .or_insert(driven)
+            .clone();
         let (control, id, watched) = (self.clone(), id.clone(), driven.clone());
         self.spawn(async move {
             watched.finished().await;
@@ -296,7 +318,10 @@ impl Control {
 
     pub(crate) fn announce(&self, stream: &str, version: u64) {
         // Nobody listening is fine.
-        drop(self.0.notices.send(Notice { stream: stream.to_owned(), version }));
+        drop(self.0.notices.send(Notice {
+            stream: stream.to_owned(),
+            version,
+        }));
     }
 
     /// Rings when the server is going down.
@@ -400,7 +425,11 @@ impl Control {
 
     /// Where a page about this is, when people can reach us.
     pub(crate) fn link(&self, path: &str) -> Option<String> {
-        self.0.options.address.as_ref().map(|address| format!("{address}{path}"))
+        self.0
+            .options
+            .address
+            .as_ref()
+            .map(|address| format!("{address}{path}"))
     }
 
     /// The directory of everything.
@@ -413,10 +442,12 @@ fn millis(at: Timestamp) -> u64 {
     u64::try_from(at.0).unwrap_or_default()
 }
 
-#[expect(clippy::disallowed_methods, reason = "the front door of time: everyone else is told")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the front door of time: everyone else is told"
+)]
 pub(crate) fn now() -> Timestamp {
     let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
     let millis = since.map(|since| since.as_millis()).unwrap_or_default();
     Timestamp(i64::try_from(millis).unwrap_or(i64::MAX))
 }
-

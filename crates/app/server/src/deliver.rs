@@ -45,15 +45,26 @@ impl Control {
         self.check_order(environment, &request).await?;
         check_package(&environment.target, &request.environment, &request.release)?;
         let spec = spec(project, environment, request)?;
-        driven.mailbox.command(Input::Create { spec: Box::new(spec) }).await?;
+        driven
+            .mailbox
+            .command(Input::Create {
+                spec: Box::new(spec),
+            })
+            .await?;
         Ok(driven)
     }
 
     /// `after:`: what comes here must serve there, or have served there.
     async fn check_order(&self, environment: &Environment, request: &Request) -> Result<(), Error> {
-        let Some(before) = &environment.after else { return Ok(()) };
+        let Some(before) = &environment.after else {
+            return Ok(());
+        };
         let digest = request.release.package.digest();
-        if self.store().has_succeeded(before, &request.release.service, digest).await? {
+        if self
+            .store()
+            .has_succeeded(before, &request.release.service, digest)
+            .await?
+        {
             return Ok(());
         }
         Err(Error::Refused(format!(
@@ -66,15 +77,25 @@ impl Control {
     }
 
     /// The release that is meant, of this service.
-    pub(crate) async fn find_release(&self, service: &str, which: &Which) -> Result<Release, Error> {
+    pub(crate) async fn find_release(
+        &self,
+        service: &str,
+        which: &Which,
+    ) -> Result<Release, Error> {
         let (found, what) = match which {
-            Which::Named(text) => (self.store().find_release(service, text).await?, text.clone()),
+            Which::Named(text) => (
+                self.store().find_release(service, text).await?,
+                text.clone(),
+            ),
             Which::BuiltBy(run) => {
                 let built = self.store().releases_of_run(service, run).await?;
                 (built, format!("built by {run}"))
             }
         };
-        let mut digests: Vec<_> = found.iter().map(|release| release.package.digest()).collect();
+        let mut digests: Vec<_> = found
+            .iter()
+            .map(|release| release.package.digest())
+            .collect();
         digests.dedup();
         match (digests.len(), found.first()) {
             (1, Some(release)) => Ok(release.clone()),
@@ -120,18 +141,32 @@ impl Control {
         by: &str,
     ) -> Result<DeploymentId, Error> {
         let service = self.only_service(service, environment).await?;
-        let current = self.store().current(environment, &service).await?.ok_or_else(|| {
-            Error::NotFound(format!("nothing serves at {}", routes::name(&service, environment)))
-        })?;
-        let release = match to {
-            Some(named) => self.find_release(&service, &Which::Named(named.to_owned())).await?,
-            None => self.store().previous(environment, &service).await?.ok_or_else(|| {
-                Error::Refused(format!(
-                    "{} is the first release at {}: there is nothing to go back to",
-                    current.release.version,
+        let current = self
+            .store()
+            .current(environment, &service)
+            .await?
+            .ok_or_else(|| {
+                Error::NotFound(format!(
+                    "nothing serves at {}",
                     routes::name(&service, environment)
                 ))
-            })?,
+            })?;
+        let release = match to {
+            Some(named) => {
+                self.find_release(&service, &Which::Named(named.to_owned()))
+                    .await?
+            }
+            None => self
+                .store()
+                .previous(environment, &service)
+                .await?
+                .ok_or_else(|| {
+                    Error::Refused(format!(
+                        "{} is the first release at {}: there is nothing to go back to",
+                        current.release.version,
+                        routes::name(&service, environment)
+                    ))
+                })?,
         };
         let project = self.project_of(&current.release).await?;
         let id = self.new_deployment_id();
@@ -144,30 +179,41 @@ impl Control {
             // The known good one needs no canary: it is wanted now.
             strategy: Some("blue_green".to_owned()),
             approved: true,
-            cause: Cause::Rollback { by: by.to_owned(), of: current.deployment },
+            cause: Cause::Rollback {
+                by: by.to_owned(),
+                of: current.deployment,
+            },
         };
         let mut spec = spec(&project, target, request)?;
         if let Strategy::BlueGreen { bake } = &mut spec.strategy {
             *bake = cutover_model::Duration::ZERO;
         }
         let driven = self.drive_deployment(&id).await?;
-        driven.mailbox.command(Input::Create { spec: Box::new(spec) }).await?;
+        driven
+            .mailbox
+            .command(Input::Create {
+                spec: Box::new(spec),
+            })
+            .await?;
         Ok(id)
     }
 
     /// Stops a rollout; traffic goes back. Harmless when it is being stopped.
     pub async fn abort_deployment(&self, id: &DeploymentId, by: &str) -> Result<(), Error> {
-        self.command_deployment(id, Input::Abort { by: by.to_owned() }).await
+        self.command_deployment(id, Input::Abort { by: by.to_owned() })
+            .await
     }
 
     /// Holds a rollout where it is.
     pub async fn pause_deployment(&self, id: &DeploymentId, by: &str) -> Result<(), Error> {
-        self.command_deployment(id, Input::Pause { by: by.to_owned() }).await
+        self.command_deployment(id, Input::Pause { by: by.to_owned() })
+            .await
     }
 
     /// Lets a rollout go on.
     pub async fn resume_deployment(&self, id: &DeploymentId, by: &str) -> Result<(), Error> {
-        self.command_deployment(id, Input::Resume { by: by.to_owned() }).await
+        self.command_deployment(id, Input::Resume { by: by.to_owned() })
+            .await
     }
 
     async fn command_deployment(&self, id: &DeploymentId, input: Input) -> Result<(), Error> {
@@ -175,7 +221,12 @@ impl Control {
         if let Some(outcome) = deployment.state().outcome() {
             return Err(Error::Refused(format!("{id} has ended: {outcome}")));
         }
-        Ok(self.drive_deployment(id).await?.mailbox.command(input).await?)
+        Ok(self
+            .drive_deployment(id)
+            .await?
+            .mailbox
+            .command(input)
+            .await?)
     }
 
     async fn release_of_any(&self, service: Option<&str>, named: &str) -> Result<Release, Error> {
@@ -188,7 +239,8 @@ impl Control {
             Some((service, version)) => (service.to_owned(), version),
             None => (self.some_service(service).await?, named),
         };
-        self.find_release(&service, &Which::Named(named.to_owned())).await
+        self.find_release(&service, &Which::Named(named.to_owned()))
+            .await
     }
 
     async fn some_service(&self, service: Option<&str>) -> Result<String, Error> {
@@ -206,17 +258,27 @@ impl Control {
         }
     }
 
-    async fn only_service(&self, service: Option<&str>, environment: &str) -> Result<String, Error> {
+    async fn only_service(
+        &self,
+        service: Option<&str>,
+        environment: &str,
+    ) -> Result<String, Error> {
         if let Some(service) = service {
             return Ok(service.to_owned());
         }
         let table = self.routes().table().await;
         let here = format!("@{environment}");
-        let mut names: Vec<String> =
-            table.routes.keys().filter_map(|name| name.strip_suffix(&here)).map(str::to_owned).collect();
+        let mut names: Vec<String> = table
+            .routes
+            .keys()
+            .filter_map(|name| name.strip_suffix(&here))
+            .map(str::to_owned)
+            .collect();
         match (names.pop(), names.is_empty()) {
             (Some(only), true) => Ok(only),
-            (None, _) => Err(Error::NotFound(format!("nothing serves at `{environment}`"))),
+            (None, _) => Err(Error::NotFound(format!(
+                "nothing serves at `{environment}`"
+            ))),
             (Some(last), false) => Err(Error::Refused(format!(
                 "say which with --service: `{}`, `{last}`",
                 names.join("`, `")
@@ -227,9 +289,14 @@ impl Control {
     /// `cutover.yml` as it was when the release was built.
     async fn project_of(&self, release: &Release) -> Result<Project, Error> {
         let run = self.run(&release.run).await?;
-        run.plan().and_then(|plan| plan.project.clone()).ok_or_else(|| {
-            Error::NotFound(format!("the run that built {} had no `cutover.yml`", release.version))
-        })
+        run.plan()
+            .and_then(|plan| plan.project.clone())
+            .ok_or_else(|| {
+                Error::NotFound(format!(
+                    "the run that built {} had no `cutover.yml`",
+                    release.version
+                ))
+            })
     }
 
     /// Where the balancer answers for a service of an environment.
@@ -240,7 +307,11 @@ impl Control {
     ) -> Option<std::net::SocketAddr> {
         let name = routes::name(service, environment);
         let status = self.balancer().status().await?;
-        status.services.into_iter().find(|service| service.name == name)?.listener
+        status
+            .services
+            .into_iter()
+            .find(|service| service.name == name)?
+            .listener
     }
 
     /// What the balancer does now, when there is one.
@@ -249,7 +320,10 @@ impl Control {
     }
 
     /// Deployments, newest first.
-    pub async fn deployments(&self, filter: &DeploymentFilter) -> Result<Vec<DeploymentRow>, Error> {
+    pub async fn deployments(
+        &self,
+        filter: &DeploymentFilter,
+    ) -> Result<Vec<DeploymentRow>, Error> {
         Ok(self.store().deployments(filter).await?)
     }
 }
@@ -266,10 +340,13 @@ fn environment_of<'a>(project: &'a Project, name: &str) -> Result<&'a Environmen
 
 fn check_package(target: &TargetSpec, environment: &str, release: &Release) -> Result<(), Error> {
     let (wanted, fits) = match (target, &release.package) {
-        (TargetSpec::Process { .. }, package) => {
-            ("a process bundle", matches!(package, Package::Bundle { .. }))
+        (TargetSpec::Process { .. }, package) => (
+            "a process bundle",
+            matches!(package, Package::Bundle { .. }),
+        ),
+        (TargetSpec::Docker { .. }, package) => {
+            ("an image", matches!(package, Package::Image { .. }))
         }
-        (TargetSpec::Docker { .. }, package) => ("an image", matches!(package, Package::Image { .. })),
     };
     if fits {
         return Ok(());
@@ -295,9 +372,10 @@ fn spec(
     request: Request,
 ) -> Result<DeploymentSpec, Error> {
     let name = &request.release.service;
-    let service = project.services.get(name).ok_or_else(|| {
-        Error::NotFound(format!("no service `{name}` in `cutover.yml` any more"))
-    })?;
+    let service = project
+        .services
+        .get(name)
+        .ok_or_else(|| Error::NotFound(format!("no service `{name}` in `cutover.yml` any more")))?;
     Ok(DeploymentSpec {
         strategy: match &request.strategy {
             Some(word) if word != environment.strategy.word() => strategy(word)?,

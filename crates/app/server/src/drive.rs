@@ -104,14 +104,20 @@ impl<M: Machine> Clone for Mailbox<M> {
 impl<M: Machine> Mailbox<M> {
     /// Tells it what was seen. Lost when the machine has finished: then nobody needs it.
     pub(crate) fn observe(&self, input: M::Input) {
-        drop(self.sender.send(Message { input, answer: None }));
+        drop(self.sender.send(Message {
+            input,
+            answer: None,
+        }));
     }
 
     /// Asks it for something, and waits until that is stored or refused.
     pub(crate) async fn command(&self, input: M::Input) -> Result<(), Error> {
         let (sender, receiver) = oneshot::channel();
         self.sender
-            .send(Message { input, answer: Some(sender) })
+            .send(Message {
+                input,
+                answer: Some(sender),
+            })
             .map_err(|_| Error::Refused("it has ended".to_owned()))?;
         receiver.await.map_err(|_| Error::Closing)?
     }
@@ -151,7 +157,10 @@ pub(crate) struct Driven<M: Machine> {
 
 impl<M: Machine> Clone for Driven<M> {
     fn clone(&self) -> Self {
-        Self { mailbox: self.mailbox.clone(), state: self.state.clone() }
+        Self {
+            mailbox: self.mailbox.clone(),
+            state: self.state.clone(),
+        }
     }
 }
 
@@ -175,11 +184,21 @@ pub(crate) async fn start<M: Machine, E: Edge<M>>(
     let machine = Arc::new(machine);
     let (sender, receiver) = mpsc::unbounded_channel();
     let (publish, state) = watch::channel(Arc::clone(&machine));
-    let mailbox = Mailbox { sender, tasks: tasks.clone(), timers: Arc::default() };
+    let mailbox = Mailbox {
+        sender,
+        tasks: tasks.clone(),
+        timers: Arc::default(),
+    };
     for effect in machine.outstanding() {
         edge.perform(&machine, effect, &mailbox);
     }
-    let driver = Driver { edge, machine, version, mailbox: mailbox.clone(), publish };
+    let driver = Driver {
+        edge,
+        machine,
+        version,
+        mailbox: mailbox.clone(),
+        publish,
+    };
     drop(tasks.spawn(driver.run(receiver)));
     Ok(Driven { mailbox, state })
 }
@@ -213,7 +232,9 @@ struct Driver<M: Machine, E: Edge<M>> {
 impl<M: Machine, E: Edge<M>> Driver<M, E> {
     async fn run(mut self, mut receiver: mpsc::UnboundedReceiver<Message<M>>) {
         while !self.machine.is_finished() {
-            let Some(message) = receiver.recv().await else { return };
+            let Some(message) = receiver.recv().await else {
+                return;
+            };
             match message.answer {
                 Some(answer) => drop(answer.send(self.take(message.input).await)),
                 None => self.take_at_last(message.input).await,
@@ -224,7 +245,10 @@ impl<M: Machine, E: Edge<M>> Driver<M, E> {
 
     /// An observation is a fact: when the store cannot take it now, it is offered again.
     async fn take_at_last(&mut self, input: M::Input) {
-        for pause in STORE_RETRY.into_iter().chain(std::iter::repeat(STORE_RETRY[3])) {
+        for pause in STORE_RETRY
+            .into_iter()
+            .chain(std::iter::repeat(STORE_RETRY[3]))
+        {
             match self.take(input.clone()).await {
                 Ok(()) | Err(Error::Refused(_) | Error::Unborn | Error::Closing) => return,
                 Err(Error::Store(error)) => {
@@ -247,7 +271,11 @@ impl<M: Machine, E: Edge<M>> Driver<M, E> {
         for (place, event) in events.into_iter().enumerate() {
             after.evolve(at, &event);
             owed.extend(after.effects(at, &event));
-            recorded.push(Recorded { version: self.version + 1 + place as u64, at, event });
+            recorded.push(Recorded {
+                version: self.version + 1 + place as u64,
+                at,
+                event,
+            });
         }
         self.edge.append(self.version, &recorded, &after).await?;
         self.machine = Arc::new(after);

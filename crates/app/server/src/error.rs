@@ -53,7 +53,11 @@ pub enum Error {
 impl Error {
     /// For `map_err`: what was tried, and on what.
     pub(crate) fn io(verb: &'static str, path: &Utf8Path) -> impl FnOnce(std::io::Error) -> Self {
-        move |source| Self::Io { verb, path: path.to_string(), source }
+        move |source| Self::Io {
+            verb,
+            path: path.to_string(),
+            source,
+        }
     }
 
     pub(crate) fn balancer(error: impl std::fmt::Display) -> Self {

@@ -46,16 +46,22 @@ impl Control {
         for path in dialect::workflows(tree) {
             match dialect::triggered_by(tree, &path, trigger) {
                 Triggered::Yes => {
-                    let compiled = dialect::compile(tree, &path, trigger, dialect::Options::default());
+                    let compiled =
+                        dialect::compile(tree, &path, trigger, dialect::Options::default());
                     let started = match compiled.plan {
                         Some(plan) => self.start_run(plan, trigger.clone()).await?,
-                        None => self.start_refused(&path, compiled.diagnostics, trigger).await?,
+                        None => {
+                            self.start_refused(&path, compiled.diagnostics, trigger)
+                                .await?
+                        }
                     };
                     heard.runs.push(started);
                 }
                 Triggered::No(reason) => heard.passed_over.push((path, reason)),
                 Triggered::Invalid(diagnostics) => {
-                    heard.runs.push(self.start_refused(&path, diagnostics, trigger).await?);
+                    heard
+                        .runs
+                        .push(self.start_refused(&path, diagnostics, trigger).await?);
                 }
             }
         }
@@ -76,7 +82,12 @@ impl Control {
             vars: self.options().vars.clone(),
         };
         driven.mailbox.command(create).await?;
-        Ok(Started { run, number, name, diagnostics: Vec::new() })
+        Ok(Started {
+            run,
+            number,
+            name,
+            diagnostics: Vec::new(),
+        })
     }
 
     async fn start_refused(
@@ -85,8 +96,13 @@ impl Control {
         diagnostics: Vec<Diagnostic>,
         trigger: &Trigger,
     ) -> Result<Started, Error> {
-        let started = self.start_run(refused(path, &diagnostics), trigger.clone()).await?;
-        Ok(Started { diagnostics, ..started })
+        let started = self
+            .start_run(refused(path, &diagnostics), trigger.clone())
+            .await?;
+        Ok(Started {
+            diagnostics,
+            ..started
+        })
     }
 
     /// Pushes that were taken and not acted upon before we ended: they must not be forgotten. What
@@ -95,7 +111,10 @@ impl Control {
         for name in self.host().list()? {
             let updates = self.host().unacknowledged(&name).await?;
             for update in &updates {
-                let filter = RunFilter { repository: Some(name.clone()), ..RunFilter::default() };
+                let filter = RunFilter {
+                    repository: Some(name.clone()),
+                    ..RunFilter::default()
+                };
                 let known = self.store().runs(&filter).await?.into_iter().any(|row| {
                     row.git_ref == update.git_ref && Some(&row.revision) == update.after.as_ref()
                 });
@@ -115,7 +134,9 @@ impl Control {
         actor: &str,
         update: &RefUpdate,
     ) -> Result<Heard, Error> {
-        let Some(after) = update.after.clone() else { return Ok(Heard::default()) };
+        let Some(after) = update.after.clone() else {
+            return Ok(Heard::default());
+        };
         let repository = self.host().repository(name)?;
         let revision = after;
         let tree = tree_of(&repository, &revision).await?;
@@ -161,10 +182,18 @@ pub(crate) async fn tree_of(
 
 /// A plan that says what is wrong with the workflow, as its only step.
 fn refused(path: &str, diagnostics: &[Diagnostic]) -> Plan {
-    let errors: Vec<&Diagnostic> =
-        diagnostics.iter().filter(|one| one.severity == Severity::Error).collect();
-    let message = errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n");
-    let at = errors.first().map_or_else(Position::default, |first| first.at);
+    let errors: Vec<&Diagnostic> = diagnostics
+        .iter()
+        .filter(|one| one.severity == Severity::Error)
+        .collect();
+    let message = errors
+        .iter()
+        .map(ToString::to_string)
+        .collect::<Vec<_>>()
+        .join("\n");
+    let at = errors
+        .first()
+        .map_or_else(Position::default, |first| first.at);
     let step = StepSpec {
         id: None,
         name: Some(Template::plain("compile the workflow")),
@@ -172,7 +201,10 @@ fn refused(path: &str, diagnostics: &[Diagnostic]) -> Plan {
         env: Vec::new(),
         timeout_minutes: None,
         continue_on_error: None,
-        body: StepBody::Lacking { uses: path.to_owned(), message },
+        body: StepBody::Lacking {
+            uses: path.to_owned(),
+            message,
+        },
         at,
     };
     let job = JobSpec {

@@ -44,9 +44,15 @@ pub fn router(control: Control, address: SocketAddr) -> Router {
         .route("/releases", get(api::releases))
         .route("/deployments", get(api::deployments).post(api::deploy))
         .route("/deployments/{deployment}", get(api::deployment))
-        .route("/deployments/{deployment}/{verb}", post(api::command_deployment))
+        .route(
+            "/deployments/{deployment}/{verb}",
+            post(api::command_deployment),
+        )
         .route("/environments/{environment}/rollback", post(api::rollback))
-        .route("/repositories", get(api::repositories).post(api::create_repository))
+        .route(
+            "/repositories",
+            get(api::repositories).post(api::create_repository),
+        )
         .route("/users", get(api::users).post(api::add_user))
         .route("/down", post(api::down))
         .layer(RequestBodyLimitLayer::new(MAX_BODY));
@@ -62,7 +68,10 @@ pub fn router(control: Control, address: SocketAddr) -> Router {
         .route("/deployments/{deployment}", get(web::deployment))
         .route("/assets/{name}", get(web::asset))
         .layer(middleware::from_fn_with_state(door, auth::guard))
-        .layer(SetResponseHeaderLayer::if_not_present(header::CONTENT_SECURITY_POLICY, policy))
+        .layer(SetResponseHeaderLayer::if_not_present(
+            header::CONTENT_SECURITY_POLICY,
+            policy,
+        ))
         .layer(SetResponseHeaderLayer::if_not_present(
             header::X_CONTENT_TYPE_OPTIONS,
             HeaderValue::from_static("nosniff"),
@@ -81,7 +90,9 @@ pub async fn serve(
     stop: impl Future<Output = ()> + Send + 'static,
 ) -> Result<(), Error> {
     let here = camino::Utf8Path::new("the listener");
-    let address = listener.local_addr().map_err(Error::io("read the address of", here))?;
+    let address = listener
+        .local_addr()
+        .map_err(Error::io("read the address of", here))?;
     let closing = control.clone();
     let stop = async move {
         stop.await;

@@ -24,7 +24,10 @@ impl Control {
         if let Some(outcome) = run.state().outcome() {
             return Err(Error::Refused(format!("run {id} has ended: {outcome}")));
         }
-        let input = Input::Cancel { by: by.to_owned(), reason };
+        let input = Input::Cancel {
+            by: by.to_owned(),
+            reason,
+        };
         Ok(self.drive_run(id).await?.mailbox.command(input).await?)
     }
 
@@ -49,12 +52,20 @@ impl Control {
             };
             return Ok(self.drive_run(&run).await?.mailbox.command(input).await?);
         }
-        let id = question.stream.parse().map_err(|_| Error::Corrupt(format!("the stream of `{gate}`")))?;
+        let id = question
+            .stream
+            .parse()
+            .map_err(|_| Error::Corrupt(format!("the stream of `{gate}`")))?;
         let input = match answer {
             Answer::Approve => DeploymentInput::Approve { gate, by, comment },
             Answer::Reject => DeploymentInput::Reject { gate, by, comment },
         };
-        Ok(self.drive_deployment(&id).await?.mailbox.command(input).await?)
+        Ok(self
+            .drive_deployment(&id)
+            .await?
+            .mailbox
+            .command(input)
+            .await?)
     }
 
     /// A run by its id or by the number people say aloud (`12` or `#12`).
@@ -67,12 +78,17 @@ impl Control {
             },
         };
         found.ok_or_else(|| {
-            Error::NotFound(format!("there is no run `{text}`; `cutover runs` lists them"))
+            Error::NotFound(format!(
+                "there is no run `{text}`; `cutover runs` lists them"
+            ))
         })
     }
 
     /// Waits until a run has ended, and gives it as it ended.
-    pub async fn run_ended(&self, id: &RunId) -> Result<std::sync::Arc<cutover_engine::Run>, Error> {
+    pub async fn run_ended(
+        &self,
+        id: &RunId,
+    ) -> Result<std::sync::Arc<cutover_engine::Run>, Error> {
         if self.run(id).await?.state().is_finished() {
             return self.run(id).await;
         }
@@ -97,7 +113,9 @@ impl Control {
         let table = self.routes().table().await;
         for side in table.routes.into_values().flat_map(|route| route.sides) {
             let deployment = self.deployment(&side.deployment).await?;
-            let Some(spec) = deployment.spec() else { continue };
+            let Some(spec) = deployment.spec() else {
+                continue;
+            };
             let target = self.target(&spec.target).await?;
             let place = Place {
                 deployment: side.deployment,
@@ -105,7 +123,10 @@ impl Control {
                 service: spec.release.service.clone(),
             };
             // Younger than every order that a deployment gives.
-            let last = Generation { fence: u64::MAX, ask: u64::MAX };
+            let last = Generation {
+                fence: u64::MAX,
+                ask: u64::MAX,
+            };
             target.stop(&place, 0, spec.stop_grace, last).await?;
         }
         self.routes().forget().await

@@ -61,7 +61,9 @@ pub(crate) fn name(service: &str, environment: &str) -> String {
 
 impl Route {
     pub(crate) fn side(&self, deployment: &DeploymentId) -> Option<&RouteSide> {
-        self.sides.iter().find(|side| side.deployment == *deployment)
+        self.sides
+            .iter()
+            .find(|side| side.deployment == *deployment)
     }
 
     /// Changes the side of this deployment, which comes to be when it is not there yet.
@@ -71,11 +73,18 @@ impl Route {
         version: &str,
         change: impl FnOnce(&mut RouteSide),
     ) {
-        let place = self.sides.iter().position(|side| side.deployment == *deployment);
+        let place = self
+            .sides
+            .iter()
+            .position(|side| side.deployment == *deployment);
         let place = place.unwrap_or_else(|| {
             let tail = &deployment.as_str()[deployment.as_str().len() - 6..];
             let taken = self.sides.iter().any(|side| side.name == version);
-            let name = if taken { format!("{version}~{tail}") } else { version.to_owned() };
+            let name = if taken {
+                format!("{version}~{tail}")
+            } else {
+                version.to_owned()
+            };
             self.sides.push(RouteSide {
                 deployment: deployment.clone(),
                 name,
@@ -125,13 +134,21 @@ impl RouteUpstream {
 
 impl Table {
     fn to_wire(&self) -> proxy::RouteTable {
-        let services = self.routes.iter().map(|(name, route)| route.to_wire(name)).collect();
-        proxy::RouteTable { generation: self.generation, services }
+        let services = self
+            .routes
+            .iter()
+            .map(|(name, route)| route.to_wire(name))
+            .collect();
+        proxy::RouteTable {
+            generation: self.generation,
+            services,
+        }
     }
 }
 
 fn text(table: &Table) -> Result<String, Error> {
-    serde_json::to_string(table).map_err(|error| Error::Corrupt(format!("the route table: {error}")))
+    serde_json::to_string(table)
+        .map_err(|error| Error::Corrupt(format!("the route table: {error}")))
 }
 
 /// The keeper of the table.
@@ -149,7 +166,11 @@ impl Routes {
                 .map_err(|error| Error::Corrupt(format!("the stored route table: {error}")))?,
             None => Table::default(),
         };
-        Ok(Self { table: Arc::new(Mutex::new(table)), store, balancer })
+        Ok(Self {
+            table: Arc::new(Mutex::new(table)),
+            store,
+            balancer,
+        })
     }
 
     /// The table as it stands.
@@ -167,14 +188,20 @@ impl Routes {
         self.store.set_setting(SETTING, &text(&next)?).await?;
         *table = next;
         let client = self.balancer.ready().await?;
-        client.apply(&table.to_wire()).await.map_err(Error::balancer)
+        client
+            .apply(&table.to_wire())
+            .await
+            .map_err(Error::balancer)
     }
 
     /// Forgets all routes: everything was taken down.
     pub(crate) async fn forget(&self) -> Result<(), Error> {
         let mut table = self.table.lock().await;
         let generation = table.generation;
-        *table = Table { generation, ..Table::default() };
+        *table = Table {
+            generation,
+            ..Table::default()
+        };
         self.store.set_setting(SETTING, &text(&table)?).await?;
         Ok(())
     }
@@ -193,12 +220,19 @@ mod tests {
     use super::*;
 
     fn route() -> Route {
-        Route { listen: None, health: HealthCheck::default(), sides: Vec::new() }
+        Route {
+            listen: None,
+            health: HealthCheck::default(),
+            sides: Vec::new(),
+        }
     }
 
     #[test]
     fn sides_of_one_version_are_told_apart() {
-        let (old, new) = (DeploymentId::derived(&["old"]), DeploymentId::derived(&["new"]));
+        let (old, new) = (
+            DeploymentId::derived(&["old"]),
+            DeploymentId::derived(&["new"]),
+        );
         let mut route = route();
         route.change_side(&old, "1.0.0", |side| side.weight = Weight::ALL);
         route.change_side(&new, "1.0.0", |_| ());

@@ -20,10 +20,18 @@ pub(crate) async fn watch(
     let spec = deployment.spec()?;
     let mut watch = Watch::of(spec);
     // The first share of traffic is when looking began, also when that was before a restart.
-    let first = deployment.shifts().iter().find(|shift| shift.weight > Weight::NONE);
+    let first = deployment
+        .shifts()
+        .iter()
+        .find(|shift| shift.weight > Weight::NONE);
     let since = first.map_or_else(|| control.now(), |shift| shift.at);
     let mut next = u64::try_from(since.0 / 1_000).unwrap_or_default();
-    let looker = Looker { control, route, candidate: &spec.id, current };
+    let looker = Looker {
+        control,
+        route,
+        candidate: &spec.id,
+        current,
+    };
     let ended = async {
         match control.drive_deployment(&spec.id).await {
             Ok(driven) => drop(driven.finished().await),
@@ -56,8 +64,15 @@ struct Looker<'a> {
 impl Looker<'_> {
     async fn follow(&self, watch: &mut Watch, next: &mut u64) -> Result<Fired, Error> {
         let client = self.control.balancer().ready().await?;
-        let mut stream = client.subscribe(self.route).await.map_err(Error::balancer)?;
-        for bucket in client.samples(self.route, *next).await.map_err(Error::balancer)? {
+        let mut stream = client
+            .subscribe(self.route)
+            .await
+            .map_err(Error::balancer)?;
+        for bucket in client
+            .samples(self.route, *next)
+            .await
+            .map_err(Error::balancer)?
+        {
             if let Some(fired) = self.tell(watch, next, &bucket).await {
                 return Ok(fired);
             }
@@ -79,7 +94,11 @@ impl Looker<'_> {
         let route = table.routes.get(self.route)?;
         let side = |deployment: &DeploymentId| {
             let name = &route.side(deployment)?.name;
-            bucket.sides.iter().find(|side| side.name == *name).map(sample)
+            bucket
+                .sides
+                .iter()
+                .find(|side| side.name == *name)
+                .map(sample)
         };
         let end = i64::try_from((bucket.second + 1) * 1_000).unwrap_or(i64::MAX);
         watch.sample(&Sample {

@@ -11,7 +11,10 @@ fn setting(name: &str) -> String {
 }
 
 fn digest(token: &str) -> String {
-    Sha256::digest(token.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()
+    Sha256::digest(token.as_bytes())
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
 }
 
 /// The file with the first user's token, for the command line on the same machine.
@@ -22,14 +25,22 @@ impl Control {
     pub async fn add_user(&self, name: &str) -> Result<Secret, Error> {
         let fine = !name.is_empty()
             && name.len() <= 64
-            && name.chars().all(|c| c.is_ascii_alphanumeric() || "._-".contains(c));
+            && name
+                .chars()
+                .all(|c| c.is_ascii_alphanumeric() || "._-".contains(c));
         if !fine {
             return Err(Error::Refused(format!(
                 "`{name}` is not a user name: letters, digits, `.`, `_` and `-`, at most 64"
             )));
         }
-        let token = format!("cut_{:032x}{:032x}", rand::random::<u128>(), rand::random::<u128>());
-        self.store().set_setting(&setting(name), &digest(&token)).await?;
+        let token = format!(
+            "cut_{:032x}{:032x}",
+            rand::random::<u128>(),
+            rand::random::<u128>()
+        );
+        self.store()
+            .set_setting(&setting(name), &digest(&token))
+            .await?;
         Ok(Secret::new(token))
     }
 
@@ -47,20 +58,29 @@ impl Control {
     /// All users' names.
     pub async fn users(&self) -> Result<Vec<String>, Error> {
         let users = self.store().settings("user/").await?;
-        Ok(users.into_iter().map(|(name, _)| name.trim_start_matches("user/").to_owned()).collect())
+        Ok(users
+            .into_iter()
+            .map(|(name, _)| name.trim_start_matches("user/").to_owned())
+            .collect())
     }
 
     /// The first user, for whoever owns the data directory; their token lies in a file that only
     /// they can read.
     pub async fn ensure_owner(&self, name: &str) -> Result<(), Error> {
         let path = self.data_dir().join(TOKEN_FILE);
-        if tokio::fs::try_exists(&path).await.map_err(Error::io("look for", &path))? {
+        if tokio::fs::try_exists(&path)
+            .await
+            .map_err(Error::io("look for", &path))?
+        {
             return Ok(());
         }
         let token = self.add_user(name).await?;
         let mut options = tokio::fs::OpenOptions::new();
         options.write(true).create_new(true).mode(0o600);
-        let mut file = options.open(&path).await.map_err(Error::io("create", &path))?;
+        let mut file = options
+            .open(&path)
+            .await
+            .map_err(Error::io("create", &path))?;
         let text = format!("{}\n", token.expose());
         tokio::io::AsyncWriteExt::write_all(&mut file, text.as_bytes())
             .await

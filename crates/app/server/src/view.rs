@@ -44,15 +44,25 @@ pub struct Notifications {
 /// Everything that is going on.
 pub async fn status(control: &Control) -> Result<Status, Error> {
     let store = control.store();
-    let runs = RunFilter { unfinished_only: true, limit: 1_000, ..RunFilter::default() };
-    let deployments =
-        DeploymentFilter { unfinished_only: true, limit: 1_000, ..DeploymentFilter::default() };
+    let runs = RunFilter {
+        unfinished_only: true,
+        limit: 1_000,
+        ..RunFilter::default()
+    };
+    let deployments = DeploymentFilter {
+        unfinished_only: true,
+        limit: 1_000,
+        ..DeploymentFilter::default()
+    };
     let counts = store.outbox_counts().await?;
     Ok(Status {
         runs: store.runs(&runs).await?,
         deployments: store.deployments(&deployments).await?,
         approvals: store.open_approvals().await?,
         services: deployment::traffic(control).await,
-        notifications: Notifications { waiting: counts.pending, dead: counts.dead },
+        notifications: Notifications {
+            waiting: counts.pending,
+            dead: counts.dead,
+        },
     })
 }

@@ -21,7 +21,10 @@ const LISTED: u32 = 12;
 
 /// The newest run that there is, or how to make one.
 pub(crate) async fn home(State(control): State<Control>) -> Result<Response, Fault> {
-    let newest = RunFilter { limit: 1, ..RunFilter::default() };
+    let newest = RunFilter {
+        limit: 1,
+        ..RunFilter::default()
+    };
     match control.store().runs(&newest).await?.first() {
         Some(row) => Ok(Redirect::temporary(&format!("/runs/{}", row.number)).into_response()),
         None => {
@@ -61,8 +64,14 @@ pub(crate) async fn deployment(
 }
 
 async fn lists(control: &Control) -> Result<page::Lists, Error> {
-    let runs = RunFilter { limit: LISTED, ..RunFilter::default() };
-    let deployments = DeploymentFilter { limit: LISTED, ..DeploymentFilter::default() };
+    let runs = RunFilter {
+        limit: LISTED,
+        ..RunFilter::default()
+    };
+    let deployments = DeploymentFilter {
+        limit: LISTED,
+        ..DeploymentFilter::default()
+    };
     Ok(page::Lists {
         runs: control.store().runs(&runs).await?,
         deployments: control.store().deployments(&deployments).await?,
@@ -72,11 +81,22 @@ async fn lists(control: &Control) -> Result<page::Lists, Error> {
 /// What the page is made of besides its text; in the binary.
 pub(crate) async fn asset(Path(name): Path<String>) -> Response {
     let (kind, text) = match name.as_str() {
-        "cutover.css" => ("text/css; charset=utf-8", include_str!("web/assets/cutover.css")),
-        "cutover.js" => {
-            ("text/javascript; charset=utf-8", include_str!("web/assets/cutover.js"))
-        }
+        "cutover.css" => (
+            "text/css; charset=utf-8",
+            include_str!("web/assets/cutover.css"),
+        ),
+        "cutover.js" => (
+            "text/javascript; charset=utf-8",
+            include_str!("web/assets/cutover.js"),
+        ),
         _ => return StatusCode::NOT_FOUND.into_response(),
     };
-    ([(header::CONTENT_TYPE, kind), (header::CACHE_CONTROL, "no-cache")], text).into_response()
+    (
+        [
+            (header::CONTENT_TYPE, kind),
+            (header::CACHE_CONTROL, "no-cache"),
+        ],
+        text,
+    )
+        .into_response()
 }

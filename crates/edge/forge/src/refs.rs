@@ -34,7 +34,11 @@ impl Repository {
     /// order; with the commit behind it.
     pub async fn find(&self, text: &str) -> Result<(Revision, GitRef), Error> {
         let refs = self.refs().await?;
-        let names = [format!("refs/heads/{text}"), format!("refs/tags/{text}"), text.to_owned()];
+        let names = [
+            format!("refs/heads/{text}"),
+            format!("refs/tags/{text}"),
+            text.to_owned(),
+        ];
         for name in names {
             let name = GitRef(name);
             if let Some(revision) = refs.get(&name) {

@@ -189,8 +189,7 @@ impl Store {
         service: &str,
         digest: &Digest,
     ) -> Result<bool, Error> {
-        let row =
-            fetch_optional!(&self.db, (String,), PROVED, environment, service, &digest.0)?;
+        let row = fetch_optional!(&self.db, (String,), PROVED, environment, service, &digest.0)?;
         Ok(row.is_some())
     }
 

@@ -6,7 +6,11 @@ use crate::{cli, exit::Exit};
 
 pub(crate) async fn run(args: cli::Balancer) -> anyhow::Result<Exit> {
     // Its own session: whatever ends the control plane's terminal does not end the balancer.
-    drop(rustix::process::setsid());
-    cutover_proxy::run(Options { state_dir: args.state_dir }).await?;
+    // It fails only for the leader of a group, which has no terminal to lose.
+    rustix::process::setsid().ok();
+    cutover_proxy::run(Options {
+        state_dir: args.state_dir,
+    })
+    .await?;
     Ok(Exit::Ok)
 }

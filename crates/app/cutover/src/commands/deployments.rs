@@ -7,10 +7,18 @@ use crate::{cli, client::Client, exit::Exit, render};
 
 pub(crate) async fn history(args: cli::History) -> anyhow::Result<Exit> {
     let mut query = vec![("limit", args.limit.to_string())];
-    query.extend(args.environment.map(|environment| ("environment", environment)));
+    query.extend(
+        args.environment
+            .map(|environment| ("environment", environment)),
+    );
     query.extend(args.service.map(|service| ("service", service)));
-    let answer = Client::new(&args.listing.connection)?.get("/api/v1/deployments", &query).await?;
-    let rows = answer["deployments"].as_array().cloned().unwrap_or_default();
+    let answer = Client::new(&args.listing.connection)?
+        .get("/api/v1/deployments", &query)
+        .await?;
+    let rows = answer["deployments"]
+        .as_array()
+        .cloned()
+        .unwrap_or_default();
     if args.listing.json {
         render::json(&answer);
     } else if rows.is_empty() {
@@ -34,13 +42,17 @@ pub(crate) async fn deploy(args: cli::Deploy) -> anyhow::Result<Exit> {
 pub(crate) async fn rollback(args: cli::Rollback) -> anyhow::Result<Exit> {
     let client = Client::new(&args.listing.connection)?;
     let path = format!("/api/v1/environments/{}/rollback", args.environment);
-    let answer = client.post(&path, &json!({ "service": args.service, "to": args.to })).await?;
+    let answer = client
+        .post(&path, &json!({ "service": args.service, "to": args.to }))
+        .await?;
     begun(&client, &answer, args.detach, args.listing.json).await
 }
 
 pub(crate) async fn verb(args: cli::OneDeployment, verb: &str) -> anyhow::Result<Exit> {
     let path = format!("/api/v1/deployments/{}/{verb}", args.deployment);
-    let answer = Client::new(&args.listing.connection)?.post(&path, &json!({})).await?;
+    let answer = Client::new(&args.listing.connection)?
+        .post(&path, &json!({}))
+        .await?;
     if args.listing.json {
         render::json(&answer);
     } else {

@@ -27,13 +27,19 @@ pub(crate) async fn lint(args: cli::Lint) -> anyhow::Result<Exit> {
     }
     found.sort_by(|a, b| (&a.path, a.at).cmp(&(&b.path, b.at)));
     found.dedup();
-    let errors = found.iter().filter(|one| one.severity == Severity::Error).count();
+    let errors = found
+        .iter()
+        .filter(|one| one.severity == Severity::Error)
+        .count();
     if args.json {
         render::json(&json!({ "files": files, "diagnostics": found }));
     } else {
         render::diagnostics(&found, |path| tree.text(path));
         let warnings = found.len() - errors;
-        render::talk(&format!("{} files, {errors} errors, {warnings} warnings", files.len()));
+        render::talk(&format!(
+            "{} files, {errors} errors, {warnings} warnings",
+            files.len()
+        ));
     }
     Ok(if errors > 0 { Exit::Failed } else { Exit::Ok })
 }
@@ -44,7 +50,9 @@ pub(crate) async fn plan(args: cli::Plan) -> anyhow::Result<Exit> {
     let trigger = super::run::trigger(&tree, None, &path, None, &[]).await?;
     let compiled = dialect::compile(&tree.files, &path, &trigger, dialect::Options::default());
     render::diagnostics(&compiled.diagnostics, |path| tree.text(path));
-    let Some(plan) = compiled.plan else { return Ok(Exit::Usage) };
+    let Some(plan) = compiled.plan else {
+        return Ok(Exit::Usage);
+    };
     if args.json {
         render::json(&serde_json::to_value(&plan)?);
         return Ok(Exit::Ok);
@@ -53,7 +61,12 @@ pub(crate) async fn plan(args: cli::Plan) -> anyhow::Result<Exit> {
     for job in &plan.jobs {
         let needs = job.needs.join(", ");
         let environment = job.environment.as_ref().map(|used| used.name.text.clone());
-        rows.push(vec![job.id.clone(), needs, environment.unwrap_or_default(), String::new()]);
+        rows.push(vec![
+            job.id.clone(),
+            needs,
+            environment.unwrap_or_default(),
+            String::new(),
+        ]);
         for (place, step) in job.steps.iter().enumerate() {
             let what = match &step.body {
                 StepBody::Run { script, .. } => {
@@ -63,9 +76,17 @@ pub(crate) async fn plan(args: cli::Plan) -> anyhow::Result<Exit> {
                 StepBody::Composite { path, .. } => format!("uses ./{path}"),
                 StepBody::Lacking { uses, .. } => format!("lacks {uses}"),
             };
-            rows.push(vec![format!("  {}", StepPath::top(place)), String::new(), String::new(), what]);
+            rows.push(vec![
+                format!("  {}", StepPath::top(place)),
+                String::new(),
+                String::new(),
+                what,
+            ]);
         }
     }
-    render::data(&render::table(&["job", "needs", "environment", "step"], rows));
+    render::data(&render::table(
+        &["job", "needs", "environment", "step"],
+        rows,
+    ));
     Ok(Exit::Ok)
 }

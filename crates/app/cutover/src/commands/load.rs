@@ -10,7 +10,11 @@ use crate::{
 };
 
 pub(crate) async fn run(args: cli::Load) -> anyhow::Result<Exit> {
-    let settings = Settings { url: args.url, rate: args.rate, keep_alive: !args.no_keep_alive };
+    let settings = Settings {
+        url: args.url,
+        rate: args.rate,
+        keep_alive: !args.no_keep_alive,
+    };
     let load = Load::start(settings);
     tokio::select! {
         () = tokio::time::sleep(Duration::from_secs(args.seconds)) => {}
@@ -18,5 +22,9 @@ pub(crate) async fn run(args: cli::Load) -> anyhow::Result<Exit> {
     }
     let tally = load.stop().await;
     render::json(&tally.to_json());
-    Ok(if tally.lost == 0 { Exit::Ok } else { Exit::Failed })
+    Ok(if tally.lost == 0 {
+        Exit::Ok
+    } else {
+        Exit::Failed
+    })
 }

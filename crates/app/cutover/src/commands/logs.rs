@@ -16,12 +16,21 @@ pub(crate) async fn run(args: cli::Logs) -> anyhow::Result<Exit> {
         let mut found = false;
         for (job, step) in steps(&run, &args) {
             found = true;
-            let id = format!("{}/{}/{}", text(&job["key"]), text(&step["path"]), step["attempt"]);
+            let id = format!(
+                "{}/{}/{}",
+                text(&job["key"]),
+                text(&step["path"]),
+                step["attempt"]
+            );
             if shown.contains(&id) || step["started_at"].is_null() {
                 continue;
             }
             if step["outcome"].is_null() && !args.follow {
-                render::talk(&format!("{} / {} still runs; follow it with -f", text(&job["name"]), text(&step["name"])));
+                render::talk(&format!(
+                    "{} / {} still runs; follow it with -f",
+                    text(&job["name"]),
+                    text(&step["name"])
+                ));
             }
             print(&client, &args, &run, job, step).await?;
             shown.push(id);
@@ -44,18 +53,25 @@ fn text(value: &Value) -> &str {
 }
 
 /// The steps that are wanted, with their jobs.
-fn steps<'a>(
-    run: &'a Value,
-    args: &'a cli::Logs,
-) -> impl Iterator<Item = (&'a Value, &'a Value)> {
+fn steps<'a>(run: &'a Value, args: &'a cli::Logs) -> impl Iterator<Item = (&'a Value, &'a Value)> {
     let jobs = run["jobs"].as_array().into_iter().flatten();
     jobs.filter(|job| {
-        args.job.as_ref().is_none_or(|wanted| {
-            [text(&job["key"]), text(&job["name"])].contains(&wanted.as_str())
-        })
+        args.job
+            .as_ref()
+            .is_none_or(|wanted| [text(&job["key"]), text(&job["name"])].contains(&wanted.as_str()))
     })
-    .flat_map(|job| job["steps"].as_array().into_iter().flatten().map(move |step| (job, step)))
-    .filter(|(_, step)| args.step.as_ref().is_none_or(|wanted| text(&step["path"]) == wanted))
+    .flat_map(|job| {
+        job["steps"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .map(move |step| (job, step))
+    })
+    .filter(|(_, step)| {
+        args.step
+            .as_ref()
+            .is_none_or(|wanted| text(&step["path"]) == wanted)
+    })
 }
 
 async fn print(
@@ -66,7 +82,11 @@ async fn print(
     step: &Value,
 ) -> anyhow::Result<()> {
     if !args.listing.json {
-        render::talk(&format!("── {} / {}", text(&job["name"]), text(&step["name"])));
+        render::talk(&format!(
+            "── {} / {}",
+            text(&job["name"]),
+            text(&step["name"])
+        ));
     }
     let path = format!("/api/v1/runs/{}/log", text(&run["id"]));
     let query = [

@@ -23,7 +23,11 @@ use crate::{cli, config, exit::Exit, render};
 pub(crate) async fn run(args: cli::Run) -> anyhow::Result<Exit> {
     let tree = Tree::open(&args.directory).await?;
     let control = open(&args, &tree).await?;
-    let done = if args.resume { resume(&args, &control).await } else { start(&args, &tree, &control).await };
+    let done = if args.resume {
+        resume(&args, &control).await
+    } else {
+        start(&args, &tree, &control).await
+    };
     control.close();
     done
 }
@@ -53,8 +57,17 @@ async fn open(args: &cli::Run, tree: &Tree) -> anyhow::Result<Control> {
         recover: false,
     };
     for place in 0..64 {
-        let data_dir = if place == 0 { base.clone() } else { base.join(format!("beside-{place}")) };
-        match Control::open(Options { data_dir, ..options.clone() }).await {
+        let data_dir = if place == 0 {
+            base.clone()
+        } else {
+            base.join(format!("beside-{place}"))
+        };
+        match Control::open(Options {
+            data_dir,
+            ..options.clone()
+        })
+        .await
+        {
             Err(cutover_server::Error::Store(cutover_store::Error::InUse { .. })) => {}
             opened => return Ok(opened?),
         }
@@ -63,7 +76,11 @@ async fn open(args: &cli::Run, tree: &Tree) -> anyhow::Result<Control> {
 }
 
 async fn interrupted(control: &Control) -> anyhow::Result<Vec<cutover_store::RunRow>> {
-    let filter = RunFilter { unfinished_only: true, limit: 100, ..RunFilter::default() };
+    let filter = RunFilter {
+        unfinished_only: true,
+        limit: 100,
+        ..RunFilter::default()
+    };
     Ok(control.store().runs(&filter).await?)
 }
 
@@ -87,13 +104,17 @@ async fn start(args: &cli::Run, tree: &Tree, control: &Control) -> anyhow::Resul
             "run #{} was interrupted; it is cancelled now (`cutover run --resume` would have gone on)",
             row.number
         ));
-        control.cancel(&row.id, "cutover run", Some("interrupted".to_owned())).await?;
+        control
+            .cancel(&row.id, "cutover run", Some("interrupted".to_owned()))
+            .await?;
         control.cancel(&row.id, "cutover run", None).await.ok();
         control.run_ended(&row.id).await?;
     }
     let paths = wanted(args, tree).await?;
     if paths.is_empty() {
-        render::talk("a push of this branch would run nothing; name a workflow to run it all the same");
+        render::talk(
+            "a push of this branch would run nothing; name a workflow to run it all the same",
+        );
         return Ok(Exit::Nothing);
     }
     let mut exit = Exit::Ok;
@@ -115,7 +136,14 @@ async fn wanted(args: &cli::Run, tree: &Tree) -> anyhow::Result<Vec<String>> {
     }
     let mut paths = Vec::new();
     for path in dialect::workflows(&tree.files) {
-        let trigger = trigger(tree, Some(args.event.unwrap_or(cli::Event::Push)), &path, None, &[]).await?;
+        let trigger = trigger(
+            tree,
+            Some(args.event.unwrap_or(cli::Event::Push)),
+            &path,
+            None,
+            &[],
+        )
+        .await?;
         match dialect::triggered_by(&tree.files, &path, &trigger) {
             dialect::Triggered::Yes | dialect::Triggered::Invalid(_) => paths.push(path),
             dialect::Triggered::No(reason) => render::talk(&format!("{path}: not run: {reason}")),
@@ -132,10 +160,16 @@ async fn compile(
     trigger: Trigger,
 ) -> anyhow::Result<Option<Started>> {
     if let dialect::Triggered::No(reason) = dialect::triggered_by(&tree.files, path, &trigger) {
-        render::talk(&format!("note: {} would not trigger {path}: {reason}", trigger.kind.event_name()));
+        render::talk(&format!(
+            "note: {} would not trigger {path}: {reason}",
+            trigger.kind.event_name()
+        ));
     }
-    let lacking =
-        if args.as_far_as_possible { Lacking::FaultWhenReached } else { Lacking::Refuse };
+    let lacking = if args.as_far_as_possible {
+        Lacking::FaultWhenReached
+    } else {
+        Lacking::Refuse
+    };
     let compiled = dialect::compile(&tree.files, path, &trigger, dialect::Options { lacking });
     if args.json {
         for diagnostic in &compiled.diagnostics {
@@ -145,7 +179,11 @@ async fn compile(
         render::diagnostics(&compiled.diagnostics, |path| tree.text(path));
     }
     let Some(mut plan) = compiled.plan else {
-        if compiled.diagnostics.iter().any(|one| one.code == dialect::LACKING_ACTION) {
+        if compiled
+            .diagnostics
+            .iter()
+            .any(|one| one.code == dialect::LACKING_ACTION)
+        {
             render::talk("run all that can be run of it with --as-far-as-possible");
         }
         return Ok(None);
@@ -196,13 +234,19 @@ pub(crate) async fn trigger(
     inputs: &[(String, String)],
 ) -> anyhow::Result<Trigger> {
     let head = tree.git.head().await?;
-    let branch = tree.git.branch().await?.unwrap_or_else(|| "main".to_owned());
+    let branch = tree
+        .git
+        .branch()
+        .await?
+        .unwrap_or_else(|| "main".to_owned());
     let revision = head.unwrap_or_else(|| Revision("0".repeat(40)));
     let name = tree.root.file_name().unwrap_or("repository");
     let actor = actor.map_or_else(config::user, ToOwned::to_owned);
     let repository = format!("local/{name}");
-    let inputs: BTreeMap<String, serde_json::Value> =
-        inputs.iter().map(|(name, value)| (name.clone(), json!(value))).collect();
+    let inputs: BTreeMap<String, serde_json::Value> = inputs
+        .iter()
+        .map(|(name, value)| (name.clone(), json!(value)))
+        .collect();
     let make = |event: cli::Event| {
         let kind = match event {
             cli::Event::Push => TriggerKind::Push,
@@ -210,11 +254,23 @@ pub(crate) async fn trigger(
             cli::Event::WorkflowDispatch => TriggerKind::WorkflowDispatch,
         };
         let pull = event == cli::Event::PullRequest;
-        let git_ref = if pull { "refs/pull/1/merge".to_owned() } else { format!("refs/heads/{branch}") };
+        let git_ref = if pull {
+            "refs/pull/1/merge".to_owned()
+        } else {
+            format!("refs/heads/{branch}")
+        };
         Trigger {
             kind,
             repository: repository.clone(),
-            payload: payload(event, &git_ref, &branch, &revision, &actor, &repository, &inputs),
+            payload: payload(
+                event,
+                &git_ref,
+                &branch,
+                &revision,
+                &actor,
+                &repository,
+                &inputs,
+            ),
             git_ref: GitRef(git_ref),
             revision: revision.clone(),
             before: None,
@@ -227,11 +283,20 @@ pub(crate) async fn trigger(
             trust: Trust::Trusted,
         }
     };
-    let all = [cli::Event::Push, cli::Event::PullRequest, cli::Event::WorkflowDispatch];
+    let all = [
+        cli::Event::Push,
+        cli::Event::PullRequest,
+        cli::Event::WorkflowDispatch,
+    ];
     let fits = |event: &cli::Event| {
-        matches!(dialect::triggered_by(&tree.files, path, &make(*event)), dialect::Triggered::Yes)
+        matches!(
+            dialect::triggered_by(&tree.files, path, &make(*event)),
+            dialect::Triggered::Yes
+        )
     };
-    let event = event.or_else(|| all.into_iter().find(fits)).unwrap_or(cli::Event::Push);
+    let event = event
+        .or_else(|| all.into_iter().find(fits))
+        .unwrap_or(cli::Event::Push);
     Ok(make(event))
 }
 

@@ -5,8 +5,13 @@ use serde_json::json;
 use crate::{cli, client::Client, exit::Exit, render};
 
 pub(crate) async fn list(args: cli::Runs) -> anyhow::Result<Exit> {
-    let query = [("limit", args.limit.to_string()), ("unfinished", args.unfinished.to_string())];
-    let answer = Client::new(&args.listing.connection)?.get("/api/v1/runs", &query).await?;
+    let query = [
+        ("limit", args.limit.to_string()),
+        ("unfinished", args.unfinished.to_string()),
+    ];
+    let answer = Client::new(&args.listing.connection)?
+        .get("/api/v1/runs", &query)
+        .await?;
     let rows = answer["runs"].as_array().cloned().unwrap_or_default();
     if args.listing.json {
         render::json(&answer);
@@ -21,7 +26,9 @@ pub(crate) async fn list(args: cli::Runs) -> anyhow::Result<Exit> {
 pub(crate) async fn cancel(args: cli::Cancel) -> anyhow::Result<Exit> {
     let path = format!("/api/v1/runs/{}/cancel", args.run.trim_start_matches('#'));
     let body = json!({ "comment": args.message });
-    let answer = Client::new(&args.listing.connection)?.post(&path, &body).await?;
+    let answer = Client::new(&args.listing.connection)?
+        .post(&path, &body)
+        .await?;
     if args.listing.json {
         render::json(&answer);
     } else {

@@ -42,7 +42,10 @@ pub(crate) async fn run(args: cli::Serve) -> anyhow::Result<Exit> {
     .await?;
     control.ensure_owner(&config::user()).await?;
     let beacon = data_dir.join(Beacon::FILE);
-    let said = Beacon { address: address.clone(), pid: std::process::id() };
+    let said = Beacon {
+        address: address.clone(),
+        pid: std::process::id(),
+    };
     tokio::fs::write(&beacon, serde_json::to_vec(&said)?)
         .await
         .with_context(|| format!("could not write `{beacon}`"))?;
@@ -60,7 +63,9 @@ pub(crate) async fn run(args: cli::Serve) -> anyhow::Result<Exit> {
 
 /// Ctrl-C or SIGTERM.
 async fn stopped() {
-    let Ok(mut terminate) = signal(SignalKind::terminate()) else { return };
+    let Ok(mut terminate) = signal(SignalKind::terminate()) else {
+        return;
+    };
     tokio::select! {
         _ = terminate.recv() => {}
         _ = tokio::signal::ctrl_c() => {}

@@ -20,12 +20,18 @@ impl Tree {
         for (path, bytes) in git.tree().await? {
             files.insert(path, bytes);
         }
-        Ok(Self { root: git.root().to_owned(), git, files })
+        Ok(Self {
+            root: git.root().to_owned(),
+            git,
+            files,
+        })
     }
 
     /// The text of a file, for showing a line of it.
     pub(crate) fn text(&self, path: &str) -> Option<String> {
-        self.files.get(path).map(|bytes| String::from_utf8_lossy(bytes).into_owned())
+        self.files
+            .get(path)
+            .map(|bytes| String::from_utf8_lossy(bytes).into_owned())
     }
 
     /// A workflow by its path, its file's name, or its file's name without the ending.
@@ -43,7 +49,10 @@ impl Tree {
                 "there is no workflow in `{}/.github/workflows`; `cutover run` works on files there",
                 self.root
             ),
-            None => bail!("there is no workflow `{wanted}`; there is `{}`", all.join("`, `")),
+            None => bail!(
+                "there is no workflow `{wanted}`; there is `{}`",
+                all.join("`, `")
+            ),
         }
     }
 }

@@ -8,7 +8,9 @@ pub(crate) async fn run(args: cli::User) -> anyhow::Result<Exit> {
     match args {
         cli::User::Add { name, listing } => {
             let client = Client::new(&listing.connection)?;
-            let said = client.post("/api/v1/users", &json!({ "name": name })).await?;
+            let said = client
+                .post("/api/v1/users", &json!({ "name": name }))
+                .await?;
             if listing.json {
                 render::json(&said);
             } else {
@@ -17,7 +19,9 @@ pub(crate) async fn run(args: cli::User) -> anyhow::Result<Exit> {
             }
         }
         cli::User::List(listing) => {
-            let said = Client::new(&listing.connection)?.get("/api/v1/users", &[]).await?;
+            let said = Client::new(&listing.connection)?
+                .get("/api/v1/users", &[])
+                .await?;
             if listing.json {
                 render::json(&said);
             } else {

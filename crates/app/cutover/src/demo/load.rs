@@ -1,10 +1,6 @@
 //! Steady traffic, counted: every request that was sent is answered, failed by a version, or lost.
 
-use std::{
-    collections::BTreeMap,
-    sync::Arc,
-    time::Duration,
-};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use parking_lot::Mutex;
 use serde_json::{Value, json};
@@ -56,7 +52,11 @@ impl Load {
         let tally = Arc::<Mutex<Tally>>::default();
         let stop = CancellationToken::new();
         let sender = tokio::spawn(send(settings, Arc::clone(&tally), stop.clone()));
-        Self { tally, stop, sender }
+        Self {
+            tally,
+            stop,
+            sender,
+        }
     }
 
     /// The count so far.
@@ -101,7 +101,10 @@ async fn one(client: reqwest::Client, url: String, tally: Arc<Mutex<Tally>>) {
     let answered = async {
         let response = client.get(&url).send().await?;
         let status = response.status();
-        let version = response.headers().get(VERSION).and_then(|value| value.to_str().ok());
+        let version = response
+            .headers()
+            .get(VERSION)
+            .and_then(|value| value.to_str().ok());
         let version = version.map(ToOwned::to_owned);
         // An answer counts when its last byte has come.
         response.bytes().await?;
@@ -112,7 +115,11 @@ async fn one(client: reqwest::Client, url: String, tally: Arc<Mutex<Tally>>) {
     tally.slowest = tally.slowest.max(begun.elapsed());
     let lost = match answer {
         Ok((status, Some(version))) => {
-            let side = if status.is_server_error() { &mut tally.failed } else { &mut tally.good };
+            let side = if status.is_server_error() {
+                &mut tally.failed
+            } else {
+                &mut tally.good
+            };
             *side.entry(version).or_default() += 1;
             return;
         }

@@ -30,18 +30,31 @@ impl Repository {
         };
         let executable = config::executable()?;
         let project = PROJECT.replace("@CUTOVER@", executable.as_str());
-        write(&repository.path.join(".github/workflows/ship.yml"), WORKFLOW, false)?;
+        write(
+            &repository.path.join(".github/workflows/ship.yml"),
+            WORKFLOW,
+            false,
+        )?;
         write(&repository.path.join("cutover.yml"), &project, false)?;
         write(&repository.path.join("hello"), SERVICE, true)?;
         write(&repository.path.join("test.sh"), TEST, true)?;
-        repository.git(&["init", "--quiet", "--initial-branch=main"]).await?;
-        repository.change(0, "feat: say hello").await?;
+        repository
+            .git(&["init", "--quiet", "--initial-branch=main"])
+            .await?;
+        repository.change("hello", 0, "feat: say hello").await?;
         Ok(repository)
     }
 
-    /// Commits a version whose front page fails so many of a hundred requests in production.
-    pub(crate) async fn change(&self, fail_percent: u8, message: &str) -> anyhow::Result<()> {
-        let text = format!("{{ \"greeting\": \"hello\", \"fail_percent\": {fail_percent} }}\n");
+    /// Commits a version with this greeting, whose front page fails so many of a hundred requests in
+    /// production.
+    pub(crate) async fn change(
+        &self,
+        greeting: &str,
+        fail_percent: u8,
+        message: &str,
+    ) -> anyhow::Result<()> {
+        let text =
+            format!("{{ \"greeting\": \"{greeting}\", \"fail_percent\": {fail_percent} }}\n");
         write(&self.path.join("service.json"), &text, false)?;
         self.git(&["add", "--all"]).await?;
         self.git(&["commit", "--quiet", "--message", message]).await
@@ -49,7 +62,8 @@ impl Repository {
 
     /// `git push`, over HTTP, as the user `demo`.
     pub(crate) async fn push(&self) -> anyhow::Result<()> {
-        self.git(&["push", "--quiet", &self.remote, "HEAD:refs/heads/main"]).await
+        self.git(&["push", "--quiet", &self.remote, "HEAD:refs/heads/main"])
+            .await
     }
 
     async fn git(&self, arguments: &[&str]) -> anyhow::Result<()> {

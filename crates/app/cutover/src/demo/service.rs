@@ -53,7 +53,10 @@ pub(crate) async fn run(args: crate::cli::DemoService) -> anyhow::Result<Exit> {
         environment: config::environment("CUTOVER_ENVIRONMENT").unwrap_or_default(),
         served: AtomicU64::new(0),
     });
-    let port: u16 = config::environment("PORT").unwrap_or_default().parse().context("PORT")?;
+    let port: u16 = config::environment("PORT")
+        .unwrap_or_default()
+        .parse()
+        .context("PORT")?;
     let listener = TcpListener::bind(SocketAddr::from(([127, 0, 0, 1], port))).await?;
     let address = listener.local_addr()?;
     if let Some(file) = config::environment("PORT_FILE") {
@@ -61,7 +64,9 @@ pub(crate) async fn run(args: crate::cli::DemoService) -> anyhow::Result<Exit> {
         std::fs::write(format!("{file}.new"), address.port().to_string())?;
         std::fs::rename(format!("{file}.new"), file)?;
     }
-    log(&json!({ "event": "listening", "address": address.to_string(), "version": service.version }));
+    log(
+        &json!({ "event": "listening", "address": address.to_string(), "version": service.version }),
+    );
     let router = Router::new()
         .route("/", get(front))
         .route("/health", get(health))
@@ -82,8 +87,9 @@ pub(crate) async fn run(args: crate::cli::DemoService) -> anyhow::Result<Exit> {
 /// things come through tests and staging.
 async fn front(State(service): State<Arc<Service>>) -> Response {
     let count = service.served.fetch_add(1, Ordering::Relaxed);
-    // 61 is prime to 100: the failures are spread evenly.
-    let unlucky = (count * 61) % 100 < service.settings.fail_percent;
+    // Spread evenly: of any hundred requests in a row so many fail.
+    let failures = |count: u64| count * service.settings.fail_percent / 100;
+    let unlucky = failures(count + 1) > failures(count);
     if unlucky && service.environment == "production" {
         let body = Json(json!({ "error": "the new cache is not there" }));
         return (StatusCode::INTERNAL_SERVER_ERROR, body).into_response();
@@ -101,7 +107,10 @@ async fn version(State(service): State<Arc<Service>>) -> Json<serde_json::Value>
 }
 
 async fn logged(request: Request, next: Next) -> Response {
-    let (method, path) = (request.method().to_string(), request.uri().path().to_owned());
+    let (method, path) = (
+        request.method().to_string(),
+        request.uri().path().to_owned(),
+    );
     let response = next.run(request).await;
     let status = response.status().as_u16();
     // Health checks by the thousand would hide everything else.

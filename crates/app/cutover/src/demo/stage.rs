@@ -31,7 +31,7 @@ impl Stage {
         let executable = config::executable()?;
         let control = Control::open(Options {
             data_dir: root.join("server"),
-            vars: BTreeMap::from([("CUTOVER".to_owned(), executable.to_string())]),
+            vars: BTreeMap::from([("CUTOVER_BIN".to_owned(), executable.to_string())]),
             executable,
             runners: config::processors().max(2),
             secrets: BTreeMap::new(),
@@ -44,7 +44,11 @@ impl Stage {
         .await?;
         let token = control.add_user(USER).await?;
         let (stop, stopped) = oneshot::channel();
-        let serving = http::serve(control.clone(), listener, async move { drop(stopped.await) });
+        let serving = http::serve(
+            control.clone(),
+            listener,
+            async move { drop(stopped.await) },
+        );
         Ok(Self {
             control,
             root: root.to_owned(),
@@ -76,7 +80,8 @@ impl Stage {
     pub(crate) async fn close(mut self) -> anyhow::Result<()> {
         let down = self.control.take_down().await;
         if let Some(stop) = self.stop.take() {
-            drop(stop.send(()));
+            // A server that has ended by itself hears nothing any more.
+            stop.send(()).ok();
         }
         self.server.await??;
         self.control.store().close().await;

@@ -47,21 +47,38 @@ struct Teller<'a> {
 }
 
 pub(crate) async fn tell(stage: &Stage, rate: u32, quiet: bool) -> anyhow::Result<Report> {
-    let mut teller = Teller { stage, begun: Instant::now(), moments: Vec::new(), quiet };
+    let mut teller = Teller {
+        stage,
+        begun: Instant::now(),
+        moments: Vec::new(),
+        quiet,
+    };
     teller.say(&format!("the page: {}", stage.address()));
     let repository = Repository::create(stage).await?;
     teller.push(&repository, "the first version").await?;
     let first = teller.ship(None).await?;
     let address = service_address(&stage.control).await?;
 
-    let load = Load::start(Settings { url: format!("http://{address}/"), rate, keep_alive: true });
-    teller.say(&format!("{rate} requests a second go to http://{address}/ from now on"));
-    repository.change(0, "feat: say it with care").await?;
+    let load = Load::start(Settings {
+        url: format!("http://{address}/"),
+        rate,
+        keep_alive: true,
+    });
+    teller.say(&format!(
+        "{rate} requests a second go to http://{address}/ from now on"
+    ));
+    repository
+        .change("hello, you", 0, "feat: say it to somebody")
+        .await?;
     teller.push(&repository, "a good version").await?;
     let second = teller.ship(Some(Outcome::Succeeded)).await?;
 
-    repository.change(34, "fix: use the new cache").await?;
-    teller.push(&repository, "a version that fails a third of its requests").await?;
+    repository
+        .change("hello, you", 34, "fix: use the new cache")
+        .await?;
+    teller
+        .push(&repository, "a version that fails a third of its requests")
+        .await?;
     let third = teller.ship(Some(Outcome::RolledBack)).await?;
     // The old version must be seen to serve alone again.
     let before = load.tally();
@@ -89,22 +106,50 @@ fn broken(
     let failed = |version: &str| tally.failed.get(version).copied().unwrap_or_default();
     let failed_after = |tally: &Tally| tally.failed.values().sum::<u64>();
     let promises = [
-        (first.outcome == Some(Outcome::Succeeded), "the first version is deployed"),
-        (second.outcome == Some(Outcome::Succeeded), "the good version is deployed as a canary"),
-        (third.outcome == Some(Outcome::RolledBack), "the bad version is rolled back by itself"),
+        (
+            first.outcome == Some(Outcome::Succeeded),
+            "the first version is deployed",
+        ),
+        (
+            second.outcome == Some(Outcome::Succeeded),
+            "the good version is deployed as a canary",
+        ),
+        (
+            third.outcome == Some(Outcome::RolledBack),
+            "the bad version is rolled back by itself",
+        ),
         (tally.lost == 0, "no request is lost by a deployment"),
-        (failed(&second.version) == 0, "the good version fails no request"),
-        (failed(&third.version) > 0, "the bad version is seen to fail"),
-        (failed_after(before) == failed_after(after), "nothing fails after the rollback"),
-        (after.sent > before.sent, "traffic goes on after the rollback"),
+        (
+            failed(&second.version) == 0,
+            "the good version fails no request",
+        ),
+        (
+            failed(&third.version) > 0,
+            "the bad version is seen to fail",
+        ),
+        (
+            failed_after(before) == failed_after(after),
+            "nothing fails after the rollback",
+        ),
+        (
+            after.sent > before.sent,
+            "traffic goes on after the rollback",
+        ),
     ];
-    promises.iter().filter(|(held, _)| !held).map(|(_, promise)| (*promise).to_owned()).collect()
+    promises
+        .iter()
+        .filter(|(held, _)| !held)
+        .map(|(_, promise)| (*promise).to_owned())
+        .collect()
 }
 
 impl Teller<'_> {
     fn say(&self, text: &str) {
         if !self.quiet {
-            render::talk(&format!("{:>5.1} s  {text}", self.begun.elapsed().as_secs_f64()));
+            render::talk(&format!(
+                "{:>5.1} s  {text}",
+                self.begun.elapsed().as_secs_f64()
+            ));
         }
     }
 
@@ -134,7 +179,9 @@ impl Teller<'_> {
         loop {
             if let Some(id) = self.newest_run().await? {
                 let run = self.stage.control.run(&id).await?;
-                let Some(view) = RunView::of(&run) else { continue };
+                let Some(view) = RunView::of(&run) else {
+                    continue;
+                };
                 self.tell_jobs(&view, &mut told);
                 self.approve(&mut approved).await?;
                 if view.outcome.is_some() {
@@ -147,11 +194,20 @@ impl Teller<'_> {
     }
 
     async fn newest_run(&self) -> anyhow::Result<Option<RunId>> {
-        let filter = RunFilter { limit: 1, ..RunFilter::default() };
+        let filter = RunFilter {
+            limit: 1,
+            ..RunFilter::default()
+        };
         let rows = self.stage.control.store().runs(&filter).await?;
-        let pushes = self.moments.iter().filter(|moment| moment.what == "git push").count();
+        let pushes = self
+            .moments
+            .iter()
+            .filter(|moment| moment.what == "git push")
+            .count();
         let newest = rows.into_iter().next();
-        Ok(newest.filter(|row| row.number == pushes as u64).map(|row| row.id))
+        Ok(newest
+            .filter(|row| row.number == pushes as u64)
+            .map(|row| row.id))
     }
 
     fn tell_jobs(&mut self, view: &RunView, told: &mut Vec<String>) {
@@ -161,7 +217,11 @@ impl Teller<'_> {
                 continue;
             }
             told.push(job.name.clone());
-            let version = job.outputs.get("version").map(String::as_str).unwrap_or_default();
+            let version = job
+                .outputs
+                .get("version")
+                .map(String::as_str)
+                .unwrap_or_default();
             let took = match (job.started_at, job.finished_at) {
                 (Some(from), Some(to)) => format!("{outcome} in {}", to.since(from)),
                 _ => outcome.to_string(),
@@ -173,15 +233,26 @@ impl Teller<'_> {
     async fn approve(&mut self, approved: &mut Option<GateId>) -> anyhow::Result<()> {
         let control = &self.stage.control;
         let open = control.store().open_approvals().await?;
-        let Some(question) = open.into_iter().next() else { return Ok(()) };
+        let Some(question) = open.into_iter().next() else {
+            return Ok(());
+        };
         if approved.as_ref() == Some(&question.gate) {
             return Ok(());
         }
         let comment = Some("looks good on staging".to_owned());
         control
-            .answer(&question.gate, cutover_server::Answer::Approve, USER, comment)
+            .answer(
+                &question.gate,
+                cutover_server::Answer::Approve,
+                USER,
+                comment,
+            )
             .await?;
-        self.note("approval", "", &format!("given by {USER}: {}", question.subject));
+        self.note(
+            "approval",
+            "",
+            &format!("given by {USER}: {}", question.subject),
+        );
         *approved = Some(question.gate);
         Ok(())
     }
@@ -197,11 +268,23 @@ impl Teller<'_> {
             ..DeploymentFilter::default()
         };
         let rows = self.stage.control.deployments(&filter).await?;
-        let Some(row) = rows.into_iter().find(|row| row.run.as_ref() == Some(&view.id)) else {
-            bail!("run #{} {} without reaching production: {}", view.number, view.state, why(view));
+        let Some(row) = rows
+            .into_iter()
+            .find(|row| row.run.as_ref() == Some(&view.id))
+        else {
+            bail!(
+                "run #{} {} without reaching production: {}",
+                view.number,
+                view.state,
+                why(view)
+            );
         };
         let reason = row.reason.clone().unwrap_or_default();
-        self.note("→ production", &row.version, &format!("{}: {reason}", row.state));
+        self.note(
+            "→ production",
+            &row.version,
+            &format!("{}: {reason}", row.state),
+        );
         if wanted.is_some() && row.outcome != wanted {
             self.say(&format!("expected {wanted:?}"));
         }
@@ -211,7 +294,10 @@ impl Teller<'_> {
 
 fn why(view: &RunView) -> String {
     let steps = view.jobs.iter().flat_map(|job| &job.steps);
-    let reasons: Vec<&str> = steps.flat_map(|step| &step.reasons).map(String::as_str).collect();
+    let reasons: Vec<&str> = steps
+        .flat_map(|step| &step.reasons)
+        .map(String::as_str)
+        .collect();
     reasons.join("; ")
 }
 
@@ -239,7 +325,10 @@ impl Report {
                 ]
             })
             .collect();
-        let mut text = format!("\n{}\n\n", render::table(&["at", "what", "version", "how"], rows));
+        let mut text = format!(
+            "\n{}\n\n",
+            render::table(&["at", "what", "version", "how"], rows)
+        );
         let mut rows = Vec::new();
         for (version, good) in &self.tally.good {
             let failed = self.tally.failed.get(version).copied().unwrap_or_default();
@@ -284,4 +373,3 @@ impl Report {
         })
     }
 }
-

@@ -8,7 +8,7 @@ use super::mark;
 /// Rows under a header.
 pub(crate) fn table(header: &[&str], rows: Vec<Vec<String>>) -> String {
     let mut table = Table::new();
-    table.load_preset(NOTHING);
+    table.load_style(NOTHING);
     if !header.is_empty() {
         table.set_header(header.iter().map(|title| title.to_uppercase()));
     }
@@ -34,7 +34,9 @@ fn time(value: &Value) -> String {
 }
 
 fn short_ref(value: &Value) -> String {
-    cutover_model::source::GitRef(text(value)).short().to_owned()
+    cutover_model::source::GitRef(text(value))
+        .short()
+        .to_owned()
 }
 
 /// Runs, as the server lists them.
@@ -57,7 +59,19 @@ pub(crate) fn runs(rows: &[Value]) -> String {
             ]
         })
         .collect();
-    table(&["", "run", "workflow", "ref", "commit", "by", "state", "created (UTC)"], rows)
+    table(
+        &[
+            "",
+            "run",
+            "workflow",
+            "ref",
+            "commit",
+            "by",
+            "state",
+            "created (UTC)",
+        ],
+        rows,
+    )
 }
 
 /// Deployments, as the server lists them.
@@ -77,7 +91,16 @@ pub(crate) fn deployments(rows: &[Value]) -> String {
             ]
         })
         .collect();
-    let header = ["", "environment", "release", "strategy", "state", "why", "created (UTC)", "deployment"];
+    let header = [
+        "",
+        "environment",
+        "release",
+        "strategy",
+        "state",
+        "why",
+        "created (UTC)",
+        "deployment",
+    ];
     table(&header, rows)
 }
 
@@ -114,12 +137,24 @@ pub(crate) fn status(status: &Value) -> String {
         }
     }
     if !rows.is_empty() {
-        let header = ["service", "address", "version", "traffic", "instances", "served", "errors"];
+        let header = [
+            "service",
+            "address",
+            "version",
+            "traffic",
+            "instances",
+            "served",
+            "errors",
+        ];
         parts.push(table(&header, rows));
     }
     let dead = status["notifications"]["dead"].as_u64().unwrap_or_default();
     if dead > 0 {
         parts.push(format!("{dead} notifications were given up"));
     }
-    if parts.is_empty() { "nothing runs, nothing waits".to_owned() } else { parts.join("\n\n") }
+    if parts.is_empty() {
+        "nothing runs, nothing waits".to_owned()
+    } else {
+        parts.join("\n\n")
+    }
 }

@@ -22,8 +22,14 @@ pub(super) async fn perform(context: &Context, log: &mut BuiltinLog) -> Result<D
         service: name.to_owned(),
         command: service.command.clone(),
         labels: BTreeMap::from([
-            ("org.opencontainers.image.revision".to_owned(), trigger.revision.0.clone()),
-            ("org.opencontainers.image.version".to_owned(), version.clone()),
+            (
+                "org.opencontainers.image.revision".to_owned(),
+                trigger.revision.0.clone(),
+            ),
+            (
+                "org.opencontainers.image.version".to_owned(),
+                version.clone(),
+            ),
         ]),
     };
     let engine = match &order.dockerfile {
@@ -74,9 +80,13 @@ pub(super) async fn perform(context: &Context, log: &mut BuiltinLog) -> Result<D
 
 /// Versions go into file names, tags and pages: letters, digits and `.-+_`, as semver and tags have.
 fn checked(version: &str) -> Result<String, Error> {
-    let fine = version.chars().all(|c| c.is_ascii_alphanumeric() || ".-+_".contains(c));
+    let fine = version
+        .chars()
+        .all(|c| c.is_ascii_alphanumeric() || ".-+_".contains(c));
     if fine && version.len() <= 64 {
         return Ok(version.to_owned());
     }
-    Err(Error::Refused(format!("`{version}` is not a version; write for example `1.4.0`")))
+    Err(Error::Refused(format!(
+        "`{version}` is not a version; write for example `1.4.0`"
+    )))
 }

@@ -31,7 +31,9 @@ pub(super) async fn perform(context: &Context, log: &mut BuiltinLog) -> Result<D
             };
             let depth = depth(context)?;
             log.line(&format!("{} at {revision} ({git_ref})", trigger.repository));
-            repository.checkout(&revision, &git_ref, &into, depth).await?;
+            repository
+                .checkout(&revision, &git_ref, &into, depth)
+                .await?;
             return Ok(Done::Succeeded(left(&revision, &git_ref)));
         }
     }
@@ -39,7 +41,9 @@ pub(super) async fn perform(context: &Context, log: &mut BuiltinLog) -> Result<D
 }
 
 fn left(revision: &Revision, git_ref: &GitRef) -> Left {
-    Left::default().output("commit", revision.0.as_str()).output("ref", git_ref.0.as_str())
+    Left::default()
+        .output("commit", revision.0.as_str())
+        .output("ref", git_ref.0.as_str())
 }
 
 /// `fetch-depth`: 1 by default, 0 for everything.
@@ -58,10 +62,15 @@ pub(super) fn inside(
 ) -> Result<camino::Utf8PathBuf, Error> {
     let path = camino::Utf8Path::new(path);
     let leaves = path.components().any(|part| {
-        !matches!(part, camino::Utf8Component::Normal(_) | camino::Utf8Component::CurDir)
+        !matches!(
+            part,
+            camino::Utf8Component::Normal(_) | camino::Utf8Component::CurDir
+        )
     });
     if leaves {
-        return Err(Error::Refused(format!("`{path}` leads out of the workspace")));
+        return Err(Error::Refused(format!(
+            "`{path}` leads out of the workspace"
+        )));
     }
     Ok(workspace.join(path))
 }

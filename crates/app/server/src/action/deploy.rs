@@ -76,11 +76,19 @@ async fn finish(context: &Context, id: &DeploymentId, aborted: bool) -> Result<D
     let spec = deployment
         .spec()
         .ok_or_else(|| Error::NotFound(format!("deployment {id} does not exist yet")))?;
-    let address = context.control.service_address(&spec.release.service, &spec.environment).await;
+    let address = context
+        .control
+        .service_address(&spec.release.service, &spec.environment)
+        .await;
     let left = Left::default()
         .output("deployment", id.as_str())
         .output("version", spec.release.version.as_str())
-        .output("url", address.map(|address| format!("http://{address}")).unwrap_or_default())
+        .output(
+            "url",
+            address
+                .map(|address| format!("http://{address}"))
+                .unwrap_or_default(),
+        )
         .summary(format!("{}\n", view::deployment_line(&deployment)));
     let reason = view::deployment_line(&deployment);
     Ok(match deployment.state().outcome() {

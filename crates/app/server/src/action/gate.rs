@@ -28,13 +28,20 @@ pub(super) async fn perform(context: &Context, log: &mut BuiltinLog) -> Result<D
     for reason in verdict.reasons() {
         log.line(&format!("  {reason}"));
     }
-    let lines: Vec<String> = verdict.reasons().iter().map(|reason| format!("- {reason}")).collect();
+    let lines: Vec<String> = verdict
+        .reasons()
+        .iter()
+        .map(|reason| format!("- {reason}"))
+        .collect();
     let summary = format!("### Gate `{name}`: {word}\n\n{}\n", lines.join("\n"));
     let left = Left::default().output("verdict", word).summary(summary);
     Ok(match verdict {
         Verdict::Pass(_) => Done::Succeeded(left),
         Verdict::Fail(reasons) | Verdict::Wait(reasons) => {
-            let reasons = reasons.iter().map(|reason| format!("gate {name}: {reason}")).collect();
+            let reasons = reasons
+                .iter()
+                .map(|reason| format!("gate {name}: {reason}"))
+                .collect();
             Done::Failed(left, reasons)
         }
     })
@@ -47,11 +54,19 @@ fn spec(context: &Context) -> Result<(String, GateSpec), Error> {
     let names = || gates.keys().cloned().collect::<Vec<_>>().join("`, `");
     let (name, spec) = match context.input("gate") {
         Some(name) => gates.get_key_value(name).ok_or_else(|| {
-            Error::NotFound(format!("no gate `{name}` in `cutover.yml`; there is `{}`", names()))
+            Error::NotFound(format!(
+                "no gate `{name}` in `cutover.yml`; there is `{}`",
+                names()
+            ))
         })?,
         None => match gates.iter().next() {
             Some(only) if gates.len() == 1 => only,
-            Some(_) => return Err(Error::Refused(format!("say which with `gate:`: `{}`", names()))),
+            Some(_) => {
+                return Err(Error::Refused(format!(
+                    "say which with `gate:`: `{}`",
+                    names()
+                )));
+            }
             None => return Err(Error::NotFound("`cutover.yml` has no `gates:`".to_owned())),
         },
     };
@@ -71,11 +86,21 @@ fn spec(context: &Context) -> Result<(String, GateSpec), Error> {
 }
 
 fn gather(workspace: &Utf8Path, spec: &GateSpec) -> Evidence {
-    let tests = spec.tests.as_ref().map(|rule| rule.junit.as_slice()).unwrap_or_default();
-    let covered = spec.coverage.as_ref().map(|rule| rule.files.as_slice()).unwrap_or_default();
+    let tests = spec
+        .tests
+        .as_ref()
+        .map(|rule| rule.junit.as_slice())
+        .unwrap_or_default();
+    let covered = spec
+        .coverage
+        .as_ref()
+        .map(|rule| rule.files.as_slice())
+        .unwrap_or_default();
     Evidence {
         tests: found(workspace, tests, |files| junit::read_all(tests, files)),
-        coverage: found(workspace, covered, |files| coverage::read_all(covered, files)),
+        coverage: found(workspace, covered, |files| {
+            coverage::read_all(covered, files)
+        }),
     }
 }
 
@@ -88,21 +113,38 @@ fn found<T>(
 ) -> Found<T> {
     let files = match find(workspace, patterns) {
         Ok(files) => files,
-        Err(why) => return Found::Unreadable { file: patterns.join(", "), why },
+        Err(why) => {
+            return Found::Unreadable {
+                file: patterns.join(", "),
+                why,
+            };
+        }
     };
     let mut bytes = Vec::new();
     for file in &files {
         let name = file.strip_prefix(workspace).unwrap_or(file).as_str();
         match contents(file) {
             Ok(contents) => bytes.push((name, contents)),
-            Err(why) => return Found::Unreadable { file: name.to_owned(), why },
+            Err(why) => {
+                return Found::Unreadable {
+                    file: name.to_owned(),
+                    why,
+                };
+            }
         }
     }
-    read(bytes.iter().map(|(name, contents)| (*name, contents.as_slice())).collect())
+    read(
+        bytes
+            .iter()
+            .map(|(name, contents)| (*name, contents.as_slice()))
+            .collect(),
+    )
 }
 
 fn contents(file: &Utf8Path) -> Result<Vec<u8>, String> {
-    let size = std::fs::metadata(file).map_err(|error| error.to_string())?.len();
+    let size = std::fs::metadata(file)
+        .map_err(|error| error.to_string())?
+        .len();
     if size > MAX_REPORT {
         return Err(format!("it is larger than {} MiB", MAX_REPORT >> 20));
     }
@@ -113,17 +155,23 @@ fn contents(file: &Utf8Path) -> Result<Vec<u8>, String> {
 fn find(workspace: &Utf8Path, patterns: &[String]) -> Result<Vec<Utf8PathBuf>, String> {
     let mut set = globset::GlobSetBuilder::new();
     for pattern in patterns {
-        let glob = globset::GlobBuilder::new(pattern).literal_separator(true).build();
+        let glob = globset::GlobBuilder::new(pattern)
+            .literal_separator(true)
+            .build();
         set.add(glob.map_err(|error| error.to_string())?);
     }
     let set = set.build().map_err(|error| error.to_string())?;
     let mut files = Vec::new();
     let mut folders = vec![workspace.to_owned()];
     while let Some(folder) = folders.pop() {
-        let entries = folder.read_dir_utf8().map_err(|error| format!("`{folder}`: {error}"))?;
+        let entries = folder
+            .read_dir_utf8()
+            .map_err(|error| format!("`{folder}`: {error}"))?;
         for entry in entries {
             let entry = entry.map_err(|error| format!("`{folder}`: {error}"))?;
-            let kind = entry.file_type().map_err(|error| format!("`{folder}`: {error}"))?;
+            let kind = entry
+                .file_type()
+                .map_err(|error| format!("`{folder}`: {error}"))?;
             let path = entry.path();
             if kind.is_dir() && entry.file_name() != ".git" {
                 folders.push(path.to_owned());
@@ -147,14 +195,21 @@ mod tests {
     fn patterns_find_files_at_any_depth_and_never_in_git() {
         let dir = tempfile::tempdir().unwrap();
         let root = Utf8Path::from_path(dir.path()).unwrap();
-        for path in ["junit.xml", "a/b/junit-1.xml", ".git/junit.xml", "a/other.xml"] {
+        for path in [
+            "junit.xml",
+            "a/b/junit-1.xml",
+            ".git/junit.xml",
+            "a/other.xml",
+        ] {
             let path = root.join(path);
             std::fs::create_dir_all(path.parent().unwrap()).unwrap();
             std::fs::write(path, "").unwrap();
         }
         let found = find(root, &["**/junit*.xml".to_owned()]).unwrap();
-        let names: Vec<_> =
-            found.iter().map(|path| path.strip_prefix(root).unwrap().as_str()).collect();
+        let names: Vec<_> = found
+            .iter()
+            .map(|path| path.strip_prefix(root).unwrap().as_str())
+            .collect();
         assert_eq!(names, ["a/b/junit-1.xml", "junit.xml"]);
     }
 }

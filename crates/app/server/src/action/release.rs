@@ -16,14 +16,20 @@ const CHANGELOG: &str = "CHANGELOG.md";
 pub(super) async fn perform(context: &Context, log: &mut BuiltinLog) -> Result<Done, Error> {
     let trigger = context.trigger()?;
     let (repository, may_tag) = match &context.control.options().sources {
-        Sources::Hosted => (context.control.host().repository(&trigger.repository)?, true),
+        Sources::Hosted => (
+            context.control.host().repository(&trigger.repository)?,
+            true,
+        ),
         // Somebody's own repository is only read.
         Sources::WorkingTree(path) => (Repository::open(path).await?, false),
     };
     let dry = !may_tag || context.input("dry-run") == Some("true");
     let last = last_version(&repository, trigger).await?;
     if let Some((version, _)) = last.as_ref().filter(|(_, at)| *at == trigger.revision) {
-        log.line(&format!("{} is already released as {version}", trigger.revision.short()));
+        log.line(&format!(
+            "{} is already released as {version}",
+            trigger.revision.short()
+        ));
         return Ok(Done::Succeeded(left(version, None, true, "")));
     }
     let since = last.as_ref().map(|(_, revision)| revision);
@@ -40,10 +46,19 @@ pub(super) async fn perform(context: &Context, log: &mut BuiltinLog) -> Result<D
         let version = previous.unwrap_or_else(|| Version::new(0, 0, 0));
         return Ok(Done::Succeeded(left(&version, None, false, "")));
     };
-    let subject = format!("release {version} of {} at {}", trigger.repository, trigger.revision);
+    let subject = format!(
+        "release {version} of {} at {}",
+        trigger.repository, trigger.revision
+    );
     if next.bump == Bump::Major && !approved(context) && !dry {
-        log.line(&format!("{subject} breaks what users rely on: somebody has to agree"));
-        let rule = ApprovalRule { required: 1, from: Vec::new(), expires: Duration::from_mins(7 * 1_440) };
+        log.line(&format!(
+            "{subject} breaks what users rely on: somebody has to agree"
+        ));
+        let rule = ApprovalRule {
+            required: 1,
+            from: Vec::new(),
+            expires: Duration::from_mins(7 * 1_440),
+        };
         return Ok(Done::ApprovalNeeded { subject, rule });
     }
     let at = repository.commit_time(&trigger.revision).await?;
@@ -57,15 +72,26 @@ pub(super) async fn perform(context: &Context, log: &mut BuiltinLog) -> Result<D
             email: format!("{}@cutover.invalid", trigger.actor),
         };
         let name = format!("v{version}");
-        repository.create_tag(&name, &trigger.revision, &section, &tagger, at).await?;
+        repository
+            .create_tag(&name, &trigger.revision, &section, &tagger, at)
+            .await?;
         log.line(&format!("tagged {name}"));
     }
-    Ok(Done::Succeeded(left(&version, previous.as_ref(), true, &section)))
+    Ok(Done::Succeeded(left(
+        &version,
+        previous.as_ref(),
+        true,
+        &section,
+    )))
 }
 
 /// Whether this step has its yes: then it is a later attempt than the one that asked.
 fn approved(context: &Context) -> bool {
-    context.run.approved(&context.key.job, Some(&context.key.step)).next().is_some()
+    context
+        .run
+        .approved(&context.key.job, Some(&context.key.step))
+        .next()
+        .is_some()
 }
 
 /// The highest version that the revision has behind it, and where it was tagged.
@@ -94,15 +120,24 @@ async fn write_changelog(workspace: &Utf8Path, section: &str) -> Result<(), Erro
         Err(error) => return Err(Error::io("read", &path)(error)),
     };
     let new = changelog::insert(&old, section);
-    tokio::fs::write(&path, new).await.map_err(Error::io("write", &path))
+    tokio::fs::write(&path, new)
+        .await
+        .map_err(Error::io("write", &path))
 }
 
 fn left(version: &Version, previous: Option<&Version>, released: bool, section: &str) -> Left {
     let left = Left::default()
         .output("version", version.to_string())
         .output("tag", format!("v{version}"))
-        .output("previous", previous.map(ToString::to_string).unwrap_or_default())
+        .output(
+            "previous",
+            previous.map(ToString::to_string).unwrap_or_default(),
+        )
         .output("released", released.to_string())
         .output("changelog", section);
-    if section.is_empty() { left } else { left.summary(section) }
+    if section.is_empty() {
+        left
+    } else {
+        left.summary(section)
+    }
 }

@@ -60,10 +60,14 @@ impl Edge<Deployment> for DeploymentEdge {
         events: &[Recorded<DeploymentEvent>],
         after: &Deployment,
     ) -> Result<(), Error> {
-        let Some(row) = view::deployment_row(after) else { return Err(Error::Unborn) };
+        let Some(row) = view::deployment_row(after) else {
+            return Err(Error::Unborn);
+        };
         let approvals = view::deployment_approvals(events, after);
         let store = self.control.store();
-        store.append_deployment(&self.id, expected, events, &row, &approvals).await?;
+        store
+            .append_deployment(&self.id, expected, events, &row, &approvals)
+            .await?;
         Ok(())
     }
 
@@ -95,22 +99,37 @@ impl Work {
     async fn perform(self, effect: Effect) {
         match effect {
             Effect::TakeLock => self.take_lock().await,
-            Effect::EnsureInstances { side, count, generation } => {
+            Effect::EnsureInstances {
+                side,
+                count,
+                generation,
+            } => {
                 self.ensure(side, count, generation).await;
             }
             Effect::Shift { weight, generation } => self.shift(weight, generation).await,
-            Effect::Drain { side, keep, generation } => self.drain(side, keep, generation).await,
-            Effect::Stop { side, keep, generation } => self.stop(side, keep, generation).await,
+            Effect::Drain {
+                side,
+                keep,
+                generation,
+            } => self.drain(side, keep, generation).await,
+            Effect::Stop {
+                side,
+                keep,
+                generation,
+            } => self.stop(side, keep, generation).await,
             Effect::Watch => self.watch().await,
             Effect::WakeAt { at, timer } => {
                 let pause = at.since(self.control.now()).to_std();
-                self.mailbox.wake_after(pause, format!("{timer:?}"), Input::Woke { timer });
+                self.mailbox
+                    .wake_after(pause, format!("{timer:?}"), Input::Woke { timer });
             }
             Effect::RecordCurrent => self.record_current().await,
             Effect::ReleaseLock => self.release_lock().await,
             Effect::Notify { topic, text } => {
                 let rules = &self.spec.notify;
-                self.control.notify(rules, self.id().as_str(), &topic, &text).await;
+                self.control
+                    .notify(rules, self.id().as_str(), &topic, &text)
+                    .await;
             }
         }
     }
@@ -121,11 +140,17 @@ impl Work {
 
     /// The age of an order: the lock's number first, for a side may have had another holder.
     fn generation(&self, ask: u64) -> Generation {
-        Generation { fence: self.deployment.fence().unwrap_or_default(), ask }
+        Generation {
+            fence: self.deployment.fence().unwrap_or_default(),
+            ask,
+        }
     }
 
     fn lock_place(&self) -> (String, String) {
-        (self.spec.environment.clone(), self.spec.release.service.clone())
+        (
+            self.spec.environment.clone(),
+            self.spec.release.service.clone(),
+        )
     }
 
     fn route(&self) -> String {
@@ -135,7 +160,9 @@ impl Work {
     async fn take_lock(&self) {
         let place = self.lock_place();
         while let Asked::Busy { holder, turn } = self.control.locks().ask(&place, self.id()) {
-            self.mailbox.observe(Input::LockBusy { holder: holder.to_string() });
+            self.mailbox.observe(Input::LockBusy {
+                holder: holder.to_string(),
+            });
             if turn.await.is_err() {
                 return;
             }
@@ -152,9 +179,15 @@ impl Work {
 
     async fn ensure(&self, side: Side, count: u32, generation: u64) {
         match self.try_ensure(side, count, generation).await {
-            Ok(()) => self.mailbox.observe(Input::InstancesReady { side, generation }),
+            Ok(()) => self
+                .mailbox
+                .observe(Input::InstancesReady { side, generation }),
             Err(detail) => {
-                self.mailbox.observe(Input::InstancesFailed { side, generation, detail });
+                self.mailbox.observe(Input::InstancesFailed {
+                    side,
+                    generation,
+                    detail,
+                });
             }
         }
     }
@@ -163,10 +196,19 @@ impl Work {
     /// balancer finds all of it healthy.
     async fn try_ensure(&self, side: Side, count: u32, generation: u64) -> Result<(), Vec<String>> {
         let spec = &self.spec;
-        let (place, release) = self.place(side).await.map_err(|error| vec![error.to_string()])?;
-        let target = self.target().await.map_err(|error| vec![error.to_string()])?;
+        let (place, release) = self
+            .place(side)
+            .await
+            .map_err(|error| vec![error.to_string()])?;
+        let target = self
+            .target()
+            .await
+            .map_err(|error| vec![error.to_string()])?;
         let mut env = spec.env.clone();
-        env.insert("CUTOVER_DEPLOYMENT".to_owned(), place.deployment.to_string());
+        env.insert(
+            "CUTOVER_DEPLOYMENT".to_owned(),
+            place.deployment.to_string(),
+        );
         let order = InstancesOrder {
             place: place.clone(),
             release: release.clone(),
@@ -174,8 +216,14 @@ impl Work {
             env,
             generation: self.generation(generation),
         };
-        let instances = target.ensure(&order).await.map_err(|error| vec![error.to_string()])?;
-        let ids: Vec<String> = instances.iter().map(|instance| instance.id.clone()).collect();
+        let instances = target
+            .ensure(&order)
+            .await
+            .map_err(|error| vec![error.to_string()])?;
+        let ids: Vec<String> = instances
+            .iter()
+            .map(|instance| instance.id.clone())
+            .collect();
         let upstreams: Vec<RouteUpstream> = instances
             .into_iter()
             .map(|instance| RouteUpstream {
@@ -188,7 +236,8 @@ impl Work {
             let (upstreams, place, release) = (upstreams.clone(), &place, &release);
             self.change_route(move |route| {
                 route.change_side(&place.deployment, &release.version, |side| {
-                    side.upstreams.retain(|old| !upstreams.iter().any(|new| new.id == old.id));
+                    side.upstreams
+                        .retain(|old| !upstreams.iter().any(|new| new.id == old.id));
                     side.upstreams.extend(upstreams);
                 });
             })
@@ -206,10 +255,16 @@ impl Work {
         let limit = self.spec.start_timeout.as_millis();
         let reports = until_done("ask for health", || async {
             let client = self.control.balancer().ready().await?;
-            client.wait_healthy(&self.route(), ids, limit).await.map_err(crate::Error::balancer)
+            client
+                .wait_healthy(&self.route(), ids, limit)
+                .await
+                .map_err(crate::Error::balancer)
         })
         .await;
-        let sick: Vec<_> = reports.into_iter().filter(|report| !report.healthy).collect();
+        let sick: Vec<_> = reports
+            .into_iter()
+            .filter(|report| !report.healthy)
+            .collect();
         if sick.is_empty() {
             return Ok(());
         }
@@ -217,7 +272,12 @@ impl Work {
             Ok((place, _)) => target.observe(&place).await.unwrap_or_default(),
             Err(_) => Vec::new(),
         };
-        Err(view::unhealthy(&self.spec.health, self.spec.start_timeout, &sick, &states))
+        Err(view::unhealthy(
+            &self.spec.health,
+            self.spec.start_timeout,
+            &sick,
+            &states,
+        ))
     }
 
     async fn shift(&self, weight: Weight, generation: u64) {
@@ -254,10 +314,17 @@ impl Work {
             .await?;
             let client = self.control.balancer().ready().await?;
             let limit = self.spec.drain_timeout.as_millis();
-            client.drain(&self.route(), &ids, limit).await.map_err(crate::Error::balancer)
+            client
+                .drain(&self.route(), &ids, limit)
+                .await
+                .map_err(crate::Error::balancer)
         })
         .await;
-        self.mailbox.observe(Input::Drained { side, generation, cut_off: drained.cut_off });
+        self.mailbox.observe(Input::Drained {
+            side,
+            generation,
+            cut_off: drained.cut_off,
+        });
     }
 
     async fn stop(&self, side: Side, keep: u32, generation: u64) {
@@ -266,7 +333,10 @@ impl Work {
         until_done("stop instances", || async {
             let (place, _) = self.place(side).await?;
             let target = self.target().await?;
-            match target.stop(&place, keep, grace, self.generation(generation)).await {
+            match target
+                .stop(&place, keep, grace, self.generation(generation))
+                .await
+            {
                 // Somebody after us has given another order: ours is done, rightly by doing nothing.
                 Ok(()) | Err(cutover_target::Error::Stale { .. }) => {}
                 Err(error) => return Err(error.into()),
@@ -277,14 +347,18 @@ impl Work {
             let leaving = leaving.clone();
             self.change_route(move |route| {
                 for side in &mut route.sides {
-                    side.upstreams.retain(|upstream| !leaving.contains(&upstream.id));
+                    side.upstreams
+                        .retain(|upstream| !leaving.contains(&upstream.id));
                 }
-                route.sides.retain(|side| !side.upstreams.is_empty() || side.weight > Weight::NONE);
+                route
+                    .sides
+                    .retain(|side| !side.upstreams.is_empty() || side.weight > Weight::NONE);
             })
             .await
         })
         .await;
-        self.mailbox.observe(Input::InstancesStopped { side, generation });
+        self.mailbox
+            .observe(Input::InstancesStopped { side, generation });
     }
 
     async fn watch(&self) {
@@ -315,7 +389,10 @@ impl Work {
             let (environment, service) = (&spec.environment, &spec.release.service);
             let (store, now) = (self.control.store(), self.control.now());
             let (release, deployment) = (&spec.release.id, &spec.id);
-            match store.set_current(environment, service, release, deployment, fence, now).await {
+            match store
+                .set_current(environment, service, release, deployment, fence, now)
+                .await
+            {
                 // Somebody after us has the place: what we would say is no longer true.
                 Ok(()) | Err(cutover_store::Error::StaleFence { .. }) => Ok(()),
                 Err(error) => Err(error.into()),
@@ -328,9 +405,16 @@ impl Work {
     async fn current_deployment(&self) -> Option<DeploymentId> {
         let spec = &self.spec;
         let current = until_done("read what is current", || async {
-            Ok(self.control.store().current(&spec.environment, &spec.release.service).await?)
+            Ok(self
+                .control
+                .store()
+                .current(&spec.environment, &spec.release.service)
+                .await?)
         });
-        current.await.map(|current| current.deployment).filter(|id| *id != spec.id)
+        current
+            .await
+            .map(|current| current.deployment)
+            .filter(|id| *id != spec.id)
     }
 
     async fn place(&self, side: Side) -> Result<(Place, Release), crate::Error> {
@@ -339,7 +423,9 @@ impl Work {
             Side::Candidate => (spec.id.clone(), spec.release.clone()),
             Side::Current => {
                 let store = self.control.store();
-                let current = store.current(&spec.environment, &spec.release.service).await?;
+                let current = store
+                    .current(&spec.environment, &spec.release.service)
+                    .await?;
                 let current = current.ok_or_else(|| {
                     crate::Error::NotFound(format!("nothing serves at {} yet", self.route()))
                 })?;
@@ -365,14 +451,26 @@ impl Work {
             Side::Current => self.current_deployment().await,
         };
         let table = self.control.routes().table().await;
-        let side = deployment
-            .as_ref()
-            .and_then(|id| table.routes.get(&self.route()).and_then(|route| route.side(id)));
-        let upstreams = side.map(|side| side.upstreams.as_slice()).unwrap_or_default();
-        upstreams.iter().skip(keep as usize).map(|upstream| upstream.id.clone()).collect()
+        let side = deployment.as_ref().and_then(|id| {
+            table
+                .routes
+                .get(&self.route())
+                .and_then(|route| route.side(id))
+        });
+        let upstreams = side
+            .map(|side| side.upstreams.as_slice())
+            .unwrap_or_default();
+        upstreams
+            .iter()
+            .skip(keep as usize)
+            .map(|upstream| upstream.id.clone())
+            .collect()
     }
 
-    async fn change_route(&self, change: impl FnOnce(&mut routes::Route)) -> Result<(), crate::Error> {
+    async fn change_route(
+        &self,
+        change: impl FnOnce(&mut routes::Route),
+    ) -> Result<(), crate::Error> {
         let spec = &self.spec;
         let name = self.route();
         let changed = self.control.routes().change(|table| {

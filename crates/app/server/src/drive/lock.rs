@@ -27,7 +27,10 @@ pub(crate) enum Asked {
     /// It is ours.
     Taken,
     /// Somebody has it; the receiver rings when it is ours.
-    Busy { holder: DeploymentId, turn: oneshot::Receiver<()> },
+    Busy {
+        holder: DeploymentId,
+        turn: oneshot::Receiver<()>,
+    },
 }
 
 impl Locks {
@@ -53,7 +56,9 @@ impl Locks {
     /// Gives it back, and rings for the next one that still listens.
     pub(crate) fn release(&self, place: &Place, who: &DeploymentId) {
         let mut queues = self.0.lock();
-        let Some(queue) = queues.get_mut(place) else { return };
+        let Some(queue) = queues.get_mut(place) else {
+            return;
+        };
         queue.waiting.retain(|(waiting, _)| waiting != who);
         if queue.holder.as_ref() != Some(who) {
             return;
@@ -82,14 +87,21 @@ mod tests {
         let locks = Locks::default();
         let place = ("production".to_owned(), "hello".to_owned());
         assert!(matches!(locks.ask(&place, &id("a")), Asked::Taken));
-        let Asked::Busy { holder, turn } = locks.ask(&place, &id("b")) else { panic!("taken") };
+        let Asked::Busy { holder, turn } = locks.ask(&place, &id("b")) else {
+            panic!("taken")
+        };
         assert_eq!(holder, id("a"));
-        let Asked::Busy { turn: third, .. } = locks.ask(&place, &id("c")) else { panic!("taken") };
+        let Asked::Busy { turn: third, .. } = locks.ask(&place, &id("c")) else {
+            panic!("taken")
+        };
         locks.release(&place, &id("a"));
         turn.await.unwrap();
         assert!(matches!(locks.ask(&place, &id("b")), Asked::Taken));
         drop(third);
         locks.release(&place, &id("b"));
-        assert!(matches!(locks.ask(&place, &id("d")), Asked::Taken), "who left the queue is passed over");
+        assert!(
+            matches!(locks.ask(&place, &id("d")), Asked::Taken),
+            "who left the queue is passed over"
+        );
     }
 }

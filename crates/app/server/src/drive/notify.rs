@@ -27,7 +27,11 @@ pub(crate) struct Outbox {
 
 impl Outbox {
     pub(crate) fn new(store: Store, secrets: BTreeMap<String, Secret>) -> Self {
-        Self { store, secrets: Arc::new(secrets), filled: Arc::default() }
+        Self {
+            store,
+            secrets: Arc::new(secrets),
+            filled: Arc::default(),
+        }
     }
 
     /// Puts something in; the same id twice is one.
@@ -64,7 +68,9 @@ impl Outbox {
 
     async fn until_next(&self) -> Duration {
         let next = self.store.next_due_at().await.ok().flatten();
-        next.map_or(Duration::from_secs(3_600), |at| at.since(crate::control::now()).to_std())
+        next.map_or(Duration::from_secs(3_600), |at| {
+            at.since(crate::control::now()).to_std()
+        })
     }
 
     async fn send_due(&self, client: &reqwest::Client) {
@@ -77,7 +83,8 @@ impl Outbox {
         };
         for waiting in due {
             let answer = self.send(client, &waiting.notification).await;
-            self.record(&waiting.notification.id, waiting.attempts + 1, answer).await;
+            self.record(&waiting.notification.id, waiting.attempts + 1, answer)
+                .await;
         }
     }
 
@@ -124,24 +131,32 @@ impl Outbox {
 
 /// 1 s, 2 s, 4 s … at most five minutes, and up to a quarter more so that not all come at once.
 fn backoff(id: &NotificationId, tries: u64) -> cutover_model::Duration {
-    let base = 1_000_u64.saturating_mul(1 << tries.saturating_sub(1).min(9)).min(300_000);
+    let base = 1_000_u64
+        .saturating_mul(1 << tries.saturating_sub(1).min(9))
+        .min(300_000);
     let spread = id.as_str().bytes().map(u64::from).sum::<u64>() % 256;
     cutover_model::Duration::from_millis(base + base * spread / 1_024)
 }
 
 /// Whether a rule wants to hear of a topic: `*`, `deployment.*`, `run.failed`.
 fn wants(rule: &NotifyRule, topic: &str) -> bool {
-    rule.on.iter().any(|pattern| match pattern.strip_suffix('*') {
-        Some(start) => topic.starts_with(start),
-        None => pattern == topic,
-    })
+    rule.on
+        .iter()
+        .any(|pattern| match pattern.strip_suffix('*') {
+            Some(start) => topic.starts_with(start),
+            None => pattern == topic,
+        })
 }
 
 impl Control {
     /// Puts a message for each rule that wants it into the outbox. The id is derived, so that the
     /// same news after a restart is the same message.
     pub(crate) async fn notify(&self, rules: &[NotifyRule], stream: &str, topic: &str, text: &str) {
-        for (place, rule) in rules.iter().enumerate().filter(|(_, rule)| wants(rule, topic)) {
+        for (place, rule) in rules
+            .iter()
+            .enumerate()
+            .filter(|(_, rule)| wants(rule, topic))
+        {
             let id = NotificationId::derived(&[stream, topic, text, &place.to_string()]);
             let created_at: Timestamp = self.now();
             let body = json!({
@@ -149,7 +164,13 @@ impl Control {
                 "link": self.link(&format!("/{stream}")), "at": created_at.to_string(),
             });
             let (topic, url) = (topic.to_owned(), rule.url.clone());
-            let notification = Notification { id, topic, url, body, created_at };
+            let notification = Notification {
+                id,
+                topic,
+                url,
+                body,
+                created_at,
+            };
             self.outbox().put(&notification).await;
         }
     }
@@ -160,9 +181,16 @@ fn filled_in(text: &str, secrets: &BTreeMap<String, Secret>) -> Result<String, S
     let mut done = String::new();
     let mut rest = text;
     while let Some((before, after)) = rest.split_once("${{") {
-        let (name, tail) = after.split_once("}}").ok_or("`${{` without `}}` in the address")?;
-        let name = name.trim().strip_prefix("secrets.").ok_or("only `secrets.NAME` works there")?;
-        let secret = secrets.get(name).ok_or_else(|| format!("secret `{name}` is not set"))?;
+        let (name, tail) = after
+            .split_once("}}")
+            .ok_or("`${{` without `}}` in the address")?;
+        let name = name
+            .trim()
+            .strip_prefix("secrets.")
+            .ok_or("only `secrets.NAME` works there")?;
+        let secret = secrets
+            .get(name)
+            .ok_or_else(|| format!("secret `{name}` is not set"))?;
         done.push_str(before);
         done.push_str(secret.expose());
         rest = tail;
@@ -193,15 +221,23 @@ mod tests {
     fn an_address_is_filled_in_and_a_missing_secret_is_named() {
         let secrets = BTreeMap::from([("HOOK".to_owned(), Secret::new("abc"))]);
         let fill = |text: &str| filled_in(text, &secrets);
-        assert_eq!(fill("http://x/${{ secrets.HOOK }}/y"), Ok("http://x/abc/y".to_owned()));
-        assert_eq!(fill("${{ secrets.NONE }}"), Err("secret `NONE` is not set".to_owned()));
+        assert_eq!(
+            fill("http://x/${{ secrets.HOOK }}/y"),
+            Ok("http://x/abc/y".to_owned())
+        );
+        assert_eq!(
+            fill("${{ secrets.NONE }}"),
+            Err("secret `NONE` is not set".to_owned())
+        );
         assert!(fill("${{ env.X }}").is_err());
     }
 
     #[test]
     fn the_pause_grows_and_has_an_end() {
         let id = NotificationId::derived(&["x"]);
-        let pauses: Vec<u64> = (1..=TRIES).map(|tries| backoff(&id, tries).as_millis()).collect();
+        let pauses: Vec<u64> = (1..=TRIES)
+            .map(|tries| backoff(&id, tries).as_millis())
+            .collect();
         assert!(pauses.is_sorted());
         assert!(pauses.iter().all(|pause| (1_000..=375_000).contains(pause)));
     }

@@ -64,9 +64,14 @@ impl Edge<Run> for RunEdge {
         events: &[Recorded<RunEvent>],
         after: &Run,
     ) -> Result<(), Error> {
-        let Some(row) = view::run_row(after) else { return Err(Error::Unborn) };
+        let Some(row) = view::run_row(after) else {
+            return Err(Error::Unborn);
+        };
         let approvals = view::run_approvals(events, after);
-        self.control.store().append_run(&self.id, expected, events, &row, &approvals).await?;
+        self.control
+            .store()
+            .append_run(&self.id, expected, events, &row, &approvals)
+            .await?;
         Ok(())
     }
 
@@ -98,7 +103,11 @@ impl Work {
         match effect {
             Effect::AcquireRunner { job, labels: _ } => {
                 if let Some(name) = self.control.runners().acquire(&self.id, &job).await {
-                    let runner = Runner { name, os: OS.to_owned(), arch: ARCH.to_owned() };
+                    let runner = Runner {
+                        name,
+                        os: OS.to_owned(),
+                        arch: ARCH.to_owned(),
+                    };
                     self.mailbox.observe(Input::RunnerAssigned { job, runner });
                 }
             }
@@ -118,18 +127,26 @@ impl Work {
             }
             Effect::WakeAt { at, timer } => {
                 let pause = at.since(self.control.now()).to_std();
-                self.mailbox.wake_after(pause, timer.to_string(), Input::Woke { timer });
+                self.mailbox
+                    .wake_after(pause, timer.to_string(), Input::Woke { timer });
             }
             Effect::Notify { topic, text } => {
                 let project = self.run.plan().and_then(|plan| plan.project.as_ref());
                 let rules = project.map(|project| &*project.notify).unwrap_or_default();
-                self.control.notify(rules, self.id.as_str(), &topic, &text).await;
+                self.control
+                    .notify(rules, self.id.as_str(), &topic, &text)
+                    .await;
             }
         }
     }
 
     fn key(&self, job: &JobKey, step: &StepPath, attempt: Attempt) -> StepKey {
-        StepKey { run: self.id.clone(), job: job.clone(), step: step.clone(), attempt }
+        StepKey {
+            run: self.id.clone(),
+            job: job.clone(),
+            step: step.clone(),
+            attempt,
+        }
     }
 
     /// Starts the step, or finds the one that was started before we were restarted, and tells how
@@ -144,7 +161,10 @@ impl Work {
                 step,
                 attempt,
                 outcome: Outcome::Faulted,
-                report: StepReport { reasons: vec![reason], ..StepReport::default() },
+                report: StepReport {
+                    reasons: vec![reason],
+                    ..StepReport::default()
+                },
             },
         };
         self.mailbox.observe(input);
@@ -152,11 +172,18 @@ impl Work {
 
     async fn try_start(&self, key: &StepKey) -> Result<Input, String> {
         let executor = self.control.executor();
-        let place = executor.prepare(&key.run, &key.job).await.map_err(|error| error.to_string())?;
+        let place = executor
+            .prepare(&key.run, &key.job)
+            .await
+            .map_err(|error| error.to_string())?;
         let (resolved, masks) = self.resolve(key, &place)?;
         let path_prepend = resolved.path_prepend;
         match resolved.body {
-            Body::Script { script, shell, working_directory } => {
+            Body::Script {
+                script,
+                shell,
+                working_directory,
+            } => {
                 let order = StepOrder {
                     key: key.clone(),
                     script,
@@ -167,7 +194,10 @@ impl Work {
                     masks,
                     untrusted: !self.run.may_see_secrets(),
                 };
-                executor.start(order).await.map_err(|error| error.to_string())?;
+                executor
+                    .start(order)
+                    .await
+                    .map_err(|error| error.to_string())?;
                 self.ended(key).await
             }
             Body::Builtin { action, with } => {
@@ -184,36 +214,59 @@ impl Work {
     }
 
     async fn ended(&self, key: &StepKey) -> Result<Input, String> {
-        let end = self.control.executor().wait(key).await.map_err(|error| error.to_string())?;
+        let end = self
+            .control
+            .executor()
+            .wait(key)
+            .await
+            .map_err(|error| error.to_string())?;
         let (job, step, attempt) = (key.job.clone(), key.step.clone(), key.attempt);
         Ok(match end {
-            StepEnd::Exited { outcome, report } => {
-                Input::StepExited { job, step, attempt, outcome, report }
-            }
-            StepEnd::Lost { reason } => {
-                Input::StepLost { job, step, attempt, retry_safe: false, reason }
-            }
+            StepEnd::Exited { outcome, report } => Input::StepExited {
+                job,
+                step,
+                attempt,
+                outcome,
+                report,
+            },
+            StepEnd::Lost { reason } => Input::StepLost {
+                job,
+                step,
+                attempt,
+                retry_safe: false,
+                reason,
+            },
         })
     }
 
-    async fn act(
-        &self,
-        builtin: Builtin,
-        context: Context,
-        masks: Vec<Secret>,
-    ) -> Input {
-        let (job, step, attempt) =
-            (context.key.job.clone(), context.key.step.clone(), context.key.attempt);
+    async fn act(&self, builtin: Builtin, context: Context, masks: Vec<Secret>) -> Input {
+        let (job, step, attempt) = (
+            context.key.job.clone(),
+            context.key.step.clone(),
+            context.key.attempt,
+        );
         match action::perform(builtin, context, masks).await {
-            ActionEnd::Exited { outcome, report } => {
-                Input::StepExited { job, step, attempt, outcome, report }
-            }
-            ActionEnd::Interrupted { reason } => {
-                Input::StepLost { job, step, attempt, retry_safe: true, reason }
-            }
-            ActionEnd::ApprovalNeeded { subject, rule } => {
-                Input::ApprovalNeeded { job, step, attempt, subject, rule }
-            }
+            ActionEnd::Exited { outcome, report } => Input::StepExited {
+                job,
+                step,
+                attempt,
+                outcome,
+                report,
+            },
+            ActionEnd::Interrupted { reason } => Input::StepLost {
+                job,
+                step,
+                attempt,
+                retry_safe: true,
+                reason,
+            },
+            ActionEnd::ApprovalNeeded { subject, rule } => Input::ApprovalNeeded {
+                job,
+                step,
+                attempt,
+                subject,
+                rule,
+            },
         }
     }
 
@@ -250,15 +303,24 @@ impl Work {
                 tool_cache: place.dir.join("tools").to_string(),
                 workspace: place.workspace.to_string(),
             },
-            server: &ServerFacts { url: options.address.clone().unwrap_or_default() },
+            server: &ServerFacts {
+                url: options.address.clone().unwrap_or_default(),
+            },
         };
         let resolved = resolve::step(&self.run, &key.job, &key.step, &given)
             .map_err(|fault| fault.to_string())?;
-        let masks = resolve::masks(&self.run, &given).into_iter().cloned().collect();
+        let masks = resolve::masks(&self.run, &given)
+            .into_iter()
+            .cloned()
+            .collect();
         Ok((resolved, masks))
     }
 }
 
 /// The words that workflows have for this machine.
 const OS: &str = "Linux";
-const ARCH: &str = if cfg!(target_arch = "aarch64") { "ARM64" } else { "X64" };
+const ARCH: &str = if cfg!(target_arch = "aarch64") {
+    "ARM64"
+} else {
+    "X64"
+};

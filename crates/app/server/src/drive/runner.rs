@@ -59,8 +59,14 @@ mod tests {
         let run = RunId::from_parts(1, 1);
         let build = JobKey::single("build");
         let test = JobKey::single("test");
-        assert_eq!(runners.acquire(&run, &build).await.as_deref(), Some("local"));
-        assert_eq!(runners.acquire(&run, &build).await.as_deref(), Some("local"));
+        assert_eq!(
+            runners.acquire(&run, &build).await.as_deref(),
+            Some("local")
+        );
+        assert_eq!(
+            runners.acquire(&run, &build).await.as_deref(),
+            Some("local")
+        );
         let waiting = tokio::spawn({
             let (runners, run, test) = (runners.clone(), run.clone(), test.clone());
             async move { runners.acquire(&run, &test).await }

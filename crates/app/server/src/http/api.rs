@@ -81,7 +81,9 @@ pub(super) async fn cancel(
 }
 
 pub(super) async fn approvals(State(control): State<Control>) -> Answered {
-    Ok(Json(json!({ "approvals": control.store().open_approvals().await? })))
+    Ok(Json(
+        json!({ "approvals": control.store().open_approvals().await? }),
+    ))
 }
 
 pub(super) async fn answer(
@@ -96,7 +98,9 @@ pub(super) async fn answer(
         "reject" => Answer::Reject,
         other => return Err(Error::NotFound(format!("no answer `{other}`")).into()),
     };
-    control.answer(&gate, answer, &user, because.comment).await?;
+    control
+        .answer(&gate, answer, &user, because.comment)
+        .await?;
     Ok(Json(json!({ "gate": gate, "by": user })))
 }
 
@@ -124,7 +128,9 @@ pub(super) async fn deployments(
         limit: list.limit.unwrap_or(20).min(1_000),
         ..DeploymentFilter::default()
     };
-    Ok(Json(json!({ "deployments": control.deployments(&filter).await? })))
+    Ok(Json(
+        json!({ "deployments": control.deployments(&filter).await? }),
+    ))
 }
 
 pub(super) async fn deployment(
@@ -155,7 +161,13 @@ pub(super) async fn deploy(
 ) -> Answered {
     let (service, strategy) = (wanted.service.as_deref(), wanted.strategy.as_deref());
     let id = control
-        .deploy(service, &wanted.release, &wanted.environment, strategy, &user)
+        .deploy(
+            service,
+            &wanted.release,
+            &wanted.environment,
+            strategy,
+            &user,
+        )
         .await?;
     Ok(Json(json!({ "deployment": id })))
 }
@@ -209,7 +221,10 @@ pub(super) async fn create_repository(
 ) -> Result<(StatusCode, Json<Value>), Fault> {
     control.host().create(&wanted.name).await?;
     let url = control.link(&format!("/git/{}.git", wanted.name));
-    Ok((StatusCode::CREATED, Json(json!({ "repository": wanted.name, "url": url }))))
+    Ok((
+        StatusCode::CREATED,
+        Json(json!({ "repository": wanted.name, "url": url })),
+    ))
 }
 
 pub(super) async fn users(State(control): State<Control>) -> Answered {
@@ -259,7 +274,9 @@ pub(super) async fn dispatch(
     let compiled = dialect::compile(&tree, &path, &trigger, dialect::Options::default());
     let plan = compiled.plan.ok_or(Error::Invalid(compiled.diagnostics))?;
     let started = control.start_run(plan, trigger).await?;
-    Ok(Json(json!({ "run": started.run, "number": started.number })))
+    Ok(Json(
+        json!({ "run": started.run, "number": started.number }),
+    ))
 }
 
 fn dispatched(
@@ -294,7 +311,10 @@ fn workflow_path(tree: &dialect::SourceTree, wanted: &str) -> Result<String, Err
         .find(|path| *path == wanted || path.rsplit('/').next() == Some(wanted))
         .cloned()
         .ok_or_else(|| {
-            Error::NotFound(format!("no workflow `{wanted}`; there is `{}`", all.join("`, `")))
+            Error::NotFound(format!(
+                "no workflow `{wanted}`; there is `{}`",
+                all.join("`, `")
+            ))
         })
 }
 

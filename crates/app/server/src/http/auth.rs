@@ -30,16 +30,23 @@ pub(super) struct User(pub(super) String);
 
 impl Door {
     pub(super) fn new(control: Control, address: SocketAddr) -> Self {
-        Self(Arc::new(Inner { control, loopback: address.ip().is_loopback() }))
+        Self(Arc::new(Inner {
+            control,
+            loopback: address.ip().is_loopback(),
+        }))
     }
 }
 
 pub(super) async fn guard(State(door): State<Door>, mut request: Request, next: Next) -> Response {
     let headers = request.headers();
     if door.0.loopback && !is_local(headers, header::HOST) {
-        return refuse(StatusCode::MISDIRECTED_REQUEST, "this server answers to `localhost` only");
+        return refuse(
+            StatusCode::MISDIRECTED_REQUEST,
+            "this server answers to `localhost` only",
+        );
     }
-    if door.0.loopback && headers.contains_key(header::ORIGIN) && !is_local(headers, header::ORIGIN) {
+    if door.0.loopback && headers.contains_key(header::ORIGIN) && !is_local(headers, header::ORIGIN)
+    {
         return refuse(StatusCode::FORBIDDEN, "pages of another origin may not ask");
     }
     let user = match token(headers) {
@@ -56,7 +63,9 @@ pub(super) async fn guard(State(door): State<Door>, mut request: Request, next: 
     match user {
         Some(user) => drop(request.extensions_mut().insert(User(user))),
         None if needs_user && path != "/healthz" => {
-            return unauthorized("a token is needed: `Authorization: Bearer …`, or as the password");
+            return unauthorized(
+                "a token is needed: `Authorization: Bearer …`, or as the password",
+            );
         }
         None => {}
     }
@@ -72,20 +81,26 @@ fn token(headers: &HeaderMap) -> Option<String> {
     }
     if scheme.eq_ignore_ascii_case("basic") {
         let pair = String::from_utf8(BASE64_STANDARD.decode(rest.trim()).ok()?).ok()?;
-        return pair.split_once(':').map(|(_, password)| password.to_owned());
+        return pair
+            .split_once(':')
+            .map(|(_, password)| password.to_owned());
     }
     None
 }
 
 fn is_local(headers: &HeaderMap, name: header::HeaderName) -> bool {
-    let Some(value) = headers.get(name).and_then(|value| value.to_str().ok()) else { return false };
+    let Some(value) = headers.get(name).and_then(|value| value.to_str().ok()) else {
+        return false;
+    };
     let host = value.rsplit_once("://").map_or(value, |(_, rest)| rest);
     let name = match host.strip_prefix('[') {
         Some(rest) => rest.split(']').next().unwrap_or_default(),
         None => host.split(':').next().unwrap_or_default(),
     };
     name.eq_ignore_ascii_case("localhost")
-        || name.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
+        || name
+            .parse::<std::net::IpAddr>()
+            .is_ok_and(|address| address.is_loopback())
 }
 
 fn refuse(status: StatusCode, why: &str) -> Response {
@@ -111,10 +126,21 @@ mod tests {
 
     #[test]
     fn only_names_of_this_machine_are_local() {
-        for name in ["localhost", "localhost:80", "127.0.0.1:7800", "[::1]:7800", "LOCALHOST:1"] {
+        for name in [
+            "localhost",
+            "localhost:80",
+            "127.0.0.1:7800",
+            "[::1]:7800",
+            "LOCALHOST:1",
+        ] {
             assert!(host(name), "{name}");
         }
-        for name in ["evil.example", "127.0.0.1.evil.example", "localhost.evil.example:80", "10.0.0.1"] {
+        for name in [
+            "evil.example",
+            "127.0.0.1.evil.example",
+            "localhost.evil.example:80",
+            "10.0.0.1",
+        ] {
             assert!(!host(name), "{name}");
         }
     }

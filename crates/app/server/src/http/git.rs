@@ -39,8 +39,15 @@ pub(super) async fn get(
     if service == Service::ReceivePack {
         control.host().create(name).await?;
     }
-    let refs = control.host().info_refs(name, service, protocol(&headers)).await?;
-    Ok(answer(service, "advertisement", Body::from(Bytes::from(refs))))
+    let refs = control
+        .host()
+        .info_refs(name, service, protocol(&headers))
+        .await?;
+    Ok(answer(
+        service,
+        "advertisement",
+        Body::from(Bytes::from(refs)),
+    ))
 }
 
 /// `POST /git/NAME.git/git-upload-pack` and `…/git-receive-pack`.
@@ -54,17 +61,34 @@ pub(super) async fn post(
     let service: Service = verb.parse().map_err(|_| not_git())?;
     let name = name.to_owned();
     let headers = request.headers().clone();
-    let packed = headers.get(header::CONTENT_ENCODING).is_some_and(|value| value == "gzip");
-    let body = request.into_body().into_data_stream().map_err(std::io::Error::other);
+    let packed = headers
+        .get(header::CONTENT_ENCODING)
+        .is_some_and(|value| value == "gzip");
+    let body = request
+        .into_body()
+        .into_data_stream()
+        .map_err(std::io::Error::other);
     let body = StreamReader::new(body);
     if service == Service::UploadPack {
-        let reply = control.host().upload(&name, protocol(&headers), body, packed)?;
-        return Ok(answer(service, "result", Body::from_stream(ReaderStream::new(reply))));
+        let reply = control
+            .host()
+            .upload(&name, protocol(&headers), body, packed)?;
+        return Ok(answer(
+            service,
+            "result",
+            Body::from_stream(ReaderStream::new(reply)),
+        ));
     }
     // In a task of its own: a client that hangs up must not cut off what git has begun.
     let taking = tokio::spawn(take_push(control, name, user, body, packed));
-    let reply = taking.await.map_err(|error| Error::Refused(format!("the push failed: {error}")))??;
-    Ok(answer(service, "result", Body::from_stream(ReaderStream::new(reply))))
+    let reply = taking
+        .await
+        .map_err(|error| Error::Refused(format!("the push failed: {error}")))??;
+    Ok(answer(
+        service,
+        "result",
+        Body::from_stream(ReaderStream::new(reply)),
+    ))
 }
 
 /// Takes a push and acts upon it. When acting fails, the push stays unacknowledged and is heard at
@@ -79,7 +103,12 @@ async fn take_push(
     let received = control.host().receive(&name, body, packed).await?;
     for update in &received.updates {
         match control.hear_push(&name, &user, update).await {
-            Ok(_) => control.host().acknowledge(&name, std::slice::from_ref(update)).await?,
+            Ok(_) => {
+                control
+                    .host()
+                    .acknowledge(&name, std::slice::from_ref(update))
+                    .await?
+            }
             Err(error) => {
                 tracing::error!(%error, repository = name, git_ref = %update.git_ref, "a push was not heard");
             }
@@ -93,7 +122,9 @@ fn not_git() -> Error {
 }
 
 fn protocol(headers: &HeaderMap) -> Option<&str> {
-    headers.get("git-protocol").and_then(|value| value.to_str().ok())
+    headers
+        .get("git-protocol")
+        .and_then(|value| value.to_str().ok())
 }
 
 fn answer(service: Service, what: &str, body: Body) -> Response {

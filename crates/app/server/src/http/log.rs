@@ -36,7 +36,10 @@ pub(super) async fn text(
     Path(run): Path<String>,
     Query(which): Query<Which>,
 ) -> Result<Response, Fault> {
-    let (from, follow) = (which.from.unwrap_or_default(), which.follow.unwrap_or_default());
+    let (from, follow) = (
+        which.from.unwrap_or_default(),
+        which.follow.unwrap_or_default(),
+    );
     let key = key(&control, &run, which).await?;
     let kind = [(header::CONTENT_TYPE, "text/plain; charset=utf-8")];
     let body = if follow {
@@ -56,10 +59,12 @@ pub(super) async fn stream(
     let key = key(&control, &run, which).await?;
     let closing = control.closing().clone();
     let mut cut = Vec::new();
-    let chunks = followed(&control, &key, from).await?.map(move |chunk| match chunk {
-        Ok(bytes) => event("log", &whole_characters(&mut cut, &bytes)),
-        Err(error) => event("fault", &error.to_string()),
-    });
+    let chunks = followed(&control, &key, from)
+        .await?
+        .map(move |chunk| match chunk {
+            Ok(bytes) => event("log", &whole_characters(&mut cut, &bytes)),
+            Err(error) => event("fault", &error.to_string()),
+        });
     let end = stream::once(async { event("end", "") });
     let events = chunks.chain(end).take_until(closing.cancelled_owned());
     Ok(Sse::new(events).keep_alive(KeepAlive::default()))
@@ -78,19 +83,19 @@ async fn followed(
 }
 
 /// The log as far as it has come.
-async fn so_far(
-    control: &Control,
-    key: &StepKey,
-    from: u64,
-) -> Result<ReaderStream<File>, Error> {
+async fn so_far(control: &Control, key: &StepKey, from: u64) -> Result<ReaderStream<File>, Error> {
     let path = control.executor().log_path(key);
     let mut file = match File::open(&path).await {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            return Err(Error::NotFound("that step has no log; it has not started".to_owned()));
+            return Err(Error::NotFound(
+                "that step has no log; it has not started".to_owned(),
+            ));
         }
         opened => opened.map_err(Error::io("open", &path))?,
     };
-    file.seek(io::SeekFrom::Start(from)).await.map_err(Error::io("read", &path))?;
+    file.seek(io::SeekFrom::Start(from))
+        .await
+        .map_err(Error::io("read", &path))?;
     Ok(ReaderStream::new(file))
 }
 
@@ -117,9 +122,13 @@ fn event(kind: &str, text: &str) -> Result<Event, Infallible> {
 
 async fn key(control: &Control, run: &str, which: Which) -> Result<StepKey, Fault> {
     let row = control.find_run(run).await?;
-    let step: StepPath = which.step.parse().map_err(|error: cutover_model::run::ParseStepPathError| {
-        Error::NotFound(error.to_string())
-    })?;
+    let step: StepPath =
+        which
+            .step
+            .parse()
+            .map_err(|error: cutover_model::run::ParseStepPathError| {
+                Error::NotFound(error.to_string())
+            })?;
     Ok(StepKey {
         run: row.id,
         job: JobKey(which.job),
@@ -136,7 +145,10 @@ mod tests {
     fn a_character_that_is_cut_comes_whole() {
         let mut cut = Vec::new();
         let text = "aä€".as_bytes();
-        let parts: Vec<String> = text.iter().map(|byte| whole_characters(&mut cut, &[*byte])).collect();
+        let parts: Vec<String> = text
+            .iter()
+            .map(|byte| whole_characters(&mut cut, &[*byte]))
+            .collect();
         assert_eq!(parts.concat(), "aä€");
         assert_eq!(whole_characters(&mut cut, b"\xff!"), "\u{fffd}!");
     }

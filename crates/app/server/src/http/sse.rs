@@ -21,18 +21,21 @@ pub(super) async fn events(
     let notices = control.subscribe();
     let mut traffic = tokio::time::interval(TRAFFIC);
     traffic.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    let stream = stream::unfold((control, notices, traffic), |(control, mut notices, mut traffic)| async {
-        let event = tokio::select! {
-            () = control.closing().cancelled() => return None,
-            notice = notices.recv() => match notice {
-                Ok(notice) => Event::default().event("stored").data(notice.stream),
-                // Whoever lagged behind reads everything afresh.
-                Err(RecvError::Lagged(_)) => Event::default().event("stored").data("*"),
-                Err(RecvError::Closed) => return None,
-            },
-            _ = traffic.tick() => Event::default().event("traffic").data(""),
-        };
-        Some((Ok(event), (control, notices, traffic)))
-    });
+    let stream = stream::unfold(
+        (control, notices, traffic),
+        |(control, mut notices, mut traffic)| async {
+            let event = tokio::select! {
+                () = control.closing().cancelled() => return None,
+                notice = notices.recv() => match notice {
+                    Ok(notice) => Event::default().event("stored").data(notice.stream),
+                    // Whoever lagged behind reads everything afresh.
+                    Err(RecvError::Lagged(_)) => Event::default().event("stored").data("*"),
+                    Err(RecvError::Closed) => return None,
+                },
+                _ = traffic.tick() => Event::default().event("traffic").data(""),
+            };
+            Some((Ok(event), (control, notices, traffic)))
+        },
+    );
     Sse::new(stream).keep_alive(KeepAlive::default())
 }

@@ -18,16 +18,20 @@ pub(crate) fn row(deployment: &Deployment) -> Option<DeploymentRow> {
     let spec = deployment.spec()?;
     let release = &spec.release;
     let (actor, run, cause) = match &spec.cause {
-        Cause::Step { run, job, .. } => {
-            (format!("{run}/{job}"), Some(run.clone()), format!("job {job} of {run}"))
-        }
+        Cause::Step { run, job, .. } => (
+            format!("{run}/{job}"),
+            Some(run.clone()),
+            format!("job {job} of {run}"),
+        ),
         Cause::Person { by } => (by.clone(), None, format!("{by} asked for it")),
         Cause::Rollback { by, of } => (by.clone(), None, format!("{by} takes back {of}")),
     };
     let (outcome, reason, finished_at) = match deployment.state() {
-        DeploymentState::Finished { outcome, reason, at } => {
-            (Some(*outcome), Some(reason.clone()), Some(*at))
-        }
+        DeploymentState::Finished {
+            outcome,
+            reason,
+            at,
+        } => (Some(*outcome), Some(reason.clone()), Some(*at)),
         DeploymentState::Waiting { on, .. } => (None, Some(on.to_string()), None),
         DeploymentState::Pending
         | DeploymentState::Provisioning { .. }
@@ -62,11 +66,17 @@ pub(crate) fn approvals(
     events: &[Recorded<DeploymentEvent>],
     deployment: &Deployment,
 ) -> Vec<ApprovalChange> {
-    let Some(spec) = deployment.spec() else { return Vec::new() };
+    let Some(spec) = deployment.spec() else {
+        return Vec::new();
+    };
     let mut changes = Vec::new();
     for recorded in events {
         match &recorded.event {
-            DeploymentEvent::ApprovalRequested { gate, subject, rule } => {
+            DeploymentEvent::ApprovalRequested {
+                gate,
+                subject,
+                rule,
+            } => {
                 changes.push(ApprovalChange::Opened(ApprovalRow {
                     gate: gate.clone(),
                     stream: spec.id.to_string(),
@@ -82,7 +92,10 @@ pub(crate) fn approvals(
                 changes.push(ApprovalChange::Closed(gate.clone()));
             }
             DeploymentEvent::ApprovalGiven { gate, .. } => {
-                if deployment.approval().is_none_or(cutover_model::gate::Approval::is_open) {
+                if deployment
+                    .approval()
+                    .is_none_or(cutover_model::gate::Approval::is_open)
+                {
                     changes.push(ApprovalChange::Closed(gate.clone()));
                 }
             }
@@ -94,7 +107,12 @@ pub(crate) fn approvals(
 
 /// One line for people: what, where, how far, and why.
 pub(crate) fn line(deployment: &Deployment) -> String {
-    let Some(DeploymentSpec { environment, release, .. }) = deployment.spec() else {
+    let Some(DeploymentSpec {
+        environment,
+        release,
+        ..
+    }) = deployment.spec()
+    else {
         return "not created yet".to_owned();
     };
     let what = format!("{} {} → {environment}", release.service, release.version);
@@ -108,7 +126,9 @@ pub(crate) fn line(deployment: &Deployment) -> String {
             format!("{what}: watched at {weight}{}", held.unwrap_or_default())
         }
         DeploymentState::Draining { side, .. } => format!("{what}: drains the {side} side"),
-        DeploymentState::Finished { outcome, reason, .. } => format!("{what}: {outcome}: {reason}"),
+        DeploymentState::Finished {
+            outcome, reason, ..
+        } => format!("{what}: {outcome}: {reason}"),
     }
 }
 
@@ -148,8 +168,16 @@ fn said(state: &InstanceState) -> Vec<String> {
     }
     let wanted = state.instance.address.port();
     if state.alive && !state.listening_ports.contains(&wanted) {
-        let ports: Vec<String> = state.listening_ports.iter().map(ToString::to_string).collect();
-        let ports = if ports.is_empty() { "no port".to_owned() } else { ports.join(", ") };
+        let ports: Vec<String> = state
+            .listening_ports
+            .iter()
+            .map(ToString::to_string)
+            .collect();
+        let ports = if ports.is_empty() {
+            "no port".to_owned()
+        } else {
+            ports.join(", ")
+        };
         lines.push(format!("  it listens on {ports}, not on {wanted} (`PORT`)"));
     }
     lines.extend(state.log_tail.iter().map(|line| format!("  log: {line}")));
@@ -187,7 +215,10 @@ impl DeploymentView {
     pub async fn of(control: &Control, deployment: &Deployment) -> Option<Self> {
         let row = row(deployment)?;
         let name = routes::name(&row.service, &row.environment);
-        let traffic = traffic(control).await.into_iter().find(|traffic| traffic.name == name);
+        let traffic = traffic(control)
+            .await
+            .into_iter()
+            .find(|traffic| traffic.name == name);
         Some(Self {
             line: line(deployment),
             previous: deployment.current().map(|release| release.version.clone()),
@@ -259,7 +290,9 @@ const fn word(state: UpstreamState) -> &'static str {
 /// What the balancer sees.
 pub(crate) async fn traffic(control: &Control) -> Vec<TrafficView> {
     let status = control.balancer_status().await;
-    status.map(|status| status.services.into_iter().map(service).collect()).unwrap_or_default()
+    status
+        .map(|status| status.services.into_iter().map(service).collect())
+        .unwrap_or_default()
 }
 
 fn service(status: ServiceStatus) -> TrafficView {
@@ -279,7 +312,10 @@ fn service(status: ServiceStatus) -> TrafficView {
             percent: f64::from(side.weight) / 100.0,
             requests: side.totals.requests,
             errors_5xx: side.totals.status_5xx,
-            healthy: instances.iter().filter(|instance| instance.state == "healthy").count(),
+            healthy: instances
+                .iter()
+                .filter(|instance| instance.state == "healthy")
+                .count(),
             instances,
         }
     });

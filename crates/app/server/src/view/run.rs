@@ -33,7 +33,10 @@ pub(crate) fn row(run: &Run) -> Option<RunRow> {
         .jobs()
         .filter_map(|job| match &job.state {
             // That a job comes after others is its place in the graph, not news.
-            State::Waiting { on: WaitingOn::Needs { .. }, .. } => None,
+            State::Waiting {
+                on: WaitingOn::Needs { .. },
+                ..
+            } => None,
             State::Waiting { on, .. } => Some(format!("{}: {on}", job.name)),
             State::Pending | State::Running { .. } | State::Finished { .. } => None,
         })
@@ -64,11 +67,19 @@ pub(crate) fn leg_environment(run: &Run, job: &JobKey) -> Option<String> {
 
 /// Which questions these events open and close.
 pub(crate) fn approvals(events: &[Recorded<RunEvent>], run: &Run) -> Vec<ApprovalChange> {
-    let Some(id) = run.id() else { return Vec::new() };
+    let Some(id) = run.id() else {
+        return Vec::new();
+    };
     let mut changes = Vec::new();
     for recorded in events {
         match &recorded.event {
-            RunEvent::ApprovalRequested { gate, job, subject, rule, .. } => {
+            RunEvent::ApprovalRequested {
+                gate,
+                job,
+                subject,
+                rule,
+                ..
+            } => {
                 changes.push(ApprovalChange::Opened(ApprovalRow {
                     gate: gate.clone(),
                     stream: id.to_string(),
@@ -225,7 +236,10 @@ impl JobView {
             State::Waiting { on, .. } => Some(on.to_string()),
             State::Pending | State::Running { .. } | State::Finished { .. } => None,
         };
-        let outputs = job.outputs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        let outputs = job
+            .outputs
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
         Self {
             name: job.name.to_owned(),
             needs: job.needs.to_vec(),

@@ -17,7 +17,10 @@ fn places(jobs: &[JobView]) -> Vec<(usize, usize)> {
     // `needs` has no cycle, so after as many rounds as there are jobs nothing moves any more.
     for _ in 0..jobs.len() {
         for job in jobs {
-            let after = job.needs.iter().filter_map(|need| column_of.get(need.as_str()));
+            let after = job
+                .needs
+                .iter()
+                .filter_map(|need| column_of.get(need.as_str()));
             let column = after.max().map_or(0, |last| last + 1);
             column_of.insert(job.key.job(), column);
         }
@@ -117,8 +120,12 @@ mod tests {
 
     #[test]
     fn a_job_stands_right_of_the_longest_way_to_it() {
-        let jobs =
-            [job("deploy", &["build", "test"]), job("test", &["build"]), job("build", &[]), job("lint", &[])];
+        let jobs = [
+            job("deploy", &["build", "test"]),
+            job("test", &["build"]),
+            job("build", &[]),
+            job("lint", &[]),
+        ];
         assert_eq!(places(&jobs), [(2, 0), (1, 0), (0, 0), (0, 1)]);
     }
 

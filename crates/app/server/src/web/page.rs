@@ -241,7 +241,9 @@ fn clock(at: Timestamp) -> String {
 
 /// How long it took, or takes so far, to the tenth of a second below a minute.
 fn took(from: Option<Timestamp>, to: Option<Timestamp>, now: Timestamp) -> String {
-    let Some(from) = from else { return String::new() };
+    let Some(from) = from else {
+        return String::new();
+    };
     let length = to.unwrap_or(now).since(from);
     let millis = length.as_millis();
     if millis < 60_000 {

@@ -22,7 +22,9 @@ pub(super) fn refused(run: &Run) -> bool {
     run.jobs().flat_map(|job| job.steps).any(|step| {
         let gate = |reason: &String| reason.starts_with("gate ");
         step.outcome == Some(Outcome::Failed)
-            && step.report.is_some_and(|report| report.reasons.iter().any(gate))
+            && step
+                .report
+                .is_some_and(|report| report.reasons.iter().any(gate))
     })
 }
 
@@ -60,7 +62,8 @@ pub(super) async fn follow(control: &Control, id: &RunId, as_json: bool) -> anyh
         }
     }
     while tasks.join_next().await.is_some() {}
-    end(&control.run(id).await?, as_json);
+    let last = control.run(id).await?;
+    end(&last, as_json);
     Ok(())
 }
 
@@ -71,10 +74,24 @@ fn end(run: &Run, as_json: bool) {
         return;
     }
     for job in &view.jobs {
-        let reason = job.reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default();
-        render::talk(&format!("{} {} {}{reason}", render::mark(job.state), job.name, job.state));
+        let reason = job
+            .reason
+            .as_ref()
+            .map(|reason| format!(": {reason}"))
+            .unwrap_or_default();
+        render::talk(&format!(
+            "{} {} {}{reason}",
+            render::mark(job.state),
+            job.name,
+            job.state
+        ));
     }
-    render::talk(&format!("{} run #{} {}", render::mark(view.state), view.number, view.state));
+    render::talk(&format!(
+        "{} run #{} {}",
+        render::mark(view.state),
+        view.number,
+        view.state
+    ));
 }
 
 /// One leg being followed.
@@ -91,8 +108,12 @@ impl Leg {
         let mut shown: Vec<(StepPath, Attempt)> = Vec::new();
         loop {
             let run = state.borrow_and_update().clone();
-            let Some(view) = RunView::of(&run) else { return };
-            let Some(job) = view.jobs.iter().find(|job| job.key == self.key) else { return };
+            let Some(view) = RunView::of(&run) else {
+                return;
+            };
+            let Some(job) = view.jobs.iter().find(|job| job.key == self.key) else {
+                return;
+            };
             for step in &job.steps {
                 let id = (step.path.clone(), step.attempt);
                 if shown.contains(&id) || (step.started_at.is_none() && step.outcome.is_none()) {
@@ -114,7 +135,10 @@ impl Leg {
 
     fn talk(&self, text: &str) {
         if !self.as_json {
-            render::talk(&format!("{}{text}", self.prefix.as_deref().unwrap_or_default()));
+            render::talk(&format!(
+                "{}{text}",
+                self.prefix.as_deref().unwrap_or_default()
+            ));
         }
     }
 
@@ -126,7 +150,9 @@ impl Leg {
             attempt,
         };
         // A step that could not even be resolved has no log.
-        let Ok(mut log) = self.control.executor().follow(&key, 0).await else { return };
+        let Ok(mut log) = self.control.executor().follow(&key, 0).await else {
+            return;
+        };
         let mut rest: Vec<u8> = Vec::new();
         while let Ok(Some(chunk)) = log.next().await {
             if self.as_json {
@@ -158,10 +184,16 @@ impl Leg {
             let job = view.and_then(|view| view.jobs.into_iter().find(|job| job.key == self.key));
             let Some(job) = job else { return };
             // The steps of an action are shown while it runs, and before its end.
-            if job.steps.iter().any(|step| step.path.parent().as_ref() == Some(path)) {
+            if job
+                .steps
+                .iter()
+                .any(|step| step.path.parent().as_ref() == Some(path))
+            {
                 return;
             }
-            let Some(step) = job.steps.into_iter().find(|step| step.path == *path) else { return };
+            let Some(step) = job.steps.into_iter().find(|step| step.path == *path) else {
+                return;
+            };
             if step.attempt != attempt {
                 return;
             }
@@ -170,7 +202,12 @@ impl Leg {
                     (Some(from), Some(to)) => format!(" {}", to.since(from)),
                     _ => String::new(),
                 };
-                self.talk(&format!("{} {} {}{took}", render::mark(step.state), step.name, step.state));
+                self.talk(&format!(
+                    "{} {} {}{took}",
+                    render::mark(step.state),
+                    step.name,
+                    step.state
+                ));
                 for reason in &step.reasons {
                     self.talk(&format!("  {reason}"));
                 }

@@ -9,14 +9,14 @@ trap 'kill "$service" 2>/dev/null' EXIT
 exec 3> reports/cases.xml
 failed=0
 check() { # NAME PATH PART-OF-THE-ANSWER
-  answer=$("$CUTOVER" demo-service get reports/port "$2" 2>&1)
+  answer=$("$CUTOVER_BIN" demo-service get reports/port "$2" 2>&1)
   case $answer in
     *"$3"*) echo "ok   $1"; echo "<testcase classname=\"hello\" name=\"$1\"/>" >&3 ;;
     *) echo "FAIL $1: $answer"; failed=$((failed + 1))
        echo "<testcase classname=\"hello\" name=\"$1\"><failure message=\"no $3\"/></testcase>" >&3 ;;
   esac
 }
-check "says hello" / '"message":"hello"'
+check "says hello" / '"message":"hello'
 check "is healthy" /health '"status":"ok"'
 check "knows its version" /version '"version":'
 check "refuses the unknown" /nowhere '404'
