@@ -74,7 +74,6 @@ fn exit_of(error: &anyhow::Error) -> Exit {
     use cutover_server::Error as E;
     match error.downcast_ref::<E>() {
         Some(E::Refused(_)) => Exit::Refused,
-        Some(E::NotFound(_) | E::Invalid(_)) => Exit::Usage,
         Some(
             E::Store(_)
             | E::Forge(_)
@@ -86,7 +85,7 @@ fn exit_of(error: &anyhow::Error) -> Exit {
             | E::Corrupt(_)
             | E::Closing,
         ) => Exit::Fault,
-        None => Exit::Usage,
+        Some(E::NotFound(_) | E::Invalid(_)) | None => Exit::Usage,
     }
 }
 
@@ -101,17 +100,14 @@ fn on_runtime(work: impl Future<Output = anyhow::Result<Exit>>) -> anyhow::Resul
 }
 
 fn explain(code: &str) -> Exit {
-    match cutover_dialect::explain(&code.to_uppercase()) {
-        Some(text) => {
-            render::data(text);
-            Exit::Ok
-        }
-        None => {
-            render::talk(&format!(
-                "there is no code `{code}`; codes look like `CUT-1001`"
-            ));
-            Exit::Usage
-        }
+    if let Some(text) = cutover_dialect::explain(&code.to_uppercase()) {
+        render::data(text);
+        Exit::Ok
+    } else {
+        render::talk(&format!(
+            "there is no code `{code}`; codes look like `CUT-1001`"
+        ));
+        Exit::Usage
     }
 }
 

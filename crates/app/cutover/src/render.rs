@@ -1,9 +1,4 @@
 //! The one door of output: data to stdout, talk to stderr, colour only where it is wanted.
-#![expect(
-    clippy::print_stdout,
-    clippy::print_stderr,
-    reason = "this is the door"
-)]
 
 mod table;
 

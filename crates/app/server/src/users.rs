@@ -11,10 +11,14 @@ fn setting(name: &str) -> String {
 }
 
 fn digest(token: &str) -> String {
+    use std::fmt::Write as _;
     Sha256::digest(token.as_bytes())
         .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
+        .fold(String::new(), |mut text, byte| {
+            // Writing to a string cannot fail.
+            write!(text, "{byte:02x}").ok();
+            text
+        })
 }
 
 /// The file with the first user's token, for the command line on the same machine.

@@ -9,7 +9,7 @@ mod page;
 use axum::{
     extract::{Path, State},
     http::{StatusCode, header},
-    response::{IntoResponse, Redirect, Response},
+    response::{IntoResponse as _, Redirect, Response},
 };
 use cutover_store::{DeploymentFilter, RunFilter};
 use maud::Markup;
@@ -25,12 +25,11 @@ pub(crate) async fn home(State(control): State<Control>) -> Result<Response, Fau
         limit: 1,
         ..RunFilter::default()
     };
-    match control.store().runs(&newest).await?.first() {
-        Some(row) => Ok(Redirect::temporary(&format!("/runs/{}", row.number)).into_response()),
-        None => {
-            let address = control.options().address.clone().unwrap_or_default();
-            Ok(page::empty(&address).into_response())
-        }
+    if let Some(row) = control.store().runs(&newest).await?.first() {
+        Ok(Redirect::temporary(&format!("/runs/{}", row.number)).into_response())
+    } else {
+        let address = control.options().address.clone().unwrap_or_default();
+        Ok(page::empty(&address).into_response())
     }
 }
 

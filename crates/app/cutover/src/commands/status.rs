@@ -9,9 +9,9 @@ pub(crate) async fn run(args: cli::Listing) -> anyhow::Result<Exit> {
         .get("/api/v1/status", &[])
         .await?;
     if args.json {
-        render::json(&status)
+        render::json(&status);
     } else {
-        render::data(&render::status(&status))
+        render::data(&render::status(&status));
     }
     Ok(Exit::Ok)
 }

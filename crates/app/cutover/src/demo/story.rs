@@ -17,7 +17,7 @@ use super::{
 use crate::render;
 
 /// Longer than this nothing in the story may take.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// One line of the table.
 #[derive(Debug)]
@@ -335,19 +335,26 @@ impl Report {
             rows.push(vec![version.clone(), good.to_string(), failed.to_string()]);
         }
         text.push_str(&render::table(&["version", "answered", "failed"], rows));
-        text.push_str(&format!(
-            "\n\n{} requests sent · {} lost by the deployments themselves · slowest answer {} ms · all of it in {:.1} s",
+        let mut lines = vec![String::new(), String::new()];
+        lines.push(format!(
+            "{} requests sent · {} lost by the deployments themselves · slowest answer {} ms · all of it in {:.1} s",
             self.tally.sent,
             self.tally.lost,
             self.tally.slowest.as_millis(),
             self.took.as_secs_f64()
         ));
-        for reason in &self.tally.reasons {
-            text.push_str(&format!("\n  lost: {reason}"));
-        }
-        for promise in &self.broken {
-            text.push_str(&format!("\nDID NOT HOLD: {promise}"));
-        }
+        lines.extend(
+            self.tally
+                .reasons
+                .iter()
+                .map(|reason| format!("  lost: {reason}")),
+        );
+        lines.extend(
+            self.broken
+                .iter()
+                .map(|promise| format!("DID NOT HOLD: {promise}")),
+        );
+        text.push_str(&lines.join("\n"));
         if self.held() {
             text.push_str("\neverything held");
         }

@@ -68,7 +68,7 @@ impl Outbox {
 
     async fn until_next(&self) -> Duration {
         let next = self.store.next_due_at().await.ok().flatten();
-        next.map_or(Duration::from_secs(3_600), |at| {
+        next.map_or(Duration::from_hours(1), |at| {
             at.since(crate::control::now()).to_std()
         })
     }

@@ -126,7 +126,6 @@ pub(super) async fn deployments(
         service: list.service,
         unfinished_only: list.unfinished.unwrap_or_default(),
         limit: list.limit.unwrap_or(20).min(1_000),
-        ..DeploymentFilter::default()
     };
     Ok(Json(
         json!({ "deployments": control.deployments(&filter).await? }),
@@ -139,10 +138,10 @@ pub(super) async fn deployment(
 ) -> Result<Json<view::DeploymentView>, Fault> {
     let id: DeploymentId = text.parse().map_err(not_found)?;
     let deployment = control.deployment(&id).await?;
-    let view = view::DeploymentView::of(&control, &deployment)
-        .await
-        .ok_or_else(|| not_found("the deployment does not exist yet"))?;
-    Ok(Json(view))
+    let view = view::DeploymentView::of(&control, &deployment).await;
+    Ok(Json(view.ok_or_else(|| {
+        not_found("the deployment does not exist yet")
+    })?))
 }
 
 #[derive(Deserialize)]

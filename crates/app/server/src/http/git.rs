@@ -5,7 +5,7 @@ use axum::{
     body::{Body, Bytes},
     extract::{Path, Query, Request, State},
     http::{HeaderMap, HeaderValue, StatusCode, header},
-    response::{IntoResponse, Response},
+    response::{IntoResponse as _, Response},
 };
 use cutover_forge::Service;
 use futures_util::TryStreamExt as _;
@@ -107,7 +107,7 @@ async fn take_push(
                 control
                     .host()
                     .acknowledge(&name, std::slice::from_ref(update))
-                    .await?
+                    .await?;
             }
             Err(error) => {
                 tracing::error!(%error, repository = name, git_ref = %update.git_ref, "a push was not heard");

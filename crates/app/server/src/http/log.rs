@@ -7,7 +7,7 @@ use axum::{
     extract::{Path, Query, State},
     http::header,
     response::{
-        IntoResponse, Response,
+        IntoResponse as _, Response,
         sse::{Event, KeepAlive, Sse},
     },
 };
@@ -66,7 +66,10 @@ pub(super) async fn stream(
             Err(error) => event("fault", &error.to_string()),
         });
     let end = stream::once(async { event("end", "") });
-    let events = chunks.chain(end).take_until(closing.cancelled_owned());
+    let events = chunks
+        .chain(end)
+        .take_until(closing.cancelled_owned())
+        .map(Ok);
     Ok(Sse::new(events).keep_alive(KeepAlive::default()))
 }
 
@@ -115,9 +118,9 @@ fn whole_characters(cut: &mut Vec<u8>, bytes: &[u8]) -> String {
 }
 
 /// As a JSON string: the data of an event must not hold a carriage return.
-fn event(kind: &str, text: &str) -> Result<Event, Infallible> {
+fn event(kind: &str, text: &str) -> Event {
     let text = serde_json::Value::String(text.to_owned()).to_string();
-    Ok(Event::default().event(kind).data(text))
+    Event::default().event(kind).data(text)
 }
 
 async fn key(control: &Control, run: &str, which: Which) -> Result<StepKey, Fault> {

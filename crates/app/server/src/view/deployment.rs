@@ -91,13 +91,12 @@ pub(crate) fn approvals(
             | DeploymentEvent::ApprovalExpired { gate } => {
                 changes.push(ApprovalChange::Closed(gate.clone()));
             }
-            DeploymentEvent::ApprovalGiven { gate, .. } => {
+            DeploymentEvent::ApprovalGiven { gate, .. }
                 if deployment
                     .approval()
-                    .is_none_or(cutover_model::gate::Approval::is_open)
-                {
-                    changes.push(ApprovalChange::Closed(gate.clone()));
-                }
+                    .is_none_or(cutover_model::gate::Approval::is_open) =>
+            {
+                changes.push(ApprovalChange::Closed(gate.clone()));
             }
             _ => {}
         }

@@ -31,14 +31,12 @@ pub(crate) fn row(run: &Run) -> Option<RunRow> {
     };
     let waits: Vec<String> = run
         .jobs()
+        // That a job comes after others is its place in the graph, not news.
         .filter_map(|job| match &job.state {
-            // That a job comes after others is its place in the graph, not news.
-            State::Waiting {
-                on: WaitingOn::Needs { .. },
-                ..
-            } => None,
-            State::Waiting { on, .. } => Some(format!("{}: {on}", job.name)),
-            State::Pending | State::Running { .. } | State::Finished { .. } => None,
+            State::Waiting { on, .. } if !matches!(on, WaitingOn::Needs { .. }) => {
+                Some(format!("{}: {on}", job.name))
+            }
+            _ => None,
         })
         .collect();
     Some(RunRow {
