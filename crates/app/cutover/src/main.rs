@@ -6,6 +6,8 @@ mod commands;
 mod config;
 mod demo;
 mod exit;
+#[cfg(test)]
+mod reference;
 mod render;
 
 use std::process::ExitCode;
