@@ -18,7 +18,7 @@ use cutover_store::RunFilter;
 use serde_json::json;
 
 use super::tree::Tree;
-use crate::{cli, config, exit::Exit, render};
+use crate::{cli, config, exit::Exit, render, signals};
 
 pub(crate) async fn run(args: cli::Run) -> anyhow::Result<Exit> {
     let tree = Tree::open(&args.directory).await?;
@@ -208,9 +208,7 @@ async fn compile(
 async fn finish(args: &cli::Run, control: &Control, id: &RunId) -> anyhow::Result<Exit> {
     let cancelling = async {
         loop {
-            if tokio::signal::ctrl_c().await.is_err() {
-                return;
-            }
+            signals::stop().await;
             render::talk("cancelling; once more ends even what cleans up");
             if let Err(error) = control.cancel(id, &config::user(), None).await {
                 render::talk(&error.to_string());
@@ -219,7 +217,7 @@ async fn finish(args: &cli::Run, control: &Control, id: &RunId) -> anyhow::Resul
     };
     let followed = tokio::select! {
         followed = follow::follow(control, id, args.json) => followed,
-        () = cancelling => bail!("signals cannot be heard"),
+        never = cancelling => never,
     };
     followed?;
     let run = control.run_ended(id).await?;
