@@ -9,6 +9,7 @@ mod exit;
 #[cfg(test)]
 mod reference;
 mod render;
+mod signals;
 
 use std::process::ExitCode;
 
