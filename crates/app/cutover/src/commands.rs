@@ -85,7 +85,12 @@ fn exit_of(error: &anyhow::Error) -> Exit {
             | E::Corrupt(_)
             | E::Closing,
         ) => Exit::Fault,
-        Some(E::NotFound(_) | E::Invalid(_)) | None => Exit::Usage,
+        // Another server has the directory: a mistake in the command, not in us.
+        Some(E::Store(
+            cutover_store::Error::InUse { .. } | cutover_store::Error::Unusable { .. },
+        ))
+        | Some(E::NotFound(_) | E::Invalid(_))
+        | None => Exit::Usage,
     }
 }
 
