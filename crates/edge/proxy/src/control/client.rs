@@ -205,6 +205,15 @@ impl Client {
         }
     }
 
+    /// Waits until the balancer that answers now has ended, however it ends. At once an error when
+    /// none answers.
+    pub async fn gone(&self) -> Result<(), ClientError> {
+        let mut line = self.connect().await?;
+        // Nothing is said unasked, so whatever comes of reading is the end.
+        let _end = line.fill_buf().await;
+        Ok(())
+    }
+
     async fn call(&self, command: Command, wait: Duration) -> Result<Reply, ClientError> {
         let mut line = self.connect().await?;
         self.ask(&mut line, command, wait).await
