@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use cutover_model::{NotificationId, Secret, Timestamp, project::NotifyRule};
+use cutover_model::{NotificationId, RunId, Secret, Timestamp, project::NotifyRule};
 use cutover_store::{Notification, Store};
 use serde_json::json;
 use tokio::sync::Notify;
@@ -12,6 +12,8 @@ use crate::Control;
 
 /// How many at once.
 const BATCH: u32 = 16;
+/// How long to wait when the store takes nothing.
+const STORE_PAUSE: Duration = Duration::from_secs(5);
 /// How long one receiver may take.
 const SEND_LIMIT: Duration = Duration::from_secs(10);
 /// After this many tries it is dead.
@@ -43,7 +45,7 @@ impl Outbox {
     }
 
     /// Sends until the server goes down: wakes when something is put in or falls due.
-    pub(crate) async fn run(self, closing: CancellationToken) {
+    pub(crate) async fn run(self, leaving: CancellationToken) {
         let client = reqwest::Client::builder()
             .timeout(SEND_LIMIT)
             .redirect(reqwest::redirect::Policy::none())
@@ -56,10 +58,19 @@ impl Outbox {
             }
         };
         loop {
-            self.send_due(&client).await;
-            let pause = self.until_next().await;
+            let pause = if self.send_due(&client).await {
+                self.until_next().await
+            } else {
+                // What was sent and could not be crossed out is due still: not again at once.
+                STORE_PAUSE
+            };
             tokio::select! {
-                () = closing.cancelled() => return,
+                biased;
+                // What is there already is tried once more.
+                () = leaving.cancelled() => {
+                    self.send_due(&client).await;
+                    return;
+                }
                 () = self.filled.notified() => {}
                 () = tokio::time::sleep(pause) => {}
             }
@@ -73,19 +84,23 @@ impl Outbox {
         })
     }
 
-    async fn send_due(&self, client: &reqwest::Client) {
+    /// Whether what came of it could be written down.
+    async fn send_due(&self, client: &reqwest::Client) -> bool {
         let due = match self.store.due(crate::control::now(), BATCH).await {
             Ok(due) => due,
             Err(error) => {
                 tracing::error!(%error, "could not read the outbox");
-                return;
+                return false;
             }
         };
+        let mut written = true;
         for waiting in due {
             let answer = self.send(client, &waiting.notification).await;
-            self.record(&waiting.notification.id, waiting.attempts + 1, answer)
+            written &= self
+                .record(&waiting.notification.id, waiting.attempts + 1, answer)
                 .await;
         }
+        written
     }
 
     /// The address is filled in here and now: no secret lies in the store.
@@ -111,7 +126,7 @@ impl Outbox {
         }
     }
 
-    async fn record(&self, id: &NotificationId, tries: u64, answer: Result<(), String>) {
+    async fn record(&self, id: &NotificationId, tries: u64, answer: Result<(), String>) -> bool {
         let now = crate::control::now();
         let stored = match answer {
             Ok(()) => self.store.sent(id, now).await,
@@ -123,9 +138,10 @@ impl Outbox {
                 self.store.failed(id, next, &why).await
             }
         };
-        if let Err(error) = stored {
+        if let Err(error) = &stored {
             tracing::error!(%error, "could not write the outbox");
         }
+        stored.is_ok()
     }
 }
 
@@ -161,7 +177,7 @@ impl Control {
             let created_at: Timestamp = self.now();
             let body = json!({
                 "id": id, "topic": topic, "text": text, "subject": stream,
-                "link": self.link(&format!("/{stream}")), "at": created_at.to_string(),
+                "link": self.link(&page_of(stream)), "at": created_at.to_string(),
             });
             let (topic, url) = (topic.to_owned(), rule.url.clone());
             let notification = Notification {
@@ -174,6 +190,16 @@ impl Control {
             self.outbox().put(&notification).await;
         }
     }
+}
+
+/// Where people see what a stream is about.
+fn page_of(stream: &str) -> String {
+    let kind = if stream.parse::<RunId>().is_ok() {
+        "runs"
+    } else {
+        "deployments"
+    };
+    format!("/{kind}/{stream}")
 }
 
 /// Replaces `${{ secrets.NAME }}`.
@@ -215,6 +241,15 @@ mod tests {
         assert!(wants(&rule, "deployment.rolled_back"));
         assert!(wants(&rule, "run.failed"));
         assert!(!wants(&rule, "run.succeeded"));
+    }
+
+    #[test]
+    fn a_link_leads_to_a_page() {
+        let run = RunId::from_parts(1, 1);
+        assert_eq!(page_of(run.as_str()), format!("/runs/{run}"));
+        let deployment = cutover_model::DeploymentId::from_parts(1, 1);
+        let page = page_of(deployment.as_str());
+        assert_eq!(page, format!("/deployments/{deployment}"));
     }
 
     #[test]
