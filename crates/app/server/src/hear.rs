@@ -109,20 +109,27 @@ impl Control {
     /// has led to a run already is not heard twice.
     pub(crate) async fn hear_forgotten_pushes(&self) -> Result<(), Error> {
         for name in self.host().list()? {
-            let updates = self.host().unacknowledged(&name).await?;
-            for update in &updates {
-                let filter = RunFilter {
-                    repository: Some(name.clone()),
-                    ..RunFilter::default()
-                };
-                let known = self.store().runs(&filter).await?.into_iter().any(|row| {
-                    row.git_ref == update.git_ref && Some(&row.revision) == update.after.as_ref()
-                });
-                if !known {
-                    self.hear_push(&name, "unknown", update).await?;
-                }
+            // One repository that is damaged must not keep the others, and the server, from going on.
+            if let Err(error) = self.hear_forgotten_pushes_of(&name).await {
+                tracing::error!(%error, repository = name, "forgotten pushes were not heard");
             }
-            self.host().acknowledge(&name, &updates).await?;
+        }
+        Ok(())
+    }
+
+    async fn hear_forgotten_pushes_of(&self, name: &str) -> Result<(), Error> {
+        let filter = RunFilter {
+            repository: Some(name.to_owned()),
+            ..RunFilter::default()
+        };
+        for update in self.host().unacknowledged(name).await? {
+            let known = self.store().runs(&filter).await?.into_iter().any(|row| {
+                row.git_ref == update.git_ref && Some(&row.revision) == update.after.as_ref()
+            });
+            if !known {
+                self.hear_push(name, "unknown", &update).await?;
+            }
+            self.host().acknowledge(name, &[update]).await?;
         }
         Ok(())
     }
