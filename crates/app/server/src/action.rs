@@ -77,25 +77,26 @@ impl Left {
     }
 }
 
-/// The actions that run now, so that they can be cancelled.
+/// The steps that were ordered and have not ended, so that a cancel finds them whatever they are
+/// doing, also while they are not yet doing anything.
 #[derive(Clone, Default)]
-pub(crate) struct Actions(Arc<Mutex<BTreeMap<StepKey, CancellationToken>>>);
+pub(crate) struct Cancels(Arc<Mutex<BTreeMap<StepKey, CancellationToken>>>);
 
-impl Actions {
-    /// Cancels one; harmless when it does not run.
+impl Cancels {
+    /// What rings when the step is cancelled, from now on.
+    pub(crate) fn expect(&self, key: &StepKey) -> CancellationToken {
+        self.0.lock().entry(key.clone()).or_default().clone()
+    }
+
+    /// Cancels one; harmless when it has ended.
     pub(crate) fn cancel(&self, key: &StepKey) {
         if let Some(token) = self.0.lock().get(key) {
             token.cancel();
         }
     }
 
-    fn begin(&self, key: &StepKey) -> CancellationToken {
-        let token = CancellationToken::new();
-        self.0.lock().insert(key.clone(), token.clone());
-        token
-    }
-
-    fn end(&self, key: &StepKey) {
+    /// It has ended.
+    pub(crate) fn forget(&self, key: &StepKey) {
         self.0.lock().remove(key);
     }
 }
@@ -119,10 +120,8 @@ pub(crate) async fn perform(builtin: Builtin, context: Context, masks: Vec<Secre
         Ok(log) => log,
         Err(error) => return faulted(error.to_string()),
     };
-    let actions = context.control.actions().clone();
-    let cancelled = actions.begin(&key);
+    let cancelled = context.control.cancels().expect(&key);
     let done = dispatch(builtin, &context, &mut log, &cancelled).await;
-    actions.end(&key);
     let end = settle(done, &mut log);
     if let ActionEnd::Exited { outcome, report } = &end
         && let Err(error) = log.finish(*outcome, report.clone())
@@ -158,7 +157,7 @@ async fn dispatch(
 }
 
 fn settle(done: Option<Result<Done, Error>>, log: &mut BuiltinLog) -> ActionEnd {
-    let (outcome, left, reasons) = match done {
+    let (mut outcome, mut left, mut reasons) = match done {
         None => (
             Outcome::Cancelled,
             Left::default(),
@@ -177,6 +176,17 @@ fn settle(done: Option<Result<Done, Error>>, log: &mut BuiltinLog) -> ActionEnd 
             (outcome, Left::default(), vec![error.to_string()])
         }
     };
+    // What a step hands on goes into the event log and onto the page.
+    for (name, value) in std::mem::take(&mut left.outputs) {
+        if log.is_secret(&value) {
+            outcome = Outcome::Failed;
+            reasons.push(format!(
+                "output `{name}` holds a secret; it is not handed on"
+            ));
+        } else {
+            left.outputs.insert(name, value);
+        }
+    }
     for reason in &reasons {
         log.line(&format!("::error::{reason}"));
     }

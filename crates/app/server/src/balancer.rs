@@ -12,6 +12,9 @@ use crate::Error;
 /// How long a balancer may take to come up before we say that it did not.
 const START_LIMIT: Duration = Duration::from_secs(10);
 
+/// How long it may take to finish what is in flight.
+const END_LIMIT: Duration = Duration::from_secs(15);
+
 /// The way to the balancer.
 #[derive(Clone)]
 pub(crate) struct Balancer {
@@ -45,9 +48,19 @@ impl Balancer {
         self.client.status().await.ok()
     }
 
-    /// Ends it. Only for taking everything down.
+    /// Waits until the balancer that answers now has ended.
+    pub(crate) async fn gone(&self) -> Result<(), Error> {
+        self.client.gone().await.map_err(Error::balancer)
+    }
+
+    /// Ends it, and waits until it has ended. Only for taking everything down.
     pub(crate) async fn shut_down(&self) {
-        drop(self.client.shutdown().await);
+        let client = &self.client;
+        let ended = async {
+            let gone = client.gone();
+            let (_, _) = tokio::join!(gone, client.shutdown());
+        };
+        drop(tokio::time::timeout(END_LIMIT, ended).await);
     }
 
     async fn start(&self) -> Result<(), Error> {

@@ -1,17 +1,12 @@
 //! The control plane: what it consists of, how it comes back after a restart, and who may ask it.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    future::Future,
-    sync::Arc,
-    time::Duration,
-};
+use std::{collections::BTreeMap, future::Future, sync::Arc, time::Duration};
 
 use camino::{Utf8Path, Utf8PathBuf};
 use cutover_engine::{Run, StepView};
 use cutover_executor::{Follow, ProcessExecutor, StepKey};
 use cutover_forge::Host;
-use cutover_model::{DeploymentId, RunId, Secret, Timestamp, project::TargetSpec};
+use cutover_model::{DeploymentId, RunId, Secret, Timestamp, project::TargetSpec, run::State};
 use cutover_rollout::Deployment;
 use cutover_store::{DeploymentFilter, DirectoryLock, RunFilter, Store};
 use cutover_target::{Bundles, DockerTarget, ProcessTarget, Target};
@@ -21,10 +16,10 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
     Error,
-    action::Actions,
+    action::Cancels,
     balancer::Balancer,
     drive::{
-        self, Driven,
+        self, Driven, Edge, Machine,
         deployment::DeploymentEdge,
         lock::{Asked, Locks},
         notify::Outbox,
@@ -82,6 +77,9 @@ pub struct Notice {
 #[derive(Clone)]
 pub struct Control(Arc<Inner>);
 
+/// The machines that are driven now.
+type Drivers<K, M> = Mutex<BTreeMap<K, Driven<M>>>;
+
 struct Inner {
     options: Options,
     store: Store,
@@ -95,12 +93,19 @@ struct Inner {
     outbox: Outbox,
     process_target: Arc<ProcessTarget>,
     docker_target: tokio::sync::Mutex<Option<Arc<DockerTarget>>>,
-    actions: Actions,
-    runs: Mutex<BTreeMap<RunId, Driven<Run>>>,
-    deployments: Mutex<BTreeMap<DeploymentId, Driven<Deployment>>>,
+    cancels: Cancels,
+    runs: Drivers<RunId, Run>,
+    deployments: Drivers<DeploymentId, Deployment>,
+    starting: tokio::sync::Mutex<()>,
     notices: broadcast::Sender<Notice>,
+    /// What machines have ordered.
     tasks: TaskTracker,
+    /// What goes on as long as we do.
+    services: TaskTracker,
+    /// Nothing is decided any more.
     closing: CancellationToken,
+    /// Nothing will be done any more.
+    leaving: CancellationToken,
     _lock: DirectoryLock,
 }
 
@@ -115,7 +120,11 @@ impl Control {
     /// Opens a data directory, and goes on with what was not finished.
     pub async fn open(options: Options) -> Result<Self, Error> {
         let dir = &options.data_dir;
-        tokio::fs::create_dir_all(dir)
+        // Tokens, logs and what services are configured with are nobody else's business.
+        tokio::fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(dir)
             .await
             .map_err(Error::io("create", dir))?;
         let lock = cutover_store::lock_directory(dir)?;
@@ -136,7 +145,7 @@ impl Control {
             ),
             process_target: Arc::new(process_target),
             docker_target: tokio::sync::Mutex::default(),
-            actions: Actions::default(),
+            cancels: Cancels::default(),
             bundles,
             balancer,
             routes,
@@ -145,20 +154,23 @@ impl Control {
             outbox: Outbox::new(store.clone(), options.secrets.clone()),
             runs: Mutex::default(),
             deployments: Mutex::default(),
+            starting: tokio::sync::Mutex::default(),
             notices,
             tasks: TaskTracker::new(),
+            services: TaskTracker::new(),
             closing: CancellationToken::new(),
+            leaving: CancellationToken::new(),
             _lock: lock,
             store,
             options,
         };
         let control = Self(Arc::new(inner));
-        control.0.routes.restore().await?;
+        let (services, leaving) = (&control.0.services, &control.0.leaving);
+        drop(services.spawn(control.0.routes.clone().run(leaving.clone())));
         if control.0.options.recover {
             control.recover().await?;
         }
-        let outbox = control.0.outbox.clone();
-        control.spawn(outbox.run(control.0.closing.clone()));
+        drop(services.spawn(control.0.outbox.clone().run(leaving.clone())));
         Ok(control)
     }
 
@@ -181,8 +193,17 @@ impl Control {
         for id in waiting {
             self.drive_deployment(&id).await?;
         }
-        for id in self.store().unfinished_runs().await? {
-            self.drive_run(&id).await?;
+        let runs = self.store().unfinished_runs().await?;
+        // Whoever had a runner has it still; only then is it known how many are free.
+        for id in &runs {
+            for job in self.run(id).await?.jobs() {
+                if let State::Running { .. } = job.state {
+                    self.runners().readopt(id, &job.key);
+                }
+            }
+        }
+        for id in &runs {
+            self.drive_run(id).await?;
         }
         self.hear_forgotten_pushes().await
     }
@@ -194,16 +215,29 @@ impl Control {
             limit: LAST_ENDED,
             ..DeploymentFilter::default()
         };
-        let mut seen = BTreeSet::new();
+        // Of each place the one that held the lock last: it alone may be current. Many that never had
+        // the lock may have ended after it.
+        let mut last_holders = BTreeMap::new();
         for row in self.store().deployments(&deployments).await? {
-            let place = (row.environment, row.service);
-            if row.outcome.is_none() || !seen.insert(place.clone()) {
+            if row.outcome.is_none() {
                 continue;
             }
+            match self.read_deployment(&row.id).await?.fence() {
+                Some(fence) => {
+                    let last = last_holders
+                        .entry((row.environment, row.service))
+                        .or_insert((fence, row.id.clone()));
+                    *last = last.clone().max((fence, row.id));
+                }
+                // It may not have been told yet; nothing else is owed.
+                None => drop(self.drive_deployment(&row.id).await?),
+            }
+        }
+        for (place, (_, id)) in last_holders {
             // Under the lock, so that whoever comes next waits until it is recorded what is current.
             // When somebody has the lock already, it has been.
-            if let Asked::Taken = self.locks().ask(&place, &row.id) {
-                self.drive_deployment(&row.id).await?;
+            if let Asked::Taken = self.locks().ask(&place, &id) {
+                self.drive_deployment(&id).await?;
             }
         }
         let runs = RunFilter {
@@ -220,27 +254,11 @@ impl Control {
 
     /// The run's driver; starts one when none drives it.
     pub(crate) async fn drive_run(&self, id: &RunId) -> Result<Driven<Run>, Error> {
-        if let Some(driven) = self.0.runs.lock().get(id) {
-            return Ok(driven.clone());
-        }
         let edge = RunEdge {
             control: self.clone(),
             id: id.clone(),
         };
-        let driven = drive::start(edge, &self.0.tasks).await?;
-        let driven = self
-            .0
-            .runs
-            .lock()
-            .entry(id.clone())
-            .or_insert(driven)
-            .clone();
-        let (control, id, watched) = (self.clone(), id.clone(), driven.clone());
-        self.spawn(async move {
-            watched.finished().await;
-            control.0.runs.lock().remove(&id);
-        });
-        Ok(driven)
+        self.drive(|inner| &inner.runs, id, edge).await
     }
 
     /// The deployment's driver; starts one when none drives it.
@@ -248,25 +266,37 @@ impl Control {
         &self,
         id: &DeploymentId,
     ) -> Result<Driven<Deployment>, Error> {
-        if let Some(driven) = self.0.deployments.lock().get(id) {
-            return Ok(driven.clone());
+        let edge = DeploymentEdge::new(self.clone(), id.clone());
+        self.drive(|inner| &inner.deployments, id, edge).await
+    }
+
+    /// Two drivers of one machine would each do everything, and hide from each other what they store:
+    /// whoever asks while one is being started waits for that one.
+    async fn drive<K, M, E>(
+        &self,
+        drivers: fn(&Inner) -> &Drivers<K, M>,
+        id: &K,
+        edge: E,
+    ) -> Result<Driven<M>, Error>
+    where
+        K: Ord + Clone + Send + 'static,
+        M: Machine,
+        E: Edge<M>,
+    {
+        let known = || drivers(&self.0).lock().get(id).cloned();
+        if let Some(driven) = known() {
+            return Ok(driven);
         }
-        let edge = DeploymentEdge {
-            control: self.clone(),
-            id: id.clone(),
-        };
+        let _one_at_a_time = self.0.starting.lock().await;
+        if let Some(driven) = known() {
+            return Ok(driven);
+        }
         let driven = drive::start(edge, &self.0.tasks).await?;
-        let driven = self
-            .0
-            .deployments
-            .lock()
-            .entry(id.clone())
-            .or_insert(driven)
-            .clone();
+        drivers(&self.0).lock().insert(id.clone(), driven.clone());
         let (control, id, watched) = (self.clone(), id.clone(), driven.clone());
         self.spawn(async move {
             watched.finished().await;
-            control.0.deployments.lock().remove(&id);
+            drivers(&control.0).lock().remove(&id);
         });
         Ok(driven)
     }
@@ -351,15 +381,19 @@ impl Control {
         Ok(self.executor().follow(key, from).await?)
     }
 
-    /// Stops deciding and waits until what was begun is cleaned up, but not for ever. For a process
-    /// that drives runs of its own and then ends.
+    /// Stops deciding and waits until what was begun is cleaned up and told, but not for ever. For a
+    /// process that drives runs of its own and then ends.
     pub async fn settle(&self) {
         self.close();
-        self.0.tasks.close();
-        if tokio::time::timeout(SETTLE_LIMIT, self.0.tasks.wait())
-            .await
-            .is_err()
-        {
+        let settled = async {
+            self.0.tasks.close();
+            self.0.tasks.wait().await;
+            // The outbox comes last: what was just cleaned up after has put its news into it.
+            self.0.leaving.cancel();
+            self.0.services.close();
+            self.0.services.wait().await;
+        };
+        if tokio::time::timeout(SETTLE_LIMIT, settled).await.is_err() {
             tracing::warn!("something is not cleaned up; it goes on by itself");
         }
     }
@@ -409,8 +443,8 @@ impl Control {
         &self.0.locks
     }
 
-    pub(crate) fn actions(&self) -> &Actions {
-        &self.0.actions
+    pub(crate) fn cancels(&self) -> &Cancels {
+        &self.0.cancels
     }
 
     pub(crate) fn outbox(&self) -> &Outbox {

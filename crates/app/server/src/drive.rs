@@ -9,6 +9,8 @@ pub(crate) mod lock;
 pub(crate) mod notify;
 pub(crate) mod run;
 pub(crate) mod runner;
+#[cfg(test)]
+mod tests;
 
 use std::{collections::BTreeMap, future::Future, sync::Arc, time::Duration};
 
@@ -54,10 +56,13 @@ pub(crate) trait Edge<M: Machine>: Send + Sync + 'static {
         events: &[Recorded<M::Event>],
         after: &M,
     ) -> impl Future<Output = Result<(), Error>> + Send;
-    /// Does it, in a task of its own; what comes back goes to `mailbox`.
+    /// Does it, in a task of its own; what comes back goes to `mailbox`. It is called in the order in
+    /// which the effects were decided; what has to keep that order is done before it returns.
     fn perform(&self, machine: &Arc<M>, effect: M::Effect, mailbox: &Mailbox<M>);
     /// Something was stored: let those who look, look.
     fn announce(&self, version: u64);
+    /// Rings when nothing is to be decided any more.
+    fn closing(&self) -> &CancellationToken;
 }
 
 /// Why the loop could not go on.
@@ -218,6 +223,7 @@ pub(crate) async fn start<M: Machine, E: Edge<M>>(
         edge,
         machine,
         version,
+        is_unsure: false,
         mailbox: mailbox.clone(),
         publish,
     };
@@ -247,19 +253,30 @@ struct Driver<M: Machine, E: Edge<M>> {
     edge: E,
     machine: Arc<M>,
     version: u64,
+    /// The last append failed, which does not say that nothing was stored.
+    is_unsure: bool,
     mailbox: Mailbox<M>,
     publish: watch::Sender<Arc<M>>,
 }
 
 impl<M: Machine, E: Edge<M>> Driver<M, E> {
     async fn run(mut self, mut receiver: mpsc::UnboundedReceiver<Message<M>>) {
+        let closing = self.edge.closing().clone();
         while !self.machine.is_finished() {
-            let Some(message) = receiver.recv().await else {
-                return;
+            let message = tokio::select! {
+                biased;
+                // Nothing more is decided. What is owed is found again by the next start.
+                () = closing.cancelled() => break,
+                message = receiver.recv() => message,
             };
+            let Some(message) = message else { break };
             match message.answer {
                 Some(answer) => drop(answer.send(self.take(message.input).await)),
                 None => self.take_at_last(message.input).await,
+            }
+            // What was refused its beginning is nothing, and nobody will speak with it again.
+            if self.version == 0 && !self.is_unsure {
+                break;
             }
         }
         self.mailbox.end();
@@ -275,13 +292,19 @@ impl<M: Machine, E: Edge<M>> Driver<M, E> {
                 Ok(()) | Err(Error::Refused(_) | Error::Unborn | Error::Closing) => return,
                 Err(Error::Store(error)) => {
                     tracing::error!(%error, "the event log takes nothing; trying again");
-                    tokio::time::sleep(pause).await;
+                    tokio::select! {
+                        () = tokio::time::sleep(pause) => {}
+                        () = self.edge.closing().cancelled() => return,
+                    }
                 }
             }
         }
     }
 
     async fn take(&mut self, input: M::Input) -> Result<(), Error> {
+        if self.is_unsure {
+            self.catch_up().await?;
+        }
         let at = self.edge.now();
         let events = self.machine.decide(at, input).map_err(Error::Refused)?;
         if events.is_empty() {
@@ -299,15 +322,41 @@ impl<M: Machine, E: Edge<M>> Driver<M, E> {
                 event,
             });
         }
-        self.edge.append(self.version, &recorded, &after).await?;
+        let appended = self.edge.append(self.version, &recorded, &after).await;
+        self.is_unsure = appended.is_err();
+        appended?;
+        self.go_on(after, self.version + recorded.len() as u64, owed);
+        Ok(())
+    }
+
+    /// Reads what an append has stored whose answer was lost, and does what follows from it.
+    async fn catch_up(&mut self) -> Result<(), Error> {
+        let mut after = M::clone(&self.machine);
+        let mut owed = Vec::new();
+        let mut version = self.version;
+        for recorded in self.edge.load().await? {
+            if recorded.version > self.version {
+                after.evolve(recorded.at, &recorded.event);
+                owed.extend(after.effects(recorded.at, &recorded.event));
+                version = recorded.version;
+            }
+        }
+        self.is_unsure = false;
+        if version > self.version {
+            self.go_on(after, version, owed);
+        }
+        Ok(())
+    }
+
+    /// The events are stored: shows what they led to, and does what is to be done about them.
+    fn go_on(&mut self, after: M, version: u64, owed: Vec<M::Effect>) {
         self.machine = Arc::new(after);
-        self.version += recorded.len() as u64;
+        self.version = version;
         // Sending replaces the state even when nobody looks.
         self.publish.send_replace(Arc::clone(&self.machine));
         self.edge.announce(self.version);
         for effect in owed {
             self.edge.perform(&self.machine, effect, &self.mailbox);
         }
-        Ok(())
     }
 }

@@ -3,16 +3,21 @@
 //! Stored before the balancer hears of them, so that a restart of either side ends at the same table.
 //! A change is applied to the stored table as a whole; its generation only grows.
 
-use std::{collections::BTreeMap, net::SocketAddr, sync::Arc};
+use std::{collections::BTreeMap, net::SocketAddr, sync::Arc, time::Duration};
 
 use cutover_model::{
     DeploymentId,
     delivery::{HealthCheck, Weight},
 };
-use cutover_proxy::{self as proxy, Applied};
+use cutover_proxy::{self as proxy, Applied, ClientError, Refusal};
 use cutover_store::Store;
+use cutover_target::Instance;
 use serde::{Deserialize, Serialize};
-use tokio::sync::Mutex;
+use tokio::{
+    sync::{Mutex, watch},
+    time::Instant,
+};
+use tokio_util::sync::CancellationToken;
 
 use crate::{Error, balancer::Balancer};
 
@@ -122,7 +127,29 @@ impl Route {
     }
 }
 
+impl RouteSide {
+    /// Instances that are there, in the order of their numbers: what is to keep serving when some of
+    /// them leave are always the first ones.
+    pub(crate) fn show(&mut self, instances: &[Instance]) {
+        self.upstreams
+            .retain(|old| !instances.iter().any(|new| new.id == old.id));
+        self.upstreams
+            .extend(instances.iter().map(|instance| RouteUpstream {
+                id: instance.id.clone(),
+                address: instance.address,
+                accepting: true,
+            }));
+        self.upstreams.sort_by_key(RouteUpstream::index);
+    }
+}
+
 impl RouteUpstream {
+    /// Its number, which stands at the end of its id.
+    fn index(&self) -> u32 {
+        let tail = self.id.rsplit('-').next().unwrap_or_default();
+        tail.parse().unwrap_or(u32::MAX)
+    }
+
     fn to_wire(&self) -> proxy::Upstream {
         proxy::Upstream {
             id: self.id.clone(),
@@ -157,16 +184,19 @@ pub(crate) struct Routes {
     table: Arc<Mutex<Table>>,
     store: Store,
     balancer: Balancer,
+    /// Whether there is anything to balance.
+    wanted: watch::Sender<bool>,
 }
 
 impl Routes {
     pub(crate) async fn open(store: Store, balancer: Balancer) -> Result<Self, Error> {
-        let table = match store.setting(SETTING).await? {
+        let table: Table = match store.setting(SETTING).await? {
             Some(text) => serde_json::from_str(&text)
                 .map_err(|error| Error::Corrupt(format!("the stored route table: {error}")))?,
             None => Table::default(),
         };
         Ok(Self {
+            wanted: watch::Sender::new(!table.routes.is_empty()),
             table: Arc::new(Mutex::new(table)),
             store,
             balancer,
@@ -180,39 +210,106 @@ impl Routes {
 
     /// Changes the table: stored first, then in force at the balancer when this returns. A change
     /// that changes nothing is applied all the same: the balancer may have been started anew.
+    ///
+    /// One that the balancer refuses is taken back, or no other change would ever come through; the
+    /// error is then [`Error::Refused`].
     pub(crate) async fn change(&self, change: impl FnOnce(&mut Table)) -> Result<Applied, Error> {
         let mut table = self.table.lock().await;
-        let mut next = table.clone();
-        change(&mut next);
-        next.generation += 1;
-        self.store.set_setting(SETTING, &text(&next)?).await?;
-        *table = next;
+        let before = table.clone();
+        change(&mut table);
+        table.generation = before.generation + 1;
+        if let Err(error) = self.keep(&table).await {
+            *table = before;
+            return Err(error);
+        }
+        self.wanted.send_replace(!table.routes.is_empty());
         let client = self.balancer.ready().await?;
-        client
-            .apply(&table.to_wire())
-            .await
-            .map_err(Error::balancer)
+        let mut applied = client.apply(&table.to_wire()).await;
+        if let Err(ClientError::Refused(Refusal::StaleGeneration { current, .. })) = applied {
+            // The database is older than what the balancer knows: it was restored from a backup.
+            table.generation = current + 1;
+            self.keep(&table).await?;
+            applied = client.apply(&table.to_wire()).await;
+        }
+        match applied {
+            Err(ClientError::Refused(refusal)) if is_about_the_table(&refusal) => {
+                let generation = table.generation;
+                *table = Table {
+                    generation,
+                    ..before
+                };
+                self.keep(&table).await?;
+                Err(Error::Refused(format!("the balancer: {refusal}")))
+            }
+            applied => applied.map_err(Error::balancer),
+        }
+    }
+
+    async fn keep(&self, table: &Table) -> Result<(), Error> {
+        Ok(self.store.set_setting(SETTING, &text(table)?).await?)
+    }
+
+    /// The balancer is about to be ended on purpose; it stays down until the next change.
+    pub(crate) fn rest(&self) {
+        self.wanted.send_replace(false);
     }
 
     /// Forgets all routes: everything was taken down.
     pub(crate) async fn forget(&self) -> Result<(), Error> {
         let mut table = self.table.lock().await;
-        let generation = table.generation;
-        *table = Table {
-            generation,
-            ..Table::default()
-        };
-        self.store.set_setting(SETTING, &text(&table)?).await?;
-        Ok(())
+        table.routes.clear();
+        self.keep(&table).await
     }
 
     /// Brings a balancer that was started anew to the table, when there is one to bring.
-    pub(crate) async fn restore(&self) -> Result<(), Error> {
-        if self.table.lock().await.routes.is_empty() {
-            return Ok(());
-        }
+    async fn restore(&self) -> Result<(), Error> {
         self.change(|_| ()).await.map(drop)
     }
+
+    /// Sees to it that there is a balancer that works by the table as long as there are routes:
+    /// whenever it ends, it is started anew at once.
+    pub(crate) async fn run(self, leaving: CancellationToken) {
+        tokio::select! {
+            () = leaving.cancelled() => {}
+            () = self.stand_by() => {}
+        }
+    }
+
+    async fn stand_by(&self) {
+        let mut wanted = self.wanted.subscribe();
+        let mut pause = SHORTEST;
+        while wanted.wait_for(|wanted| *wanted).await.is_ok() {
+            let begun = Instant::now();
+            match self.restore().await {
+                Ok(()) => {
+                    drop(self.balancer.gone().await);
+                    if *wanted.borrow() {
+                        tracing::error!("the balancer has ended; starting it again");
+                    }
+                }
+                Err(error) => tracing::error!(%error, "the balancer does not come up"),
+            }
+            // One that dies at once is not started a thousand times a second.
+            pause = if begun.elapsed() < LONGEST {
+                (pause * 2).min(LONGEST)
+            } else {
+                SHORTEST
+            };
+            tokio::time::sleep(pause).await;
+        }
+    }
+}
+
+/// Pauses between two starts of the balancer.
+const SHORTEST: Duration = Duration::from_millis(25);
+const LONGEST: Duration = Duration::from_secs(5);
+
+/// Whether it is the table that is wrong, so that another one may be right.
+const fn is_about_the_table(refusal: &Refusal) -> bool {
+    matches!(
+        refusal,
+        Refusal::InvalidTable { .. } | Refusal::Listen { .. }
+    )
 }
 
 #[cfg(test)]
@@ -241,5 +338,23 @@ mod tests {
         assert_eq!(names.len(), 2);
         assert_eq!(names[0], "1.0.0", "the older one keeps its name");
         assert!(names[1].starts_with("1.0.0~"));
+    }
+
+    #[test]
+    fn instances_stand_in_the_order_of_their_numbers() {
+        let instance = |index: u32| Instance {
+            id: format!("abc-{index}"),
+            address: SocketAddr::from(([127, 0, 0, 1], 80)),
+            index,
+        };
+        let mut route = route();
+        let all: Vec<Instance> = (0..11).map(instance).collect();
+        route.change_side(&DeploymentId::derived(&["d"]), "1.0.0", |side| {
+            side.show(&all);
+            // Asked for again, some of them: their places stay.
+            side.show(&all[..2]);
+            let order: Vec<u32> = side.upstreams.iter().map(RouteUpstream::index).collect();
+            assert_eq!(order, (0..11).collect::<Vec<_>>());
+        });
     }
 }

@@ -1,6 +1,9 @@
 //! Drives a deployment: locks, instances, weights, drains, samples.
 
-use std::sync::Arc;
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
 
 use cutover_model::{
     DeploymentId, Timestamp,
@@ -8,14 +11,12 @@ use cutover_model::{
     event::{DeploymentEvent, Recorded},
 };
 use cutover_rollout::{self as rollout, Deployment, Effect, Input};
-use cutover_target::{Generation, InstancesOrder, Place, Target};
+use cutover_target::{Generation, Instance, InstancesOrder, Place, Target};
+use tokio::{sync::watch, time::Instant};
+use tokio_util::sync::CancellationToken;
 
 use super::{Edge, Error, Machine, Mailbox, lock::Asked};
-use crate::{
-    Control,
-    routes::{self, RouteUpstream},
-    samples, view,
-};
+use crate::{Control, routes, samples, view};
 
 impl Machine for Deployment {
     type Input = Input;
@@ -41,8 +42,22 @@ impl Machine for Deployment {
 
 /// The world of one deployment.
 pub(crate) struct DeploymentEdge {
-    pub(crate) control: Control,
-    pub(crate) id: DeploymentId,
+    control: Control,
+    id: DeploymentId,
+    /// The newest of the numbered orders.
+    newest: watch::Sender<u64>,
+    is_watched: AtomicBool,
+}
+
+impl DeploymentEdge {
+    pub(crate) fn new(control: Control, id: DeploymentId) -> Self {
+        Self {
+            control,
+            id,
+            newest: watch::Sender::default(),
+            is_watched: AtomicBool::default(),
+        }
+    }
 }
 
 impl Edge<Deployment> for DeploymentEdge {
@@ -73,16 +88,43 @@ impl Edge<Deployment> for DeploymentEdge {
 
     fn perform(&self, machine: &Arc<Deployment>, effect: Effect, mailbox: &Mailbox<Deployment>) {
         let Some(spec) = machine.spec() else { return };
+        if let Effect::WakeAt { at, timer } = effect {
+            // At once, so that the newest time of a timer is the one that counts.
+            let pause = at.since(self.control.now()).to_std();
+            return mailbox.wake_after(pause, format!("{timer:?}"), Input::Woke { timer });
+        }
+        // Each share of traffic asks for a watch; one is enough.
+        if effect == Effect::Watch && self.is_watched.swap(true, Ordering::Relaxed) {
+            return;
+        }
+        let number = number(&effect);
+        if let Some(number) = number {
+            self.newest
+                .send_modify(|newest| *newest = number.max(*newest));
+        }
         let work = Work {
             control: self.control.clone(),
             spec: spec.clone(),
             deployment: Arc::clone(machine),
             mailbox: mailbox.clone(),
+            number,
+            newest: self.newest.subscribe(),
+            begun: Instant::now(),
         };
         match effect {
             // What is owed at the end is done after it.
             Effect::RecordCurrent | Effect::ReleaseLock | Effect::Notify { .. } => {
                 mailbox.spawn(work.perform(effect));
+            }
+            // Not dropped half-way: it would keep a lock that it took just after the end.
+            Effect::TakeLock => {
+                let closing = self.control.closing().clone();
+                mailbox.spawn(async move {
+                    tokio::select! {
+                        () = work.perform(Effect::TakeLock) => {}
+                        () = closing.cancelled() => {}
+                    }
+                });
             }
             _ => mailbox.spawn_while_live(self.control.closing(), work.perform(effect)),
         }
@@ -91,14 +133,38 @@ impl Edge<Deployment> for DeploymentEdge {
     fn announce(&self, version: u64) {
         self.control.announce(self.id.as_str(), version);
     }
+
+    fn closing(&self) -> &CancellationToken {
+        self.control.closing()
+    }
+}
+
+/// The number of an order that a later one takes the place of.
+const fn number(effect: &Effect) -> Option<u64> {
+    match effect {
+        Effect::EnsureInstances { generation, .. }
+        | Effect::Shift { generation, .. }
+        | Effect::Drain { generation, .. }
+        | Effect::Stop { generation, .. } => Some(*generation),
+        Effect::TakeLock
+        | Effect::Watch
+        | Effect::WakeAt { .. }
+        | Effect::RecordCurrent
+        | Effect::ReleaseLock
+        | Effect::Notify { .. } => None,
+    }
 }
 
 /// One effect being done.
 struct Work {
     control: Control,
     spec: DeploymentSpec,
+    /// As it was when the effect was ordered.
     deployment: Arc<Deployment>,
     mailbox: Mailbox<Deployment>,
+    number: Option<u64>,
+    newest: watch::Receiver<u64>,
+    begun: Instant,
 }
 
 impl Work {
@@ -124,11 +190,8 @@ impl Work {
                 generation,
             } => self.stop(side, keep, generation).await,
             Effect::Watch => self.watch().await,
-            Effect::WakeAt { at, timer } => {
-                let pause = at.since(self.control.now()).to_std();
-                self.mailbox
-                    .wake_after(pause, format!("{timer:?}"), Input::Woke { timer });
-            }
+            // Done in order.
+            Effect::WakeAt { .. } => {}
             Effect::RecordCurrent => self.record_current().await,
             Effect::ReleaseLock => self.release_lock().await,
             Effect::Notify { topic, text } => {
@@ -173,44 +236,95 @@ impl Work {
                 return;
             }
         }
-        let taken = until_done("take the lock", || async {
+        // It may have ended, and given back what it did not have yet, before we asked.
+        if self.has_ended().await {
+            return self.control.locks().release(&place, self.id());
+        }
+        let taken = self.until_done("take the lock", || async {
             let store = self.control.store();
             let fence = store.next_fence(&place.0, &place.1).await?;
             let current = store.current(&place.0, &place.1).await?;
+            // What was taken down cannot be shifted away from.
+            let table = self.control.routes().table().await;
+            let route = table.routes.get(&self.route());
+            let current = current
+                .filter(|current| route.is_some_and(|it| it.side(&current.deployment).is_some()));
             Ok((fence, current.map(|current| current.release)))
         });
-        let (fence, current) = taken.await;
-        self.mailbox.observe(Input::LockTaken { fence, current });
+        if let Some((fence, current)) = taken.await {
+            self.mailbox.observe(Input::LockTaken { fence, current });
+        }
+    }
+
+    /// Whether the deployment, as it is now, has nothing to do any more.
+    async fn has_ended(&self) -> bool {
+        let now = self.control.deployment(self.id()).await;
+        now.is_ok_and(|now| now.is_finished())
     }
 
     async fn ensure(&self, side: Side, count: u32, generation: u64) {
         match self.try_ensure(side, count, generation).await {
-            Ok(()) => self
+            Some(Ok(())) => self
                 .mailbox
                 .observe(Input::InstancesReady { side, generation }),
-            Err(detail) => {
+            Some(Err(detail)) => {
                 self.mailbox.observe(Input::InstancesFailed {
                     side,
                     generation,
                     detail,
                 });
             }
+            None => {}
         }
     }
 
     /// Starts what is missing, shows it to the balancer with the weight it has, and waits until the
-    /// balancer finds all of it healthy.
-    async fn try_ensure(&self, side: Side, count: u32, generation: u64) -> Result<(), Vec<String>> {
-        let spec = &self.spec;
-        let (place, release) = self
-            .place(side)
-            .await
-            .map_err(|error| vec![error.to_string()])?;
-        let target = self
-            .target()
-            .await
-            .map_err(|error| vec![error.to_string()])?;
-        let mut env = spec.env.clone();
+    /// balancer finds all of it healthy. `None` when something else was ordered meanwhile.
+    async fn try_ensure(
+        &self,
+        side: Side,
+        count: u32,
+        generation: u64,
+    ) -> Option<Result<(), Vec<String>>> {
+        let (target, place, release, instances) =
+            match self.start_instances(side, count, generation).await {
+                Ok(started) => started,
+                Err(error) => return Some(Err(vec![error.to_string()])),
+            };
+        let ids: Vec<String> = instances
+            .iter()
+            .map(|instance| instance.id.clone())
+            .collect();
+        let shown = self.until_done("show the instances to the balancer", || {
+            let (instances, place, release) = (&instances, &place, &release);
+            async move {
+                let shown = self.change_route(|route| {
+                    route.change_side(&place.deployment, &release.version, |side| {
+                        side.show(instances);
+                    });
+                });
+                match shown.await {
+                    // The balancer cannot do it, and will not be able to: an address that is taken.
+                    Err(crate::Error::Refused(why)) => Ok(Err(vec![why])),
+                    other => other.map(Ok),
+                }
+            }
+        });
+        match shown.await? {
+            Ok(()) => self.wait_healthy(&target, &place, &ids).await,
+            refused => Some(refused),
+        }
+    }
+
+    async fn start_instances(
+        &self,
+        side: Side,
+        count: u32,
+        generation: u64,
+    ) -> Result<(Target, Place, Release, Vec<Instance>), crate::Error> {
+        let (place, release) = self.place(side).await?;
+        let target = self.target().await?;
+        let mut env = self.spec.env.clone();
         env.insert(
             "CUTOVER_DEPLOYMENT".to_owned(),
             place.deployment.to_string(),
@@ -222,73 +336,53 @@ impl Work {
             env,
             generation: self.generation(generation),
         };
-        let instances = target
-            .ensure(&order)
-            .await
-            .map_err(|error| vec![error.to_string()])?;
-        let ids: Vec<String> = instances
-            .iter()
-            .map(|instance| instance.id.clone())
-            .collect();
-        let upstreams: Vec<RouteUpstream> = instances
-            .into_iter()
-            .map(|instance| RouteUpstream {
-                id: instance.id,
-                address: instance.address,
-                accepting: true,
-            })
-            .collect();
-        until_done("show the instances to the balancer", || {
-            let (upstreams, place, release) = (upstreams.clone(), &place, &release);
-            self.change_route(move |route| {
-                route.change_side(&place.deployment, &release.version, |side| {
-                    side.upstreams
-                        .retain(|old| !upstreams.iter().any(|new| new.id == old.id));
-                    side.upstreams.extend(upstreams);
-                });
-            })
-        })
-        .await;
-        self.wait_healthy(&target, side, &ids).await
+        let instances = target.ensure(&order).await?;
+        Ok((target, place, release, instances))
     }
 
     async fn wait_healthy(
         &self,
         target: &Target,
-        side: Side,
+        place: &Place,
         ids: &[String],
-    ) -> Result<(), Vec<String>> {
-        let limit = self.spec.start_timeout.as_millis();
-        let reports = until_done("ask for health", || async {
-            let client = self.control.balancer().ready().await?;
-            client
-                .wait_healthy(&self.route(), ids, limit)
-                .await
-                .map_err(crate::Error::balancer)
-        })
-        .await;
+    ) -> Option<Result<(), Vec<String>>> {
+        let reports = self
+            .until_done("ask for health", || async {
+                let client = self.control.balancer().ready().await?;
+                client
+                    .wait_healthy(&self.route(), ids, self.patience())
+                    .await
+                    .map_err(crate::Error::balancer)
+            })
+            .await?;
         let sick: Vec<_> = reports
             .into_iter()
             .filter(|report| !report.healthy)
             .collect();
         if sick.is_empty() {
-            return Ok(());
+            return Some(Ok(()));
         }
-        let states = match self.place(side).await {
-            Ok((place, _)) => target.observe(&place).await.unwrap_or_default(),
-            Err(_) => Vec::new(),
-        };
-        Err(view::unhealthy(
+        let states = target.observe(place).await.unwrap_or_default();
+        Some(Err(view::unhealthy(
             &self.spec.health,
             self.spec.start_timeout,
             &sick,
             &states,
-        ))
+        )))
+    }
+
+    /// What is left of the time to become healthy, in milliseconds; a little less, so that who says
+    /// that it was not enough is the balancer, which knows why, and not the clock.
+    fn patience(&self) -> u64 {
+        let limit = self.spec.start_timeout.to_std();
+        let left = limit.saturating_sub(self.begun.elapsed());
+        let spare = (limit / 10).min(std::time::Duration::from_secs(1));
+        u64::try_from(left.saturating_sub(spare).as_millis()).unwrap_or(u64::MAX)
     }
 
     async fn shift(&self, weight: Weight, generation: u64) {
         let current = self.current_deployment().await;
-        until_done("shift traffic", || {
+        let shifted = self.until_done("shift traffic", || {
             let current = current.clone();
             self.change_route(move |route| {
                 let candidate = self.id().clone();
@@ -302,14 +396,15 @@ impl Work {
                     }
                 }
             })
-        })
-        .await;
-        self.mailbox.observe(Input::Shifted { generation });
+        });
+        if shifted.await.is_some() {
+            self.mailbox.observe(Input::Shifted { generation });
+        }
     }
 
     async fn drain(&self, side: Side, keep: u32, generation: u64) {
         let ids = self.leaving(side, keep).await;
-        let drained = until_done("drain", || async {
+        let drained = self.until_done("drain", || async {
             // Stored as not accepting first, so that a balancer that starts anew agrees.
             let leaving = ids.clone();
             self.change_route(move |route| {
@@ -324,19 +419,20 @@ impl Work {
                 .drain(&self.route(), &ids, limit)
                 .await
                 .map_err(crate::Error::balancer)
-        })
-        .await;
-        self.mailbox.observe(Input::Drained {
-            side,
-            generation,
-            cut_off: drained.cut_off,
         });
+        if let Some(drained) = drained.await {
+            self.mailbox.observe(Input::Drained {
+                side,
+                generation,
+                cut_off: drained.cut_off,
+            });
+        }
     }
 
     async fn stop(&self, side: Side, keep: u32, generation: u64) {
         let leaving = self.leaving(side, keep).await;
         let grace = self.spec.stop_grace;
-        until_done("stop instances", || async {
+        let stopped = self.until_done("stop instances", || async {
             let (place, _) = self.place(side).await?;
             let target = self.target().await?;
             match target
@@ -361,10 +457,11 @@ impl Work {
                     .retain(|side| !side.upstreams.is_empty() || side.weight > Weight::NONE);
             })
             .await
-        })
-        .await;
-        self.mailbox
-            .observe(Input::InstancesStopped { side, generation });
+        });
+        if stopped.await.is_some() {
+            self.mailbox
+                .observe(Input::InstancesStopped { side, generation });
+        }
     }
 
     async fn watch(&self) {
@@ -390,7 +487,7 @@ impl Work {
 
     async fn record_current(&self) {
         let spec = &self.spec;
-        until_done("record the release as current", || async {
+        self.until_done("record the release as current", || async {
             let fence = self.deployment.fence().unwrap_or_default();
             let (environment, service) = (&spec.environment, &spec.release.service);
             let (store, now) = (self.control.store(), self.control.now());
@@ -410,7 +507,7 @@ impl Work {
     /// The deployment whose instances are the current side.
     async fn current_deployment(&self) -> Option<DeploymentId> {
         let spec = &self.spec;
-        let current = until_done("read what is current", || async {
+        let current = self.until_done("read what is current", || async {
             Ok(self
                 .control
                 .store()
@@ -419,6 +516,7 @@ impl Work {
         });
         current
             .await
+            .flatten()
             .map(|current| current.deployment)
             .filter(|id| *id != spec.id)
     }
@@ -480,6 +578,10 @@ impl Work {
         let spec = &self.spec;
         let name = self.route();
         let changed = self.control.routes().change(|table| {
+            // Looked at under the table's lock: a later order has changed it, or will.
+            if self.is_late() {
+                return;
+            }
             let route = table.routes.entry(name).or_insert_with(|| routes::Route {
                 listen: None,
                 health: spec.health.clone(),
@@ -491,20 +593,44 @@ impl Work {
         });
         changed.await.map(drop)
     }
-}
 
-/// Does something until it is done: what an event has promised must come to be, and the machine
-/// waits for the answer. Each failure is logged; the pause between tries grows to five seconds.
-async fn until_done<T, F>(what: &str, mut act: impl FnMut() -> F) -> T
-where
-    F: Future<Output = Result<T, crate::Error>>,
-{
-    let mut pauses = super::STORE_RETRY.into_iter();
-    loop {
-        match act().await {
-            Ok(done) => return done,
-            Err(error) => tracing::warn!(%error, what, "could not; trying again"),
+    /// Whether something else was ordered after this.
+    fn is_late(&self) -> bool {
+        self.number
+            .is_some_and(|number| number < *self.newest.borrow())
+    }
+
+    async fn late(&self) {
+        let mut newest = self.newest.clone();
+        let later = |newest: &u64| self.number.is_some_and(|number| number < *newest);
+        if newest.wait_for(later).await.is_err() {
+            // Nothing will be ordered any more.
+            std::future::pending::<()>().await;
         }
-        tokio::time::sleep(pauses.next().unwrap_or(super::STORE_RETRY[3])).await;
+    }
+
+    /// Does something until it is done: what an event has promised must come to be, and the machine
+    /// waits for the answer. Each failure is logged; the pause between tries grows to five seconds.
+    /// `None` when something else was ordered meanwhile: then nobody waits, and to go on would undo
+    /// what came later.
+    async fn until_done<T, F>(&self, what: &str, mut act: impl FnMut() -> F) -> Option<T>
+    where
+        F: Future<Output = Result<T, crate::Error>>,
+    {
+        let mut pauses = super::STORE_RETRY.into_iter();
+        loop {
+            if self.is_late() {
+                return None;
+            }
+            let done = tokio::select! {
+                done = act() => done,
+                () = self.late() => return None,
+            };
+            match done {
+                Ok(done) => return Some(done),
+                Err(error) => tracing::warn!(%error, what, "could not; trying again"),
+            }
+            tokio::time::sleep(pauses.next().unwrap_or(super::STORE_RETRY[3])).await;
+        }
     }
 }

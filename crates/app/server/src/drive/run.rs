@@ -13,6 +13,7 @@ use cutover_model::{
     plan::Builtin,
     run::{Attempt, JobKey, Outcome, Runner, StepPath, StepReport},
 };
+use tokio_util::sync::CancellationToken;
 
 use super::{Edge, Error, Machine, Mailbox};
 use crate::{
@@ -76,6 +77,7 @@ impl Edge<Run> for RunEdge {
     }
 
     fn perform(&self, run: &Arc<Run>, effect: Effect, mailbox: &Mailbox<Run>) {
+        self.in_order(&effect, mailbox);
         let work = Work {
             control: self.control.clone(),
             id: self.id.clone(),
@@ -94,6 +96,61 @@ impl Edge<Run> for RunEdge {
     fn announce(&self, version: u64) {
         self.control.announce(self.id.as_str(), version);
     }
+
+    fn closing(&self) -> &CancellationToken {
+        self.control.closing()
+    }
+}
+
+impl RunEdge {
+    /// The part of an effect that must not be overtaken by the next one: a cancel that comes just
+    /// after a start finds something to cancel, and the newest time of a timer is the one that counts.
+    fn in_order(&self, effect: &Effect, mailbox: &Mailbox<Run>) {
+        match effect {
+            Effect::StartStep { job, step, attempt } => {
+                self.control.runners().readopt(&self.id, job);
+                let key = key(&self.id, job, step, *attempt);
+                self.control.cancels().expect(&key);
+            }
+            Effect::CancelStep { job, step, attempt } => {
+                let key = key(&self.id, job, step, *attempt);
+                self.control.cancels().cancel(&key);
+            }
+            Effect::AcquireRunner { job, labels: _ } => {
+                let asked = self.control.runners().ask(&self.id, job);
+                let (job, mailbox) = (job.clone(), mailbox.clone());
+                mailbox
+                    .clone()
+                    .spawn_while_live(self.control.closing(), async move {
+                        if let Some(name) = asked.await {
+                            let runner = Runner {
+                                name,
+                                os: OS.to_owned(),
+                                arch: ARCH.to_owned(),
+                            };
+                            mailbox.observe(Input::RunnerAssigned { job, runner });
+                        }
+                    });
+            }
+            Effect::WakeAt { at, timer } => {
+                let pause = at.since(self.control.now()).to_std();
+                let input = Input::Woke {
+                    timer: timer.clone(),
+                };
+                mailbox.wake_after(pause, timer.to_string(), input);
+            }
+            Effect::FinishJob { .. } | Effect::Notify { .. } => {}
+        }
+    }
+}
+
+fn key(run: &RunId, job: &JobKey, step: &StepPath, attempt: Attempt) -> StepKey {
+    StepKey {
+        run: run.clone(),
+        job: job.clone(),
+        step: step.clone(),
+        attempt,
+    }
 }
 
 /// One effect being done.
@@ -107,20 +164,11 @@ struct Work {
 impl Work {
     async fn perform(self, effect: Effect) {
         match effect {
-            Effect::AcquireRunner { job, labels: _ } => {
-                if let Some(name) = self.control.runners().acquire(&self.id, &job).await {
-                    let runner = Runner {
-                        name,
-                        os: OS.to_owned(),
-                        arch: ARCH.to_owned(),
-                    };
-                    self.mailbox.observe(Input::RunnerAssigned { job, runner });
-                }
-            }
+            // Done in order.
+            Effect::AcquireRunner { .. } | Effect::WakeAt { .. } => {}
             Effect::StartStep { job, step, attempt } => self.start(job, step, attempt).await,
             Effect::CancelStep { job, step, attempt } => {
-                let key = self.key(&job, &step, attempt);
-                self.control.actions().cancel(&key);
+                let key = key(&self.id, &job, &step, attempt);
                 if let Err(error) = self.control.executor().cancel(&key).await {
                     tracing::warn!(%error, "could not cancel a step");
                 }
@@ -130,11 +178,6 @@ impl Work {
                     tracing::warn!(%error, %job, "could not remove what a job left");
                 }
                 self.control.runners().release(&self.id, &job);
-            }
-            Effect::WakeAt { at, timer } => {
-                let pause = at.since(self.control.now()).to_std();
-                self.mailbox
-                    .wake_after(pause, timer.to_string(), Input::Woke { timer });
             }
             Effect::Notify { topic, text } => {
                 let project = self.run.plan().and_then(|plan| plan.project.as_ref());
@@ -146,20 +189,10 @@ impl Work {
         }
     }
 
-    fn key(&self, job: &JobKey, step: &StepPath, attempt: Attempt) -> StepKey {
-        StepKey {
-            run: self.id.clone(),
-            job: job.clone(),
-            step: step.clone(),
-            attempt,
-        }
-    }
-
     /// Starts the step, or finds the one that was started before we were restarted, and tells how
     /// it ended.
     async fn start(self, job: JobKey, step: StepPath, attempt: Attempt) {
-        self.control.runners().readopt(&self.id, &job);
-        let key = self.key(&job, &step, attempt);
+        let key = key(&self.id, &job, &step, attempt);
         let input = match self.try_start(&key).await {
             Ok(input) => input,
             Err(reason) => Input::StepExited {
@@ -173,6 +206,7 @@ impl Work {
                 },
             },
         };
+        self.control.cancels().forget(&key);
         self.mailbox.observe(input);
     }
 
@@ -204,6 +238,11 @@ impl Work {
                     .start(order)
                     .await
                     .map_err(|error| error.to_string())?;
+                // A cancel that came before there was anything to cancel.
+                if self.control.cancels().expect(key).is_cancelled() {
+                    let told = executor.cancel(key).await;
+                    told.map_err(|error| error.to_string())?;
+                }
                 self.ended(key).await
             }
             Body::Builtin { action, with } => {
