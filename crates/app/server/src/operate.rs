@@ -1,16 +1,16 @@
 //! What people do to runs and open questions: cancel, approve, reject; and taking everything down.
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
 use cutover_engine::Input;
-use cutover_model::{GateId, RunId, delivery::DeploymentState};
+use cutover_model::{DeploymentId, GateId, RunId, delivery::DeploymentState};
 use cutover_rollout::Input as DeploymentInput;
 use cutover_store::RunRow;
 use cutover_target::{Generation, Place};
 
 use crate::{Control, Error};
 
-/// How long runs and deployments may take to end when everything is taken down.
+/// How long runs and deployments have to end when everything is taken down.
 const END_LIMIT: Duration = Duration::from_secs(30);
 
 /// A yes or a no.
@@ -73,23 +73,6 @@ impl Control {
             .await?)
     }
 
-    /// Cancels every run, twice so that nothing more is started, and waits for their ends.
-    async fn end_all(&self) -> Result<(), Error> {
-        let by = "cutover down";
-        for id in self.store().unfinished_runs().await? {
-            for _ in 0..2 {
-                // It may have ended meanwhile, which is what is wanted.
-                self.cancel(&id, by, None).await.ok();
-            }
-            self.run_ended(&id).await?;
-        }
-        for id in self.store().unfinished_deployments().await? {
-            self.abort_deployment(&id, by).await.ok();
-            self.deployment_ended(&id).await?;
-        }
-        Ok(())
-    }
-
     /// A run by its id or by the number people say aloud (`12` or `#12`).
     pub async fn find_run(&self, text: &str) -> Result<RunRow, Error> {
         let found = match text.parse::<RunId>() {
@@ -129,35 +112,76 @@ impl Control {
         Ok(self.deployment(id).await?.state().clone())
     }
 
-    /// Ends what goes on, then stops every instance and the balancer. For throw-away servers, and for
-    /// `cutover down`.
+    /// Ends every run and deployment, then every instance and the balancer. For throw-away servers,
+    /// and for `cutover down`. What does not end in time is killed with its instances.
     pub async fn take_down(&self) -> Result<(), Error> {
         if tokio::time::timeout(END_LIMIT, self.end_all())
             .await
             .is_err()
         {
-            tracing::warn!("something would not end; its instances are stopped all the same");
+            tracing::warn!("not everything has ended in time; taking it down all the same");
         }
+        self.routes().rest();
         self.balancer().shut_down().await;
-        let table = self.routes().table().await;
-        for side in table.routes.into_values().flat_map(|route| route.sides) {
-            let deployment = self.deployment(&side.deployment).await?;
-            let Some(spec) = deployment.spec() else {
-                continue;
-            };
-            let target = self.target(&spec.target).await?;
-            let place = Place {
-                deployment: side.deployment,
-                environment: spec.environment.clone(),
-                service: spec.release.service.clone(),
-            };
-            // Younger than every order that a deployment gives.
-            let last = Generation {
-                fence: u64::MAX,
-                ask: u64::MAX,
-            };
-            target.stop(&place, 0, spec.stop_grace, last).await?;
+        // One that cannot be stopped must not keep the others alive.
+        let mut stopped = Ok(());
+        for id in self.with_instances().await? {
+            stopped = self.stop_instances(&id).await.and(stopped);
         }
+        stopped?;
         self.routes().forget().await
+    }
+
+    async fn end_all(&self) {
+        let by = "cutover down";
+        let runs = self.store().unfinished_runs().await.unwrap_or_default();
+        for id in &runs {
+            // The second one ends even what cleans up. One that has ended meanwhile refuses.
+            self.cancel(id, by, Some("taken down".to_owned()))
+                .await
+                .ok();
+            self.cancel(id, by, None).await.ok();
+        }
+        let deployments = self.store().unfinished_deployments().await;
+        let deployments = deployments.unwrap_or_default();
+        for id in &deployments {
+            // One that goes back already refuses.
+            self.abort_deployment(id, by).await.ok();
+        }
+        for id in &deployments {
+            self.deployment_ended(id).await.ok();
+        }
+        for id in &runs {
+            self.run_ended(id).await.ok();
+        }
+    }
+
+    /// Deployments that have instances, or may have.
+    async fn with_instances(&self) -> Result<BTreeSet<DeploymentId>, Error> {
+        let table = self.routes().table().await;
+        let sides = table.routes.into_values().flat_map(|route| route.sides);
+        let mut all: BTreeSet<_> = sides.map(|side| side.deployment).collect();
+        all.extend(self.store().unfinished_deployments().await?);
+        Ok(all)
+    }
+
+    async fn stop_instances(&self, id: &DeploymentId) -> Result<(), Error> {
+        let deployment = self.deployment(id).await?;
+        let Some(spec) = deployment.spec() else {
+            return Ok(());
+        };
+        let target = self.target(&spec.target).await?;
+        let place = Place {
+            deployment: id.clone(),
+            environment: spec.environment.clone(),
+            service: spec.release.service.clone(),
+        };
+        // Younger than every order that a deployment gives.
+        let last = Generation {
+            fence: u64::MAX,
+            ask: u64::MAX,
+        };
+        target.stop(&place, 0, spec.stop_grace, last).await?;
+        Ok(target.remove(&place).await?)
     }
 }
