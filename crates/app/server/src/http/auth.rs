@@ -39,14 +39,13 @@ impl Door {
 
 pub(super) async fn guard(State(door): State<Door>, mut request: Request, next: Next) -> Response {
     let headers = request.headers();
-    if door.0.loopback && !is_local(headers, header::HOST) {
+    if door.0.loopback && !is_local(headers) {
         return refuse(
             StatusCode::MISDIRECTED_REQUEST,
             "this server answers to `localhost` only",
         );
     }
-    if door.0.loopback && headers.contains_key(header::ORIGIN) && !is_local(headers, header::ORIGIN)
-    {
+    if !is_same_origin(headers) {
         return refuse(StatusCode::FORBIDDEN, "pages of another origin may not ask");
     }
     let user = match token(headers) {
@@ -88,11 +87,25 @@ fn token(headers: &HeaderMap) -> Option<String> {
     None
 }
 
-fn is_local(headers: &HeaderMap, name: header::HeaderName) -> bool {
-    let Some(value) = headers.get(name).and_then(|value| value.to_str().ok()) else {
+/// Whether a page that asks is ours. Browsers say where a page is from; a browser that remembers a
+/// password would send it along with what any page asks, also one of another port of this machine.
+fn is_same_origin(headers: &HeaderMap) -> bool {
+    let text = |name| Some(headers.get(name)?.to_str().ok());
+    match text(header::ORIGIN) {
+        None => true,
+        Some(origin) => {
+            let from = origin.and_then(|origin| origin.split_once("://"));
+            let host = text(header::HOST).flatten();
+            from.is_some_and(|(_, from)| host.is_some_and(|host| from.eq_ignore_ascii_case(host)))
+        }
+    }
+}
+
+fn is_local(headers: &HeaderMap) -> bool {
+    let host = headers.get(header::HOST);
+    let Some(host) = host.and_then(|value| value.to_str().ok()) else {
         return false;
     };
-    let host = value.rsplit_once("://").map_or(value, |(_, rest)| rest);
     let name = match host.strip_prefix('[') {
         Some(rest) => rest.split(']').next().unwrap_or_default(),
         None => host.split(':').next().unwrap_or_default(),
@@ -121,7 +134,7 @@ mod tests {
     fn host(text: &str) -> bool {
         let mut headers = HeaderMap::new();
         headers.insert(header::HOST, text.parse().unwrap());
-        is_local(&headers, header::HOST)
+        is_local(&headers)
     }
 
     #[test]
@@ -142,6 +155,29 @@ mod tests {
             "10.0.0.1",
         ] {
             assert!(!host(name), "{name}");
+        }
+    }
+
+    #[test]
+    fn only_our_own_pages_may_ask() {
+        let asks = |origin: Option<&str>, host: &str| {
+            let mut headers = HeaderMap::new();
+            headers.insert(header::HOST, host.parse().unwrap());
+            if let Some(origin) = origin {
+                headers.insert(header::ORIGIN, origin.parse().unwrap());
+            }
+            is_same_origin(&headers)
+        };
+        assert!(asks(None, "127.0.0.1:7800"), "not a page");
+        assert!(asks(Some("http://127.0.0.1:7800"), "127.0.0.1:7800"));
+        assert!(asks(Some("https://ship.example"), "ship.example"));
+        for origin in [
+            "http://evil.example",
+            "http://127.0.0.1:3000",
+            "http://localhost:7800",
+            "null",
+        ] {
+            assert!(!asks(Some(origin), "127.0.0.1:7800"), "{origin}");
         }
     }
 
