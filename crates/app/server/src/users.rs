@@ -21,6 +21,8 @@ fn digest(token: &str) -> String {
         })
 }
 
+/// Under which name the first user's name lies in the store.
+const OWNER: &str = "owner";
 /// The file with the first user's token, for the command line on the same machine.
 const TOKEN_FILE: &str = "token";
 
@@ -46,6 +48,20 @@ impl Control {
             .set_setting(&setting(name), &digest(&token))
             .await?;
         Ok(Secret::new(token))
+    }
+
+    /// The same, asked for by somebody: everybody may renew their own token, and only the owner may
+    /// add people or renew the tokens of others. Whoever could would be anybody, also those whose
+    /// approval is wanted.
+    pub async fn add_user_by(&self, name: &str, by: &str) -> Result<Secret, Error> {
+        let owner = self.store().setting(OWNER).await?;
+        if name != by && owner.as_deref().is_some_and(|owner| owner != by) {
+            return Err(Error::Refused(format!(
+                "only `{}` may add users or renew the tokens of others",
+                owner.unwrap_or_default()
+            )));
+        }
+        self.add_user(name).await
     }
 
     /// The user whose token this is.
@@ -79,16 +95,22 @@ impl Control {
             return Ok(());
         }
         let token = self.add_user(name).await?;
+        self.store().set_setting(OWNER, name).await?;
+        // Renamed into place: half a token would lock the owner out for good.
+        let new = self.data_dir().join(format!("{TOKEN_FILE}.new"));
         let mut options = tokio::fs::OpenOptions::new();
-        options.write(true).create_new(true).mode(0o600);
+        options.write(true).create(true).truncate(true).mode(0o600);
         let mut file = options
-            .open(&path)
+            .open(&new)
             .await
-            .map_err(Error::io("create", &path))?;
+            .map_err(Error::io("create", &new))?;
         let text = format!("{}\n", token.expose());
         tokio::io::AsyncWriteExt::write_all(&mut file, text.as_bytes())
             .await
-            .map_err(Error::io("write", &path))?;
-        file.sync_all().await.map_err(Error::io("write", &path))
+            .map_err(Error::io("write", &new))?;
+        file.sync_all().await.map_err(Error::io("write", &new))?;
+        tokio::fs::rename(&new, &path)
+            .await
+            .map_err(Error::io("create", &path))
     }
 }

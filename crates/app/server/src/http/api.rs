@@ -233,9 +233,10 @@ pub(super) async fn users(State(control): State<Control>) -> Answered {
 /// The token is in the answer, once.
 pub(super) async fn add_user(
     State(control): State<Control>,
+    Extension(User(user)): Extension<User>,
     Json(wanted): Json<Named>,
 ) -> Result<(StatusCode, Json<Value>), Fault> {
-    let token = control.add_user(&wanted.name).await?;
+    let token = control.add_user_by(&wanted.name, &user).await?;
     let body = json!({ "user": wanted.name, "token": token.expose() });
     Ok((StatusCode::CREATED, Json(body)))
 }
