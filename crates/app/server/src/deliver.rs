@@ -37,14 +37,14 @@ impl Control {
         project: &Project,
         request: Request,
     ) -> Result<Driven<Deployment>, Error> {
-        let driven = self.drive_deployment(&request.id).await?;
-        if driven.state.borrow().spec().is_some() {
-            return Ok(driven);
+        if self.store().deployment(&request.id).await?.is_some() {
+            return self.drive_deployment(&request.id).await;
         }
         let environment = environment_of(project, &request.environment)?;
         self.check_order(environment, &request).await?;
         check_package(&environment.target, &request.environment, &request.release)?;
         let spec = spec(project, environment, request)?;
+        let driven = self.drive_deployment(&spec.id).await?;
         driven
             .mailbox
             .command(Input::Create {
@@ -168,6 +168,21 @@ impl Control {
                     ))
                 })?,
         };
+        // Back is where it has been: anything else would get past approvals and the order of
+        // environments this way.
+        let digest = release.package.digest();
+        if to.is_some()
+            && !self
+                .store()
+                .has_succeeded(environment, &service, digest)
+                .await?
+        {
+            return Err(Error::Refused(format!(
+                "{} has never served at {}: deploy it",
+                release.version,
+                routes::name(&service, environment)
+            )));
+        }
         let project = self.project_of(&current.release).await?;
         let id = self.new_deployment_id();
         let target = environment_of(&project, environment)?;
