@@ -64,7 +64,11 @@ pub(super) async fn perform(
             () = cancelled.cancelled(), if !told_to_abort => {
                 told_to_abort = true;
                 log.line("cancelled: the deployment is told to abort");
-                control.abort_deployment(&id, "the run").await?;
+                match control.abort_deployment(&id, "the run").await {
+                    // It ends already, or goes back already: that is waited for.
+                    Err(Error::Refused(why)) => log.line(&why),
+                    told => told?,
+                }
             }
         }
     }
