@@ -1,5 +1,7 @@
 //! `cutover/gate@v1`: reports in the workspace → evidence → verdict.
 
+use std::io::Read as _;
+
 use camino::{Utf8Path, Utf8PathBuf};
 use cutover_executor::BuiltinLog;
 use cutover_model::gate::{GateSpec, Verdict};
@@ -8,8 +10,8 @@ use cutover_quality::{Evidence, Found, coverage, gate, junit};
 use super::{Context, Done, Left};
 use crate::Error;
 
-/// A report larger than this is not read.
-const MAX_REPORT: u64 = 64 << 20;
+/// Reports that are larger than this, alone or together, are not read.
+const MAX_REPORTS: u64 = 64 << 20;
 
 pub(super) async fn perform(context: &Context, log: &mut BuiltinLog) -> Result<Done, Error> {
     let (name, spec) = spec(context)?;
@@ -121,9 +123,10 @@ fn found<T>(
         }
     };
     let mut bytes = Vec::new();
+    let mut left = MAX_REPORTS;
     for file in &files {
         let name = file.strip_prefix(workspace).unwrap_or(file).as_str();
-        match contents(file) {
+        match contents(file, &mut left) {
             Ok(contents) => bytes.push((name, contents)),
             Err(why) => {
                 return Found::Unreadable {
@@ -141,14 +144,19 @@ fn found<T>(
     )
 }
 
-fn contents(file: &Utf8Path) -> Result<Vec<u8>, String> {
-    let size = std::fs::metadata(file)
-        .map_err(|error| error.to_string())?
-        .len();
-    if size > MAX_REPORT {
-        return Err(format!("it is larger than {} MiB", MAX_REPORT >> 20));
-    }
-    std::fs::read(file).map_err(|error| error.to_string())
+/// Reads a file that takes no more than is left, and says that there is less left.
+fn contents(file: &Utf8Path, left: &mut u64) -> Result<Vec<u8>, String> {
+    let mut bytes = Vec::new();
+    std::fs::File::open(file)
+        .and_then(|opened| opened.take(*left + 1).read_to_end(&mut bytes))
+        .map_err(|error| error.to_string())?;
+    *left = left.checked_sub(bytes.len() as u64).ok_or_else(|| {
+        format!(
+            "with it the reports are larger than {} MiB",
+            MAX_REPORTS >> 20
+        )
+    })?;
+    Ok(bytes)
 }
 
 /// Files below the workspace that a pattern names, in order; links are not followed.
@@ -190,6 +198,17 @@ fn find(workspace: &Utf8Path, patterns: &[String]) -> Result<Vec<Utf8PathBuf>, S
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn reports_are_too_large_together_as_well_as_alone() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = Utf8Path::from_path(dir.path()).unwrap().join("junit.xml");
+        std::fs::write(&file, "123456").unwrap();
+        let mut left = 10;
+        assert_eq!(contents(&file, &mut left).unwrap(), b"123456");
+        assert_eq!(left, 4);
+        assert!(contents(&file, &mut left).is_err());
+    }
 
     #[test]
     fn patterns_find_files_at_any_depth_and_never_in_git() {
