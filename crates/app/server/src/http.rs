@@ -7,7 +7,11 @@ mod git;
 mod log;
 mod sse;
 
-use std::{future::Future, net::SocketAddr};
+use std::{
+    future::{Future, IntoFuture as _},
+    net::SocketAddr,
+    time::Duration,
+};
 
 use axum::{
     Router,
@@ -24,6 +28,9 @@ pub use fault::Fault;
 
 /// What a JSON body may weigh. Pushes have no such limit: packs are streamed to disk.
 const MAX_BODY: usize = 1 << 20;
+
+/// How long requests in flight may take when the server goes down: a push, a slow client.
+const LAST_REQUESTS: Duration = Duration::from_secs(10);
 
 /// Pages load nothing from elsewhere and run no inline script.
 const POLICY: &str = "default-src 'self'; img-src 'self' data:; style-src 'self'; \
@@ -83,7 +90,7 @@ pub fn router(control: Control, address: SocketAddr) -> Router {
         .with_state(control)
 }
 
-/// Serves until `stop` comes; then requests in flight are finished.
+/// Serves until `stop` comes; then requests in flight are finished, as far as they finish in time.
 pub async fn serve(
     control: Control,
     listener: TcpListener,
@@ -99,8 +106,18 @@ pub async fn serve(
         // Ends the streams that would otherwise keep us for ever.
         closing.close();
     };
-    axum::serve(listener, router(control, address))
+    let in_time = async {
+        control.closing().cancelled().await;
+        tokio::time::sleep(LAST_REQUESTS).await;
+    };
+    let served = axum::serve(listener, router(control.clone(), address))
         .with_graceful_shutdown(stop)
-        .await
-        .map_err(Error::io("serve at", here))
+        .into_future();
+    tokio::select! {
+        served = served => served.map_err(Error::io("serve at", here)),
+        () = in_time => {
+            tracing::warn!("a client does not come to its end; going down all the same");
+            Ok(())
+        }
+    }
 }

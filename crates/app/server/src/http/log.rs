@@ -43,7 +43,9 @@ pub(super) async fn text(
     let key = key(&control, &run, which).await?;
     let kind = [(header::CONTENT_TYPE, "text/plain; charset=utf-8")];
     let body = if follow {
-        Body::from_stream(followed(&control, &key, from).await?)
+        // A step may take hours, and must not keep the server from going down.
+        let closing = control.closing().clone().cancelled_owned();
+        Body::from_stream(followed(&control, &key, from).await?.take_until(closing))
     } else {
         Body::from_stream(so_far(&control, &key, from).await?)
     };
@@ -79,7 +81,10 @@ async fn followed(
     key: &StepKey,
     from: u64,
 ) -> Result<impl Stream<Item = io::Result<Bytes>> + use<>, Error> {
-    let follow = control.follow_log(key, from).await?;
+    let follow = tokio::select! {
+        follow = control.follow_log(key, from) => follow?,
+        () = control.closing().cancelled() => return Err(Error::Closing),
+    };
     Ok(stream::unfold(follow, |mut follow| async move {
         follow.next().await.transpose().map(|chunk| (chunk, follow))
     }))
