@@ -26,7 +26,7 @@ pub(crate) async fn home(State(control): State<Control>) -> Result<Response, Fau
         ..RunFilter::default()
     };
     if let Some(row) = control.store().runs(&newest).await?.first() {
-        Ok(Redirect::temporary(&format!("/runs/{}", row.number)).into_response())
+        Ok(Redirect::temporary(&format!("/runs/{}", row.id)).into_response())
     } else {
         let address = control.options().address.clone().unwrap_or_default();
         Ok(page::empty(&address).into_response())

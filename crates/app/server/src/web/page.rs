@@ -123,7 +123,7 @@ fn column(lists: &Lists, now: Timestamp) -> Markup {
             h2 { "Runs" }
             ul {
                 @for row in &lists.runs {
-                    li { a href={ "/runs/" (row.number) } {
+                    li { a href={ "/runs/" (row.id) } {
                         (badge(&row.state)) " #" (row.number) " " (row.name)
                         small { (row.git_ref.short()) " · " (took(Some(row.created_at), row.finished_at, now)) }
                     } }
