@@ -56,6 +56,17 @@ pub(crate) fn usage(error: &clap::Error) -> ExitCode {
     ExitCode::from(if error.use_stderr() { 2 } else { 0 })
 }
 
+/// A mark for how something stands, for tables, which count its width.
+pub(crate) fn symbol(state: &str) -> &'static str {
+    match state {
+        "succeeded" => "✔",
+        "failed" | "faulted" | "timed_out" | "rolled_back" => "✘",
+        "skipped" | "cancelled" | "superseded" => "○",
+        "waiting" => "◌",
+        _ => "●",
+    }
+}
+
 /// A mark and a colour for how something stands.
 pub(crate) fn mark(state: &str) -> &'static str {
     match state {

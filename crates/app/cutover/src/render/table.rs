@@ -3,7 +3,7 @@
 use comfy_table::{Table, presets::NOTHING};
 use serde_json::Value;
 
-use super::mark;
+use super::symbol;
 
 /// Rows under a header.
 pub(crate) fn table(header: &[&str], rows: Vec<Vec<String>>) -> String {
@@ -45,7 +45,7 @@ pub(crate) fn runs(rows: &[Value]) -> String {
         .iter()
         .map(|row| {
             vec![
-                mark(&text(&row["state"])).to_owned(),
+                symbol(&text(&row["state"])).to_owned(),
                 format!("#{}", row["number"]),
                 text(&row["name"]),
                 short_ref(&row["git_ref"]),
@@ -80,7 +80,7 @@ pub(crate) fn deployments(rows: &[Value]) -> String {
         .iter()
         .map(|row| {
             vec![
-                mark(&text(&row["state"])).to_owned(),
+                symbol(&text(&row["state"])).to_owned(),
                 text(&row["environment"]),
                 format!("{}@{}", text(&row["service"]), text(&row["version"])),
                 text(&row["strategy"]),

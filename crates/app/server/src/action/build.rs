@@ -18,7 +18,10 @@ pub(super) async fn perform(context: &Context, log: &mut BuiltinLog) -> Result<D
     };
     let order = BuildOrder {
         context: inside(&context.place.workspace, &service.build.context)?,
-        dockerfile: service.build.dockerfile.clone().map(Into::into),
+        dockerfile: match &service.build.dockerfile {
+            Some(path) => Some(inside(&context.place.workspace, path)?),
+            None => None,
+        },
         service: name.to_owned(),
         command: service.command.clone(),
         labels: BTreeMap::from([

@@ -2,8 +2,12 @@
 
 use camino::Utf8Path;
 use cutover_executor::BuiltinLog;
-use cutover_forge::{Person, Repository};
-use cutover_model::{Duration, Timestamp, gate::ApprovalRule, source::Trigger};
+use cutover_forge::{Person, RefUpdate, Repository};
+use cutover_model::{
+    Duration, Timestamp,
+    gate::ApprovalRule,
+    source::{GitRef, Trigger},
+};
 use cutover_release::{Bump, Commit, bump, changelog};
 use semver::Version;
 
@@ -30,6 +34,9 @@ pub(super) async fn perform(context: &Context, log: &mut BuiltinLog) -> Result<D
             "{} is already released as {version}",
             trigger.revision.short()
         ));
+        if may_tag {
+            acknowledge(context, version).await?;
+        }
         return Ok(Done::Succeeded(left(version, None, true, "")));
     }
     let since = last.as_ref().map(|(_, revision)| revision);
@@ -75,6 +82,7 @@ pub(super) async fn perform(context: &Context, log: &mut BuiltinLog) -> Result<D
         repository
             .create_tag(&name, &trigger.revision, &section, &tagger, at)
             .await?;
+        acknowledge(context, &version).await?;
         log.line(&format!("tagged {name}"));
     }
     Ok(Done::Succeeded(left(
@@ -83,6 +91,18 @@ pub(super) async fn perform(context: &Context, log: &mut BuiltinLog) -> Result<D
         true,
         &section,
     )))
+}
+
+/// Our own tag is nobody's push: it triggers nothing, also not after a restart.
+async fn acknowledge(context: &Context, version: &Version) -> Result<(), Error> {
+    let trigger = context.trigger()?;
+    let tag = RefUpdate {
+        git_ref: GitRef(format!("refs/tags/v{version}")),
+        before: None,
+        after: Some(trigger.revision.clone()),
+    };
+    let host = context.control.host();
+    Ok(host.acknowledge(&trigger.repository, &[tag]).await?)
 }
 
 /// Whether this step has its yes: then it is a later attempt than the one that asked.
