@@ -50,17 +50,29 @@ pub(crate) struct Client {
 impl Client {
     pub(crate) fn new(connection: &Connection) -> anyhow::Result<Self> {
         let data_dir = config::server_dir(connection.data_dir.as_deref())?;
+        let beacon = Beacon::read(&data_dir);
+        // The token in the data directory is for the server on it. One that is elsewhere does not get
+        // to see it.
+        let is_this_one = match (&connection.server, &beacon) {
+            (None, _) => true,
+            (Some(address), Ok(beacon)) => address.trim_end_matches('/') == beacon.address,
+            (Some(_), Err(_)) => connection.data_dir.is_some(),
+        };
         let address = match &connection.server {
             Some(address) => address.trim_end_matches('/').to_owned(),
-            None => Beacon::read(&data_dir)?.address,
+            None => beacon?.address,
         };
         let token = connection.token.clone().or_else(|| {
-            let text = std::fs::read_to_string(data_dir.join("token")).ok()?;
+            let path = is_this_one.then(|| data_dir.join("token"))?;
+            let text = std::fs::read_to_string(path).ok()?;
             Some(text.trim().to_owned())
         });
-        let http = reqwest::Client::builder()
-            .build()
-            .context("could not build the HTTP client")?;
+        let mut http = reqwest::Client::builder();
+        if is_this_one {
+            // On this machine; a proxy would look for it on its own.
+            http = http.no_proxy();
+        }
+        let http = http.build().context("could not build the HTTP client")?;
         Ok(Self {
             http,
             address,
