@@ -7,20 +7,26 @@ pub(crate) mod service;
 mod stage;
 mod story;
 
+use std::panic::AssertUnwindSafe;
+
 use anyhow::Context as _;
 use camino::Utf8PathBuf;
+use futures_util::FutureExt as _;
 
 use crate::{cli, exit::Exit, render, signals};
 
 pub(crate) async fn run(args: cli::Demo) -> anyhow::Result<Exit> {
+    let mut wishes = signals::Wishes::listen();
     let place = tempfile::Builder::new().prefix("cutover-demo-").tempdir()?;
     let root = Utf8PathBuf::from_path_buf(place.path().canonicalize()?)
         .map_err(|path| anyhow::anyhow!("`{}` is not UTF-8", path.display()))?;
     let stage = stage::Stage::open(&root).await?;
     let quiet = args.json;
+    // Whatever happens in the story: what it has started is taken down.
+    let story = AssertUnwindSafe(story::tell(&stage, args.rate, quiet)).catch_unwind();
     let told = tokio::select! {
-        told = story::tell(&stage, args.rate, quiet) => told,
-        () = signals::stop() => Err(anyhow::anyhow!("interrupted")),
+        told = story => told.unwrap_or_else(|_| Err(anyhow::anyhow!("the story broke off"))),
+        () = wishes.next() => Err(anyhow::anyhow!("interrupted")),
     };
     let exit = match &told {
         Ok(report) => {
@@ -45,7 +51,7 @@ pub(crate) async fn run(args: cli::Demo) -> anyhow::Result<Exit> {
             "the page: {}   (Ctrl-C ends the demo and removes everything)",
             stage.address()
         ));
-        signals::stop().await;
+        wishes.next().await;
     }
     stage.close().await?;
     place

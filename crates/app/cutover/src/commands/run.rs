@@ -15,6 +15,7 @@ use cutover_model::{
 };
 use cutover_server::{Control, Options, Sources, Started};
 use cutover_store::RunFilter;
+use futures_util::FutureExt as _;
 use serde_json::json;
 
 use super::tree::Tree;
@@ -91,9 +92,13 @@ async fn resume(args: &cli::Run, control: &Control) -> anyhow::Result<Exit> {
         return Ok(Exit::Nothing);
     }
     let mut exit = Exit::Ok;
+    let mut wishes = signals::Wishes::listen();
     for row in rows {
         render::talk(&format!("goes on with run #{} ({})", row.number, row.name));
         exit = worse(exit, finish(args, control, &row.id).await?);
+        if wishes.next().now_or_never().is_some() {
+            break;
+        }
     }
     Ok(exit)
 }
@@ -118,6 +123,7 @@ async fn start(args: &cli::Run, tree: &Tree, control: &Control) -> anyhow::Resul
         return Ok(Exit::Nothing);
     }
     let mut exit = Exit::Ok;
+    let mut wishes = signals::Wishes::listen();
     for path in paths {
         let trigger = trigger(tree, args.event, &path, args.actor.as_deref(), &args.inputs).await?;
         let Some(started) = compile(args, tree, control, &path, trigger).await? else {
@@ -125,6 +131,10 @@ async fn start(args: &cli::Run, tree: &Tree, control: &Control) -> anyhow::Resul
             continue;
         };
         exit = worse(exit, finish(args, control, &started.run).await?);
+        // Who wanted this one to end does not want the next one to begin.
+        if wishes.next().now_or_never().is_some() {
+            break;
+        }
     }
     Ok(exit)
 }
@@ -206,9 +216,10 @@ async fn compile(
 
 /// Follows a run to its end; Ctrl-C cancels it, a second one harder.
 async fn finish(args: &cli::Run, control: &Control, id: &RunId) -> anyhow::Result<Exit> {
+    let mut wishes = signals::Wishes::listen();
     let cancelling = async {
         loop {
-            signals::stop().await;
+            wishes.next().await;
             render::talk("cancelling; once more ends even what cleans up");
             if let Err(error) = control.cancel(id, &config::user(), None).await {
                 render::talk(&error.to_string());
