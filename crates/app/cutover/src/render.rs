@@ -4,15 +4,25 @@ mod table;
 
 use std::{io::Write as _, process::ExitCode};
 
-use anstream::{eprintln, println};
 use cutover_model::{Diagnostic, Severity};
 use serde_json::Value;
 
 pub(crate) use table::{deployments, runs, status, table};
 
+// A reader that has gone away (`| head`, a terminal that was closed) is no reason to panic: what is
+// being done, and what has to be cleaned up after it, goes on.
+
+fn out(text: &str) {
+    anstream::stdout().write_all(text.as_bytes()).ok();
+}
+
+fn err(text: &str) {
+    anstream::stderr().write_all(text.as_bytes()).ok();
+}
+
 /// Data for whoever asked.
 pub(crate) fn data(text: &str) {
-    println!("{text}");
+    out(&format!("{text}\n"));
 }
 
 /// Bytes of a log, as they are.
@@ -24,17 +34,17 @@ pub(crate) fn bytes(bytes: &[u8]) {
 
 /// JSON for programs.
 pub(crate) fn json(value: &Value) {
-    println!("{value:#}");
+    out(&format!("{value:#}\n"));
 }
 
 /// One JSON object a line.
 pub(crate) fn json_line(value: &Value) {
-    println!("{value}");
+    out(&format!("{value}\n"));
 }
 
 /// Talk for people.
 pub(crate) fn talk(text: &str) {
-    eprintln!("{text}");
+    err(&format!("{text}\n"));
 }
 
 /// An error and what led to it.
@@ -47,7 +57,7 @@ pub(crate) fn error(error: &anyhow::Error) {
             text = format!("{text}: {cause}");
         }
     }
-    eprintln!("\u{1b}[1;31merror\u{1b}[0m: {text}");
+    err(&format!("\u{1b}[1;31merror\u{1b}[0m: {text}\n"));
 }
 
 /// What is wrong with the command line, and the code for it.
@@ -81,10 +91,8 @@ pub(crate) fn mark(state: &str) -> &'static str {
 /// Diagnostics with the lines they are about.
 pub(crate) fn diagnostics(diagnostics: &[Diagnostic], source: impl Fn(&str) -> Option<String>) {
     for diagnostic in diagnostics {
-        eprintln!(
-            "{}\n",
-            snippet(diagnostic, source(&diagnostic.path).as_deref())
-        );
+        let shown = snippet(diagnostic, source(&diagnostic.path).as_deref());
+        err(&format!("{shown}\n\n"));
     }
 }
 
