@@ -26,6 +26,7 @@ use crate::{
         run::RunEdge,
         runner::Runners,
     },
+    keeper,
     routes::Routes,
 };
 
@@ -171,6 +172,7 @@ impl Control {
             control.recover().await?;
         }
         drop(services.spawn(control.0.outbox.clone().run(leaving.clone())));
+        drop(services.spawn(keeper::run(control.clone())));
         Ok(control)
     }
 

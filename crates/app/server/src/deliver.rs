@@ -1,5 +1,7 @@
 //! Deployments as people and steps ask for them: which release, by which rules, and back again.
 
+use std::collections::BTreeMap;
+
 use cutover_model::{
     DeploymentId, ReleaseId, RunId,
     delivery::{Cause, DeploymentSpec, Package, Release, Strategy},
@@ -411,4 +413,11 @@ fn spec(
         cause: request.cause,
         notify: project.notify.clone(),
     })
+}
+
+/// What the instances of a deployment find in their environment over that of their release.
+pub(crate) fn instance_env(spec: &DeploymentSpec) -> BTreeMap<String, String> {
+    let mut env = spec.env.clone();
+    env.insert("CUTOVER_DEPLOYMENT".to_owned(), spec.id.to_string());
+    env
 }

@@ -127,7 +127,11 @@ impl<M: Machine> Mailbox<M> {
                 answer: Some(sender),
             })
             .map_err(|_| Error::Refused("it has ended".to_owned()))?;
-        receiver.await.map_err(|_| Error::Closing)?
+        match receiver.await {
+            Ok(answer) => answer,
+            Err(_) if self.ended.is_cancelled() => Err(Error::Refused("it has ended".to_owned())),
+            Err(_) => Err(Error::Closing),
+        }
     }
 
     /// Says `input` after this time, unless another time is set under the same name before.

@@ -14,6 +14,7 @@ mod deliver;
 mod drive;
 mod error;
 mod hear;
+mod keeper;
 mod operate;
 mod routes;
 mod samples;

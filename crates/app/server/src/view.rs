@@ -26,8 +26,10 @@ pub struct Status {
     pub deployments: Vec<DeploymentRow>,
     /// Questions that nobody has answered yet.
     pub approvals: Vec<ApprovalRow>,
-    /// What serves, as the balancer sees it.
+    /// What serves, as the balancer sees it; as it should be, when the balancer does not answer.
     pub services: Vec<TrafficView>,
+    /// Whether the balancer answers; `None` when nothing has been deployed, and there is none.
+    pub balancer_answers: Option<bool>,
     /// Notifications that wait, and those that were given up.
     pub notifications: Notifications,
 }
@@ -59,6 +61,7 @@ pub async fn status(control: &Control) -> Result<Status, Error> {
         runs: store.runs(&runs).await?,
         deployments: store.deployments(&deployments).await?,
         approvals: store.open_approvals().await?,
+        balancer_answers: deployment::balancer_answers(control).await,
         services: deployment::traffic(control).await,
         notifications: Notifications {
             waiting: counts.pending,

@@ -29,6 +29,7 @@ pub struct Deployment {
     pub(crate) cut_off: u64,
     pub(crate) paused_by: Option<String>,
     pub(crate) undo: Option<Undo>,
+    pub(crate) detail: Vec<String>,
 }
 
 /// The state as others see it. A newtype only so that it has a default.
@@ -205,6 +206,12 @@ impl Deployment {
                 self.undo.as_ref().map(|undo| undo.reason.as_str())
             }
         }
+    }
+
+    /// What was found out about instances that did not become healthy: last status, head of the
+    /// body, log lines, exit code, port.
+    pub fn detail(&self) -> &[String] {
+        &self.detail
     }
 
     /// Whether a request may have been answered by the candidate.

@@ -199,11 +199,12 @@ impl Deployment {
             }
             Side::Candidate => {
                 self.progress.candidate_is_sick = true;
-                let last = detail.last().map(String::as_str);
+                let first = detail.first().map(String::as_str);
                 let reason = format!(
                     "the candidate's instances are not healthy: {}",
-                    last.unwrap_or("nothing more is known")
+                    first.unwrap_or("nothing more is known")
                 );
+                self.detail = detail.to_vec();
                 self.go_back(false, reason);
             }
         }

@@ -132,7 +132,7 @@ impl Judge {
         Some(Fired {
             trigger: "judge".to_owned(),
             observed: format!(
-                "candidate answers {} badly against {}: evidence {} ≥ {:.0}",
+                "{} of the candidate's answers are bad, {} of the current side's: evidence {} ≥ {:.0}",
                 percent(self.seen.candidate_bad, self.seen.candidate),
                 percent(self.seen.current_bad, self.seen.current),
                 scientific(self.equal.log()),

@@ -102,6 +102,9 @@ async fn follow(client: &Client, id: &str) -> anyhow::Result<Value> {
             line.clone_into(&mut said);
         }
         if !now["deployment"]["outcome"].is_null() {
+            for line in now["detail"].as_array().into_iter().flatten() {
+                render::talk(&format!("  {}", line.as_str().unwrap_or_default()));
+            }
             return Ok(now);
         }
         if let Some(chunk) = events.next().await {

@@ -1,6 +1,6 @@
 //! `cutover serve`: the server on a data directory.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, io::IsTerminal as _};
 
 use anyhow::Context as _;
 use cutover_server::{Control, Options, Sources, http};
@@ -12,6 +12,7 @@ use crate::{cli, client::Beacon, config, exit::Exit, render, signals};
 pub(crate) async fn run(args: cli::Serve) -> anyhow::Result<Exit> {
     tracing_subscriber::fmt()
         .with_env_filter(EnvFilter::try_new(&args.log).context("--log")?)
+        .with_ansi(std::io::stderr().is_terminal())
         .with_writer(std::io::stderr)
         .init();
     let data_dir = config::server_dir(args.data_dir.as_deref())?;

@@ -148,6 +148,11 @@ pub(crate) fn status(status: &Value) -> String {
         ];
         parts.push(table(&header, rows));
     }
+    if status["balancer_answers"] == Value::Bool(false) {
+        parts.push(
+            "THE BALANCER DOES NOT ANSWER: nothing is served; it is being started again".to_owned(),
+        );
+    }
     let dead = status["notifications"]["dead"].as_u64().unwrap_or_default();
     if dead > 0 {
         parts.push(format!("{dead} notifications were given up"));

@@ -72,10 +72,15 @@ pub(super) async fn perform(
             }
         }
     }
-    finish(context, &id, told_to_abort).await
+    finish(context, log, &id, told_to_abort).await
 }
 
-async fn finish(context: &Context, id: &DeploymentId, aborted: bool) -> Result<Done, Error> {
+async fn finish(
+    context: &Context,
+    log: &mut BuiltinLog,
+    id: &DeploymentId,
+    aborted: bool,
+) -> Result<Done, Error> {
     let deployment = context.control.deployment(id).await?;
     let spec = deployment
         .spec()
@@ -94,6 +99,9 @@ async fn finish(context: &Context, id: &DeploymentId, aborted: bool) -> Result<D
                 .unwrap_or_default(),
         )
         .summary(format!("{}\n", view::deployment_line(&deployment)));
+    for line in deployment.detail() {
+        log.line(line);
+    }
     let reason = view::deployment_line(&deployment);
     Ok(match deployment.state().outcome() {
         Some(Outcome::Succeeded) => Done::Succeeded(left),

@@ -16,7 +16,7 @@ use tokio::{sync::watch, time::Instant};
 use tokio_util::sync::CancellationToken;
 
 use super::{Edge, Error, Machine, Mailbox, lock::Asked};
-use crate::{Control, routes, samples, view};
+use crate::{Control, deliver::instance_env, routes, samples, view};
 
 impl Machine for Deployment {
     type Input = Input;
@@ -324,11 +324,9 @@ impl Work {
     ) -> Result<(Target, Place, Release, Vec<Instance>), crate::Error> {
         let (place, release) = self.place(side).await?;
         let target = self.target().await?;
-        let mut env = self.spec.env.clone();
-        env.insert(
-            "CUTOVER_DEPLOYMENT".to_owned(),
-            place.deployment.to_string(),
-        );
+        // The side that served before comes back with its own configuration, not with ours.
+        let maker = self.control.deployment(&place.deployment).await?;
+        let env = instance_env(maker.spec().unwrap_or(&self.spec));
         let order = InstancesOrder {
             place: place.clone(),
             release: release.clone(),

@@ -53,6 +53,14 @@ impl Locks {
         }
     }
 
+    /// Whether somebody deploys there.
+    pub(crate) fn is_held(&self, place: &Place) -> bool {
+        let queues = self.0.lock();
+        queues
+            .get(place)
+            .is_some_and(|queue| queue.holder.is_some())
+    }
+
     /// Gives it back, and rings for the next one that still listens.
     pub(crate) fn release(&self, place: &Place, who: &DeploymentId) {
         let mut queues = self.0.lock();

@@ -5,13 +5,16 @@ use cutover_model::{
     delivery::{Cause, DeploymentSpec, DeploymentState, HealthCheck},
     event::{DeploymentEvent, Recorded},
 };
-use cutover_proxy::{ServiceStatus, UpstreamReport, UpstreamState};
+use cutover_proxy::{ServiceStatus, SideStatus, UpstreamReport, UpstreamState};
 use cutover_rollout::Deployment;
 use cutover_store::{ApprovalChange, ApprovalRow, DeploymentRow, StreamKind};
 use cutover_target::InstanceState;
 use serde::Serialize;
 
-use crate::{Control, routes};
+use crate::{
+    Control,
+    routes::{self, Route},
+};
 
 /// The projection of a deployment.
 pub(crate) fn row(deployment: &Deployment) -> Option<DeploymentRow> {
@@ -38,7 +41,8 @@ pub(crate) fn row(deployment: &Deployment) -> Option<DeploymentRow> {
         | DeploymentState::Shifting { .. }
         | DeploymentState::Baking { .. }
         | DeploymentState::Draining { .. } => {
-            (None, deployment.reason().map(ToOwned::to_owned), None)
+            let why = deployment.reason().map(ToOwned::to_owned);
+            (None, why.or_else(|| held(deployment)), None)
         }
     };
     Some(DeploymentRow {
@@ -49,7 +53,7 @@ pub(crate) fn row(deployment: &Deployment) -> Option<DeploymentRow> {
         version: release.version.clone(),
         digest: release.package.digest().clone(),
         strategy: spec.strategy.word().to_owned(),
-        state: deployment.state().word().to_owned(),
+        state: word_of(deployment).to_owned(),
         outcome,
         weight: deployment.weight(),
         reason,
@@ -59,6 +63,20 @@ pub(crate) fn row(deployment: &Deployment) -> Option<DeploymentRow> {
         created_at: deployment.created_at().unwrap_or_default(),
         finished_at,
     })
+}
+
+/// The word of a state; one that is held says so, whatever it was doing.
+fn word_of(deployment: &Deployment) -> &'static str {
+    match deployment.paused_by() {
+        Some(_) if !deployment.is_finished() => "paused",
+        _ => deployment.state().word(),
+    }
+}
+
+fn held(deployment: &Deployment) -> Option<String> {
+    deployment
+        .paused_by()
+        .map(|by| format!("paused by {by} at {}", deployment.weight()))
 }
 
 /// Which questions these events open and close.
@@ -194,6 +212,8 @@ pub struct DeploymentView {
     pub previous: Option<String>,
     /// Who holds it.
     pub paused_by: Option<String>,
+    /// What was found out about instances that did not become healthy.
+    pub detail: Vec<String>,
     /// The candidate's share over time.
     pub shifts: Vec<ShiftView>,
     /// What the balancer sees of its service.
@@ -222,6 +242,7 @@ impl DeploymentView {
             line: line(deployment),
             previous: deployment.current().map(|release| release.version.clone()),
             paused_by: deployment.paused_by().map(ToOwned::to_owned),
+            detail: deployment.detail().to_vec(),
             shifts: deployment
                 .shifts()
                 .iter()
@@ -286,16 +307,55 @@ const fn word(state: UpstreamState) -> &'static str {
     }
 }
 
-/// What the balancer sees.
-pub(crate) async fn traffic(control: &Control) -> Vec<TrafficView> {
-    let status = control.balancer_status().await;
-    status
-        .map(|status| status.services.into_iter().map(service).collect())
-        .unwrap_or_default()
+/// Whether the balancer answers, when there should be one.
+pub(crate) async fn balancer_answers(control: &Control) -> Option<bool> {
+    let expected = !control.routes().table().await.routes.is_empty();
+    let answers = control.balancer_status().await.is_some();
+    (expected || answers).then_some(answers)
 }
 
+/// What the balancer sees. When it does not answer: what there should be, with nothing healthy.
+pub(crate) async fn traffic(control: &Control) -> Vec<TrafficView> {
+    if let Some(status) = control.balancer_status().await {
+        return status.services.into_iter().map(service).collect();
+    }
+    let table = control.routes().table().await;
+    table
+        .routes
+        .into_iter()
+        .map(|(name, route)| wanted(name, &route))
+        .collect()
+}
+
+fn wanted(name: String, route: &Route) -> TrafficView {
+    let sides = route.sides.iter().map(|side| SideView {
+        name: side.name.clone(),
+        percent: f64::from(side.weight.basis_points()) / 100.0,
+        requests: 0,
+        errors_5xx: 0,
+        healthy: 0,
+        instances: side
+            .upstreams
+            .iter()
+            .map(|upstream| InstanceView {
+                id: upstream.id.clone(),
+                address: upstream.address.to_string(),
+                state: "unknown".to_owned(),
+                in_flight: 0,
+            })
+            .collect(),
+    });
+    TrafficView {
+        name,
+        address: route.listen.clone(),
+        sides: sides.collect(),
+    }
+}
+
+/// Sides that have left are told of as long as they have instances, or a share.
 fn service(status: ServiceStatus) -> TrafficView {
-    let sides = status.sides.into_iter().map(|side| {
+    let here = |side: &SideStatus| side.weight > 0 || !side.upstreams.is_empty();
+    let sides = status.sides.into_iter().filter(here).map(|side| {
         let instances: Vec<InstanceView> = side
             .upstreams
             .into_iter()

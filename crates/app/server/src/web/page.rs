@@ -71,7 +71,7 @@ pub(super) fn run(run: &RunView, lists: &Lists, status: &Status, now: Timestamp)
                     }
                     (graph::picture(&run.jobs))
                 }
-                (approvals(&status.approvals))
+                (approvals(&of(&status.approvals, run.id.as_str())))
                 @for traffic in &status.services { (services(traffic)) }
                 @for job in &run.jobs { (job_steps(run, job, now)) }
             }
@@ -100,6 +100,7 @@ pub(super) fn deployment(
                         (took(Some(row.created_at), row.finished_at, now))
                     }
                     p { (view.line) }
+                    @if !view.detail.is_empty() { pre.hint { (view.detail.join("\n")) } }
                     @if let Some(previous) = &view.previous { p.facts { "before it: " (previous) } }
                     @if !view.shifts.is_empty() {
                         ol.shifts {
@@ -109,7 +110,7 @@ pub(super) fn deployment(
                         }
                     }
                 }
-                (approvals(&status.approvals))
+                (approvals(&of(&status.approvals, row.id.as_str())))
                 @if let Some(traffic) = &view.traffic { (services(traffic)) }
             }
         }
@@ -142,6 +143,14 @@ fn column(lists: &Lists, now: Timestamp) -> Markup {
     }
 }
 
+/// The questions of one run or deployment.
+fn of(open: &[ApprovalRow], stream: &str) -> Vec<ApprovalRow> {
+    open.iter()
+        .filter(|question| question.stream == stream)
+        .cloned()
+        .collect()
+}
+
 fn approvals(open: &[ApprovalRow]) -> Markup {
     html! {
         @for question in open {
@@ -169,8 +178,7 @@ fn services(traffic: &TrafficView) -> Markup {
 
 fn side_card(side: &SideView) -> Markup {
     html! {
-        // A side that has left is shown for what it has served.
-        div class=(if side.instances.is_empty() { "side gone" } else { "side" }) {
+        div.side {
             p { b { (side.name) } " " span.share { (percent(side.percent)) } }
             meter min="0" max="100" value=(side.percent) {}
             p.facts {

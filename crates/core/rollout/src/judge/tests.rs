@@ -238,7 +238,7 @@ fn what_it_saw_reads_as_a_sentence() {
     assert_eq!(fired.trigger, "judge");
     assert_eq!(
         fired.observed,
-        "candidate answers 34 % badly against 0.1 %: evidence 2.5e31 ≥ 100"
+        "34 % of the candidate's answers are bad, 0.1 % of the current side's: evidence 2.5e31 ≥ 100"
     );
     assert_eq!(scientific(2_000.0), "3.9e868");
     assert_eq!(percent(0, 0), "0 %");
