@@ -42,8 +42,20 @@ impl Control {
     /// becomes a run too, one that ends at once and says where the file is wrong: a push must not
     /// vanish because of a slip.
     pub async fn hear(&self, tree: &SourceTree, trigger: &Trigger) -> Result<Heard, Error> {
+        self.hear_all_but(&[], tree, trigger).await
+    }
+
+    async fn hear_all_but(
+        &self,
+        started: &[String],
+        tree: &SourceTree,
+        trigger: &Trigger,
+    ) -> Result<Heard, Error> {
         let mut heard = Heard::default();
         for path in dialect::workflows(tree) {
+            if started.contains(&path) {
+                continue;
+            }
             match dialect::triggered_by(tree, &path, trigger) {
                 Triggered::Yes => {
                     let compiled =
@@ -123,12 +135,15 @@ impl Control {
             ..RunFilter::default()
         };
         for update in self.host().unacknowledged(name).await? {
-            let known = self.store().runs(&filter).await?.into_iter().any(|row| {
-                row.git_ref == update.git_ref && Some(&row.revision) == update.after.as_ref()
-            });
-            if !known {
-                self.hear_push(name, "unknown", &update).await?;
-            }
+            let runs = self.store().runs(&filter).await?.into_iter();
+            let started: Vec<String> = runs
+                .filter(|row| {
+                    row.git_ref == update.git_ref && Some(&row.revision) == update.after.as_ref()
+                })
+                .map(|row| row.workflow)
+                .collect();
+            self.hear_push_but(&started, name, "unknown", &update)
+                .await?;
             self.host().acknowledge(name, &[update]).await?;
         }
         Ok(())
@@ -137,6 +152,17 @@ impl Control {
     /// What a push to a hosted repository leads to.
     pub async fn hear_push(
         &self,
+        name: &str,
+        actor: &str,
+        update: &RefUpdate,
+    ) -> Result<Heard, Error> {
+        self.hear_push_but(&[], name, actor, update).await
+    }
+
+    /// The same, but for the workflows that it has started already.
+    async fn hear_push_but(
+        &self,
+        started: &[String],
         name: &str,
         actor: &str,
         update: &RefUpdate,
@@ -171,7 +197,7 @@ impl Control {
             // Whoever pushes here has shown a token of this server.
             trust: Trust::Trusted,
         };
-        self.hear(&tree, &trigger).await
+        self.hear_all_but(started, &tree, &trigger).await
     }
 }
 

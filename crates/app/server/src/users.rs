@@ -114,3 +114,57 @@ impl Control {
             .map_err(Error::io("create", &path))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use camino::Utf8Path;
+
+    use super::*;
+    use crate::{Options, Sources};
+
+    async fn control(dir: &Utf8Path) -> Control {
+        Control::open(Options {
+            data_dir: dir.to_owned(),
+            executable: "/nowhere".into(),
+            runners: 1,
+            secrets: BTreeMap::new(),
+            vars: BTreeMap::new(),
+            sources: Sources::Hosted,
+            docker_host: None,
+            address: None,
+            base_env: BTreeMap::new(),
+            recover: true,
+        })
+        .await
+        .unwrap()
+    }
+
+    #[tokio::test]
+    async fn nobody_but_the_owner_becomes_somebody_else() {
+        let dir = tempfile::tempdir().unwrap();
+        let dir = Utf8Path::from_path(dir.path()).unwrap();
+        let control = control(dir).await;
+        control.ensure_owner("ada").await.unwrap();
+        let token = std::fs::read_to_string(dir.join(TOKEN_FILE)).unwrap();
+        let user = control.user_of(token.trim()).await.unwrap();
+        assert_eq!(user.as_deref(), Some("ada"));
+
+        let first = control.add_user_by("bob", "ada").await.unwrap();
+        for name in ["ada", "eve"] {
+            let refused = control.add_user_by(name, "bob").await;
+            assert!(matches!(refused, Err(Error::Refused(_))), "{name}");
+        }
+        let second = control.add_user_by("bob", "bob").await.unwrap();
+        let user = control.user_of(first.expose()).await.unwrap();
+        assert_eq!(user, None, "a token that was renewed is no token");
+        let user = control.user_of(second.expose()).await.unwrap();
+        assert_eq!(user.as_deref(), Some("bob"));
+
+        control.ensure_owner("eve").await.unwrap();
+        let users = control.users().await.unwrap();
+        assert_eq!(users, ["ada", "bob"], "there is an owner already");
+        control.settle().await;
+    }
+}

@@ -1,5 +1,7 @@
 //! Drives a deployment: locks, instances, weights, drains, samples.
 
+mod instances;
+
 use std::sync::{
     Arc,
     atomic::{AtomicBool, Ordering},
@@ -11,12 +13,12 @@ use cutover_model::{
     event::{DeploymentEvent, Recorded},
 };
 use cutover_rollout::{self as rollout, Deployment, Effect, Input};
-use cutover_target::{Generation, Instance, InstancesOrder, Place, Target};
+use cutover_target::{Generation, Place, Target};
 use tokio::{sync::watch, time::Instant};
 use tokio_util::sync::CancellationToken;
 
 use super::{Edge, Error, Machine, Mailbox, lock::Asked};
-use crate::{Control, deliver::instance_env, routes, samples, view};
+use crate::{Control, routes, samples, view};
 
 impl Machine for Deployment {
     type Input = Input;
@@ -260,122 +262,6 @@ impl Work {
     async fn has_ended(&self) -> bool {
         let now = self.control.deployment(self.id()).await;
         now.is_ok_and(|now| now.is_finished())
-    }
-
-    async fn ensure(&self, side: Side, count: u32, generation: u64) {
-        match self.try_ensure(side, count, generation).await {
-            Some(Ok(())) => self
-                .mailbox
-                .observe(Input::InstancesReady { side, generation }),
-            Some(Err(detail)) => {
-                self.mailbox.observe(Input::InstancesFailed {
-                    side,
-                    generation,
-                    detail,
-                });
-            }
-            None => {}
-        }
-    }
-
-    /// Starts what is missing, shows it to the balancer with the weight it has, and waits until the
-    /// balancer finds all of it healthy. `None` when something else was ordered meanwhile.
-    async fn try_ensure(
-        &self,
-        side: Side,
-        count: u32,
-        generation: u64,
-    ) -> Option<Result<(), Vec<String>>> {
-        let (target, place, release, instances) =
-            match self.start_instances(side, count, generation).await {
-                Ok(started) => started,
-                Err(error) => return Some(Err(vec![error.to_string()])),
-            };
-        let ids: Vec<String> = instances
-            .iter()
-            .map(|instance| instance.id.clone())
-            .collect();
-        let shown = self.until_done("show the instances to the balancer", || {
-            let (instances, place, release) = (&instances, &place, &release);
-            async move {
-                let shown = self.change_route(|route| {
-                    route.change_side(&place.deployment, &release.version, |side| {
-                        side.show(instances);
-                    });
-                });
-                match shown.await {
-                    // The balancer cannot do it, and will not be able to: an address that is taken.
-                    Err(crate::Error::Refused(why)) => Ok(Err(vec![why])),
-                    other => other.map(Ok),
-                }
-            }
-        });
-        match shown.await? {
-            Ok(()) => self.wait_healthy(&target, &place, &ids).await,
-            refused => Some(refused),
-        }
-    }
-
-    async fn start_instances(
-        &self,
-        side: Side,
-        count: u32,
-        generation: u64,
-    ) -> Result<(Target, Place, Release, Vec<Instance>), crate::Error> {
-        let (place, release) = self.place(side).await?;
-        let target = self.target().await?;
-        // The side that served before comes back with its own configuration, not with ours.
-        let maker = self.control.deployment(&place.deployment).await?;
-        let env = instance_env(maker.spec().unwrap_or(&self.spec));
-        let order = InstancesOrder {
-            place: place.clone(),
-            release: release.clone(),
-            count,
-            env,
-            generation: self.generation(generation),
-        };
-        let instances = target.ensure(&order).await?;
-        Ok((target, place, release, instances))
-    }
-
-    async fn wait_healthy(
-        &self,
-        target: &Target,
-        place: &Place,
-        ids: &[String],
-    ) -> Option<Result<(), Vec<String>>> {
-        let reports = self
-            .until_done("ask for health", || async {
-                let client = self.control.balancer().ready().await?;
-                client
-                    .wait_healthy(&self.route(), ids, self.patience())
-                    .await
-                    .map_err(crate::Error::balancer)
-            })
-            .await?;
-        let sick: Vec<_> = reports
-            .into_iter()
-            .filter(|report| !report.healthy)
-            .collect();
-        if sick.is_empty() {
-            return Some(Ok(()));
-        }
-        let states = target.observe(place).await.unwrap_or_default();
-        Some(Err(view::unhealthy(
-            &self.spec.health,
-            self.spec.start_timeout,
-            &sick,
-            &states,
-        )))
-    }
-
-    /// What is left of the time to become healthy, in milliseconds; a little less, so that who says
-    /// that it was not enough is the balancer, which knows why, and not the clock.
-    fn patience(&self) -> u64 {
-        let limit = self.spec.start_timeout.to_std();
-        let left = limit.saturating_sub(self.begun.elapsed());
-        let spare = (limit / 10).min(std::time::Duration::from_secs(1));
-        u64::try_from(left.saturating_sub(spare).as_millis()).unwrap_or(u64::MAX)
     }
 
     async fn shift(&self, weight: Weight, generation: u64) {

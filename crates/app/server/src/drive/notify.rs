@@ -38,10 +38,14 @@ impl Outbox {
 
     /// Puts something in; the same id twice is one.
     pub(crate) async fn put(&self, notification: &Notification) {
-        match self.store.enqueue(notification).await {
-            Ok(()) => self.filled.notify_one(),
-            Err(error) => tracing::error!(%error, "could not store a notification"),
+        for pause in super::STORE_RETRY {
+            match self.store.enqueue(notification).await {
+                Ok(()) => return self.filled.notify_one(),
+                Err(error) => tracing::error!(%error, "could not store a notification"),
+            }
+            tokio::time::sleep(pause).await;
         }
+        tracing::error!(id = %notification.id, "a notification is lost unless the next start finds it owed");
     }
 
     /// Sends until the server goes down: wakes when something is put in or falls due.

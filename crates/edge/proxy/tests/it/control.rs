@@ -286,3 +286,18 @@ async fn health_that_is_lost_is_seen_by_checks_alone() {
     balancer.wait_healthy(&["a"]).await;
     assert_eq!(get(address, "/").await.body, "b");
 }
+
+#[tokio::test]
+async fn the_end_of_the_balancer_is_heard_without_asking() {
+    let balancer = Balancer::start().await;
+    let client = balancer.client.clone();
+    let gone = tokio::spawn(async move { client.gone().await });
+    // Whoever waits does not keep others from being answered.
+    balancer.client.status().await.unwrap();
+    assert!(!gone.is_finished());
+    let client = balancer.client.clone();
+    let _folder = balancer.stop().await;
+    gone.await.unwrap().unwrap();
+    let error = client.gone().await.unwrap_err();
+    assert!(matches!(error, ClientError::Unreachable { .. }), "{error}");
+}
