@@ -7,6 +7,7 @@
 )]
 
 mod binary;
+mod kill_nine;
 mod load;
 mod repository;
 mod server;

@@ -10,7 +10,7 @@ use crate::{
 
 /// Deploys two versions in turn while requests come in.
 fn switch(environment: &str, switches: usize, rate: u32, keep_alive: bool, what: &str) {
-    let world = World::new();
+    let world = World::alone();
     world.serve();
     let repository = Repository::new(&world, "hello");
     repository.hello(&project(&world, &[environment]));

@@ -3,7 +3,7 @@
 
 use std::{
     cell::RefCell,
-    fs,
+    fs::{self, File},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     sync::mpsc,
@@ -28,6 +28,8 @@ pub(crate) struct World {
     serve_with: Vec<String>,
     server: RefCell<Option<Server>>,
     has_served: RefCell<bool>,
+    /// Others may go on beside us, or not; it goes last.
+    _turn: File,
 }
 
 /// What a command came to.
@@ -76,6 +78,19 @@ impl World {
 
     /// With more arguments for `cutover serve`.
     pub(crate) fn with(serve_with: &[&str]) -> Self {
+        let turn = turn();
+        turn.lock_shared().expect("a turn beside others");
+        Self::create(serve_with, turn)
+    }
+
+    /// With the machine to itself: what sends traffic at a rate measures nothing on a busy one.
+    pub(crate) fn alone() -> Self {
+        let turn = turn();
+        turn.lock().expect("a turn alone");
+        Self::create(&[], turn)
+    }
+
+    fn create(serve_with: &[&str], turn: File) -> Self {
         let root = tempfile::Builder::new().prefix("cut-").tempdir().unwrap();
         for folder in ["home", "tmp", "run"] {
             fs::create_dir(root.path().join(folder)).unwrap();
@@ -86,6 +101,7 @@ impl World {
             serve_with: serve_with.iter().map(|&text| text.to_owned()).collect(),
             server: RefCell::default(),
             has_served: RefCell::default(),
+            _turn: turn,
         }
     }
 
@@ -249,6 +265,12 @@ impl Drop for World {
             kill_process(pid, Signal::KILL).ok();
         }
     }
+}
+
+/// Whose turn it is, over all processes that run these tests.
+fn turn() -> File {
+    let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join("e2e-turn");
+    File::create(path).expect("the file of turns")
 }
 
 /// Runs a command to its end; one that does not end is ended, and the test fails.
