@@ -16,6 +16,7 @@ mod user;
 use std::future::Future;
 
 use clap::CommandFactory as _;
+use cutover_store::Error as StoreError;
 
 use crate::{
     cli::{Cli, Command},
@@ -74,6 +75,13 @@ fn exit_of(error: &anyhow::Error) -> Exit {
     use cutover_server::Error as E;
     match error.downcast_ref::<E>() {
         Some(E::Refused(_)) => Exit::Refused,
+        // Another server has the directory, or it is not ours: a mistake in the command, not in us.
+        Some(
+            E::Store(StoreError::InUse { .. } | StoreError::Unusable { .. })
+            | E::NotFound(_)
+            | E::Invalid(_),
+        )
+        | None => Exit::Usage,
         Some(
             E::Store(_)
             | E::Forge(_)
@@ -85,7 +93,6 @@ fn exit_of(error: &anyhow::Error) -> Exit {
             | E::Corrupt(_)
             | E::Closing,
         ) => Exit::Fault,
-        Some(E::NotFound(_) | E::Invalid(_)) | None => Exit::Usage,
     }
 }
 

@@ -10,7 +10,7 @@ mod story;
 use anyhow::Context as _;
 use camino::Utf8PathBuf;
 
-use crate::{cli, exit::Exit, render};
+use crate::{cli, exit::Exit, render, signals};
 
 pub(crate) async fn run(args: cli::Demo) -> anyhow::Result<Exit> {
     let place = tempfile::Builder::new().prefix("cutover-demo-").tempdir()?;
@@ -20,7 +20,7 @@ pub(crate) async fn run(args: cli::Demo) -> anyhow::Result<Exit> {
     let quiet = args.json;
     let told = tokio::select! {
         told = story::tell(&stage, args.rate, quiet) => told,
-        _ = tokio::signal::ctrl_c() => Err(anyhow::anyhow!("interrupted")),
+        () = signals::stop() => Err(anyhow::anyhow!("interrupted")),
     };
     let exit = match &told {
         Ok(report) => {
@@ -45,9 +45,7 @@ pub(crate) async fn run(args: cli::Demo) -> anyhow::Result<Exit> {
             "the page: {}   (Ctrl-C ends the demo and removes everything)",
             stage.address()
         ));
-        tokio::signal::ctrl_c()
-            .await
-            .context("could not wait for Ctrl-C")?;
+        signals::stop().await;
     }
     stage.close().await?;
     place

@@ -6,7 +6,10 @@ mod commands;
 mod config;
 mod demo;
 mod exit;
+#[cfg(test)]
+mod reference;
 mod render;
+mod signals;
 
 use std::process::ExitCode;
 

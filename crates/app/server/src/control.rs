@@ -4,11 +4,12 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     future::Future,
     sync::Arc,
+    time::Duration,
 };
 
 use camino::{Utf8Path, Utf8PathBuf};
-use cutover_engine::Run;
-use cutover_executor::ProcessExecutor;
+use cutover_engine::{Run, StepView};
+use cutover_executor::{Follow, ProcessExecutor, StepKey};
 use cutover_forge::Host;
 use cutover_model::{DeploymentId, RunId, Secret, Timestamp, project::TargetSpec};
 use cutover_rollout::Deployment;
@@ -105,6 +106,8 @@ struct Inner {
 
 /// How many of those that have ended are looked at again after a start.
 const LAST_ENDED: u32 = 20;
+/// How long cleaning up may take in the end: a step that ignores every signal takes ten seconds.
+const SETTLE_LIMIT: Duration = Duration::from_secs(20);
 /// How many notices a slow reader may lag behind before it has to read afresh.
 const NOTICES: usize = 1_024;
 
@@ -327,6 +330,38 @@ impl Control {
     /// Rings when the server is going down.
     pub fn closing(&self) -> &CancellationToken {
         &self.0.closing
+    }
+
+    /// The log of a step from this byte on, as it grows, until the step has ended. A step that has
+    /// not begun is waited for; one that ends without beginning has an empty log.
+    pub async fn follow_log(&self, key: &StepKey, from: u64) -> Result<Follow, Error> {
+        if !self.run(&key.run).await?.state().is_finished() {
+            let mut state = self.watch_run(&key.run).await?;
+            let ended = state.wait_for(|run| {
+                let step = |step: &StepView<'_>| step.path == key.step && step.outcome.is_some();
+                let leg = run.jobs().find(|leg| leg.key == key.job);
+                run.state().is_finished()
+                    || leg.is_some_and(|leg| leg.outcome.is_some() || leg.steps.iter().any(step))
+            });
+            tokio::select! {
+                begun = self.executor().has_begun(key) => begun?,
+                _ = ended => {}
+            }
+        }
+        Ok(self.executor().follow(key, from).await?)
+    }
+
+    /// Stops deciding and waits until what was begun is cleaned up, but not for ever. For a process
+    /// that drives runs of its own and then ends.
+    pub async fn settle(&self) {
+        self.close();
+        self.0.tasks.close();
+        if tokio::time::timeout(SETTLE_LIMIT, self.0.tasks.wait())
+            .await
+            .is_err()
+        {
+            tracing::warn!("something is not cleaned up; it goes on by itself");
+        }
     }
 
     /// Stops deciding. Jobs, instances and the balancer go on; the next start finds them again.

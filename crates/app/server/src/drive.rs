@@ -18,7 +18,7 @@ use tokio::{
     sync::{mpsc, oneshot, watch},
     task::AbortHandle,
 };
-use tokio_util::task::TaskTracker;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 /// Something that decides in plain code, and remembers only through its events.
 pub(crate) trait Machine: Default + Clone + Send + Sync + 'static {
@@ -87,6 +87,8 @@ struct Message<M: Machine> {
 pub(crate) struct Mailbox<M: Machine> {
     sender: mpsc::UnboundedSender<Message<M>>,
     tasks: TaskTracker,
+    /// Cancelled when the machine has finished: who works for it then works for nobody.
+    ended: CancellationToken,
     /// By what rings: a newer time takes the place of an older one.
     timers: Arc<Mutex<BTreeMap<String, AbortHandle>>>,
 }
@@ -96,6 +98,7 @@ impl<M: Machine> Clone for Mailbox<M> {
         Self {
             sender: self.sender.clone(),
             tasks: self.tasks.clone(),
+            ended: self.ended.clone(),
             timers: Arc::clone(&self.timers),
         }
     }
@@ -134,11 +137,29 @@ impl<M: Machine> Mailbox<M> {
         }
     }
 
-    /// No timer outlives its machine.
-    fn stop_timers(&self) {
+    /// No timer outlives its machine, and nobody works for it any more.
+    fn end(&self) {
+        self.ended.cancel();
         for (_, timer) in std::mem::take(&mut *self.timers.lock()) {
             timer.abort();
         }
+    }
+
+    /// Starts a task that is dropped when the machine has finished, for nobody waits for its answer
+    /// then, or when the server goes down, for the next start does the work again.
+    pub(crate) fn spawn_while_live(
+        &self,
+        closing: &CancellationToken,
+        task: impl Future<Output = ()> + Send + 'static,
+    ) {
+        let (ended, closing) = (self.ended.clone(), closing.clone());
+        self.spawn(async move {
+            tokio::select! {
+                () = task => {}
+                () = ended.cancelled() => {}
+                () = closing.cancelled() => {}
+            }
+        });
     }
 
     /// Starts a task that ends with the server at the latest.
@@ -187,6 +208,7 @@ pub(crate) async fn start<M: Machine, E: Edge<M>>(
     let mailbox = Mailbox {
         sender,
         tasks: tasks.clone(),
+        ended: CancellationToken::new(),
         timers: Arc::default(),
     };
     for effect in machine.outstanding() {
@@ -240,7 +262,7 @@ impl<M: Machine, E: Edge<M>> Driver<M, E> {
                 None => self.take_at_last(message.input).await,
             }
         }
-        self.mailbox.stop_timers();
+        self.mailbox.end();
     }
 
     /// An observation is a fact: when the store cannot take it now, it is offered again.

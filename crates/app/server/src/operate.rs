@@ -1,5 +1,7 @@
 //! What people do to runs and open questions: cancel, approve, reject; and taking everything down.
 
+use std::time::Duration;
+
 use cutover_engine::Input;
 use cutover_model::{GateId, RunId, delivery::DeploymentState};
 use cutover_rollout::Input as DeploymentInput;
@@ -7,6 +9,9 @@ use cutover_store::RunRow;
 use cutover_target::{Generation, Place};
 
 use crate::{Control, Error};
+
+/// How long runs and deployments may take to end when everything is taken down.
+const END_LIMIT: Duration = Duration::from_secs(30);
 
 /// A yes or a no.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -68,6 +73,23 @@ impl Control {
             .await?)
     }
 
+    /// Cancels every run, twice so that nothing more is started, and waits for their ends.
+    async fn end_all(&self) -> Result<(), Error> {
+        let by = "cutover down";
+        for id in self.store().unfinished_runs().await? {
+            for _ in 0..2 {
+                // It may have ended meanwhile, which is what is wanted.
+                self.cancel(&id, by, None).await.ok();
+            }
+            self.run_ended(&id).await?;
+        }
+        for id in self.store().unfinished_deployments().await? {
+            self.abort_deployment(&id, by).await.ok();
+            self.deployment_ended(&id).await?;
+        }
+        Ok(())
+    }
+
     /// A run by its id or by the number people say aloud (`12` or `#12`).
     pub async fn find_run(&self, text: &str) -> Result<RunRow, Error> {
         let found = match text.parse::<RunId>() {
@@ -107,8 +129,15 @@ impl Control {
         Ok(self.deployment(id).await?.state().clone())
     }
 
-    /// Stops every instance and the balancer. For throw-away servers, and for `cutover down`.
+    /// Ends what goes on, then stops every instance and the balancer. For throw-away servers, and for
+    /// `cutover down`.
     pub async fn take_down(&self) -> Result<(), Error> {
+        if tokio::time::timeout(END_LIMIT, self.end_all())
+            .await
+            .is_err()
+        {
+            tracing::warn!("something would not end; its instances are stopped all the same");
+        }
         self.balancer().shut_down().await;
         let table = self.routes().table().await;
         for side in table.routes.into_values().flat_map(|route| route.sides) {

@@ -227,7 +227,7 @@ impl Builtin {
         match self {
             Self::Checkout => &["ref", "path", "fetch-depth", "clean", "persist-credentials"],
             Self::Gate => &["gate", "junit", "coverage"],
-            Self::Release => &["service", "dry-run"],
+            Self::Release => &["dry-run"],
             Self::Build => &["service", "version"],
             Self::Deploy => &["service", "environment", "release", "strategy"],
         }

@@ -15,7 +15,10 @@ use cutover_model::{
 };
 use cutover_supervisor::{detach, identity::Identity, record, tree};
 use rustix::process::Signal;
-use tokio::{sync::watch, task::spawn_blocking};
+use tokio::{
+    sync::{Notify, watch},
+    task::spawn_blocking,
+};
 
 use crate::{
     builtin::BuiltinLog,
@@ -39,6 +42,8 @@ pub struct ProcessExecutor {
     local: Local,
     /// One supervisor is started at a time; a second visitor waits until the first door is open.
     launch: Arc<tokio::sync::Mutex<()>>,
+    /// Rings each time this executor has begun a step.
+    begins: Arc<Notify>,
 }
 
 impl ProcessExecutor {
@@ -59,6 +64,7 @@ impl ProcessExecutor {
             grace: Grace::default(),
             local: Local::default(),
             launch: Arc::default(),
+            begins: Arc::default(),
         }
     }
 
@@ -124,12 +130,16 @@ impl ProcessExecutor {
         for _ in 0..2 {
             self.prepare(&key.run, &key.job).await?;
             match ask_for(&layout, &request).await? {
-                Some(Reply::Done) => return Ok(()),
+                Some(Reply::Done) => {
+                    self.begins.notify_waiters();
+                    return Ok(());
+                }
                 Some(Reply::Refused(reason)) => return Err(Error::Refused(reason)),
                 None => bury(&layout).await?,
             }
             // It may have died just after it had started the step.
             if layout.started(&key.name()).exists() {
+                self.begins.notify_waiters();
                 return Ok(());
             }
         }
@@ -301,12 +311,28 @@ impl ProcessExecutor {
     /// found again as any other.
     pub async fn builtin_log(&self, key: &StepKey, masks: &[Secret]) -> Result<BuiltinLog, Error> {
         self.prepare(&key.run, &key.job).await?;
-        BuiltinLog::open(
+        let log = BuiltinLog::open(
             self.layout(key),
             key.clone(),
             expose(masks),
             Arc::clone(&self.local),
-        )
+        )?;
+        self.begins.notify_waiters();
+        Ok(log)
+    }
+
+    /// Waits until a step has begun, without polling: before that it has no log to follow. Only what
+    /// this executor begins rings here.
+    pub async fn has_begun(&self, key: &StepKey) -> Result<(), Error> {
+        loop {
+            let mut ring = std::pin::pin!(self.begins.notified());
+            // Heard from now on, so that a step that begins while we look is not missed.
+            ring.as_mut().enable();
+            if self.begun(key)? != Begun::No {
+                return Ok(());
+            }
+            ring.await;
+        }
     }
 
     fn layout(&self, key: &StepKey) -> Layout {

@@ -6,7 +6,7 @@ use crate::{
     cli,
     demo::load::{Load, Settings},
     exit::Exit,
-    render,
+    render, signals,
 };
 
 pub(crate) async fn run(args: cli::Load) -> anyhow::Result<Exit> {
@@ -18,7 +18,7 @@ pub(crate) async fn run(args: cli::Load) -> anyhow::Result<Exit> {
     let load = Load::start(settings);
     tokio::select! {
         () = tokio::time::sleep(Duration::from_secs(args.seconds)) => {}
-        _ = tokio::signal::ctrl_c() => {}
+        () = signals::stop() => {}
     }
     let tally = load.stop().await;
     render::json(&tally.to_json());

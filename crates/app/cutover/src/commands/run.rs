@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use anyhow::{Context as _, bail};
 use cutover_dialect::{self as dialect, Lacking};
 use cutover_model::{
-    RunId, Secret,
+    RunId, Secret, Severity,
     run::Outcome,
     source::{GitRef, Revision, Trigger, TriggerKind, Trust},
 };
@@ -18,7 +18,7 @@ use cutover_store::RunFilter;
 use serde_json::json;
 
 use super::tree::Tree;
-use crate::{cli, config, exit::Exit, render};
+use crate::{cli, config, exit::Exit, render, signals};
 
 pub(crate) async fn run(args: cli::Run) -> anyhow::Result<Exit> {
     let tree = Tree::open(&args.directory).await?;
@@ -28,7 +28,7 @@ pub(crate) async fn run(args: cli::Run) -> anyhow::Result<Exit> {
     } else {
         start(&args, &tree, &control).await
     };
-    control.close();
+    control.settle().await;
     done
 }
 
@@ -157,7 +157,7 @@ async fn compile(
     tree: &Tree,
     control: &Control,
     path: &str,
-    trigger: Trigger,
+    mut trigger: Trigger,
 ) -> anyhow::Result<Option<Started>> {
     if let dialect::Triggered::No(reason) = dialect::triggered_by(&tree.files, path, &trigger) {
         render::talk(&format!(
@@ -165,22 +165,32 @@ async fn compile(
             trigger.kind.event_name()
         ));
     }
+    let (inputs, wrong) = dialect::inputs(&tree.files, path, &trigger);
+    trigger.inputs = inputs;
     let lacking = if args.as_far_as_possible {
         Lacking::FaultWhenReached
     } else {
         Lacking::Refuse
     };
     let compiled = dialect::compile(&tree.files, path, &trigger, dialect::Options { lacking });
+    let mut diagnostics = compiled.diagnostics;
+    diagnostics.extend(wrong);
     if args.json {
-        for diagnostic in &compiled.diagnostics {
+        for diagnostic in &diagnostics {
             render::json_line(&json!({ "event": "diagnostic", "diagnostic": diagnostic }));
         }
     } else {
-        render::diagnostics(&compiled.diagnostics, |path| tree.text(path));
+        render::diagnostics(&diagnostics, |path| tree.text(path));
+    }
+    if diagnostics
+        .iter()
+        .any(|one| one.severity == Severity::Error)
+        && compiled.plan.is_some()
+    {
+        return Ok(None);
     }
     let Some(mut plan) = compiled.plan else {
-        if compiled
-            .diagnostics
+        if diagnostics
             .iter()
             .any(|one| one.code == dialect::LACKING_ACTION)
         {
@@ -198,9 +208,7 @@ async fn compile(
 async fn finish(args: &cli::Run, control: &Control, id: &RunId) -> anyhow::Result<Exit> {
     let cancelling = async {
         loop {
-            if tokio::signal::ctrl_c().await.is_err() {
-                return;
-            }
+            signals::stop().await;
             render::talk("cancelling; once more ends even what cleans up");
             if let Err(error) = control.cancel(id, &config::user(), None).await {
                 render::talk(&error.to_string());
@@ -209,7 +217,7 @@ async fn finish(args: &cli::Run, control: &Control, id: &RunId) -> anyhow::Resul
     };
     let followed = tokio::select! {
         followed = follow::follow(control, id, args.json) => followed,
-        () = cancelling => bail!("signals cannot be heard"),
+        never = cancelling => never,
     };
     followed?;
     let run = control.run_ended(id).await?;

@@ -4,13 +4,10 @@ use std::collections::BTreeMap;
 
 use anyhow::Context as _;
 use cutover_server::{Control, Options, Sources, http};
-use tokio::{
-    net::TcpListener,
-    signal::unix::{SignalKind, signal},
-};
+use tokio::net::TcpListener;
 use tracing_subscriber::EnvFilter;
 
-use crate::{cli, client::Beacon, config, exit::Exit, render};
+use crate::{cli, client::Beacon, config, exit::Exit, render, signals};
 
 pub(crate) async fn run(args: cli::Serve) -> anyhow::Result<Exit> {
     tracing_subscriber::fmt()
@@ -55,19 +52,8 @@ pub(crate) async fn run(args: cli::Serve) -> anyhow::Result<Exit> {
         config::user(),
         address.trim_start_matches("http://")
     ));
-    http::serve(control.clone(), listener, stopped()).await?;
+    http::serve(control.clone(), listener, signals::stop()).await?;
     drop(tokio::fs::remove_file(&beacon).await);
     render::talk("stopped; jobs, instances and the balancer go on, and the next start finds them");
     Ok(Exit::Ok)
-}
-
-/// Ctrl-C or SIGTERM.
-async fn stopped() {
-    let Ok(mut terminate) = signal(SignalKind::terminate()) else {
-        return;
-    };
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = tokio::signal::ctrl_c() => {}
-    }
 }

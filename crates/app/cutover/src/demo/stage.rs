@@ -84,6 +84,7 @@ impl Stage {
             stop.send(()).ok();
         }
         self.server.await??;
+        self.control.settle().await;
         self.control.store().close().await;
         Ok(down?)
     }

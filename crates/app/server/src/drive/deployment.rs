@@ -79,7 +79,13 @@ impl Edge<Deployment> for DeploymentEdge {
             deployment: Arc::clone(machine),
             mailbox: mailbox.clone(),
         };
-        mailbox.spawn(work.perform(effect));
+        match effect {
+            // What is owed at the end is done after it.
+            Effect::RecordCurrent | Effect::ReleaseLock | Effect::Notify { .. } => {
+                mailbox.spawn(work.perform(effect));
+            }
+            _ => mailbox.spawn_while_live(self.control.closing(), work.perform(effect)),
+        }
     }
 
     fn announce(&self, version: u64) {

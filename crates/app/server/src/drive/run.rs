@@ -82,7 +82,13 @@ impl Edge<Run> for RunEdge {
             run: Arc::clone(run),
             mailbox: mailbox.clone(),
         };
-        mailbox.spawn(work.perform(effect));
+        match effect {
+            // What is owed at the end is done after it.
+            Effect::FinishJob { .. } | Effect::Notify { .. } => {
+                mailbox.spawn(work.perform(effect));
+            }
+            _ => mailbox.spawn_while_live(self.control.closing(), work.perform(effect)),
+        }
     }
 
     fn announce(&self, version: u64) {

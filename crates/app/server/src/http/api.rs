@@ -8,7 +8,7 @@ use axum::{
 };
 use cutover_dialect as dialect;
 use cutover_model::{
-    DeploymentId, GateId,
+    DeploymentId, GateId, Severity,
     source::{GitRef, Trigger, TriggerKind, Trust},
 };
 use cutover_store::{DeploymentFilter, RunFilter};
@@ -266,10 +266,18 @@ pub(super) async fn dispatch(
     let (revision, git_ref) = repository.find(&wanted.git_ref).await?;
     let tree = crate::hear::tree_of(&repository, &revision).await?;
     let path = workflow_path(&tree, &wanted.workflow)?;
-    let trigger = dispatched(&wanted, &user, revision, git_ref);
+    let mut trigger = dispatched(&wanted, &user, revision, git_ref);
     if let dialect::Triggered::No(reason) = dialect::triggered_by(&tree, &path, &trigger) {
         return Err(Error::Refused(reason).into());
     }
+    let (inputs, diagnostics) = dialect::inputs(&tree, &path, &trigger);
+    if diagnostics
+        .iter()
+        .any(|one| one.severity == Severity::Error)
+    {
+        return Err(Error::Invalid(diagnostics).into());
+    }
+    trigger.inputs = inputs;
     let compiled = dialect::compile(&tree, &path, &trigger, dialect::Options::default());
     let plan = compiled.plan.ok_or(Error::Invalid(compiled.diagnostics))?;
     let started = control.start_run(plan, trigger).await?;

@@ -79,7 +79,7 @@ async fn followed(
     key: &StepKey,
     from: u64,
 ) -> Result<impl Stream<Item = io::Result<Bytes>> + use<>, Error> {
-    let follow = control.executor().follow(key, from).await?;
+    let follow = control.follow_log(key, from).await?;
     Ok(stream::unfold(follow, |mut follow| async move {
         follow.next().await.transpose().map(|chunk| (chunk, follow))
     }))

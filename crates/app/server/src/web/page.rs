@@ -169,7 +169,8 @@ fn services(traffic: &TrafficView) -> Markup {
 
 fn side_card(side: &SideView) -> Markup {
     html! {
-        div.side {
+        // A side that has left is shown for what it has served.
+        div class=(if side.instances.is_empty() { "side gone" } else { "side" }) {
             p { b { (side.name) } " " span.share { (percent(side.percent)) } }
             meter min="0" max="100" value=(side.percent) {}
             p.facts {

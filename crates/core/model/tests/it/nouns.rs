@@ -191,11 +191,15 @@ fn project() -> Project {
         services: BTreeMap::from([("hello".to_owned(), service)]),
         environments: BTreeMap::from([("production".to_owned(), environment)]),
         gates: BTreeMap::from([("quality".to_owned(), gate)]),
-        notify: vec![NotifyRule {
-            on: vec!["run.failed".to_owned()],
-            to: Channel::Webhook,
-            url: "http://localhost/hook".to_owned(),
-        }],
+        notify: vec![notify_rule()],
+    }
+}
+
+fn notify_rule() -> NotifyRule {
+    NotifyRule {
+        on: vec!["run.failed".to_owned()],
+        to: Channel::Webhook,
+        url: "http://localhost/hook".to_owned(),
     }
 }
 

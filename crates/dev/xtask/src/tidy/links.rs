@@ -104,12 +104,12 @@ fn slug(title: &str) -> String {
     kept.collect::<String>().to_lowercase().replace(' ', "-")
 }
 
-/// The lines that are not in a block of code.
+/// The lines that are neither in a block of code nor a comment.
 fn prose(text: &str) -> impl Iterator<Item = &str> {
     let mut is_code = false;
     text.lines().filter(move |line| {
         let is_fence = line.trim_start().starts_with("```");
         is_code ^= is_fence;
-        !is_code && !is_fence
+        !is_code && !is_fence && !line.starts_with("<!--")
     })
 }

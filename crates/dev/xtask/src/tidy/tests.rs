@@ -151,7 +151,7 @@ fn links_lead_to_files_and_headings() {
     fs::write(place.path().join("README.md"), "# R\n").unwrap();
     let page = "[up](../README.md) [here](#its-own) [there](a.md#over-there-now) [`code`](a.md)\n\
                 [away](https://example.org/x) `[code](no.md)`\n## Its own\n\
-                ```\n[in code](no.md)\n# not-a-heading\n```\n\
+                <!-- ![later](later.png) -->\n```\n[in code](no.md)\n# not-a-heading\n```\n\
                 [gone](gone.md) [no such](a.md#elsewhere) ![picture](p.png) [`c`](gone.rs)\n";
     let findings = links::check_page(place.path(), &file("docs/b.md", page));
     let links: Vec<&str> = findings

@@ -1,4 +1,4 @@
-use std::{collections::BTreeMap, fs, os::unix::fs::PermissionsExt as _, path::Path};
+use std::{collections::BTreeMap, fs, os::unix::fs::PermissionsExt as _, path::Path, sync::Arc};
 
 use camino::Utf8Path;
 use cutover_docker::Engine;
@@ -56,7 +56,10 @@ async fn containers_are_made_found_stopped_and_removed() {
     let kept = tempfile::tempdir().unwrap();
     let root = Utf8Path::from_path(kept.path()).unwrap();
     let package = image(&engine, root, SERVER).await;
-    let target = Target::Docker(DockerTarget::new(engine.clone(), root.join("instances")));
+    let target = Target::Docker(Arc::new(DockerTarget::new(
+        engine.clone(),
+        root.join("instances"),
+    )));
     let mut order = order(place(root.as_str()), package, &[]);
     order.count = 2;
     let first = target.ensure(&order).await.unwrap();
@@ -64,7 +67,7 @@ async fn containers_are_made_found_stopped_and_removed() {
         let answer = ask(instance.address, "GET /index.html HTTP/1.0\r\n\r\n").await;
         assert!(answer.contains("1.4.0 large 8080"), "{answer}");
     }
-    let successor = Target::Docker(DockerTarget::new(engine, root.join("instances")));
+    let successor = Target::Docker(Arc::new(DockerTarget::new(engine, root.join("instances"))));
     order.generation = generation(2);
     assert_eq!(successor.ensure(&order).await.unwrap(), first);
     let states = successor.observe(&order.place).await.unwrap();
@@ -101,7 +104,10 @@ async fn what_the_engine_left_ended_is_reported_and_comes_back() {
     let kept = tempfile::tempdir().unwrap();
     let root = Utf8Path::from_path(kept.path()).unwrap();
     let package = image(&engine, root, SERVER).await;
-    let target = Target::Docker(DockerTarget::new(engine.clone(), root.join("instances")));
+    let target = Target::Docker(Arc::new(DockerTarget::new(
+        engine.clone(),
+        root.join("instances"),
+    )));
     let order = order(place(root.as_str()), package, &[]);
     let first = target.ensure(&order).await.unwrap();
     // A stop behind our back looks like what an engine leaves that was killed.
@@ -122,7 +128,7 @@ async fn a_container_that_cannot_live_says_why() {
     let kept = tempfile::tempdir().unwrap();
     let root = Utf8Path::from_path(kept.path()).unwrap();
     let package = image(&engine, root, "/busybox echo no database\nexit 3\n").await;
-    let target = Target::Docker(DockerTarget::new(engine, root.join("instances")));
+    let target = Target::Docker(Arc::new(DockerTarget::new(engine, root.join("instances"))));
     let order = order(place(root.as_str()), package, &[]);
     target.ensure(&order).await.unwrap();
     let state = soon(async {

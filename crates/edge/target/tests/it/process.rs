@@ -1,4 +1,4 @@
-use std::{collections::BTreeMap, fs, time::Duration as StdDuration};
+use std::{collections::BTreeMap, fs, sync::Arc, time::Duration as StdDuration};
 
 use camino::{Utf8Path, Utf8PathBuf};
 use cutover_model::{
@@ -49,7 +49,9 @@ impl World {
     fn target(&self) -> Target {
         let supervisor = vec![BINARY.to_owned(), "supervise".to_owned()];
         let root = self.path("instances");
-        Target::Process(ProcessTarget::open(&root, self.bundles(), supervisor).unwrap())
+        Target::Process(Arc::new(
+            ProcessTarget::open(&root, self.bundles(), supervisor).unwrap(),
+        ))
     }
 
     fn order(&self, command: &[&str]) -> InstancesOrder {

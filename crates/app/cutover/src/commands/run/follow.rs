@@ -150,7 +150,7 @@ impl Leg {
             attempt,
         };
         // A step that could not even be resolved has no log.
-        let Ok(mut log) = self.control.executor().follow(&key, 0).await else {
+        let Ok(mut log) = self.control.follow_log(&key, 0).await else {
             return;
         };
         let mut rest: Vec<u8> = Vec::new();
