@@ -15,7 +15,6 @@ use cutover_model::{DeploymentId, RunId, Secret, Timestamp, project::TargetSpec}
 use cutover_rollout::Deployment;
 use cutover_store::{DeploymentFilter, DirectoryLock, RunFilter, Store};
 use cutover_target::{Bundles, DockerTarget, ProcessTarget, Target};
-use parking_lot::Mutex;
 use tokio::sync::{broadcast, watch};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
@@ -24,8 +23,9 @@ use crate::{
     action::Actions,
     balancer::Balancer,
     drive::{
-        self, Driven,
+        Driven,
         deployment::DeploymentEdge,
+        drivers::Drivers,
         lock::{Asked, Locks},
         notify::Outbox,
         run::RunEdge,
@@ -96,8 +96,8 @@ struct Inner {
     process_target: Arc<ProcessTarget>,
     docker_target: tokio::sync::Mutex<Option<Arc<DockerTarget>>>,
     actions: Actions,
-    runs: Mutex<BTreeMap<RunId, Driven<Run>>>,
-    deployments: Mutex<BTreeMap<DeploymentId, Driven<Deployment>>>,
+    runs: Drivers<RunId, Run>,
+    deployments: Drivers<DeploymentId, Deployment>,
     notices: broadcast::Sender<Notice>,
     tasks: TaskTracker,
     closing: CancellationToken,
@@ -143,8 +143,8 @@ impl Control {
             runners: Runners::new("local", options.runners),
             locks: Locks::default(),
             outbox: Outbox::new(store.clone(), options.secrets.clone()),
-            runs: Mutex::default(),
-            deployments: Mutex::default(),
+            runs: Drivers::default(),
+            deployments: Drivers::default(),
             notices,
             tasks: TaskTracker::new(),
             closing: CancellationToken::new(),
@@ -220,27 +220,11 @@ impl Control {
 
     /// The run's driver; starts one when none drives it.
     pub(crate) async fn drive_run(&self, id: &RunId) -> Result<Driven<Run>, Error> {
-        if let Some(driven) = self.0.runs.lock().get(id) {
-            return Ok(driven.clone());
-        }
         let edge = RunEdge {
             control: self.clone(),
             id: id.clone(),
         };
-        let driven = drive::start(edge, &self.0.tasks).await?;
-        let driven = self
-            .0
-            .runs
-            .lock()
-            .entry(id.clone())
-            .or_insert(driven)
-            .clone();
-        let (control, id, watched) = (self.clone(), id.clone(), driven.clone());
-        self.spawn(async move {
-            watched.finished().await;
-            control.0.runs.lock().remove(&id);
-        });
-        Ok(driven)
+        Ok(self.0.runs.ensure(id, edge, &self.0.tasks).await?)
     }
 
     /// The deployment's driver; starts one when none drives it.
@@ -248,32 +232,16 @@ impl Control {
         &self,
         id: &DeploymentId,
     ) -> Result<Driven<Deployment>, Error> {
-        if let Some(driven) = self.0.deployments.lock().get(id) {
-            return Ok(driven.clone());
-        }
         let edge = DeploymentEdge {
             control: self.clone(),
             id: id.clone(),
         };
-        let driven = drive::start(edge, &self.0.tasks).await?;
-        let driven = self
-            .0
-            .deployments
-            .lock()
-            .entry(id.clone())
-            .or_insert(driven)
-            .clone();
-        let (control, id, watched) = (self.clone(), id.clone(), driven.clone());
-        self.spawn(async move {
-            watched.finished().await;
-            control.0.deployments.lock().remove(&id);
-        });
-        Ok(driven)
+        Ok(self.0.deployments.ensure(id, edge, &self.0.tasks).await?)
     }
 
     /// A run as it stands now.
     pub async fn run(&self, id: &RunId) -> Result<Arc<Run>, Error> {
-        if let Some(driven) = self.0.runs.lock().get(id) {
+        if let Some(driven) = self.0.runs.get(id) {
             let state = driven.state.borrow();
             return Ok(Arc::clone(&state));
         }
@@ -290,7 +258,7 @@ impl Control {
 
     /// A deployment as it stands now.
     pub async fn deployment(&self, id: &DeploymentId) -> Result<Arc<Deployment>, Error> {
-        if let Some(driven) = self.0.deployments.lock().get(id) {
+        if let Some(driven) = self.0.deployments.get(id) {
             let state = driven.state.borrow();
             return Ok(Arc::clone(&state));
         }
