@@ -199,11 +199,16 @@ impl Deployment {
             }
             Side::Candidate => {
                 self.progress.candidate_is_sick = true;
-                let last = detail.last().map(String::as_str);
-                let reason = format!(
-                    "the candidate's instances are not healthy: {}",
-                    last.unwrap_or("nothing more is known")
-                );
+                // All of it: the last line alone is seldom the one that explains it.
+                let lines: Vec<&str> = detail.iter().map(|line| line.trim()).collect();
+                let reason = if lines.is_empty() {
+                    "the candidate's instances are not healthy: nothing more is known".to_owned()
+                } else {
+                    format!(
+                        "the candidate's instances are not healthy: {}",
+                        lines.join("; ")
+                    )
+                };
                 self.go_back(false, reason);
             }
         }
