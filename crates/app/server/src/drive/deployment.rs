@@ -7,7 +7,7 @@ use cutover_model::{
     delivery::{DeploymentSpec, Release, Side, Weight},
     event::{DeploymentEvent, Recorded},
 };
-use cutover_rollout::{self as rollout, Deployment, Effect, Input};
+use cutover_rollout::{self as rollout, Deployment, Effect, Input, TimerKey};
 use cutover_target::{Generation, InstancesOrder, Place, Target};
 
 use super::{Edge, Error, Machine, Mailbox, lock::Asked};
@@ -38,6 +38,10 @@ impl Machine for Deployment {
         Self::is_finished(self)
     }
 }
+
+/// Whoever waits for health gives up at the same time as the clock, and knows why. The clock waits so
+/// long for that; it rings for one that never answers.
+const ANSWER: std::time::Duration = std::time::Duration::from_secs(5);
 
 /// The world of one deployment.
 pub(crate) struct DeploymentEdge {
@@ -125,7 +129,10 @@ impl Work {
             } => self.stop(side, keep, generation).await,
             Effect::Watch => self.watch().await,
             Effect::WakeAt { at, timer } => {
-                let pause = at.since(self.control.now()).to_std();
+                let mut pause = at.since(self.control.now()).to_std();
+                if let TimerKey::StartTimeout { .. } = timer {
+                    pause += ANSWER;
+                }
                 self.mailbox
                     .wake_after(pause, format!("{timer:?}"), Input::Woke { timer });
             }
