@@ -21,7 +21,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use crate::{
     Error,
     action::Actions,
-    balancer::Balancer,
+    balancer::{self, Balancer},
     drive::{
         Driven,
         deployment::DeploymentEdge,
@@ -115,6 +115,9 @@ impl Control {
     /// Opens a data directory, and goes on with what was not finished.
     pub async fn open(options: Options) -> Result<Self, Error> {
         let dir = &options.data_dir;
+        if let Sources::Hosted = options.sources {
+            balancer::check_length(&dir.join("balancer"))?;
+        }
         tokio::fs::create_dir_all(dir)
             .await
             .map_err(Error::io("create", dir))?;
