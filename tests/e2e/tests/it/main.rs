@@ -6,10 +6,12 @@
     reason = "a test drives a world with its own clock and environment"
 )]
 
+mod bad_input;
 mod binary;
 mod kill_nine;
 mod load;
 mod repository;
 mod server;
 mod switching;
+mod unhealthy;
 mod world;
