@@ -15,6 +15,24 @@ const START_LIMIT: Duration = Duration::from_secs(10);
 /// How long it may take to finish what is in flight.
 const END_LIMIT: Duration = Duration::from_secs(15);
 
+/// What the name of a socket may have in bytes, and the longest one in the balancer's directory.
+const SOCKET_LIMIT: usize = 107;
+const SOCKET: &str = "control.sock";
+
+/// Refuses a directory in which no socket could be: a server there would take deployments and never
+/// bring one to its end.
+pub(crate) fn check_length(state_dir: &Utf8Path) -> Result<(), Error> {
+    let length = state_dir.join(SOCKET).as_str().len();
+    if length <= SOCKET_LIMIT {
+        return Ok(());
+    }
+    Err(Error::Refused(format!(
+        "the data directory's name is too long by {} bytes: sockets are kept below it, and the system \
+         takes {SOCKET_LIMIT} bytes for the name of one; choose a shorter one with --data-dir",
+        length - SOCKET_LIMIT
+    )))
+}
+
 /// The way to the balancer.
 #[derive(Clone)]
 pub(crate) struct Balancer {

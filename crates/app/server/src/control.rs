@@ -17,7 +17,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use crate::{
     Error,
     action::Cancels,
-    balancer::Balancer,
+    balancer::{self, Balancer},
     drive::{
         self, Driven, Edge, Machine,
         deployment::DeploymentEdge,
@@ -121,6 +121,9 @@ impl Control {
     /// Opens a data directory, and goes on with what was not finished.
     pub async fn open(options: Options) -> Result<Self, Error> {
         let dir = &options.data_dir;
+        if let Sources::Hosted = options.sources {
+            balancer::check_length(&dir.join("balancer"))?;
+        }
         // Tokens, logs and what services are configured with are nobody else's business.
         tokio::fs::DirBuilder::new()
             .recursive(true)

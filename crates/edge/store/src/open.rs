@@ -15,6 +15,9 @@ use crate::{Error, Store, db::Db, migrate};
 /// SQLite's own; PostgreSQL never sees it.
 const BACKUP: &str = "VACUUM INTO $1";
 
+/// Whether migrations have been noted; SQLite's own too.
+const MIGRATED: &str = "SELECT count(*) FROM sqlite_master WHERE name = '_sqlx_migrations'";
+
 /// Connections that read a file at the same time.
 const READERS: u32 = 4;
 /// Connections to a server.
@@ -81,8 +84,11 @@ async fn open_file(path: &Utf8Path) -> Result<Db, Error> {
         create(path).await?;
     }
     check_head(path)?;
-    let db = pools(path).await;
-    db.map_err(|error| match Error::from(error) {
+    let opened = async {
+        let db = pools(path).await?;
+        Ok::<_, sqlx::Error>((is_ours(&db).await?, db))
+    };
+    let (is_ours, db) = opened.await.map_err(|error| match Error::from(error) {
         Error::Damaged(text) => Error::Unusable {
             path: path.to_owned(),
             reason: format!("it is damaged ({text}); restore a backup or move it away"),
@@ -92,7 +98,24 @@ async fn open_file(path: &Utf8Path) -> Result<Db, Error> {
             source,
         },
         other => other,
+    })?;
+    if is_ours {
+        return Ok(db);
+    }
+    db.close().await;
+    Err(Error::Unusable {
+        path: path.to_owned(),
+        reason: "it is the database of another program; choose another directory".to_owned(),
     })
+}
+
+/// A file is made whole by [`create`], so one without a list of our migrations is somebody else's.
+async fn is_ours(db: &Db) -> Result<bool, sqlx::Error> {
+    let Db::Lite { read, .. } = db else {
+        return Ok(true);
+    };
+    let found: i64 = sqlx::query_scalar(MIGRATED).fetch_one(read).await?;
+    Ok(found > 0)
 }
 
 /// Makes a whole database beside the place and moves it there in one step: a file that is found later

@@ -4,7 +4,12 @@ use anyhow::bail;
 use futures_util::StreamExt as _;
 use serde_json::{Value, json};
 
-use crate::{cli, client::Client, exit::Exit, render};
+use crate::{
+    cli,
+    client::{Client, Refused},
+    exit::Exit,
+    render,
+};
 
 pub(crate) async fn run(args: cli::Logs) -> anyhow::Result<Exit> {
     let client = Client::new(&args.listing.connection)?;
@@ -88,14 +93,21 @@ async fn print(
             text(&step["name"])
         ));
     }
+    let has_ended = !step["outcome"].is_null();
     let path = format!("/api/v1/runs/{}/log", text(&run["id"]));
     let query = [
         ("job", text(&job["key"]).to_owned()),
         ("step", text(&step["path"]).to_owned()),
         ("attempt", step["attempt"].to_string()),
-        ("follow", args.follow.to_string()),
+        // One that has ended without ever having begun a log would be waited for without end.
+        ("follow", (args.follow && !has_ended).to_string()),
     ];
-    let mut log = client.stream(&path, &query).await?.bytes_stream();
+    let mut log = match client.stream(&path, &query).await {
+        Ok(answer) => answer.bytes_stream(),
+        // Faulted before it could say anything: what it has to say are its reasons.
+        Err(error) if has_ended && error.is::<Refused>() => return Ok(reasons(args, job, step)),
+        Err(error) => return Err(error),
+    };
     while let Some(chunk) = log.next().await {
         let chunk = chunk?;
         if args.listing.json {
@@ -108,4 +120,18 @@ async fn print(
         }
     }
     Ok(())
+}
+
+/// Why a step did not succeed.
+fn reasons(args: &cli::Logs, job: &Value, step: &Value) {
+    if args.listing.json {
+        render::json_line(&json!({
+            "job": job["key"], "step": step["path"], "attempt": step["attempt"],
+            "reasons": step["reasons"],
+        }));
+        return;
+    }
+    for reason in step["reasons"].as_array().into_iter().flatten() {
+        render::data(text(reason));
+    }
 }

@@ -184,7 +184,12 @@ async fn compile(
     };
     let compiled = dialect::compile(&tree.files, path, &trigger, dialect::Options { lacking });
     let mut diagnostics = compiled.diagnostics;
-    diagnostics.extend(wrong);
+    for diagnostic in wrong {
+        // Both read the file, and both say it when it cannot be read.
+        if !diagnostics.contains(&diagnostic) {
+            diagnostics.push(diagnostic);
+        }
+    }
     if args.json {
         for diagnostic in &diagnostics {
             render::json_line(&json!({ "event": "diagnostic", "diagnostic": diagnostic }));

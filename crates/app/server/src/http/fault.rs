@@ -37,8 +37,22 @@ impl IntoResponse for Fault {
             | Error::Corrupt(_) => StatusCode::INTERNAL_SERVER_ERROR,
         };
         if status.is_server_error() {
-            tracing::error!(error = %self.0, "a request could not be served");
+            tracing::error!(error = chain(&self.0), "a request could not be served");
         }
-        (status, Json(json!({ "error": self.0.to_string() }))).into_response()
+        (status, Json(json!({ "error": chain(&self.0) }))).into_response()
     }
+}
+
+/// An error with what led to it; "could not write" alone helps nobody. Some say it themselves.
+pub(super) fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let cause_text = cause.to_string();
+        if !text.contains(&cause_text) {
+            text = format!("{text}: {cause_text}");
+        }
+        source = cause.source();
+    }
+    text
 }

@@ -59,7 +59,7 @@ pub(super) async fn post(
 ) -> Result<Response, Fault> {
     let (name, verb) = path.split_once(".git/").ok_or_else(not_git)?;
     let service: Service = verb.parse().map_err(|_| not_git())?;
-    let name = name.to_owned();
+    let (name, repository) = (name.to_owned(), name);
     let headers = request.headers().clone();
     let packed = headers
         .get(header::CONTENT_ENCODING)
@@ -81,14 +81,27 @@ pub(super) async fn post(
     }
     // In a task of its own: a client that hangs up must not cut off what git has begun.
     let taking = tokio::spawn(take_push(control, name, user, body, packed));
-    let reply = taking
+    let taken = taking
         .await
-        .map_err(|error| Error::Refused(format!("the push failed: {error}")))??;
-    Ok(answer(
-        service,
-        "result",
-        Body::from_stream(ReaderStream::new(reply)),
-    ))
+        .map_err(|error| Error::Refused(format!("the push failed: {error}")))
+        .flatten();
+    let body = match taken {
+        Ok(reply) => Body::from_stream(ReaderStream::new(reply)),
+        Err(error) => {
+            let error = super::fault::chain(&error);
+            tracing::error!(error, repository, "a push was not taken");
+            Body::from(fatal(&error))
+        }
+    };
+    Ok(answer(service, "result", body))
+}
+
+/// Git shows nothing of the body of an answer that is an error. A packet on the band for errors is
+/// shown, and ends it.
+fn fatal(why: &str) -> Vec<u8> {
+    let why: String = why.chars().take(200).collect();
+    let text = format!("\u{3}cutover: {why}\n");
+    format!("{:04x}{text}0000", text.len() + 4).into_bytes()
 }
 
 /// Takes a push and acts upon it. When acting fails, the push stays unacknowledged and is heard at

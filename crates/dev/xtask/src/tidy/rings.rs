@@ -70,6 +70,8 @@ pub(crate) const ARROWS: &[(&str, &[&str])] = &[
         &["cutover-model", "cutover-engine", "cutover-rollout"],
     ),
     ("xtask", &["cutover-dialect", "cutover-testkit"]),
+    // Drives the binary from outside, as people do.
+    ("cutover-e2e", &[]),
 ];
 
 /// What tests of any crate may import besides.

@@ -1,0 +1,17 @@
+//! The whole way, from outside: the real binary, real processes, real traffic, on loopback and in
+//! directories that are gone afterwards. How parts behave is tested beside them.
+
+#![expect(
+    clippy::disallowed_methods,
+    reason = "a test drives a world with its own clock and environment"
+)]
+
+mod bad_input;
+mod binary;
+mod kill_nine;
+mod load;
+mod repository;
+mod server;
+mod switching;
+mod unhealthy;
+mod world;
