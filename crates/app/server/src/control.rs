@@ -487,6 +487,14 @@ impl Control {
         }
     }
 
+    /// A text as it may be stored: an expression or a library may have put a secret into it.
+    pub(crate) fn without_secrets(&self, text: &str) -> String {
+        let secrets = self.0.options.secrets.values().map(Secret::expose);
+        secrets
+            .filter(|secret| !secret.is_empty())
+            .fold(text.to_owned(), |text, secret| text.replace(secret, "***"))
+    }
+
     /// A new, time-ordered run id.
     pub(crate) fn new_run_id(&self) -> RunId {
         RunId::from_parts(millis(self.now()), rand::random())

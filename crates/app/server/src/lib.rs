@@ -13,6 +13,8 @@ mod balancer;
 mod deliver;
 mod drive;
 mod error;
+mod glob;
+mod hash_files;
 mod hear;
 mod keeper;
 mod operate;
@@ -25,3 +27,13 @@ pub use control::{Control, Notice, Options, Sources};
 pub use error::Error;
 pub use hear::{Heard, Started};
 pub use operate::Answer;
+
+/// Bytes as digits.
+fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write as _;
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        // Writing to a string cannot fail.
+        write!(text, "{byte:02x}").ok();
+        text
+    })
+}

@@ -11,14 +11,7 @@ fn setting(name: &str) -> String {
 }
 
 fn digest(token: &str) -> String {
-    use std::fmt::Write as _;
-    Sha256::digest(token.as_bytes())
-        .iter()
-        .fold(String::new(), |mut text, byte| {
-            // Writing to a string cannot fail.
-            write!(text, "{byte:02x}").ok();
-            text
-        })
+    crate::hex(&Sha256::digest(token.as_bytes()))
 }
 
 /// Under which name the first user's name lies in the store.

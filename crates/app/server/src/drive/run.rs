@@ -19,6 +19,7 @@ use super::{Edge, Error, Machine, Mailbox};
 use crate::{
     Control,
     action::{self, ActionEnd, Context},
+    hash_files::hash_files,
     view,
 };
 
@@ -201,7 +202,7 @@ impl Work {
                 attempt,
                 outcome: Outcome::Faulted,
                 report: StepReport {
-                    reasons: vec![reason],
+                    reasons: vec![self.control.without_secrets(&reason)],
                     ..StepReport::default()
                 },
             },
@@ -335,7 +336,7 @@ impl Work {
                 None
             })
         };
-        let hash_files = |_: &[String]| Err("`hashFiles` is not there yet".to_owned());
+        let hash_files = |patterns: &[String]| hash_files(&place.workspace, patterns);
         let given = Given {
             secrets: &options.secrets,
             withheld: &withheld,
