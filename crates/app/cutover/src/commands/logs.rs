@@ -105,7 +105,10 @@ async fn print(
     let mut log = match client.stream(&path, &query).await {
         Ok(answer) => answer.bytes_stream(),
         // Faulted before it could say anything: what it has to say are its reasons.
-        Err(error) if has_ended && error.is::<Refused>() => return Ok(reasons(args, job, step)),
+        Err(error) if has_ended && error.is::<Refused>() => {
+            reasons(args, job, step);
+            return Ok(());
+        }
         Err(error) => return Err(error),
     };
     while let Some(chunk) = log.next().await {
