@@ -11,6 +11,7 @@ mod binary;
 mod kill_nine;
 mod load;
 mod repository;
+mod run;
 mod server;
 mod switching;
 mod unhealthy;
