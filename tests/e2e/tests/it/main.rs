@@ -10,6 +10,7 @@ mod bad_input;
 mod binary;
 mod kill_nine;
 mod load;
+mod operating;
 mod repository;
 mod run;
 mod server;
