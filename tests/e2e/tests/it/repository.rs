@@ -58,17 +58,18 @@ impl<'a> Repository<'a> {
         self
     }
 
+    /// Its place on the server, as the owner.
+    pub(crate) fn url(&self) -> String {
+        let address = self.world.address();
+        let host = address.trim_start_matches("http://");
+        let token = self.world.token();
+        format!("http://tester:{token}@{host}/git/{}.git", self.name)
+    }
+
     /// Pushes, as the owner of the server.
     #[track_caller]
     pub(crate) fn push(&self) -> Done {
-        let address = self.world.address();
-        let host = address.trim_start_matches("http://");
-        let url = format!(
-            "http://tester:{}@{host}/git/{}.git",
-            self.world.token(),
-            self.name
-        );
-        self.git(&["push", &url, "HEAD:refs/heads/main"])
+        self.git(&["push", &self.url(), "HEAD:refs/heads/main"])
     }
 
     /// Commits all and pushes it.
