@@ -5,6 +5,13 @@
     clippy::disallowed_methods,
     reason = "a test drives a world with its own clock and environment"
 )]
+#![expect(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stderr,
+    clippy::unwrap_used,
+    reason = "a test that cannot go on may panic, and says what it measured"
+)]
 
 mod bad_input;
 mod binary;
