@@ -9,6 +9,7 @@ use crate::{Error, Sources};
 
 pub(super) async fn perform(context: &Context, log: &mut BuiltinLog) -> Result<Done, Error> {
     let trigger = context.trigger()?;
+    refuse_what_is_not_done(context)?;
     let into = match context.input("path") {
         Some(path) => inside(&context.place.workspace, path)?,
         None => context.place.workspace.clone(),
@@ -44,6 +45,26 @@ fn left(revision: &Revision, git_ref: &GitRef) -> Left {
     Left::default()
         .output("commit", revision.0.as_str())
         .output("ref", git_ref.0.as_str())
+}
+
+/// Inputs whose other value would be a promise that is not kept.
+fn refuse_what_is_not_done(context: &Context) -> Result<(), Error> {
+    let done = [
+        ("clean", "true", "the workspace is always a fresh one"),
+        (
+            "persist-credentials",
+            "false",
+            "no credential is ever written into a workspace",
+        ),
+    ];
+    for (name, value, why) in done {
+        if let Some(said) = context.input(name).filter(|said| *said != value) {
+            return Err(Error::Refused(format!(
+                "`{name}: {said}` cannot be done: {why}; write `{name}: {value}`, or leave it out"
+            )));
+        }
+    }
+    Ok(())
 }
 
 /// `fetch-depth`: 1 by default, 0 for everything.
