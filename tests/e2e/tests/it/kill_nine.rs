@@ -16,7 +16,7 @@ use crate::{
     world::World,
 };
 
-const LIMIT: Duration = Duration::from_secs(60);
+const LIMIT: Duration = Duration::from_mins(1);
 const RATE: u32 = 100;
 const TIMES: u64 = 5;
 

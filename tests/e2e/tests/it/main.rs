@@ -5,9 +5,17 @@
     clippy::disallowed_methods,
     reason = "a test drives a world with its own clock and environment"
 )]
+#![expect(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stderr,
+    clippy::unwrap_used,
+    reason = "these are tests; the lint does not see that their helpers are too"
+)]
 
 mod bad_input;
 mod binary;
+mod browser;
 mod kill_nine;
 mod load;
 mod operating;

@@ -93,7 +93,7 @@ impl<'a> Repository<'a> {
         self.workflow(&build(version)).ship(version);
         let run = self
             .world
-            .run_ended(number, std::time::Duration::from_secs(60));
+            .run_ended(number, std::time::Duration::from_mins(1));
         assert_eq!(run["outcome"], "succeeded", "{run:#}");
     }
 }
