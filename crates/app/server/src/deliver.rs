@@ -134,6 +134,18 @@ impl Control {
         Ok(id)
     }
 
+    /// Waits until it is recorded what is current: a deployment that has ended holds the lock until
+    /// then.
+    async fn settled(&self, environment: &str, service: &str) -> Result<(), Error> {
+        let place = (environment.to_owned(), service.to_owned());
+        if let Some(holder) = self.locks().holder(&place)
+            && self.deployment(&holder).await?.is_finished()
+        {
+            self.locks().freed_by(&place, &holder).await;
+        }
+        Ok(())
+    }
+
     /// `cutover rollback`: a new deployment of the release before the current one.
     pub async fn rollback(
         &self,
@@ -143,6 +155,7 @@ impl Control {
         by: &str,
     ) -> Result<DeploymentId, Error> {
         let service = self.only_service(service, environment).await?;
+        self.settled(environment, &service).await?;
         let current = self
             .store()
             .current(environment, &service)

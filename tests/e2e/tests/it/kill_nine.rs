@@ -276,7 +276,9 @@ fn in_a_rollback_by_hand() {
         world
             .cutover(&["deploy", "2.0.0", "production", "--strategy", "rolling"])
             .exits(0);
-        let answer = world.ask(&["rollback", "production", "--detach"]);
+        // By name: what is current is recorded a moment after the deployment has ended, see
+        // `operating::a_rollback_at_once_takes_back_what_was_deployed`.
+        let answer = world.ask(&["rollback", "production", "--to", "1.0.0", "--detach"]);
         let id = answer["deployment"].as_str().unwrap();
         thread::sleep(Duration::from_millis(60 * round));
         stage.kill_and_restart();

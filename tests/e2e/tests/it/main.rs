@@ -10,11 +10,12 @@
     clippy::panic,
     clippy::print_stderr,
     clippy::unwrap_used,
-    reason = "a test that cannot go on may panic, and says what it measured"
+    reason = "these are tests; the lint does not see that their helpers are too"
 )]
 
 mod bad_input;
 mod binary;
+mod browser;
 mod kill_nine;
 mod load;
 mod operating;

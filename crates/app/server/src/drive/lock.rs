@@ -7,7 +7,7 @@ use std::{
 
 use cutover_model::DeploymentId;
 use parking_lot::Mutex;
-use tokio::sync::oneshot;
+use tokio::sync::{Notify, oneshot};
 
 /// `environment`, `service`.
 pub(crate) type Place = (String, String);
@@ -20,7 +20,11 @@ struct Queue {
 
 /// The locks. What must survive a restart is in the event log: holders come back with `hold`.
 #[derive(Clone, Default)]
-pub(crate) struct Locks(Arc<Mutex<BTreeMap<Place, Queue>>>);
+pub(crate) struct Locks {
+    queues: Arc<Mutex<BTreeMap<Place, Queue>>>,
+    /// Rings each time one is given back.
+    freed: Arc<Notify>,
+}
 
 /// What asking for a lock gives.
 pub(crate) enum Asked {
@@ -36,7 +40,7 @@ pub(crate) enum Asked {
 impl Locks {
     /// Asks for a lock; asking again while holding it is harmless.
     pub(crate) fn ask(&self, place: &Place, who: &DeploymentId) -> Asked {
-        let mut queues = self.0.lock();
+        let mut queues = self.queues.lock();
         let queue = queues.entry(place.clone()).or_default();
         match &queue.holder {
             None => {
@@ -53,9 +57,26 @@ impl Locks {
         }
     }
 
+    /// Waits while this one holds the lock: it has ended, and what it owes is being done.
+    pub(crate) async fn freed_by(&self, place: &Place, holder: &DeploymentId) {
+        loop {
+            let mut ring = std::pin::pin!(self.freed.notified());
+            ring.as_mut().enable();
+            if self.holder(place).as_ref() != Some(holder) {
+                return;
+            }
+            ring.await;
+        }
+    }
+
+    /// Who deploys there.
+    pub(crate) fn holder(&self, place: &Place) -> Option<DeploymentId> {
+        self.queues.lock().get(place)?.holder.clone()
+    }
+
     /// Whether somebody deploys there.
     pub(crate) fn is_held(&self, place: &Place) -> bool {
-        let queues = self.0.lock();
+        let queues = self.queues.lock();
         queues
             .get(place)
             .is_some_and(|queue| queue.holder.is_some())
@@ -63,7 +84,7 @@ impl Locks {
 
     /// Gives it back, and rings for the next one that still listens.
     pub(crate) fn release(&self, place: &Place, who: &DeploymentId) {
-        let mut queues = self.0.lock();
+        let mut queues = self.queues.lock();
         let Some(queue) = queues.get_mut(place) else {
             return;
         };
@@ -72,6 +93,7 @@ impl Locks {
             return;
         }
         queue.holder = None;
+        self.freed.notify_waiters();
         while let Some((next, ring)) = queue.waiting.pop_front() {
             queue.holder = Some(next);
             if ring.send(()).is_ok() {
@@ -88,6 +110,19 @@ mod tests {
 
     fn id(name: &str) -> DeploymentId {
         DeploymentId::derived(&[name])
+    }
+
+    #[tokio::test]
+    async fn whoever_waits_for_an_end_goes_on_when_the_lock_is_free() {
+        let locks = Locks::default();
+        let place = ("production".to_owned(), "hello".to_owned());
+        locks.freed_by(&place, &id("a")).await;
+        assert!(matches!(locks.ask(&place, &id("a")), Asked::Taken));
+        let mut waiting = std::pin::pin!(locks.freed_by(&place, &id("a")));
+        let turn = tokio::time::timeout(std::time::Duration::ZERO, waiting.as_mut());
+        assert!(turn.await.is_err(), "it is held");
+        locks.release(&place, &id("a"));
+        waiting.await;
     }
 
     #[tokio::test]
