@@ -41,9 +41,11 @@ fn fails(files: &[(&str, &str)], words: &[&str]) {
     let rows = world.ask(&["history", "production"]);
     let row = &rows["deployments"][0];
     assert_eq!(row["outcome"], "failed", "{row:#}");
+    // The reason is one line; all that was found out is kept beside it.
+    let view = world.api(&format!("/deployments/{}", row["id"].as_str().unwrap()));
+    let detail = view["detail"].to_string();
     for word in words {
-        let reason = row["reason"].as_str().unwrap_or_default();
-        assert!(reason.contains(word), "`{word}` is not in: {reason}");
+        assert!(detail.contains(word), "`{word}` is not in: {detail}");
     }
     let status = world.api("/status");
     let sides = status["services"][0]["sides"].as_array().unwrap();

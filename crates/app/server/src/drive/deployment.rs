@@ -12,7 +12,7 @@ use cutover_model::{
     delivery::{DeploymentSpec, Release, Side, Weight},
     event::{DeploymentEvent, Recorded},
 };
-use cutover_rollout::{self as rollout, Deployment, Effect, Input};
+use cutover_rollout::{self as rollout, Deployment, Effect, Input, TimerKey};
 use cutover_target::{Generation, Place, Target};
 use tokio::{sync::watch, time::Instant};
 use tokio_util::sync::CancellationToken;
@@ -92,7 +92,10 @@ impl Edge<Deployment> for DeploymentEdge {
         let Some(spec) = machine.spec() else { return };
         if let Effect::WakeAt { at, timer } = effect {
             // At once, so that the newest time of a timer is the one that counts.
-            let pause = at.since(self.control.now()).to_std();
+            let mut pause = at.since(self.control.now()).to_std();
+            if let TimerKey::StartTimeout { .. } = timer {
+                pause += LAST_WORD;
+            }
             return mailbox.wake_after(pause, format!("{timer:?}"), Input::Woke { timer });
         }
         // Each share of traffic asks for a watch; one is enough.
@@ -156,6 +159,10 @@ const fn number(effect: &Effect) -> Option<u64> {
         | Effect::Notify { .. } => None,
     }
 }
+
+/// How much longer than instances may take the clock waits: the balancer says in time that they did
+/// not become healthy, and why; the clock knows only that nobody said anything.
+const LAST_WORD: std::time::Duration = std::time::Duration::from_secs(5);
 
 /// One effect being done.
 struct Work {

@@ -118,7 +118,8 @@ mod tests {
         let place = ("production".to_owned(), "hello".to_owned());
         locks.freed_by(&place, &id("a")).await;
         assert!(matches!(locks.ask(&place, &id("a")), Asked::Taken));
-        let mut waiting = std::pin::pin!(locks.freed_by(&place, &id("a")));
+        let holder = id("a");
+        let mut waiting = std::pin::pin!(locks.freed_by(&place, &holder));
         let turn = tokio::time::timeout(std::time::Duration::ZERO, waiting.as_mut());
         assert!(turn.await.is_err(), "it is held");
         locks.release(&place, &id("a"));
