@@ -41,8 +41,7 @@ pub enum Effect {
     Drain {
         /// Which side.
         side: Side,
-        /// How many instances of it keep serving: the newest are kept of the candidate, the oldest
-        /// of the current side.
+        /// How many instances of it keep serving: those that were started first.
         keep: u32,
         /// How many asks so far.
         generation: u64,
