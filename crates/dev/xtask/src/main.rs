@@ -56,17 +56,28 @@ fn simulate(mut words: impl Iterator<Item = String>) -> anyhow::Result<ExitCode>
     }
     let seeds = seeds.context(USAGE)?;
     let mut out = io::stdout().lock();
-    let mut sum = sim::engine::Stats::default();
+    let (mut runs, mut deployments) = (
+        sim::engine::Stats::default(),
+        sim::rollout::Stats::default(),
+    );
     for seed in from..from.saturating_add(seeds) {
-        match sim::engine::simulate(seed) {
-            Ok(stats) => sum = sum.plus(stats),
-            Err(failure) => {
-                writeln!(out, "engine: {failure}")?;
-                writeln!(out, "again: cargo xtask sim --from {seed} --seeds 1")?;
-                return Ok(ExitCode::FAILURE);
+        let failure = match (sim::engine::simulate(seed), sim::rollout::simulate(seed)) {
+            (Ok(run), Ok(deployment)) => {
+                runs = runs.plus(run);
+                deployments = deployments.plus(deployment);
+                continue;
             }
-        }
+            (Err(failure), _) => format!("engine: {failure}"),
+            (_, Err(failure)) => format!("rollout: {failure}"),
+        };
+        writeln!(out, "{failure}")?;
+        writeln!(out, "again: cargo xtask sim --from {seed} --seeds 1")?;
+        return Ok(ExitCode::FAILURE);
     }
-    writeln!(out, "engine: {seeds} seeds from {from} hold: {sum:?}")?;
+    writeln!(out, "engine: {seeds} seeds from {from} hold: {runs:?}")?;
+    writeln!(
+        out,
+        "rollout: {seeds} seeds from {from} hold: {deployments:?}"
+    )?;
     Ok(ExitCode::SUCCESS)
 }
