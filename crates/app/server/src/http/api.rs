@@ -30,20 +30,43 @@ pub(super) async fn status(State(control): State<Control>) -> Result<Json<view::
     Ok(Json(view::status(&control).await?))
 }
 
+/// How many rows a list has when nothing is said, and at most.
+const LISTED: u32 = 20;
+const MOST_LISTED: u32 = 1_000;
+
+fn limit(said: Option<u32>) -> u32 {
+    said.unwrap_or(LISTED).min(MOST_LISTED)
+}
+
+/// Each list has its own questions: one that it cannot answer is refused.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct List {
+pub(super) struct RunList {
     limit: Option<u32>,
     unfinished: Option<bool>,
     workflow: Option<String>,
     repository: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ReleaseList {
+    limit: Option<u32>,
+    service: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct DeploymentList {
+    limit: Option<u32>,
+    unfinished: Option<bool>,
     environment: Option<String>,
     service: Option<String>,
 }
 
-pub(super) async fn runs(State(control): State<Control>, Query(list): Query<List>) -> Answered {
+pub(super) async fn runs(State(control): State<Control>, Query(list): Query<RunList>) -> Answered {
     let filter = RunFilter {
-        limit: list.limit.unwrap_or(20).min(1_000),
+        limit: limit(list.limit),
         unfinished_only: list.unfinished.unwrap_or_default(),
         workflow: list.workflow,
         repository: list.repository,
@@ -104,8 +127,11 @@ pub(super) async fn answer(
     Ok(Json(json!({ "gate": gate, "by": user })))
 }
 
-pub(super) async fn releases(State(control): State<Control>, Query(list): Query<List>) -> Answered {
-    let limit = list.limit.unwrap_or(20).min(1_000);
+pub(super) async fn releases(
+    State(control): State<Control>,
+    Query(list): Query<ReleaseList>,
+) -> Answered {
+    let limit = limit(list.limit);
     let services = match list.service {
         Some(service) => vec![service],
         None => control.store().services().await?,
@@ -119,13 +145,13 @@ pub(super) async fn releases(State(control): State<Control>, Query(list): Query<
 
 pub(super) async fn deployments(
     State(control): State<Control>,
-    Query(list): Query<List>,
+    Query(list): Query<DeploymentList>,
 ) -> Answered {
     let filter = DeploymentFilter {
         environment: list.environment,
         service: list.service,
         unfinished_only: list.unfinished.unwrap_or_default(),
-        limit: list.limit.unwrap_or(20).min(1_000),
+        limit: limit(list.limit),
     };
     Ok(Json(
         json!({ "deployments": control.deployments(&filter).await? }),
