@@ -9,6 +9,9 @@ use tracing_subscriber::EnvFilter;
 
 use crate::{cli, client::Beacon, config, exit::Exit, render, signals};
 
+/// How long the store may take to close.
+const CLOSE_LIMIT: std::time::Duration = std::time::Duration::from_secs(5);
+
 pub(crate) async fn run(args: cli::Serve) -> anyhow::Result<Exit> {
     tracing_subscriber::fmt()
         .with_env_filter(EnvFilter::try_new(&args.log).context("--log")?)
@@ -54,6 +57,10 @@ pub(crate) async fn run(args: cli::Serve) -> anyhow::Result<Exit> {
         address.trim_start_matches("http://")
     ));
     http::serve(control.clone(), listener, signals::stop()).await?;
+    // Writes what lies in the write-ahead log into the database, so that it is whole by itself.
+    tokio::time::timeout(CLOSE_LIMIT, control.store().close())
+        .await
+        .ok();
     drop(tokio::fs::remove_file(&beacon).await);
     render::talk("stopped; jobs, instances and the balancer go on, and the next start finds them");
     Ok(Exit::Ok)
