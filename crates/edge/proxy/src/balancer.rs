@@ -12,16 +12,16 @@ use std::{
 
 use serde_json::Value;
 use tokio::{
-    net::TcpListener,
     sync::{Mutex as AsyncMutex, Notify},
     time::timeout,
 };
 
 use crate::{
     control::{Applied, Drained, Refusal, RouteTable, Status, UpstreamReport},
+    door::Door,
+    doors::{Doors, Opened},
     drain, health_log,
     journal::Journal,
-    listener::{self, Acceptor},
     lock::locked,
     service::{Origin, Service},
     state::{Remembered, StateFolder},
@@ -51,7 +51,7 @@ struct InForce {
 struct Live {
     generation: u64,
     services: BTreeMap<String, Arc<Service>>,
-    acceptors: BTreeMap<String, Acceptor>,
+    doors: Doors,
 }
 
 impl Balancer {
@@ -76,27 +76,14 @@ impl Balancer {
             drained,
             ..
         } = remembered;
-        let mut open = BTreeMap::new();
-        for (service, address) in &listeners {
-            match listener::bind(*address) {
-                Ok(listener) => drop(open.insert(service.clone(), listener)),
-                Err(error) => self.journal.note(
-                    "listener_lost",
-                    &[
-                        ("service", Value::from(service.as_str())),
-                        ("address", Value::from(address.to_string())),
-                        ("reason", Value::from(error.to_string())),
-                    ],
-                ),
-            }
-        }
+        let opened = Doors::reopen(&listeners, &self.journal);
         *in_force = InForce {
             table: table.clone(),
             listeners,
             drained,
         };
         close_drained(&mut table, &in_force.drained);
-        self.put_in_force(&table, open, Origin::Restored);
+        self.put_in_force(&table, opened, Origin::Restored);
     }
 
     /// Puts a table in force.
@@ -116,8 +103,9 @@ impl Balancer {
                 current,
             });
         }
-        let (open, listeners) = self.open_listeners(&table, &in_force.listeners)?;
-        if repeated && open.is_empty() {
+        let opened = locked(&self.live).doors.open(&table, &in_force.listeners)?;
+        let listeners = opened.listeners.clone();
+        if repeated && opened.is_empty() {
             return Ok(Applied {
                 generation: current,
                 listeners,
@@ -137,7 +125,7 @@ impl Balancer {
         let mut effective = table;
         close_drained(&mut effective, &next.drained);
         *in_force = next;
-        self.put_in_force(&effective, open, Origin::Told);
+        self.put_in_force(&effective, opened, Origin::Told);
         self.journal.note(
             "table_applied",
             &[
@@ -152,40 +140,6 @@ impl Balancer {
             generation: effective.generation,
             listeners,
         })
-    }
-
-    /// Opens the sockets that a table needs and are not open yet.
-    fn open_listeners(
-        &self,
-        table: &RouteTable,
-        known: &BTreeMap<String, SocketAddr>,
-    ) -> Result<Opened, Refusal> {
-        let live = locked(&self.live);
-        let (mut open, mut listeners) = (BTreeMap::new(), BTreeMap::new());
-        for service in &table.services {
-            let wanted = match &service.listen {
-                Some(address) => address.parse().ok(),
-                None => known.get(&service.name).copied(),
-            };
-            let wanted = wanted.unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 0)));
-            let acceptor = live.acceptors.get(&service.name);
-            if let Some(acceptor) = acceptor.filter(|acceptor| serves(acceptor.address, wanted)) {
-                listeners.insert(service.name.clone(), acceptor.address);
-                continue;
-            }
-            let refused = |error: std::io::Error| Refusal::Listen {
-                service: service.name.clone(),
-                address: wanted.to_string(),
-                reason: error.to_string(),
-            };
-            let listener = listener::bind(wanted).map_err(refused)?;
-            listeners.insert(
-                service.name.clone(),
-                listener.local_addr().map_err(refused)?,
-            );
-            open.insert(service.name.clone(), listener);
-        }
-        Ok((open, listeners))
     }
 
     async fn store(&self, in_force: &InForce) -> Result<(), Refusal> {
@@ -205,34 +159,19 @@ impl Balancer {
         Err(Refusal::Store { reason })
     }
 
-    fn put_in_force(
-        &self,
-        table: &RouteTable,
-        mut open: BTreeMap<String, TcpListener>,
-        origin: Origin,
-    ) {
+    fn put_in_force(&self, table: &RouteTable, opened: Opened, origin: Origin) {
         let mut live = locked(&self.live);
         let mut services = BTreeMap::new();
         for entry in &table.services {
             let known = live.services.remove(&entry.name);
             let service = known.unwrap_or_else(|| self.new_service(&entry.name));
             service.update(entry, origin);
-            if let Some(listener) = open.remove(&entry.name) {
-                match Acceptor::start(listener, &service) {
-                    Ok(acceptor) => drop(live.acceptors.insert(entry.name.clone(), acceptor)),
-                    Err(error) => {
-                        let reason = Value::from(error.to_string());
-                        self.journal.note("listener_lost", &[("reason", reason)]);
-                    }
-                }
-            }
             services.insert(entry.name.clone(), service);
         }
+        live.doors.set(&services, opened);
         let removed = std::mem::replace(&mut live.services, services);
-        for (name, service) in removed {
-            live.acceptors.remove(&name);
+        for service in removed.into_values() {
             service.dismiss_all();
-            service.clients.call();
         }
         live.generation = table.generation;
     }
@@ -294,11 +233,8 @@ impl Balancer {
     pub(crate) fn status(&self) -> Status {
         let live = locked(&self.live);
         let service = |service: &Arc<Service>| {
-            let listener = live
-                .acceptors
-                .get(&service.name)
-                .map(|acceptor| acceptor.address);
-            status::service_status(service, listener)
+            let (listener, connections) = live.doors.of(service).unzip();
+            status::service_status(service, listener, connections.unwrap_or_default())
         };
         Status {
             generation: live.generation,
@@ -346,34 +282,23 @@ impl Balancer {
     /// Accepts nothing more, and lets what is in flight finish, at most for so long.
     pub(crate) async fn finish(&self, patience: Duration) {
         self.end();
-        let services = {
-            let mut live = locked(&self.live);
-            live.acceptors.clear();
-            live.services.values().cloned().collect::<Vec<_>>()
-        };
-        call_all(&services);
+        let doors = locked(&self.live).doors.close();
+        call_all(&doors);
         let finished = async {
-            for service in &services {
-                service.clients.below(1).await;
+            for door in &doors {
+                door.clients.below(1).await;
             }
         };
         if timeout(patience, finished).await.is_err() {
-            call_all(&services);
+            call_all(&doors);
         }
     }
 }
 
-fn call_all(services: &[Arc<Service>]) {
-    for service in services {
-        service.clients.call();
+fn call_all(doors: &[Arc<Door>]) {
+    for door in doors {
+        door.clients.call();
     }
-}
-
-type Opened = (BTreeMap<String, TcpListener>, BTreeMap<String, SocketAddr>);
-
-/// Whether a socket open at one address is what is wanted; port 0 is any port.
-fn serves(open: SocketAddr, wanted: SocketAddr) -> bool {
-    open.ip() == wanted.ip() && (wanted.port() == 0 || open.port() == wanted.port())
 }
 
 fn close_drained(table: &mut RouteTable, drained: &BTreeMap<String, BTreeSet<String>>) {

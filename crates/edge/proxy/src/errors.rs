@@ -31,7 +31,7 @@ impl BadRequest {
 
     /// The answer. The connection ends with it: what else the client sent on it is doubtful.
     pub(crate) fn response(self) -> Response<ResponseBody> {
-        let mut response = answer(self.status(), Cause::BadRequest, &self.to_string());
+        let mut response = answer(self.status(), Cause::BadRequest.name(), &self.to_string());
         response
             .headers_mut()
             .insert(header::CONNECTION, HeaderValue::from_static("close"));
@@ -71,7 +71,7 @@ impl NoAnswer {
     }
 
     pub(crate) fn response(self) -> Response<ResponseBody> {
-        let mut response = answer(self.status(), self.cause(), &self.to_string());
+        let mut response = answer(self.status(), self.cause().name(), &self.to_string());
         if self == Self::NoUpstream {
             response
                 .headers_mut()
@@ -81,8 +81,29 @@ impl NoAnswer {
     }
 }
 
-fn answer(status: StatusCode, cause: Cause, message: &str) -> Response<ResponseBody> {
-    let body = serde_json::json!({ "error": cause.name(), "message": message });
+/// Why a request is nobody's here. The client's fault, or the name server's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum Misdirected {
+    #[error("no service here has this host")]
+    Host,
+    #[error("no service here has this host; it may have another connection")]
+    Connection,
+    #[error("no service of this host has this path")]
+    Path,
+}
+
+impl Misdirected {
+    pub(crate) fn response(self) -> Response<ResponseBody> {
+        let status = match self {
+            Self::Host | Self::Path => StatusCode::NOT_FOUND,
+            Self::Connection => StatusCode::MISDIRECTED_REQUEST,
+        };
+        answer(status, "no_route", &self.to_string())
+    }
+}
+
+fn answer(status: StatusCode, error: &str, message: &str) -> Response<ResponseBody> {
+    let body = serde_json::json!({ "error": error, "message": message });
     let mut response = Response::new(ResponseBody::text(Bytes::from(format!("{body}\n"))));
     *response.status_mut() = status;
     let json = HeaderValue::from_static("application/json");

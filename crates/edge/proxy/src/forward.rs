@@ -16,6 +16,7 @@ use crate::{
     metrics::{Cause, SideMetrics, Trouble},
     request::{self, BodyFate, Outbound, Peer, RequestBody},
     response::{Holds, ResponseBody},
+    route::Route,
     router::{Place, Way},
     service::{Service, Side, Waits},
     upgrade,
@@ -26,12 +27,13 @@ const VERSION: HeaderName = HeaderName::from_static("x-cutover-version");
 /// Answers a request.
 pub(crate) async fn forward(
     service: &Arc<Service>,
+    route: &Route,
     peer: &Peer,
     request: Request<Incoming>,
 ) -> Response<ResponseBody> {
     let began = Instant::now();
     let routes = service.routes();
-    let prepared = request::prepare(request, peer, &routes.trusted, routes.waits.body);
+    let prepared = request::prepare(request, peer, &routes.trusted, route, routes.waits.body);
     let Outbound {
         request,
         upgrade,

@@ -7,6 +7,8 @@ mod balancer;
 mod clock;
 mod connection;
 mod control;
+mod door;
+mod doors;
 mod drain;
 mod errors;
 mod forward;
@@ -22,6 +24,7 @@ mod probe;
 mod request;
 mod response;
 mod roster;
+mod route;
 mod router;
 mod run;
 mod seconds;
@@ -38,9 +41,9 @@ mod waiting;
 pub use self::{
     control::{
         Applied, Bucket, Client, ClientError, Drained, ErrorTotals, FULL_WEIGHT, Health,
-        InvalidTable, LATENCY_BOUNDS_MS, Limits, Refusal, RouteTable, Service, ServiceStatus, Side,
-        SideSample, SideStatus, Status, Subscription, Timeouts, Totals, Upstream, UpstreamReport,
-        UpstreamState, UpstreamStatus,
+        InvalidTable, LATENCY_BOUNDS_MS, Limits, Refusal, Route, RouteTable, Service,
+        ServiceStatus, Side, SideSample, SideStatus, Status, Subscription, Timeouts, Totals,
+        Upstream, UpstreamReport, UpstreamState, UpstreamStatus,
     },
     run::{Error, Options, run},
     state::StateError,

@@ -18,11 +18,12 @@ use http::{
 use http_body::{Body, Frame, SizeHint};
 use hyper::{body::Incoming, upgrade::OnUpgrade};
 
-use crate::{errors::BadRequest, headers, stall::Stall, trust::Network};
+use crate::{errors::BadRequest, headers, route::Route, stall::Stall, trust::Network};
 
 const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 const FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
+const FORWARDED_PREFIX: HeaderName = HeaderName::from_static("x-forwarded-prefix");
 
 /// Who sent the request, as told to upstreams. Made once per connection.
 #[derive(Debug)]
@@ -56,6 +57,7 @@ pub(crate) fn prepare(
     mut request: Request<Incoming>,
     peer: &Peer,
     trusted: &[Network],
+    route: &Route,
     body_patience: Duration,
 ) -> Result<Outbound, BadRequest> {
     if request.method() == Method::CONNECT {
@@ -83,6 +85,7 @@ pub(crate) fn prepare(
         headers::set_upgrade(&mut parts.headers, protocol);
     }
     to_origin_form(&mut parts.uri)?;
+    strip_prefix(&mut parts.uri, &mut parts.headers, route, trusted);
     parts.version = Version::HTTP_11;
     let repeatable = body.is_end_stream() && parts.method.is_idempotent() && upgrade.is_none();
     let fate = Arc::default();
@@ -190,6 +193,17 @@ fn to_origin_form(uri: &mut Uri) -> Result<(), BadRequest> {
     let target = target.unwrap_or_else(|| PathAndQuery::from_static("/"));
     *uri = Uri::try_from(target.as_str()).map_err(|_| BadRequest::Target)?;
     Ok(())
+}
+
+/// Takes away what only this balancer knows of the path.
+fn strip_prefix(uri: &mut Uri, headers: &mut HeaderMap, route: &Route, trusted: bool) {
+    if !trusted {
+        headers.remove(FORWARDED_PREFIX);
+    }
+    if let (Some(prefix), Some(stripped)) = (&route.stripped, route.strip(uri)) {
+        headers.insert(FORWARDED_PREFIX, prefix.clone());
+        *uri = stripped;
+    }
 }
 
 /// How the body of a request fares: how far it is, and whose fault it is when sending fails.

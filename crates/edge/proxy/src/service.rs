@@ -15,7 +15,7 @@ use crate::{
     health,
     lock::locked,
     metrics::{Ledger, SideMetrics},
-    roster::Roster,
+    route::Route,
     seconds::History,
     split::Split,
     trust::Network,
@@ -29,8 +29,6 @@ pub(crate) struct Service {
     /// Counts by side, and the seconds gone by.
     pub(crate) history: History,
     pub(crate) ledger: Arc<Ledger>,
-    /// The connections of clients.
-    pub(crate) clients: Arc<Roster>,
     routes: ArcSwap<Routes>,
     /// Counts changes of health, for those who wait for one.
     changes: watch::Sender<u64>,
@@ -42,6 +40,8 @@ pub(crate) struct Service {
 /// What one table says about a service.
 #[derive(Debug)]
 pub(crate) struct Routes {
+    /// Which requests are the service's; at least one.
+    pub(crate) routes: Vec<Arc<Route>>,
     pub(crate) sides: Vec<Side>,
     pub(crate) split: Arc<Split>,
     pub(crate) limits: control::Limits,
@@ -89,7 +89,6 @@ impl Service {
             name: name.to_owned(),
             history: History::default(),
             ledger: Arc::default(),
-            clients: Arc::default(),
             routes: ArcSwap::from_pointee(Routes::none()),
             changes: watch::Sender::new(0),
             health: watch::Sender::new(Health::default()),
@@ -128,6 +127,7 @@ impl Service {
             Arc::new(Split::new(&weights, rand::random()))
         };
         let routes = Routes {
+            routes: routes(table, &before),
             sides,
             split,
             limits: table.limits.clone(),
@@ -210,8 +210,9 @@ impl Service {
 }
 
 impl Routes {
-    fn none() -> Self {
+    pub(crate) fn none() -> Self {
         Self {
+            routes: Vec::new(),
             sides: Vec::new(),
             split: Arc::new(Split::new(&[], 0)),
             limits: control::Limits::default(),
@@ -230,6 +231,21 @@ impl Routes {
     pub(crate) fn find(&self, id: &str) -> Option<Arc<Upstream>> {
         self.upstreams().find(|upstream| upstream.id == id).cloned()
     }
+}
+
+/// The routes of a table. One that was there before stays as it is, with what it has counted.
+fn routes(table: &control::Service, before: &Routes) -> Vec<Arc<Route>> {
+    let all = [control::Route::default()];
+    let told = if table.routes.is_empty() {
+        &all[..]
+    } else {
+        &table.routes[..]
+    };
+    let route = |told: &control::Route| {
+        let known = before.routes.iter().find(|route| route.told == *told);
+        known.map_or_else(|| Arc::new(Route::new(told)), Arc::clone)
+    };
+    told.iter().map(route).collect()
 }
 
 impl From<&control::Timeouts> for Waits {

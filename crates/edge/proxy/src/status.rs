@@ -8,7 +8,11 @@ use crate::{
 };
 
 /// What a service is doing. Sides that left the table come last.
-pub(crate) fn service_status(service: &Service, listener: Option<SocketAddr>) -> ServiceStatus {
+pub(crate) fn service_status(
+    service: &Service,
+    listener: Option<SocketAddr>,
+    connections: u64,
+) -> ServiceStatus {
     let routes = service.routes();
     let mut totals = service.history.totals();
     let mut sides = Vec::new();
@@ -37,7 +41,7 @@ pub(crate) fn service_status(service: &Service, listener: Option<SocketAddr>) ->
     ServiceStatus {
         name: service.name.clone(),
         listener,
-        connections: service.clients.present(),
+        connections,
         sides,
         ledger: service.ledger.entries(),
     }

@@ -5,6 +5,8 @@
 
 mod client;
 mod report;
+mod routes;
+mod routing;
 pub(crate) mod server;
 mod table;
 mod validate;
@@ -16,6 +18,7 @@ pub use self::{
         Applied, Bucket, Drained, ErrorTotals, LATENCY_BOUNDS_MS, ServiceStatus, SideSample,
         SideStatus, Status, Totals, UpstreamReport, UpstreamState, UpstreamStatus,
     },
+    routing::Route,
     table::{FULL_WEIGHT, Health, Limits, RouteTable, Service, Side, Timeouts, Upstream},
     validate::InvalidTable,
     wire::Refusal,

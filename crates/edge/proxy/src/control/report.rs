@@ -87,7 +87,7 @@ pub struct ServiceStatus {
     pub name: String,
     /// Where it listens. `None` when its address could not be had again at start.
     pub listener: Option<SocketAddr>,
-    /// Client connections open.
+    /// Client connections open at its address; services that share one share them.
     pub connections: u64,
     /// Sides of the table, then those that left it and are still remembered.
     pub sides: Vec<SideStatus>,

@@ -4,6 +4,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::routing::Route;
+
 /// The sum of the weights of a service that takes traffic: 100 % in basis points.
 pub const FULL_WEIGHT: u32 = 10_000;
 
@@ -26,6 +28,10 @@ pub struct Service {
     /// loopback is chosen once and kept for as long as the service exists, over restarts too.
     #[serde(default)]
     pub listen: Option<String>,
+    /// Which of the requests that reach the address are this service's. None: all of them. Services
+    /// that name the same address share it, each with routes of its own.
+    #[serde(default)]
+    pub routes: Vec<Route>,
     /// The versions that share the traffic by weight.
     pub sides: Vec<Side>,
     /// How the upstreams are asked whether they can serve.
@@ -124,6 +130,7 @@ impl Service {
         Self {
             name: name.into(),
             listen: None,
+            routes: Vec::new(),
             sides: Vec::new(),
             health: Health::default(),
             limits: Limits::default(),

@@ -4,7 +4,10 @@ use std::{collections::BTreeSet, net::SocketAddr};
 
 use http::HeaderValue;
 
-use super::table::{FULL_WEIGHT, RouteTable, Service};
+use super::{
+    routes,
+    table::{FULL_WEIGHT, RouteTable, Service},
+};
 use crate::trust::Network;
 
 /// Why a route table cannot be applied. The sender's fault; nothing was changed.
@@ -29,6 +32,20 @@ pub enum InvalidTable {
         /// What they sum up to.
         sum: u32,
     },
+    /// Two routes would take the same requests.
+    #[error(
+        "services `{first}` and `{second}` both have {route} at `{listen}`; give one of them another host, path or address"
+    )]
+    Ambiguous {
+        /// The address that they share.
+        listen: String,
+        /// The host and path in question.
+        route: String,
+        /// One service.
+        first: String,
+        /// The other, or the same once more.
+        second: String,
+    },
     /// A value that cannot be used.
     #[error("{place}: `{value}` is not {expected}")]
     Value {
@@ -45,7 +62,8 @@ impl RouteTable {
     /// Checks everything that can be known without touching the network.
     pub fn validate(&self) -> Result<(), InvalidTable> {
         unique("table", self.services.iter().map(|service| &service.name))?;
-        self.services.iter().try_for_each(Service::validate)
+        self.services.iter().try_for_each(Service::validate)?;
+        routes::unambiguous(&self.services)
     }
 }
 
@@ -75,6 +93,7 @@ impl Service {
                 text.parse::<Network>().is_ok()
             })?;
         }
+        routes::usable(&place, self)?;
         self.validate_sides(&place)
     }
 
@@ -122,7 +141,7 @@ fn unique<'a>(place: &str, names: impl Iterator<Item = &'a String>) -> Result<()
     Ok(())
 }
 
-fn check(
+pub(super) fn check(
     place: &str,
     value: &str,
     expected: &'static str,

@@ -9,6 +9,7 @@
 mod control;
 mod hardening;
 mod lifecycle;
+mod routes;
 mod support;
 mod switching;
 mod traffic;
