@@ -109,6 +109,7 @@ impl Route {
                 name: side.name.clone(),
                 weight: side.weight.basis_points(),
                 upstreams: side.upstreams.iter().map(RouteUpstream::to_wire).collect(),
+                protocol: proxy::Protocol::default(),
             })
             .collect();
         proxy::Service {

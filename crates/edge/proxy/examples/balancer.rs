@@ -20,6 +20,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         name: "1".to_owned(),
         weight: u16::try_from(FULL_WEIGHT)?,
         upstreams,
+        protocol: cutover_proxy::Protocol::default(),
     }];
     let service = Service {
         listen,

@@ -184,12 +184,10 @@ impl Exchange<'_> {
         fresh: bool,
     ) -> Result<Connection, ConnectError> {
         let upstream = &place.claim.upstream;
-        if !fresh && let Some(kept) = upstream.connections.kept(self.waits.keep_for).await {
-            return Ok(kept);
-        }
+        let (connect, keep_for) = (self.waits.connect, self.waits.keep_for);
         let opened = upstream
             .connections
-            .open(&upstream.address, self.waits.connect)
+            .take(&upstream.address, connect, keep_for, fresh)
             .await;
         if opened.is_err() {
             side.metrics.trouble(Trouble::Connect);
@@ -201,7 +199,7 @@ impl Exchange<'_> {
     /// Sends, and waits for the head of the answer. The time for it runs anew as long as the body
     /// of the request gets on: a long upload is not a slow upstream.
     async fn send(&self, connection: &mut Connection, request: Request<RequestBody>) -> Sent {
-        let mut sending = pin!(connection.sender.try_send_request(request));
+        let mut sending = pin!(connection.send(request));
         loop {
             let progress = self.body.progress();
             match timeout(self.waits.response, &mut sending).await {

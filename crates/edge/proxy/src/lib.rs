@@ -19,6 +19,7 @@ mod journal;
 mod listener;
 mod lock;
 mod metrics;
+mod multiplex;
 mod pool;
 mod probe;
 mod request;
@@ -29,6 +30,7 @@ mod router;
 mod run;
 mod seconds;
 mod service;
+mod shape;
 mod split;
 mod stall;
 mod state;
@@ -41,7 +43,7 @@ mod waiting;
 pub use self::{
     control::{
         Applied, Bucket, Client, ClientError, Drained, ErrorTotals, FULL_WEIGHT, Health,
-        InvalidTable, LATENCY_BOUNDS_MS, Limits, Refusal, Route, RouteTable, Service,
+        InvalidTable, LATENCY_BOUNDS_MS, Limits, Protocol, Refusal, Route, RouteTable, Service,
         ServiceStatus, Side, SideSample, SideStatus, Status, Subscription, Timeouts, Totals,
         Upstream, UpstreamReport, UpstreamState, UpstreamStatus,
     },

@@ -29,6 +29,11 @@ use crate::{door::Door, request::Peer, roster::Entry, service::Routes};
 const BACKLOG: u32 = 4096;
 /// Streams that one HTTP/2 client may have open.
 const STREAMS: u32 = 256;
+/// Streams that a client may reset before they were served; with more, its connection ends. What
+/// CVE-2023-44487 ("rapid reset") is about.
+const RESETS: usize = 50;
+/// Bytes of answers that wait on one stream for a client that reads slowly.
+const STREAM_BUFFER: usize = 64 * 1024;
 /// Pause after the system refused a connection for want of descriptors or memory.
 const SCARCE: Duration = Duration::from_millis(50);
 
@@ -135,6 +140,9 @@ fn builder(routes: &Routes) -> auto::Builder<TokioExecutor> {
         .timer(TokioTimer::new())
         .keep_alive_interval(waits.idle / 2)
         .max_concurrent_streams(STREAMS)
+        .max_pending_accept_reset_streams(RESETS)
+        .max_local_error_reset_streams(RESETS)
+        .max_send_buf_size(STREAM_BUFFER)
         .max_header_list_size(u32::try_from(limits.header_bytes).unwrap_or(u32::MAX));
     builder
 }

@@ -153,10 +153,10 @@ impl Service {
         origin: Origin,
     ) -> Side {
         let upstream = |upstream: &control::Upstream| {
-            let live = before
-                .find(&upstream.id)
-                .filter(|live| live.address == upstream.address);
-            let live = live.unwrap_or_else(|| self.add(upstream, origin));
+            let live = before.find(&upstream.id).filter(|live| {
+                live.address == upstream.address && live.connections.protocol() == side.protocol
+            });
+            let live = live.unwrap_or_else(|| self.add(upstream, side.protocol, origin));
             live.set_accepting(upstream.accepting);
             live
         };
@@ -172,9 +172,14 @@ impl Service {
         }
     }
 
-    fn add(&self, upstream: &control::Upstream, origin: Origin) -> Arc<Upstream> {
+    fn add(
+        &self,
+        upstream: &control::Upstream,
+        protocol: control::Protocol,
+        origin: Origin,
+    ) -> Arc<Upstream> {
         let live = Upstream::new(&upstream.id, &upstream.address, self.changes.clone());
-        let live = Arc::new(live);
+        let live = Arc::new(live.speaking(protocol));
         tokio::spawn(health::watch(&live, self.health.subscribe(), origin));
         live
     }

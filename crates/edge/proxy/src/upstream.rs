@@ -13,7 +13,7 @@ use tokio::sync::{Notify, watch};
 
 use crate::{
     connection::Connections,
-    control::{UpstreamReport, UpstreamState, UpstreamStatus},
+    control::{Protocol, UpstreamReport, UpstreamState, UpstreamStatus},
     lock::locked,
 };
 
@@ -63,6 +63,12 @@ impl Upstream {
             }),
             changes,
         }
+    }
+
+    /// The same, for an upstream that speaks this.
+    pub(crate) fn speaking(mut self, protocol: Protocol) -> Self {
+        self.connections = Connections::new(protocol);
+        self
     }
 
     /// Whether it takes requests, as far as one can know without a claim.

@@ -4,6 +4,7 @@
 //! never passes here, and nothing here is needed for traffic to go on.
 
 mod client;
+mod protocol;
 mod report;
 mod routes;
 mod routing;
@@ -14,6 +15,7 @@ pub(crate) mod wire;
 
 pub use self::{
     client::{Client, ClientError, Subscription},
+    protocol::Protocol,
     report::{
         Applied, Bucket, Drained, ErrorTotals, LATENCY_BOUNDS_MS, ServiceStatus, SideSample,
         SideStatus, Status, Totals, UpstreamReport, UpstreamState, UpstreamStatus,

@@ -4,7 +4,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::routing::Route;
+use super::{protocol::Protocol, routing::Route};
 
 /// The sum of the weights of a service that takes traffic: 100 % in basis points.
 pub const FULL_WEIGHT: u32 = 10_000;
@@ -60,6 +60,9 @@ pub struct Side {
     pub weight: u16,
     /// Where its instances answer.
     pub upstreams: Vec<Upstream>,
+    /// What its instances speak. Another protocol makes another upstream.
+    #[serde(default)]
+    pub protocol: Protocol,
 }
 
 /// One address that requests may be sent to.
@@ -79,7 +82,8 @@ pub struct Upstream {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Health {
-    /// Path and query to ask for.
+    /// Path and query to ask for. With `/grpc.health.v1.Health/Check` an upstream that speaks
+    /// HTTP/2 is asked as gRPC prescribes it, and healthy when it says that it is serving.
     pub path: String,
     /// Time between two checks of one upstream.
     pub interval_ms: u64,

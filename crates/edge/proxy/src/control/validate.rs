@@ -175,6 +175,7 @@ mod tests {
             name: format!("1.{index}.0"),
             weight: *weight,
             upstreams: vec![Upstream::new(format!("u{index}"), "127.0.0.1:9000")],
+            protocol: crate::control::Protocol::default(),
         };
         Service {
             sides: weights.iter().enumerate().map(side).collect(),

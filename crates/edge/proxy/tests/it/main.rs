@@ -8,6 +8,7 @@
 
 mod control;
 mod hardening;
+mod http2;
 mod lifecycle;
 mod routes;
 mod support;

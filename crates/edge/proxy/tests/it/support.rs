@@ -128,6 +128,7 @@ pub(crate) fn side(name: &str, weight: u16, upstreams: &[(&str, SocketAddr)]) ->
         name: name.to_owned(),
         weight,
         upstreams: upstreams.iter().map(upstream).collect(),
+        protocol: cutover_proxy::Protocol::default(),
     }
 }
 
