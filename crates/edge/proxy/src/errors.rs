@@ -44,6 +44,10 @@ impl BadRequest {
 pub(crate) enum NoAnswer {
     #[error("no upstream of this service takes requests now")]
     NoUpstream,
+    #[error("too many requests wait for an upstream of this service")]
+    HoldFull,
+    #[error("no upstream of this service took the request in time")]
+    HoldTimedOut,
     #[error("no upstream of this service could be reached")]
     ConnectFailed,
     #[error("the upstream did not answer in time")]
@@ -55,7 +59,9 @@ pub(crate) enum NoAnswer {
 impl NoAnswer {
     pub(crate) fn status(self) -> StatusCode {
         match self {
-            Self::NoUpstream => StatusCode::SERVICE_UNAVAILABLE,
+            Self::NoUpstream | Self::HoldFull | Self::HoldTimedOut => {
+                StatusCode::SERVICE_UNAVAILABLE
+            }
             Self::ConnectFailed | Self::Reset => StatusCode::BAD_GATEWAY,
             Self::TimedOut => StatusCode::GATEWAY_TIMEOUT,
         }
@@ -64,6 +70,8 @@ impl NoAnswer {
     pub(crate) fn cause(self) -> Cause {
         match self {
             Self::NoUpstream => Cause::NoUpstream,
+            Self::HoldFull => Cause::HoldFull,
+            Self::HoldTimedOut => Cause::HoldTimedOut,
             Self::ConnectFailed => Cause::ConnectFailed,
             Self::TimedOut => Cause::TimedOut,
             Self::Reset => Cause::Reset,
@@ -72,13 +80,23 @@ impl NoAnswer {
 
     pub(crate) fn response(self) -> Response<ResponseBody> {
         let mut response = answer(self.status(), self.cause().name(), &self.to_string());
-        if self == Self::NoUpstream {
+        if self.status() == StatusCode::SERVICE_UNAVAILABLE {
             response
                 .headers_mut()
                 .insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
         }
         response
     }
+}
+
+/// What whoever asks for the health of a service is told while its requests wait.
+pub(crate) fn holding() -> Response<ResponseBody> {
+    let mut response = Response::new(ResponseBody::text(Bytes::from_static(
+        b"{\"status\":\"holding\"}\n",
+    )));
+    let json = HeaderValue::from_static("application/json");
+    response.headers_mut().insert(header::CONTENT_TYPE, json);
+    response
 }
 
 /// Why a request is nobody's here. The client's fault, or the name server's.

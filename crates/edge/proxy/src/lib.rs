@@ -7,6 +7,7 @@ mod balancer;
 mod clock;
 mod connection;
 mod control;
+mod cookies;
 mod door;
 mod doors;
 mod drain;
@@ -15,10 +16,13 @@ mod forward;
 mod headers;
 mod health;
 mod health_log;
+mod hold;
 mod journal;
 mod listener;
 mod lock;
+mod matches;
 mod metrics;
+mod mirror;
 mod pool;
 mod probe;
 mod request;
@@ -33,6 +37,7 @@ mod split;
 mod stall;
 mod state;
 mod status;
+mod sticky;
 mod trust;
 mod upgrade;
 mod upstream;
@@ -40,10 +45,11 @@ mod waiting;
 
 pub use self::{
     control::{
-        Applied, Bucket, Client, ClientError, Drained, ErrorTotals, FULL_WEIGHT, Health,
-        InvalidTable, LATENCY_BOUNDS_MS, Limits, Refusal, Route, RouteTable, Service,
-        ServiceStatus, Side, SideSample, SideStatus, Status, Subscription, Timeouts, Totals,
-        Upstream, UpstreamReport, UpstreamState, UpstreamStatus,
+        Applied, Bucket, Client, ClientError, Drained, ErrorTotals, FULL_WEIGHT, Health, Hold,
+        InvalidTable, LATENCY_BOUNDS_MS, Limits, Match, Mirror, MirrorStatus, Preview, Property,
+        Refusal, Route, RouteTable, Service, ServiceStatus, Side, SideSample, SideStatus, Status,
+        Sticky, Subscription, Timeouts, Totals, Upstream, UpstreamReport, UpstreamState,
+        UpstreamStatus,
     },
     run::{Error, Options, run},
     state::StateError,

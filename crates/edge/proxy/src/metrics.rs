@@ -202,13 +202,17 @@ pub(crate) enum Cause {
     AnswerCut,
     /// Still in flight at the end of a drain.
     DrainCut,
+    /// More requests waited for a side than may: 503.
+    HoldFull,
+    /// Waited for a side in vain: 503.
+    HoldTimedOut,
     /// Refused for what the client sent.
     BadRequest,
 }
 
 impl Cause {
     /// All of them, in the order of the ledger.
-    const ALL: [Self; 9] = [
+    const ALL: [Self; 11] = [
         Self::NoUpstream,
         Self::OtherSide,
         Self::Retried,
@@ -217,6 +221,8 @@ impl Cause {
         Self::Reset,
         Self::AnswerCut,
         Self::DrainCut,
+        Self::HoldFull,
+        Self::HoldTimedOut,
         Self::BadRequest,
     ];
 
@@ -231,6 +237,8 @@ impl Cause {
             Self::Reset => "reset",
             Self::AnswerCut => "answer_cut",
             Self::DrainCut => "drain_cut",
+            Self::HoldFull => "hold_full",
+            Self::HoldTimedOut => "hold_timed_out",
             Self::BadRequest => "bad_request",
         }
     }
@@ -302,6 +310,6 @@ mod tests {
         let entries = ledger.entries();
         assert_eq!(entries.len(), Cause::ALL.len());
         assert_eq!(entries["no_upstream"], 1);
-        assert_eq!(entries["bad_request"], 9);
+        assert_eq!(entries["bad_request"], 11);
     }
 }

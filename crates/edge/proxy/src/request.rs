@@ -99,6 +99,11 @@ pub(crate) fn prepare(
     })
 }
 
+/// Whether a request has no body.
+pub(crate) fn is_empty(request: &Request<RequestBody>) -> bool {
+    request.body().0.is_none()
+}
+
 /// A second copy of a repeatable request.
 pub(crate) fn repeat(request: &Request<RequestBody>) -> Request<RequestBody> {
     let mut copy = Request::new(RequestBody::default());

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use crate::{
-    control::{ServiceStatus, SideStatus},
+    control::{ServiceStatus, SideStatus, Totals},
     service::Service,
 };
 
@@ -11,13 +11,19 @@ use crate::{
 pub(crate) fn service_status(
     service: &Service,
     listener: Option<SocketAddr>,
+    preview: Option<SocketAddr>,
     connections: u64,
 ) -> ServiceStatus {
     let routes = service.routes();
     let mut totals = service.history.totals();
     let mut sides = Vec::new();
     for side in &routes.sides {
-        let found = totals.iter().position(|(name, _)| *name == side.name);
+        let mut counted = (Totals::default(), Totals::default());
+        let found = totals.iter().position(|(name, ..)| *name == side.name);
+        if let Some(index) = found {
+            let (_, totals, aside) = totals.remove(index);
+            counted = (totals, aside);
+        }
         sides.push(SideStatus {
             name: side.name.clone(),
             weight: side.weight,
@@ -26,16 +32,16 @@ pub(crate) fn service_status(
                 .iter()
                 .map(|upstream| upstream.status())
                 .collect(),
-            totals: found
-                .map(|index| totals.remove(index).1)
-                .unwrap_or_default(),
+            totals: counted.0,
+            aside: counted.1,
         });
     }
-    let left = totals.into_iter().map(|(name, totals)| SideStatus {
+    let left = totals.into_iter().map(|(name, totals, aside)| SideStatus {
         name,
         weight: 0,
         upstreams: Vec::new(),
         totals,
+        aside,
     });
     sides.extend(left);
     ServiceStatus {
@@ -44,5 +50,8 @@ pub(crate) fn service_status(
         connections,
         sides,
         ledger: service.ledger.entries(),
+        preview,
+        held: service.waiting.requests() as u64,
+        mirror: routes.mirror.as_ref().map(|mirror| mirror.status()),
     }
 }

@@ -8,6 +8,7 @@ mod report;
 mod routes;
 mod routing;
 pub(crate) mod server;
+mod sides;
 mod table;
 mod validate;
 pub(crate) mod wire;
@@ -15,10 +16,10 @@ pub(crate) mod wire;
 pub use self::{
     client::{Client, ClientError, Subscription},
     report::{
-        Applied, Bucket, Drained, ErrorTotals, LATENCY_BOUNDS_MS, ServiceStatus, SideSample,
-        SideStatus, Status, Totals, UpstreamReport, UpstreamState, UpstreamStatus,
+        Applied, Bucket, Drained, ErrorTotals, LATENCY_BOUNDS_MS, MirrorStatus, ServiceStatus,
+        SideSample, SideStatus, Status, Totals, UpstreamReport, UpstreamState, UpstreamStatus,
     },
-    routing::Route,
+    routing::{Hold, Match, Mirror, Preview, Property, Route, Sticky},
     table::{FULL_WEIGHT, Health, Limits, RouteTable, Service, Side, Timeouts, Upstream},
     validate::InvalidTable,
     wire::Refusal,

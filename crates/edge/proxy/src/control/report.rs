@@ -18,6 +18,9 @@ pub struct Applied {
     pub generation: u64,
     /// Where each service listens.
     pub listeners: BTreeMap<String, SocketAddr>,
+    /// Where the previews of services listen.
+    #[serde(default)]
+    pub previews: BTreeMap<String, SocketAddr>,
 }
 
 /// Upstreams are out of service.
@@ -93,6 +96,28 @@ pub struct ServiceStatus {
     pub sides: Vec<SideStatus>,
     /// The drop ledger: requests by what befell them.
     pub ledger: BTreeMap<String, u64>,
+    /// Where its preview listens.
+    #[serde(default)]
+    pub preview: Option<SocketAddr>,
+    /// Requests that wait now until a side takes them.
+    #[serde(default)]
+    pub held: u64,
+    /// What became of copies.
+    #[serde(default)]
+    pub mirror: Option<MirrorStatus>,
+}
+
+/// What became of copies of requests, since the table told of this mirror.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MirrorStatus {
+    /// The side that got them.
+    pub side: String,
+    /// Copies sent.
+    pub sent: u64,
+    /// Those without a whole answer.
+    pub failed: u64,
+    /// Copies that were not made, for want of room or of an upstream.
+    pub skipped: u64,
 }
 
 /// One side.
@@ -106,6 +131,9 @@ pub struct SideStatus {
     pub upstreams: Vec<UpstreamStatus>,
     /// Counts since the balancer started.
     pub totals: Totals,
+    /// The same of the preview and of copies, which the others leave out.
+    #[serde(default)]
+    pub aside: Totals,
 }
 
 /// One upstream.

@@ -4,7 +4,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::routing::Route;
+use super::routing::{Hold, Match, Mirror, Preview, Route, Sticky};
 
 /// The sum of the weights of a service that takes traffic: 100 % in basis points.
 pub const FULL_WEIGHT: u32 = 10_000;
@@ -34,6 +34,18 @@ pub struct Service {
     pub routes: Vec<Route>,
     /// The versions that share the traffic by weight.
     pub sides: Vec<Side>,
+    /// Whether clients stay with the side that they got first.
+    #[serde(default)]
+    pub sticky: Option<Sticky>,
+    /// A second address, for one side alone.
+    #[serde(default)]
+    pub preview: Option<Preview>,
+    /// Whether a side gets copies of requests.
+    #[serde(default)]
+    pub mirror: Option<Mirror>,
+    /// Whether requests wait when no side takes any; without it they are answered 503 at once.
+    #[serde(default)]
+    pub hold: Option<Hold>,
     /// How the upstreams are asked whether they can serve.
     #[serde(default)]
     pub health: Health,
@@ -58,6 +70,9 @@ pub struct Side {
     pub name: String,
     /// Share of the traffic in basis points. The sides sum up to 10,000, or all are 0.
     pub weight: u16,
+    /// Requests with one of these go here, whatever the weight. No two sides may have the same.
+    #[serde(default, rename = "match", skip_serializing_if = "Vec::is_empty")]
+    pub matches: Vec<Match>,
     /// Where its instances answer.
     pub upstreams: Vec<Upstream>,
 }
@@ -132,6 +147,10 @@ impl Service {
             listen: None,
             routes: Vec::new(),
             sides: Vec::new(),
+            sticky: None,
+            preview: None,
+            mirror: None,
+            hold: None,
             health: Health::default(),
             limits: Limits::default(),
             timeouts: Timeouts::default(),

@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, net::SocketAddr};
 use http::HeaderValue;
 
 use super::{
-    routes,
+    routes, sides,
     table::{FULL_WEIGHT, RouteTable, Service},
 };
 use crate::trust::Network;
@@ -94,7 +94,8 @@ impl Service {
             })?;
         }
         routes::usable(&place, self)?;
-        self.validate_sides(&place)
+        self.validate_sides(&place)?;
+        sides::usable(&place, self)
     }
 
     fn validate_sides(&self, place: &str) -> Result<(), InvalidTable> {
@@ -174,6 +175,7 @@ mod tests {
         let side = |(index, weight): (usize, &u16)| Side {
             name: format!("1.{index}.0"),
             weight: *weight,
+            matches: Vec::new(),
             upstreams: vec![Upstream::new(format!("u{index}"), "127.0.0.1:9000")],
         };
         Service {

@@ -10,6 +10,7 @@ mod control;
 mod hardening;
 mod lifecycle;
 mod routes;
+mod sides;
 mod support;
 mod switching;
 mod traffic;
