@@ -76,6 +76,17 @@ enum Tried {
     Bad(BadRequest),
 }
 
+impl Tried {
+    /// Whether the upstream failed the request. `None`: the client did.
+    fn failed(&self) -> Option<bool> {
+        match self {
+            Self::Answered(response, _) => Some(response.status().is_server_error()),
+            Self::Unsent(_) | Self::Failed(_) => Some(true),
+            Self::Bad(_) => None,
+        }
+    }
+}
+
 /// Why there is no place after all.
 enum Waited {
     /// It only asks for health, and is told that the service holds.
@@ -121,7 +132,11 @@ impl Exchange<'_> {
             {
                 mirror.reflect(&place.routes, place.side, &request);
             }
-            match self.try_at(&place, side, request).await {
+            let tried = self.try_at(&place, side, request).await;
+            if let (Some(rule), Some(failed)) = (&place.routes.passive, tried.failed()) {
+                place.claim.upstream.ejection.note(rule, failed);
+            }
+            match tried {
                 Tried::Answered(response, connection) => {
                     return self.answered(response, connection, place, upgrade);
                 }

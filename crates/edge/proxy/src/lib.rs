@@ -11,6 +11,7 @@ mod cookies;
 mod door;
 mod doors;
 mod drain;
+mod ejection;
 mod errors;
 mod forward;
 mod headers;
@@ -46,9 +47,9 @@ mod waiting;
 pub use self::{
     control::{
         Applied, Bucket, Client, ClientError, Drained, ErrorTotals, FULL_WEIGHT, Health, Hold,
-        InvalidTable, LATENCY_BOUNDS_MS, Limits, Match, Mirror, MirrorStatus, Preview, Property,
-        Refusal, Route, RouteTable, Service, ServiceStatus, Side, SideSample, SideStatus, Status,
-        Sticky, Subscription, Timeouts, Totals, Upstream, UpstreamReport, UpstreamState,
+        InvalidTable, LATENCY_BOUNDS_MS, Limits, Match, Mirror, MirrorStatus, Passive, Preview,
+        Property, Refusal, Route, RouteTable, Service, ServiceStatus, Side, SideSample, SideStatus,
+        Status, Sticky, Subscription, Timeouts, Totals, Upstream, UpstreamReport, UpstreamState,
         UpstreamStatus,
     },
     run::{Error, Options, run},

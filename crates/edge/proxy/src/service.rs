@@ -63,6 +63,7 @@ pub(crate) struct Routes {
     pub(crate) limits: control::Limits,
     pub(crate) waits: Waits,
     pub(crate) trusted: Vec<Network>,
+    pub(crate) passive: Option<control::Passive>,
     /// Failures to connect in a row that make an upstream unhealthy.
     pub(crate) strikes: u32,
 }
@@ -178,6 +179,7 @@ impl Service {
                 .iter()
                 .filter_map(|peer| peer.parse().ok())
                 .collect(),
+            passive: table.passive.clone(),
             strikes: table.health.unhealthy,
         };
         let after = Arc::new(routes);
@@ -268,6 +270,7 @@ impl Routes {
             limits: control::Limits::default(),
             waits: Waits::from(&control::Timeouts::default()),
             trusted: Vec::new(),
+            passive: None,
             strikes: 1,
         }
     }

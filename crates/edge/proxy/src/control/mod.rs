@@ -20,7 +20,7 @@ pub use self::{
         SideSample, SideStatus, Status, Totals, UpstreamReport, UpstreamState, UpstreamStatus,
     },
     routing::{Hold, Match, Mirror, Preview, Property, Route, Sticky},
-    table::{FULL_WEIGHT, Health, Limits, RouteTable, Service, Side, Timeouts, Upstream},
+    table::{FULL_WEIGHT, Health, Limits, Passive, RouteTable, Service, Side, Timeouts, Upstream},
     validate::InvalidTable,
     wire::Refusal,
 };

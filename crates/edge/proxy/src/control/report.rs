@@ -68,8 +68,20 @@ pub struct UpstreamReport {
     pub last_status: Option<u16>,
     /// Why the last check failed.
     pub last_error: Option<String>,
-    /// Head of the body of the last answer to a check that failed.
+    /// First 512 bytes of the body of the last answer to a check that failed.
     pub body_head: Option<String>,
+    /// Checks that failed.
+    #[serde(default)]
+    pub failed: u64,
+    /// Checks in a row that ended as the last one did.
+    #[serde(default)]
+    pub in_a_row: u64,
+    /// When the last check ended, in milliseconds since 1970.
+    #[serde(default)]
+    pub checked_unix_ms: u64,
+    /// Since when it has been as healthy as it is, in milliseconds since 1970.
+    #[serde(default)]
+    pub since_unix_ms: u64,
 }
 
 /// All that the balancer is doing.
@@ -149,6 +161,9 @@ pub struct UpstreamStatus {
     pub in_flight: u64,
     /// Open connections to it.
     pub connections: u64,
+    /// For how much longer it gets no requests, because those of users failed. 0: it gets them.
+    #[serde(default)]
+    pub ejected_ms: u64,
     /// What the checks saw last.
     pub report: UpstreamReport,
 }

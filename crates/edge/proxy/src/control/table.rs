@@ -49,6 +49,9 @@ pub struct Service {
     /// How the upstreams are asked whether they can serve.
     #[serde(default)]
     pub health: Health,
+    /// Whether upstreams that fail users are left out; without it checks alone decide.
+    #[serde(default)]
+    pub passive: Option<Passive>,
     /// Bounds on what a client may send.
     #[serde(default)]
     pub limits: Limits,
@@ -106,6 +109,20 @@ pub struct Health {
     pub unhealthy: u32,
 }
 
+/// The passive check: an upstream that fails so many requests in a row gets none for a while, and
+/// each time for twice as long. A failure is no connection, no answer in time, or a status of 500
+/// to 599. When all upstreams of a side are left out, none is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Passive {
+    /// Failures in a row, at least 1.
+    pub failures: u32,
+    /// How long it is left out for the first time.
+    pub for_ms: u64,
+    /// How long at most. One that was in for longer than that begins anew.
+    pub at_most_ms: u64,
+}
+
 /// Bounds on what clients may send. Changes reach new connections only.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
@@ -152,6 +169,7 @@ impl Service {
             mirror: None,
             hold: None,
             health: Health::default(),
+            passive: None,
             limits: Limits::default(),
             timeouts: Timeouts::default(),
             trusted_peers: loopback(),
@@ -179,6 +197,16 @@ impl Default for Health {
             timeout_ms: 2_000,
             healthy: 2,
             unhealthy: 3,
+        }
+    }
+}
+
+impl Default for Passive {
+    fn default() -> Self {
+        Self {
+            failures: 5,
+            for_ms: 5_000,
+            at_most_ms: 60_000,
         }
     }
 }

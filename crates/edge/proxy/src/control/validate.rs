@@ -88,6 +88,11 @@ impl Service {
             "a header limit of at least 8192",
             |_| self.limits.header_bytes >= 8192,
         )?;
+        if let Some(passive) = &self.passive {
+            let failures = passive.failures.to_string();
+            let some = "at least one failure that `passive` counts";
+            check(&place, &failures, some, |_| passive.failures > 0)?;
+        }
         for peer in &self.trusted_peers {
             check(&place, peer, "an address or `address/prefix`", |text| {
                 text.parse::<Network>().is_ok()

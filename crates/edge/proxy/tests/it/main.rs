@@ -9,6 +9,7 @@
 mod control;
 mod hardening;
 mod lifecycle;
+mod passive;
 mod routes;
 mod sides;
 mod support;
