@@ -12,7 +12,7 @@ use tokio::time::{Instant, timeout};
 use crate::{
     connection::{ConnectError, Connection},
     errors::{self, BadRequest, NoAnswer},
-    headers, hold,
+    guard, headers, hold,
     metrics::{Cause, SideMetrics, Trouble},
     request::{self, BodyFate, Outbound, Peer, RequestBody},
     response::{Holds, ResponseBody},
@@ -34,6 +34,10 @@ pub(crate) async fn forward(
 ) -> Response<ResponseBody> {
     let began = Instant::now();
     let routes = service.routes();
+    if let Err(reason) = guard::admit(route, &request, peer, &routes.trusted) {
+        service.ledger.enter(reason.cause(), 1);
+        return reason.response();
+    }
     let wish = Wish::new(&routes, preview, request.headers());
     let prepared = request::prepare(request, peer, &routes.trusted, route, routes.waits.body);
     let Outbound {

@@ -4,6 +4,7 @@
 //! [`Client`] over a Unix socket. It decides nothing about releases, and imports nothing of ours.
 
 mod balancer;
+mod client_address;
 mod clock;
 mod connection;
 mod control;
@@ -14,6 +15,7 @@ mod drain;
 mod ejection;
 mod errors;
 mod forward;
+mod guard;
 mod headers;
 mod health;
 mod health_log;
@@ -26,11 +28,13 @@ mod metrics;
 mod mirror;
 mod pool;
 mod probe;
+mod rate;
 mod request;
 mod response;
 mod roster;
 mod route;
 mod router;
+mod rules;
 mod run;
 mod seconds;
 mod service;
@@ -46,11 +50,11 @@ mod waiting;
 
 pub use self::{
     control::{
-        Applied, Bucket, Client, ClientError, Drained, ErrorTotals, FULL_WEIGHT, Health, Hold,
-        InvalidTable, LATENCY_BOUNDS_MS, Limits, Match, Mirror, MirrorStatus, Passive, Preview,
-        Property, Refusal, Route, RouteTable, Service, ServiceStatus, Side, SideSample, SideStatus,
-        Status, Sticky, Subscription, Timeouts, Totals, Upstream, UpstreamReport, UpstreamState,
-        UpstreamStatus,
+        Action, Applied, Bucket, Client, ClientError, Drained, ErrorTotals, FULL_WEIGHT, Health,
+        Hold, InvalidTable, LATENCY_BOUNDS_MS, Limits, Match, Mirror, MirrorStatus, Passive,
+        Preview, Property, RateLimit, Refusal, Route, RouteTable, Rule, RuleCount, Service,
+        ServiceStatus, Side, SideSample, SideStatus, Status, Sticky, Subscription, Timeouts,
+        Totals, Upstream, UpstreamReport, UpstreamState, UpstreamStatus,
     },
     run::{Error, Options, run},
     state::StateError,

@@ -206,13 +206,17 @@ pub(crate) enum Cause {
     HoldFull,
     /// Waited for a side in vain: 503.
     HoldTimedOut,
+    /// More often than its client may ask: 429.
+    RateLimited,
+    /// Not wanted by a rule: 403 or 414.
+    Denied,
     /// Refused for what the client sent.
     BadRequest,
 }
 
 impl Cause {
     /// All of them, in the order of the ledger.
-    const ALL: [Self; 11] = [
+    const ALL: [Self; 13] = [
         Self::NoUpstream,
         Self::OtherSide,
         Self::Retried,
@@ -223,6 +227,8 @@ impl Cause {
         Self::DrainCut,
         Self::HoldFull,
         Self::HoldTimedOut,
+        Self::RateLimited,
+        Self::Denied,
         Self::BadRequest,
     ];
 
@@ -239,6 +245,8 @@ impl Cause {
             Self::DrainCut => "drain_cut",
             Self::HoldFull => "hold_full",
             Self::HoldTimedOut => "hold_timed_out",
+            Self::RateLimited => "rate_limited",
+            Self::Denied => "denied",
             Self::BadRequest => "bad_request",
         }
     }
@@ -310,6 +318,6 @@ mod tests {
         let entries = ledger.entries();
         assert_eq!(entries.len(), Cause::ALL.len());
         assert_eq!(entries["no_upstream"], 1);
-        assert_eq!(entries["bad_request"], 11);
+        assert_eq!(entries["bad_request"], 13);
     }
 }

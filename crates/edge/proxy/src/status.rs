@@ -1,10 +1,12 @@
 //! The state of a service, put together for who asks.
 
-use std::net::SocketAddr;
+use std::{net::SocketAddr, sync::Arc};
 
 use crate::{
-    control::{ServiceStatus, SideStatus, Totals},
-    service::Service,
+    control::{RuleCount, ServiceStatus, SideStatus, Totals},
+    route::Route,
+    rules::Rules,
+    service::{Routes, Service},
 };
 
 /// What a service is doing. Sides that left the table come last.
@@ -51,7 +53,22 @@ pub(crate) fn service_status(
         sides,
         ledger: service.ledger.entries(),
         preview,
+        rules: rules(&routes),
         held: service.waiting.requests() as u64,
         mirror: routes.mirror.as_ref().map(|mirror| mirror.status()),
     }
+}
+
+fn rules(routes: &Routes) -> Vec<RuleCount> {
+    let of_route = |route: &Arc<Route>| {
+        let counts = route.rules.as_ref().map(Rules::counts).unwrap_or_default();
+        let told = route.told.clone();
+        counts.into_iter().map(move |(rule, requests)| RuleCount {
+            host: told.host.clone(),
+            path: told.path.clone(),
+            rule,
+            requests,
+        })
+    };
+    routes.entries.iter().flat_map(of_route).collect()
 }

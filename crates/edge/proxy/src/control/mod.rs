@@ -4,6 +4,7 @@
 //! never passes here, and nothing here is needed for traffic to go on.
 
 mod client;
+mod guards;
 mod report;
 mod routes;
 mod routing;
@@ -15,9 +16,11 @@ pub(crate) mod wire;
 
 pub use self::{
     client::{Client, ClientError, Subscription},
+    guards::{Action, RateLimit, Rule},
     report::{
-        Applied, Bucket, Drained, ErrorTotals, LATENCY_BOUNDS_MS, MirrorStatus, ServiceStatus,
-        SideSample, SideStatus, Status, Totals, UpstreamReport, UpstreamState, UpstreamStatus,
+        Applied, Bucket, Drained, ErrorTotals, LATENCY_BOUNDS_MS, MirrorStatus, RuleCount,
+        ServiceStatus, SideSample, SideStatus, Status, Totals, UpstreamReport, UpstreamState,
+        UpstreamStatus,
     },
     routing::{Hold, Match, Mirror, Preview, Property, Route, Sticky},
     table::{FULL_WEIGHT, Health, Limits, Passive, RouteTable, Service, Side, Timeouts, Upstream},

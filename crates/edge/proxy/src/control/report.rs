@@ -114,9 +114,25 @@ pub struct ServiceStatus {
     /// Requests that wait now until a side takes them.
     #[serde(default)]
     pub held: u64,
+    /// What the rules of its routes found.
+    #[serde(default)]
+    pub rules: Vec<RuleCount>,
     /// What became of copies.
     #[serde(default)]
     pub mirror: Option<MirrorStatus>,
+}
+
+/// How often a rule meant a request, since the table told of its route.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RuleCount {
+    /// The host of its route.
+    pub host: Option<String>,
+    /// The path of its route.
+    pub path: String,
+    /// Its name; those of the common group begin with `common/`.
+    pub rule: String,
+    /// Requests.
+    pub requests: u64,
 }
 
 /// What became of copies of requests, since the table told of this mirror.

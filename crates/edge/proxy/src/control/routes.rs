@@ -3,6 +3,7 @@
 use std::{collections::BTreeMap, net::SocketAddr};
 
 use super::{
+    guards,
     routing::Route,
     table::Service,
     validate::{InvalidTable, check},
@@ -21,6 +22,7 @@ pub(super) fn usable(place: &str, service: &Service) -> Result<(), InvalidTable>
                 && !path.contains(['?', '#'])
                 && path.parse::<http::uri::PathAndQuery>().is_ok()
         })?;
+        guards::usable(place, route)?;
     }
     Ok(())
 }
@@ -108,7 +110,7 @@ mod tests {
         let route = |(host, path): &(Option<&str>, &str)| Route {
             host: host.map(str::to_owned),
             path: (*path).to_owned(),
-            strip_prefix: false,
+            ..Route::default()
         };
         Service {
             listen: listen.map(str::to_owned),

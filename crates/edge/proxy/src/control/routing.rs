@@ -4,6 +4,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::guards::{Action, RateLimit, Rule};
+
 /// Requests that belong to a service, among those that reach its address.
 ///
 /// Of several that fit, the most specific one counts: an exact host before a wildcard, a longer
@@ -20,6 +22,19 @@ pub struct Route {
     /// Whether the upstream gets the path without that prefix. It is told in
     /// `X-Forwarded-Prefix` what was taken away.
     pub strip_prefix: bool,
+    /// How often a client may ask.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rate: Option<RateLimit>,
+    /// Bytes that the body of a request may have; more are answered 413.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub body_bytes: Option<u64>,
+    /// Requests that are not wanted.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub rules: Vec<Rule>,
+    /// What is done with what scanners ask of everybody: path traversal, null bytes, well-known
+    /// probe paths, targets of more than 8,192 bytes. `None`: nothing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub common: Option<Action>,
 }
 
 impl Default for Route {
@@ -28,6 +43,10 @@ impl Default for Route {
             host: None,
             path: "/".to_owned(),
             strip_prefix: false,
+            rate: None,
+            body_bytes: None,
+            rules: Vec::new(),
+            common: None,
         }
     }
 }

@@ -134,7 +134,10 @@ impl Service {
     }
 }
 
-fn unique<'a>(place: &str, names: impl Iterator<Item = &'a String>) -> Result<(), InvalidTable> {
+pub(super) fn unique<'a>(
+    place: &str,
+    names: impl Iterator<Item = &'a String>,
+) -> Result<(), InvalidTable> {
     let mut seen = BTreeSet::new();
     for name in names {
         if !seen.insert(name) {

@@ -7,6 +7,7 @@
 )]
 
 mod control;
+mod guards;
 mod hardening;
 mod lifecycle;
 mod passive;
