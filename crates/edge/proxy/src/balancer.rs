@@ -2,7 +2,6 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    net::SocketAddr,
     sync::{
         Arc, Mutex,
         atomic::{AtomicBool, Ordering},
@@ -19,19 +18,22 @@ use tokio::{
 use crate::{
     control::{Applied, Drained, Refusal, RouteTable, Status, UpstreamReport},
     door::Door,
-    doors::{Doors, Opened},
+    doors::{Doors, Listeners, Opened},
     drain, health_log,
     journal::Journal,
     lock::locked,
     service::{Origin, Service},
     state::{Remembered, StateFolder},
-    status, waiting,
+    status,
+    sticky::Key,
+    waiting,
 };
 
 /// Everything live.
 #[derive(Debug)]
 pub(crate) struct Balancer {
     folder: Arc<StateFolder>,
+    key: Key,
     pub(crate) journal: Arc<Journal>,
     /// Held while a table takes the place of another; requests do not come by here.
     in_force: AsyncMutex<InForce>,
@@ -43,7 +45,8 @@ pub(crate) struct Balancer {
 #[derive(Debug, Default)]
 struct InForce {
     table: RouteTable,
-    listeners: BTreeMap<String, SocketAddr>,
+    listeners: Listeners,
+    previews: Listeners,
     drained: BTreeMap<String, BTreeSet<String>>,
 }
 
@@ -57,6 +60,7 @@ struct Live {
 impl Balancer {
     pub(crate) fn new(folder: StateFolder, journal: Journal) -> Self {
         Self {
+            key: folder.key(),
             folder: Arc::new(folder),
             journal: Arc::new(journal),
             in_force: AsyncMutex::default(),
@@ -73,13 +77,15 @@ impl Balancer {
         let Remembered {
             mut table,
             listeners,
+            previews,
             drained,
             ..
         } = remembered;
-        let opened = Doors::reopen(&listeners, &self.journal);
+        let opened = Doors::reopen(&listeners, &previews, &self.journal);
         *in_force = InForce {
             table: table.clone(),
             listeners,
+            previews,
             drained,
         };
         close_drained(&mut table, &in_force.drained);
@@ -103,12 +109,16 @@ impl Balancer {
                 current,
             });
         }
-        let opened = locked(&self.live).doors.open(&table, &in_force.listeners)?;
-        let listeners = opened.listeners.clone();
+        let opened =
+            locked(&self.live)
+                .doors
+                .open(&table, &in_force.listeners, &in_force.previews)?;
+        let (listeners, previews) = (opened.listeners.clone(), opened.previews.clone());
         if repeated && opened.is_empty() {
             return Ok(Applied {
                 generation: current,
                 listeners,
+                previews,
             });
         }
         let drained = if repeated {
@@ -119,6 +129,7 @@ impl Balancer {
         let next = InForce {
             table: table.clone(),
             listeners: listeners.clone(),
+            previews: previews.clone(),
             drained,
         };
         self.store(&next).await?;
@@ -139,6 +150,7 @@ impl Balancer {
         Ok(Applied {
             generation: effective.generation,
             listeners,
+            previews,
         })
     }
 
@@ -146,9 +158,15 @@ impl Balancer {
         let InForce {
             table,
             listeners,
+            previews,
             drained,
         } = in_force;
-        let remembered = Remembered::new(table.clone(), listeners.clone(), drained.clone());
+        let remembered = Remembered::new(
+            table.clone(),
+            listeners.clone(),
+            previews.clone(),
+            drained.clone(),
+        );
         let folder = Arc::clone(&self.folder);
         let stored = tokio::task::spawn_blocking(move || folder.store(&remembered)).await;
         let reason = match stored {
@@ -177,7 +195,7 @@ impl Balancer {
     }
 
     fn new_service(&self, name: &str) -> Arc<Service> {
-        let service = Arc::new(Service::new(name));
+        let service = Arc::new(Service::new(name, self.key));
         let followed = health_log::follow(&service, Arc::clone(&self.journal));
         tokio::spawn(followed);
         service
@@ -234,7 +252,8 @@ impl Balancer {
         let live = locked(&self.live);
         let service = |service: &Arc<Service>| {
             let (listener, connections) = live.doors.of(service).unzip();
-            status::service_status(service, listener, connections.unwrap_or_default())
+            let preview = live.doors.preview_of(service);
+            status::service_status(service, listener, preview, connections.unwrap_or_default())
         };
         Status {
             generation: live.generation,

@@ -35,6 +35,8 @@ pub(crate) struct Behind(Vec<Entry>);
 pub(crate) struct Entry {
     pub(crate) service: Arc<Service>,
     pub(crate) route: Arc<Route>,
+    /// The only side that requests go to, where this is a preview.
+    pub(crate) preview: Option<Arc<str>>,
 }
 
 impl Behind {
@@ -80,11 +82,13 @@ impl Door {
         self.behind.store(Arc::new(behind));
     }
 
-    /// Whether a service is behind it.
-    pub(crate) fn has(&self, service: &Arc<Service>) -> bool {
+    /// Whether a service is behind it, with all of its sides or with its preview.
+    pub(crate) fn has(&self, service: &Arc<Service>, preview: bool) -> bool {
         let behind = self.behind.load();
-        let mut services = behind.0.iter().map(|entry| &entry.service);
-        services.any(|other| Arc::ptr_eq(other, service))
+        behind
+            .0
+            .iter()
+            .any(|entry| Arc::ptr_eq(&entry.service, service) && entry.preview.is_some() == preview)
     }
 
     /// What counts for connections, before a request says whose it is: that of the most general
@@ -106,7 +110,11 @@ impl Door {
         // The guard must not live as long as the request: it is one of few.
         let found = self.behind.load().find(&request).cloned();
         match found {
-            Ok(Entry { service, route }) => forward(&service, &route, peer, request).await,
+            Ok(Entry {
+                service,
+                route,
+                preview,
+            }) => forward(&service, &route, preview, peer, request).await,
             Err(misdirected) => misdirected.response(),
         }
     }
@@ -117,7 +125,7 @@ mod tests {
     use http::header;
 
     use super::*;
-    use crate::control;
+    use crate::{control, sticky::Key};
 
     fn entry(name: &str, host: Option<&str>, path: &str) -> Entry {
         let route = control::Route {
@@ -126,8 +134,9 @@ mod tests {
             ..control::Route::default()
         };
         Entry {
-            service: Arc::new(Service::new(name)),
+            service: Arc::new(Service::new(name, Key([0; 32]))),
             route: Arc::new(Route::new(&route)),
+            preview: None,
         }
     }
 

@@ -10,6 +10,7 @@ use crate::{
     door::{Behind, Door, Entry},
     journal::Journal,
     listener::{self, Acceptor},
+    route::Route,
     service::Service,
 };
 
@@ -32,6 +33,7 @@ pub(crate) type Listeners = BTreeMap<String, SocketAddr>;
 pub(crate) struct Opened {
     sockets: BTreeMap<SocketAddr, TcpListener>,
     pub(crate) listeners: Listeners,
+    pub(crate) previews: Listeners,
 }
 
 impl Opened {
@@ -39,51 +41,69 @@ impl Opened {
         self.sockets.is_empty()
     }
 
-    /// A socket for a service, which it may share with others.
-    fn take(&mut self, service: &str, wanted: SocketAddr) -> std::io::Result<()> {
-        let address = if self.sockets.contains_key(&wanted) {
-            wanted
-        } else {
-            let socket = listener::bind(wanted)?;
-            let address = socket.local_addr()?;
-            self.sockets.insert(address, socket);
-            address
-        };
-        self.listeners.insert(service.to_owned(), address);
-        Ok(())
+    /// A socket at an address, that one which is there already if there is one.
+    fn take(&mut self, wanted: SocketAddr) -> std::io::Result<SocketAddr> {
+        if self.sockets.contains_key(&wanted) {
+            return Ok(wanted);
+        }
+        let socket = listener::bind(wanted)?;
+        let address = socket.local_addr()?;
+        self.sockets.insert(address, socket);
+        Ok(address)
     }
 }
 
 impl Doors {
     /// Opens the sockets that a table needs and are not open yet.
-    pub(crate) fn open(&self, table: &RouteTable, known: &Listeners) -> Result<Opened, Refusal> {
+    pub(crate) fn open(
+        &self,
+        table: &RouteTable,
+        listeners: &Listeners,
+        previews: &Listeners,
+    ) -> Result<Opened, Refusal> {
         let mut opened = Opened::default();
         for service in &table.services {
-            let known = known.get(&service.name).copied();
-            let wanted = wanted(service, known);
-            let open = known
-                .filter(|known| serves(*known, wanted))
-                .unwrap_or(wanted);
-            if self.0.contains_key(&open) {
-                opened.listeners.insert(service.name.clone(), open);
-                continue;
+            let name = &service.name;
+            let known = listeners.get(name).copied();
+            let address = self.address(&mut opened, name, service.listen.as_ref(), known)?;
+            opened.listeners.insert(name.clone(), address);
+            if let Some(preview) = &service.preview {
+                let known = previews.get(name).copied();
+                let address = self.address(&mut opened, name, preview.listen.as_ref(), known)?;
+                opened.previews.insert(name.clone(), address);
             }
-            let taken = opened.take(&service.name, wanted);
-            taken.map_err(|error| Refusal::Listen {
-                service: service.name.clone(),
-                address: wanted.to_string(),
-                reason: error.to_string(),
-            })?;
         }
         Ok(opened)
     }
 
+    /// An address that is open, from now on at the latest.
+    fn address(
+        &self,
+        opened: &mut Opened,
+        service: &str,
+        told: Option<&String>,
+        known: Option<SocketAddr>,
+    ) -> Result<SocketAddr, Refusal> {
+        let wanted = wanted(told, known);
+        let open = known
+            .filter(|known| serves(*known, wanted))
+            .unwrap_or(wanted);
+        if self.0.contains_key(&open) {
+            return Ok(open);
+        }
+        opened.take(wanted).map_err(|error| Refusal::Listen {
+            service: service.to_owned(),
+            address: wanted.to_string(),
+            reason: error.to_string(),
+        })
+    }
+
     /// Opens again what a process before had open. What cannot be had is written down and left
     /// out, so that the others are served.
-    pub(crate) fn reopen(listeners: &Listeners, journal: &Journal) -> Opened {
+    pub(crate) fn reopen(listeners: &Listeners, previews: &Listeners, journal: &Journal) -> Opened {
         let mut opened = Opened::default();
-        for (service, address) in listeners {
-            if let Err(error) = opened.take(service, *address) {
+        for (service, address) in listeners.iter().chain(previews) {
+            if let Err(error) = opened.take(*address) {
                 journal.note(
                     "listener_lost",
                     &[
@@ -94,6 +114,8 @@ impl Doors {
                 );
             }
         }
+        opened.listeners.clone_from(listeners);
+        opened.previews.clone_from(previews);
         opened
     }
 
@@ -103,12 +125,17 @@ impl Doors {
         let Opened {
             mut sockets,
             listeners,
+            previews,
         } = opened;
         let mut behind = BTreeMap::<SocketAddr, Vec<Entry>>::new();
         for (name, address) in &listeners {
             if let Some(service) = services.get(name) {
                 behind.entry(*address).or_default().extend(entries(service));
             }
+        }
+        for (name, address) in &previews {
+            let preview = services.get(name).and_then(preview);
+            behind.entry(*address).or_default().extend(preview);
         }
         let before = std::mem::take(&mut self.0);
         for (address, open) in before {
@@ -125,17 +152,33 @@ impl Doors {
                 continue;
             };
             let door = Arc::new(Door::new(Behind::new(entries)));
-            let _acceptor = Acceptor::start(socket, &door);
-            self.0.insert(address, Open { door, _acceptor });
+            let acceptor = Acceptor::start(socket, &door);
+            self.0.insert(
+                address,
+                Open {
+                    door,
+                    _acceptor: acceptor,
+                },
+            );
         }
     }
 
     /// The address and the open connections of the door that a service is behind.
     pub(crate) fn of(&self, service: &Arc<Service>) -> Option<(SocketAddr, u64)> {
-        let mut doors = self.0.iter();
-        doors
-            .find(|(_, open)| open.door.has(service))
-            .map(|(address, open)| (*address, open.door.clients.present()))
+        let (address, open) = self
+            .0
+            .iter()
+            .find(|(_, open)| open.door.has(service, false))?;
+        Some((*address, open.door.clients.present()))
+    }
+
+    /// The address of a service's preview.
+    pub(crate) fn preview_of(&self, service: &Arc<Service>) -> Option<SocketAddr> {
+        let (address, _) = self
+            .0
+            .iter()
+            .find(|(_, open)| open.door.has(service, true))?;
+        Some(*address)
     }
 
     /// Closes all doors, and gives them to whoever waits for their clients.
@@ -150,13 +193,23 @@ fn entries(service: &Arc<Service>) -> Vec<Entry> {
     let entry = |route: &Arc<_>| Entry {
         service: Arc::clone(service),
         route: Arc::clone(route),
+        preview: None,
     };
-    routes.routes.iter().map(entry).collect()
+    routes.entries.iter().map(entry).collect()
+}
+
+fn preview(service: &Arc<Service>) -> Option<Entry> {
+    let side = service.routes().preview.clone()?;
+    Some(Entry {
+        service: Arc::clone(service),
+        route: Arc::new(Route::new(&control::Route::default())),
+        preview: Some(side),
+    })
 }
 
 /// Where a service is to listen. One that asks for any port keeps that which it once got.
-fn wanted(service: &control::Service, known: Option<SocketAddr>) -> SocketAddr {
-    let told = match &service.listen {
+fn wanted(told: Option<&String>, known: Option<SocketAddr>) -> SocketAddr {
+    let told = match told {
         Some(address) => address.parse().ok(),
         None => known,
     };

@@ -5,19 +5,19 @@
 
 use std::{pin::pin, sync::Arc};
 
-use http::{HeaderName, Request, Response, StatusCode, Version};
+use http::{HeaderName, Request, Response, StatusCode, Version, header};
 use hyper::{body::Incoming, upgrade::OnUpgrade};
 use tokio::time::{Instant, timeout};
 
 use crate::{
     connection::{ConnectError, Connection},
-    errors::{BadRequest, NoAnswer},
-    headers,
+    errors::{self, BadRequest, NoAnswer},
+    guard, headers, hold,
     metrics::{Cause, SideMetrics, Trouble},
     request::{self, BodyFate, Outbound, Peer, RequestBody},
     response::{Holds, ResponseBody},
     route::Route,
-    router::{Place, Way},
+    router::{Place, Way, Wish},
     service::{Service, Side, Waits},
     upgrade,
 };
@@ -28,11 +28,17 @@ const VERSION: HeaderName = HeaderName::from_static("x-cutover-version");
 pub(crate) async fn forward(
     service: &Arc<Service>,
     route: &Route,
+    preview: Option<Arc<str>>,
     peer: &Peer,
     request: Request<Incoming>,
 ) -> Response<ResponseBody> {
     let began = Instant::now();
     let routes = service.routes();
+    if let Err(reason) = guard::admit(route, &request, peer, &routes.trusted) {
+        service.ledger.enter(reason.cause(), 1);
+        return reason.response();
+    }
+    let wish = Wish::new(&routes, preview, request.headers());
     let prepared = request::prepare(request, peer, &routes.trusted, route, routes.waits.body);
     let Outbound {
         request,
@@ -53,7 +59,8 @@ pub(crate) async fn forward(
         repeatable,
         body,
     };
-    exchange.run(request, upgrade).await
+    let way = Way::new(service, &routes, wish);
+    exchange.run(request, upgrade, way).await
 }
 
 struct Exchange<'a> {
@@ -73,6 +80,24 @@ enum Tried {
     Bad(BadRequest),
 }
 
+impl Tried {
+    /// Whether the upstream failed the request. `None`: the client did.
+    fn failed(&self) -> Option<bool> {
+        match self {
+            Self::Answered(response, _) => Some(response.status().is_server_error()),
+            Self::Unsent(_) | Self::Failed(_) => Some(true),
+            Self::Bad(_) => None,
+        }
+    }
+}
+
+/// Why there is no place after all.
+enum Waited {
+    /// It only asks for health, and is told that the service holds.
+    Healthy,
+    Vain(NoAnswer),
+}
+
 /// What came of sending over one connection.
 enum Sent {
     Answered(Response<Incoming>),
@@ -87,29 +112,41 @@ impl Exchange<'_> {
         self,
         mut request: Request<RequestBody>,
         upgrade: Option<OnUpgrade>,
+        mut way: Way<'_>,
     ) -> Response<ResponseBody> {
-        let mut way = Way::new(self.service);
         let mut left: Option<Arc<SideMetrics>> = None;
         loop {
-            let Some(place) = way.next() else {
-                let reason = if left.is_some() {
-                    NoAnswer::ConnectFailed
-                } else {
-                    NoAnswer::NoUpstream
-                };
-                return self.no_place(reason, left.as_deref().or(way.own_metrics()));
+            let place = match way.next() {
+                Some(place) => place,
+                None => match self.wait(&mut way, &request, left.is_some()).await {
+                    Ok(place) => place,
+                    Err(Waited::Healthy) => return errors::holding(),
+                    Err(Waited::Vain(reason)) => {
+                        return self.no_place(reason, left.as_deref().or(way.own_metrics()));
+                    }
+                },
             };
             let Some(side) = place.routes.sides.get(place.side) else {
                 return self.no_place(NoAnswer::NoUpstream, None);
             };
             self.count_detour(&place, side, left.as_ref());
-            match self.try_at(&place, side, request).await {
+            if left.is_none()
+                && !place.aside
+                && let Some(mirror) = &place.routes.mirror
+            {
+                mirror.reflect(&place.routes, place.side, &request);
+            }
+            let tried = self.try_at(&place, side, request).await;
+            if let (Some(rule), Some(failed)) = (&place.routes.passive, tried.failed()) {
+                place.claim.upstream.ejection.note(rule, failed);
+            }
+            match tried {
                 Tried::Answered(response, connection) => {
                     return self.answered(response, connection, place, upgrade);
                 }
                 Tried::Unsent(whole) => {
                     request = whole;
-                    left = Some(Arc::clone(&side.metrics));
+                    left = Some(Arc::clone(place.counts(side)));
                     way.avoid(Arc::clone(&place.claim.upstream));
                 }
                 Tried::Failed(reason) => {
@@ -117,7 +154,9 @@ impl Exchange<'_> {
                     if !place.claim.was_cut() {
                         self.service.ledger.enter(reason.cause(), 1);
                     }
-                    side.metrics.answered(reason.status(), self.began.elapsed());
+                    place
+                        .counts(side)
+                        .answered(reason.status(), self.began.elapsed());
                     return reason.response();
                 }
                 Tried::Bad(bad) => {
@@ -128,11 +167,36 @@ impl Exchange<'_> {
         }
     }
 
+    /// No side takes the request: it waits for one if it may.
+    async fn wait(
+        &self,
+        way: &mut Way<'_>,
+        request: &Request<RequestBody>,
+        refused: bool,
+    ) -> Result<Place, Waited> {
+        let routes = self.service.routes();
+        let Some(hold) = &routes.hold else {
+            let reason = if refused {
+                NoAnswer::ConnectFailed
+            } else {
+                NoAnswer::NoUpstream
+            };
+            return Err(Waited::Vain(reason));
+        };
+        if hold::asks_for_health(request, &routes.health_path) {
+            return Err(Waited::Healthy);
+        }
+        let bytes = hold::head_bytes(request);
+        hold::place(self.service, way, hold, bytes)
+            .await
+            .map_err(Waited::Vain)
+    }
+
     /// Enters that the request does not go the straight way.
     fn count_detour(&self, place: &Place, side: &Side, left: Option<&Arc<SideMetrics>>) {
         if let Some(left) = left {
             self.service.ledger.enter(Cause::Retried, 1);
-            if !Arc::ptr_eq(left, &side.metrics) {
+            if !Arc::ptr_eq(left, place.counts(side)) {
                 left.gave_up();
             }
         }
@@ -158,14 +222,14 @@ impl Exchange<'_> {
                 Sent::Unsent(whole) if connection.reused => request = whole,
                 Sent::Unsent(whole) => return Tried::Unsent(whole),
                 Sent::TimedOut => {
-                    side.metrics.trouble(Trouble::Timeout);
+                    place.counts(side).trouble(Trouble::Timeout);
                     return Tried::Failed(NoAnswer::TimedOut);
                 }
                 Sent::Lost => {
                     if let Some(bad) = self.body.fault() {
                         return Tried::Bad(bad);
                     }
-                    side.metrics.trouble(Trouble::Reset);
+                    place.counts(side).trouble(Trouble::Reset);
                     match spare {
                         Some(spare) if !place.claim.was_cut() => request = spare,
                         _ => return Tried::Failed(NoAnswer::Reset),
@@ -190,7 +254,7 @@ impl Exchange<'_> {
             .take(&upstream.address, connect, keep_for, fresh)
             .await;
         if opened.is_err() {
-            side.metrics.trouble(Trouble::Connect);
+            place.counts(side).trouble(Trouble::Connect);
             upstream.strike(place.routes.strikes);
         }
         opened
@@ -224,13 +288,15 @@ impl Exchange<'_> {
             claim,
             routes,
             side,
+            aside,
+            cookie,
             ..
         } = place;
         let Some(side) = routes.sides.get(side) else {
             return NoAnswer::NoUpstream.response();
         };
         let switched = response.status() == StatusCode::SWITCHING_PROTOCOLS;
-        side.metrics
+        side.counts(aside)
             .answered(response.status(), self.began.elapsed());
         let protocol = switched
             .then(|| headers::upgrade(response.headers()))
@@ -238,6 +304,9 @@ impl Exchange<'_> {
         headers::strip_hop_by_hop(response.headers_mut());
         if let Some(version) = &side.version {
             response.headers_mut().insert(VERSION, version.clone());
+        }
+        if let Some(cookie) = cookie {
+            response.headers_mut().append(header::SET_COOKIE, cookie);
         }
         // An upstream may speak HTTP/1.0; what the client is told is what the balancer speaks.
         *response.version_mut() = Version::HTTP_11;
@@ -250,7 +319,7 @@ impl Exchange<'_> {
         let holds = Holds {
             claim,
             connection,
-            side: Arc::clone(&side.metrics),
+            side: Arc::clone(side.counts(aside)),
             ledger: Arc::clone(&self.service.ledger),
             request: Arc::clone(&self.body),
         };

@@ -4,29 +4,38 @@
 //! [`Client`] over a Unix socket. It decides nothing about releases, and imports nothing of ours.
 
 mod balancer;
+mod client_address;
 mod clock;
 mod connection;
 mod control;
+mod cookies;
 mod door;
 mod doors;
 mod drain;
+mod ejection;
 mod errors;
 mod forward;
+mod guard;
 mod headers;
 mod health;
 mod health_log;
+mod hold;
 mod journal;
 mod listener;
 mod lock;
+mod matches;
 mod metrics;
+mod mirror;
 mod multiplex;
 mod pool;
 mod probe;
+mod rate;
 mod request;
 mod response;
 mod roster;
 mod route;
 mod router;
+mod rules;
 mod run;
 mod seconds;
 mod service;
@@ -35,6 +44,7 @@ mod split;
 mod stall;
 mod state;
 mod status;
+mod sticky;
 mod trust;
 mod upgrade;
 mod upstream;
@@ -42,10 +52,11 @@ mod waiting;
 
 pub use self::{
     control::{
-        Applied, Bucket, Client, ClientError, Drained, ErrorTotals, FULL_WEIGHT, Health,
-        InvalidTable, LATENCY_BOUNDS_MS, Limits, Protocol, Refusal, Route, RouteTable, Service,
-        ServiceStatus, Side, SideSample, SideStatus, Status, Subscription, Timeouts, Totals,
-        Upstream, UpstreamReport, UpstreamState, UpstreamStatus,
+        Action, Applied, Bucket, Client, ClientError, Drained, ErrorTotals, FULL_WEIGHT, Health,
+        Hold, InvalidTable, LATENCY_BOUNDS_MS, Limits, Match, Mirror, MirrorStatus, Passive,
+        Preview, Property, Protocol, RateLimit, Refusal, Route, RouteTable, Rule, RuleCount,
+        Service, ServiceStatus, Side, SideSample, SideStatus, Status, Sticky, Subscription,
+        Timeouts, Totals, Upstream, UpstreamReport, UpstreamState, UpstreamStatus,
     },
     run::{Error, Options, run},
     state::StateError,

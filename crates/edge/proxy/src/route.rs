@@ -2,7 +2,7 @@
 
 use http::{HeaderValue, Request, Uri, header, uri::PathAndQuery};
 
-use crate::control;
+use crate::{control, rate::Rate, rules::Rules};
 
 /// A route as requests meet it. Stays the same as long as the table says the same of it.
 #[derive(Debug)]
@@ -14,6 +14,8 @@ pub(crate) struct Route {
     prefix: String,
     /// What upstreams are told of a prefix that was taken away.
     pub(crate) stripped: Option<HeaderValue>,
+    pub(crate) rate: Option<Rate>,
+    pub(crate) rules: Option<Rules>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,6 +40,8 @@ impl Route {
             .then(|| HeaderValue::from_str(&prefix).ok())
             .flatten();
         Self {
+            rate: told.rate.as_ref().map(Rate::new),
+            rules: Rules::new(&told.rules, told.common),
             told: told.clone(),
             host,
             prefix,
@@ -124,6 +128,7 @@ mod tests {
             host: host.map(str::to_owned),
             path: path.to_owned(),
             strip_prefix: true,
+            ..control::Route::default()
         })
     }
 

@@ -13,11 +13,15 @@ use crate::{
     connection::KeepFor,
     control::{self, Health},
     health,
+    hold::Waiting,
     lock::locked,
+    matches::Match,
     metrics::{Ledger, SideMetrics},
+    mirror::Mirror,
     route::Route,
     seconds::History,
     split::Split,
+    sticky::{Key, Sticky},
     trust::Network,
     upstream::Upstream,
 };
@@ -29,6 +33,9 @@ pub(crate) struct Service {
     /// Counts by side, and the seconds gone by.
     pub(crate) history: History,
     pub(crate) ledger: Arc<Ledger>,
+    /// Requests that wait for a side.
+    pub(crate) waiting: Waiting,
+    key: Key,
     routes: ArcSwap<Routes>,
     /// Counts changes of health, for those who wait for one.
     changes: watch::Sender<u64>,
@@ -41,12 +48,22 @@ pub(crate) struct Service {
 #[derive(Debug)]
 pub(crate) struct Routes {
     /// Which requests are the service's; at least one.
-    pub(crate) routes: Vec<Arc<Route>>,
+    pub(crate) entries: Vec<Arc<Route>>,
     pub(crate) sides: Vec<Side>,
     pub(crate) split: Arc<Split>,
+    /// Whether any side has matches.
+    pub(crate) has_matches: bool,
+    pub(crate) sticky: Option<Sticky>,
+    /// The side that the preview shows.
+    pub(crate) preview: Option<Arc<str>>,
+    pub(crate) mirror: Option<Arc<Mirror>>,
+    pub(crate) hold: Option<control::Hold>,
+    /// Where health is asked for.
+    pub(crate) health_path: String,
     pub(crate) limits: control::Limits,
     pub(crate) waits: Waits,
     pub(crate) trusted: Vec<Network>,
+    pub(crate) passive: Option<control::Passive>,
     /// Failures to connect in a row that make an upstream unhealthy.
     pub(crate) strikes: u32,
 }
@@ -57,9 +74,20 @@ pub(crate) struct Side {
     pub(crate) name: String,
     pub(crate) weight: u16,
     pub(crate) upstreams: Vec<Arc<Upstream>>,
+    /// Requests that go here for what they carry.
+    pub(crate) matches: Vec<Match>,
     pub(crate) metrics: Arc<SideMetrics>,
+    /// What the preview and copies cause.
+    pub(crate) aside: Arc<SideMetrics>,
     /// What answers say about their version, when they shall.
     pub(crate) version: Option<HeaderValue>,
+}
+
+impl Side {
+    /// Where requests count: with users, or apart.
+    pub(crate) fn counts(&self, aside: bool) -> &Arc<SideMetrics> {
+        if aside { &self.aside } else { &self.metrics }
+    }
 }
 
 /// How long to wait for what.
@@ -84,11 +112,13 @@ pub(crate) enum Origin {
 
 impl Service {
     /// A service that serves nobody until its table is set.
-    pub(crate) fn new(name: &str) -> Self {
+    pub(crate) fn new(name: &str, key: Key) -> Self {
         Self {
             name: name.to_owned(),
             history: History::default(),
             ledger: Arc::default(),
+            waiting: Waiting::default(),
+            key,
             routes: ArcSwap::from_pointee(Routes::none()),
             changes: watch::Sender::new(0),
             health: watch::Sender::new(Health::default()),
@@ -127,9 +157,21 @@ impl Service {
             Arc::new(Split::new(&weights, rand::random()))
         };
         let routes = Routes {
-            routes: routes(table, &before),
+            entries: routes(table, &before),
             sides,
             split,
+            has_matches: table.sides.iter().any(|side| !side.matches.is_empty()),
+            sticky: table
+                .sticky
+                .as_ref()
+                .map(|told| Sticky::new(&self.name, told, self.key)),
+            preview: table
+                .preview
+                .as_ref()
+                .map(|preview| preview.side.as_str().into()),
+            mirror: table.mirror.as_ref().map(|told| mirror(told, &before)),
+            hold: table.hold.clone(),
+            health_path: table.health.path.clone(),
             limits: table.limits.clone(),
             waits: Waits::from(&table.timeouts),
             trusted: table
@@ -137,6 +179,7 @@ impl Service {
                 .iter()
                 .filter_map(|peer| peer.parse().ok())
                 .collect(),
+            passive: table.passive.clone(),
             strikes: table.health.unhealthy,
         };
         let after = Arc::new(routes);
@@ -163,11 +206,14 @@ impl Service {
         let version = service
             .expose_version
             .then(|| HeaderValue::from_str(&side.name).ok());
+        let (metrics, aside) = self.history.side(&side.name);
         Side {
             name: side.name.clone(),
             weight: side.weight,
             upstreams: side.upstreams.iter().map(upstream).collect(),
-            metrics: self.history.side(&side.name),
+            matches: side.matches.iter().filter_map(Match::new).collect(),
+            metrics,
+            aside,
             version: version.flatten(),
         }
     }
@@ -217,12 +263,19 @@ impl Service {
 impl Routes {
     pub(crate) fn none() -> Self {
         Self {
-            routes: Vec::new(),
+            entries: Vec::new(),
             sides: Vec::new(),
             split: Arc::new(Split::new(&[], 0)),
+            has_matches: false,
+            sticky: None,
+            preview: None,
+            mirror: None,
+            hold: None,
+            health_path: String::new(),
             limits: control::Limits::default(),
             waits: Waits::from(&control::Timeouts::default()),
             trusted: Vec::new(),
+            passive: None,
             strikes: 1,
         }
     }
@@ -238,6 +291,12 @@ impl Routes {
     }
 }
 
+/// The mirror of a table. One that was there before goes on counting.
+fn mirror(told: &control::Mirror, before: &Routes) -> Arc<Mirror> {
+    let known = before.mirror.as_ref().filter(|known| known.told == *told);
+    known.map_or_else(|| Arc::new(Mirror::new(told)), Arc::clone)
+}
+
 /// The routes of a table. One that was there before stays as it is, with what it has counted.
 fn routes(table: &control::Service, before: &Routes) -> Vec<Arc<Route>> {
     let all = [control::Route::default()];
@@ -247,7 +306,7 @@ fn routes(table: &control::Service, before: &Routes) -> Vec<Arc<Route>> {
         &table.routes[..]
     };
     let route = |told: &control::Route| {
-        let known = before.routes.iter().find(|route| route.told == *told);
+        let known = before.entries.iter().find(|route| route.told == *told);
         known.map_or_else(|| Arc::new(Route::new(told)), Arc::clone)
     };
     told.iter().map(route).collect()

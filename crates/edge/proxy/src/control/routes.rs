@@ -3,6 +3,7 @@
 use std::{collections::BTreeMap, net::SocketAddr};
 
 use super::{
+    guards,
     routing::Route,
     table::Service,
     validate::{InvalidTable, check},
@@ -21,6 +22,7 @@ pub(super) fn usable(place: &str, service: &Service) -> Result<(), InvalidTable>
                 && !path.contains(['?', '#'])
                 && path.parse::<http::uri::PathAndQuery>().is_ok()
         })?;
+        guards::usable(place, route)?;
     }
     Ok(())
 }
@@ -30,6 +32,7 @@ pub(super) fn unambiguous(services: &[Service]) -> Result<(), InvalidTable> {
     let all = [Route::default()];
     let mut seen = BTreeMap::new();
     for service in services {
+        previews_alone(service, services)?;
         let address = service.listen.as_deref().and_then(|text| text.parse().ok());
         // Services that ask for any port get one each.
         let shared = address.filter(|address: &SocketAddr| address.port() != 0);
@@ -52,6 +55,34 @@ pub(super) fn unambiguous(services: &[Service]) -> Result<(), InvalidTable> {
         }
     }
     Ok(())
+}
+
+/// Checks that nobody else listens where a preview does.
+fn previews_alone(service: &Service, services: &[Service]) -> Result<(), InvalidTable> {
+    let preview = |service: &Service| service.preview.as_ref()?.listen.clone();
+    let Some(address) = preview(service) else {
+        return Ok(());
+    };
+    let address = address.parse::<SocketAddr>().ok();
+    let taken = |other: &Service| {
+        let mut theirs = vec![other.listen.clone()];
+        if other.name != service.name {
+            theirs.push(preview(other));
+        }
+        theirs.into_iter().flatten().any(|text| {
+            let theirs = text.parse::<SocketAddr>().ok();
+            theirs == address && address.is_some_and(|address| address.port() != 0)
+        })
+    };
+    let other = services.iter().find(|other| taken(other));
+    other.map_or(Ok(()), |other| {
+        Err(InvalidTable::Ambiguous {
+            listen: preview(service).unwrap_or_default(),
+            route: "a preview".to_owned(),
+            first: service.name.clone(),
+            second: other.name.clone(),
+        })
+    })
 }
 
 fn described(route: &Route) -> String {
@@ -79,7 +110,7 @@ mod tests {
         let route = |(host, path): &(Option<&str>, &str)| Route {
             host: host.map(str::to_owned),
             path: (*path).to_owned(),
-            strip_prefix: false,
+            ..Route::default()
         };
         Service {
             listen: listen.map(str::to_owned),

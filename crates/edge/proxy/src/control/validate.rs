@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, net::SocketAddr};
 use http::HeaderValue;
 
 use super::{
-    routes,
+    routes, sides,
     table::{FULL_WEIGHT, RouteTable, Service},
 };
 use crate::trust::Network;
@@ -88,13 +88,19 @@ impl Service {
             "a header limit of at least 8192",
             |_| self.limits.header_bytes >= 8192,
         )?;
+        if let Some(passive) = &self.passive {
+            let failures = passive.failures.to_string();
+            let some = "at least one failure that `passive` counts";
+            check(&place, &failures, some, |_| passive.failures > 0)?;
+        }
         for peer in &self.trusted_peers {
             check(&place, peer, "an address or `address/prefix`", |text| {
                 text.parse::<Network>().is_ok()
             })?;
         }
         routes::usable(&place, self)?;
-        self.validate_sides(&place)
+        self.validate_sides(&place)?;
+        sides::usable(&place, self)
     }
 
     fn validate_sides(&self, place: &str) -> Result<(), InvalidTable> {
@@ -128,7 +134,10 @@ impl Service {
     }
 }
 
-fn unique<'a>(place: &str, names: impl Iterator<Item = &'a String>) -> Result<(), InvalidTable> {
+pub(super) fn unique<'a>(
+    place: &str,
+    names: impl Iterator<Item = &'a String>,
+) -> Result<(), InvalidTable> {
     let mut seen = BTreeSet::new();
     for name in names {
         if !seen.insert(name) {
@@ -174,6 +183,7 @@ mod tests {
         let side = |(index, weight): (usize, &u16)| Side {
             name: format!("1.{index}.0"),
             weight: *weight,
+            matches: Vec::new(),
             upstreams: vec![Upstream::new(format!("u{index}"), "127.0.0.1:9000")],
             protocol: crate::control::Protocol::default(),
         };
