@@ -12,7 +12,7 @@ use tokio::time::{Instant, timeout};
 use crate::{
     connection::{ConnectError, Connection},
     errors::{self, BadRequest, NoAnswer},
-    guard, headers, hold,
+    events, guard, headers, hold,
     metrics::{Cause, SideMetrics, Trouble},
     request::{self, BodyFate, Outbound, Peer, RequestBody},
     response::{Holds, ResponseBody},
@@ -311,11 +311,12 @@ impl Exchange<'_> {
         // An upstream may speak HTTP/1.0; what the client is told is what the balancer speaks.
         *response.version_mut() = Version::HTTP_11;
         if let (Some(protocol), Some(client)) = (protocol, asked) {
-            headers::set_upgrade(response.headers_mut(), protocol);
+            headers::set_upgrade(response.headers_mut(), protocol.clone());
             let upstream = hyper::upgrade::on(&mut response);
-            tokio::spawn(upgrade::tunnel(client, upstream, claim));
+            tokio::spawn(upgrade::tunnel(client, upstream, protocol, claim));
             return response.map(|_empty| ResponseBody::empty());
         }
+        let events = events::are_in(response.headers()).then(|| claim.upstream.farewell.join());
         let holds = Holds {
             claim,
             connection,
@@ -323,7 +324,7 @@ impl Exchange<'_> {
             ledger: Arc::clone(&self.service.ledger),
             request: Arc::clone(&self.body),
         };
-        response.map(|body| ResponseBody::streamed(body, self.waits.body, holds))
+        response.map(|body| ResponseBody::streamed(body, self.waits.body, holds, events))
     }
 
     fn no_place(&self, reason: NoAnswer, side: Option<&SideMetrics>) -> Response<ResponseBody> {

@@ -14,6 +14,8 @@ mod doors;
 mod drain;
 mod ejection;
 mod errors;
+mod events;
+mod farewell;
 mod forward;
 mod guard;
 mod headers;
@@ -49,6 +51,7 @@ mod trust;
 mod upgrade;
 mod upstream;
 mod waiting;
+mod websocket;
 
 pub use self::{
     control::{

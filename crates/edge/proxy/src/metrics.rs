@@ -202,6 +202,8 @@ pub(crate) enum Cause {
     AnswerCut,
     /// Still in flight at the end of a drain.
     DrainCut,
+    /// A WebSocket or a stream of events, asked to part by a drain. No failure.
+    ClosedAfterGrace,
     /// More requests waited for a side than may: 503.
     HoldFull,
     /// Waited for a side in vain: 503.
@@ -216,7 +218,7 @@ pub(crate) enum Cause {
 
 impl Cause {
     /// All of them, in the order of the ledger.
-    const ALL: [Self; 13] = [
+    const ALL: [Self; 14] = [
         Self::NoUpstream,
         Self::OtherSide,
         Self::Retried,
@@ -225,6 +227,7 @@ impl Cause {
         Self::Reset,
         Self::AnswerCut,
         Self::DrainCut,
+        Self::ClosedAfterGrace,
         Self::HoldFull,
         Self::HoldTimedOut,
         Self::RateLimited,
@@ -243,6 +246,7 @@ impl Cause {
             Self::Reset => "reset",
             Self::AnswerCut => "answer_cut",
             Self::DrainCut => "drain_cut",
+            Self::ClosedAfterGrace => "closed_after_grace",
             Self::HoldFull => "hold_full",
             Self::HoldTimedOut => "hold_timed_out",
             Self::RateLimited => "rate_limited",
@@ -318,6 +322,6 @@ mod tests {
         let entries = ledger.entries();
         assert_eq!(entries.len(), Cause::ALL.len());
         assert_eq!(entries["no_upstream"], 1);
-        assert_eq!(entries["bad_request"], 13);
+        assert_eq!(entries["bad_request"], 14);
     }
 }

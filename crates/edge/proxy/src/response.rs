@@ -17,6 +17,8 @@ use hyper::body::Incoming;
 
 use crate::{
     connection::Connection,
+    events::Events,
+    farewell::Guest,
     metrics::{Cause, Ledger, SideMetrics, Trouble},
     request::BodyFate,
     stall::Stall,
@@ -43,6 +45,8 @@ pub(crate) struct Holds {
 struct Streamed {
     body: Incoming,
     stall: Stall,
+    /// Followed when it is a stream of events.
+    events: Option<Events>,
     /// Given back as soon as the body has ended.
     holds: Option<Holds>,
 }
@@ -64,10 +68,18 @@ impl ResponseBody {
     }
 
     /// The body that an upstream sends.
-    pub(crate) fn streamed(body: Incoming, patience: Duration, holds: Holds) -> Self {
+    pub(crate) fn streamed(
+        body: Incoming,
+        patience: Duration,
+        holds: Holds,
+        events: Option<Guest>,
+    ) -> Self {
+        // One whose length was told must keep it.
+        let events = events.filter(|_| body.size_hint().exact().is_none());
         let mut streamed = Streamed {
             body,
             stall: Stall::new(patience),
+            events: events.map(Events::new),
             holds: Some(holds),
         };
         if streamed.body.is_end_stream() {
@@ -93,6 +105,16 @@ impl Streamed {
         if request.is_whole() {
             claim.upstream.connections.keep(connection);
         }
+    }
+
+    /// Ends the stream of events although the upstream goes on.
+    fn part(&mut self) {
+        if let Some(events) = &mut self.events
+            && self.holds.is_some()
+        {
+            events.part();
+        }
+        self.holds = None;
     }
 
     fn cut(&mut self, trouble: Trouble) -> AnswerCut {
@@ -136,9 +158,18 @@ impl Body for ResponseBody {
             Kind::Text(text) => return Poll::Ready(text.take().map(|text| Ok(Frame::data(text)))),
             Kind::Streamed(streamed) => streamed,
         };
+        if let Some(events) = &mut streamed.events
+            && events.is_over(context)
+        {
+            streamed.part();
+            return Poll::Ready(None);
+        }
         match Pin::new(&mut streamed.body).poll_frame(context) {
-            Poll::Ready(Some(Ok(frame))) => {
+            Poll::Ready(Some(Ok(mut frame))) => {
                 streamed.stall.moved();
+                if let Some(events) = &mut streamed.events {
+                    frame = frame.map_data(|data| events.pass(data, context));
+                }
                 if streamed.body.is_end_stream() {
                     streamed.ended();
                 }
