@@ -24,7 +24,7 @@ use tokio::{
     time::sleep,
 };
 
-use crate::{door::Door, request::Peer, roster::Entry, service::Routes};
+use crate::{door::Door, guarded::Guarded, request::Peer, roster::Entry, service::Routes};
 
 const BACKLOG: u32 = 4096;
 /// Streams that one HTTP/2 client may have open.
@@ -91,6 +91,7 @@ async fn serve(door: Arc<Door>, stream: TcpStream, peer: SocketAddr, mut entry: 
     let _unset = stream.set_nodelay(true);
     let routes = door.routes();
     let builder = builder(&routes);
+    let guarded = Guarded::new(stream, routes.waits.body);
     let mut first_request = pin!(sleep(routes.waits.header));
     drop(routes);
     let spoken = Arc::new(AtomicBool::new(false));
@@ -102,7 +103,7 @@ async fn serve(door: Arc<Door>, stream: TcpStream, peer: SocketAddr, mut entry: 
             async move { Ok::<_, Infallible>(door.enter(&peer, request).await) }
         })
     };
-    let connection = builder.serve_connection_with_upgrades(TokioIo::new(stream), handler);
+    let connection = builder.serve_connection_with_upgrades(TokioIo::new(guarded), handler);
     let mut connection = pin!(connection);
     let mut finishing = false;
     std::future::poll_fn(|context| {

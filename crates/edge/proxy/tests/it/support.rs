@@ -322,6 +322,11 @@ pub(crate) async fn raw(address: SocketAddr, bytes: &[u8]) -> String {
     String::from_utf8_lossy(&answer).into_owned()
 }
 
+/// As many bytes, all the same.
+pub(crate) fn large(bytes: usize) -> Answer {
+    Response::new(Full::new(Bytes::from(vec![b'x'; bytes])).boxed())
+}
+
 /// An empty body, where the type matters.
 pub(crate) fn empty() -> BoxBody<Bytes, Infallible> {
     Empty::new().boxed()

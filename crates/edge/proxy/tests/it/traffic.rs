@@ -250,7 +250,7 @@ async fn bodies_go_through_and_headers_say_who_asked() {
     let address = balancer.serve(1, exposed, &["a"]).await;
     let body = "x".repeat(300_000);
     let request = Request::post("http://example.org/path?q")
-        .header("host", "ignored.example")
+        .header("host", "example.org")
         .header("connection", "x-mine")
         .header("x-mine", "1")
         .header("keep-alive", "timeout=9")
