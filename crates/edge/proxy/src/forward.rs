@@ -10,6 +10,7 @@ use hyper::{body::Incoming, upgrade::OnUpgrade};
 use tokio::time::{Instant, timeout};
 
 use crate::{
+    access_log::Note,
     connection::{ConnectError, Connection},
     errors::{self, BadRequest, NoAnswer},
     guard, headers, hold,
@@ -18,7 +19,7 @@ use crate::{
     response::{Holds, ResponseBody},
     route::Route,
     router::{Place, Way, Wish},
-    service::{Service, Side, Waits},
+    service::{Routes, Service, Side, Waits},
     upgrade,
 };
 
@@ -30,15 +31,36 @@ pub(crate) async fn forward(
     route: &Route,
     preview: Option<Arc<str>>,
     peer: &Peer,
+    mut request: Request<Incoming>,
+) -> Response<ResponseBody> {
+    let routes = service.routes();
+    let Some(log) = &routes.access_log else {
+        return answer(service, &routes, route, preview, peer, request, None).await;
+    };
+    let pending = log.begin(&mut request, peer, &routes.trusted);
+    let note = Some(pending.note());
+    pending.answered(answer(service, &routes, route, preview, peer, request, note).await)
+}
+
+async fn answer(
+    service: &Arc<Service>,
+    routes: &Arc<Routes>,
+    route: &Route,
+    preview: Option<Arc<str>>,
+    peer: &Peer,
     request: Request<Incoming>,
+    note: Option<Arc<Note>>,
 ) -> Response<ResponseBody> {
     let began = Instant::now();
-    let routes = service.routes();
-    if let Err(reason) = guard::admit(route, &request, peer, &routes.trusted) {
-        service.ledger.enter(reason.cause(), 1);
-        return reason.response();
+    match guard::admit(route, &request, peer, &routes.trusted) {
+        Ok(Some(rule)) => note.iter().for_each(|note| note.rule(rule.clone())),
+        Ok(None) => {}
+        Err(reason) => {
+            service.ledger.enter(reason.cause(), 1);
+            return reason.response();
+        }
     }
-    let wish = Wish::new(&routes, preview, request.headers());
+    let wish = Wish::new(routes, preview, request.headers());
     let prepared = request::prepare(request, peer, &routes.trusted, route, routes.waits.body);
     let Outbound {
         request,
@@ -52,14 +74,18 @@ pub(crate) async fn forward(
             return bad.response();
         }
     };
+    if let Some(note) = &note {
+        note.body(&body);
+    }
     let exchange = Exchange {
         service,
         began,
         waits: routes.waits,
         repeatable,
         body,
+        note,
     };
-    let way = Way::new(service, &routes, wish);
+    let way = Way::new(service, routes, wish);
     exchange.run(request, upgrade, way).await
 }
 
@@ -69,6 +95,8 @@ struct Exchange<'a> {
     waits: Waits,
     repeatable: bool,
     body: Arc<BodyFate>,
+    /// For the access log, when there is one.
+    note: Option<Arc<Note>>,
 }
 
 /// What came of a try at one upstream.
@@ -129,6 +157,9 @@ impl Exchange<'_> {
             let Some(side) = place.routes.sides.get(place.side) else {
                 return self.no_place(NoAnswer::NoUpstream, None);
             };
+            if let Some(note) = &self.note {
+                note.place(&side.name, &place.claim.upstream.id);
+            }
             self.count_detour(&place, side, left.as_ref());
             if left.is_none()
                 && !place.aside

@@ -3,6 +3,7 @@
 //! It runs as its own process ([`run`]) and outlives the control plane, which speaks to it through
 //! [`Client`] over a Unix socket. It decides nothing about releases, and imports nothing of ours.
 
+mod access_log;
 mod balancer;
 mod client_address;
 mod clock;
@@ -23,6 +24,7 @@ mod hold;
 mod journal;
 mod listener;
 mod lock;
+mod log_file;
 mod matches;
 mod metrics;
 mod mirror;
@@ -50,11 +52,12 @@ mod waiting;
 
 pub use self::{
     control::{
-        Action, Applied, Bucket, Client, ClientError, Drained, ErrorTotals, FULL_WEIGHT, Health,
-        Hold, InvalidTable, LATENCY_BOUNDS_MS, Limits, Match, Mirror, MirrorStatus, Passive,
-        Preview, Property, RateLimit, Refusal, Route, RouteTable, Rule, RuleCount, Service,
-        ServiceStatus, Side, SideSample, SideStatus, Status, Sticky, Subscription, Timeouts,
-        Totals, Upstream, UpstreamReport, UpstreamState, UpstreamStatus,
+        AccessLog, AccessLogStatus, Action, Applied, Bucket, Client, ClientError, Drained,
+        ErrorTotals, FULL_WEIGHT, Health, Hold, InvalidTable, LATENCY_BOUNDS_MS, Limits, Match,
+        Mirror, MirrorStatus, Passive, Preview, Property, QueryLog, RateLimit, Refusal, Route,
+        RouteTable, Rule, RuleCount, Service, ServiceStatus, Side, SideSample, SideStatus, Status,
+        Sticky, Subscription, Timeouts, Totals, Upstream, UpstreamReport, UpstreamState,
+        UpstreamStatus,
     },
     run::{Error, Options, run},
     state::StateError,

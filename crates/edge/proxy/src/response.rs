@@ -16,6 +16,7 @@ use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 
 use crate::{
+    access_log::Pending,
     connection::Connection,
     metrics::{Cause, Ledger, SideMetrics, Trouble},
     request::BodyFate,
@@ -29,6 +30,8 @@ pub(crate) struct ResponseBody(Kind);
 enum Kind {
     Text(Option<Bytes>),
     Streamed(Box<Streamed>),
+    /// One that goes into the access log.
+    Watched(Box<(ResponseBody, Pending)>),
 }
 
 /// What an answer holds while its body goes through.
@@ -61,6 +64,11 @@ impl ResponseBody {
     /// Nothing, for a switch of protocol.
     pub(crate) fn empty() -> Self {
         Self(Kind::Text(None))
+    }
+
+    /// A body whose end is the end of a line in the access log.
+    pub(crate) fn watched(body: Self, pending: Pending) -> Self {
+        Self(Kind::Watched(Box::new((body, pending))))
     }
 
     /// The body that an upstream sends.
@@ -135,6 +143,12 @@ impl Body for ResponseBody {
         let streamed = match &mut self.0 {
             Kind::Text(text) => return Poll::Ready(text.take().map(|text| Ok(Frame::data(text)))),
             Kind::Streamed(streamed) => streamed,
+            Kind::Watched(watched) => {
+                let (body, pending) = &mut **watched;
+                let piece = ready!(Pin::new(&mut *body).poll_frame(context));
+                pending.saw(piece.as_ref(), body.is_end_stream());
+                return Poll::Ready(piece);
+            }
         };
         match Pin::new(&mut streamed.body).poll_frame(context) {
             Poll::Ready(Some(Ok(frame))) => {
@@ -160,6 +174,7 @@ impl Body for ResponseBody {
         match &self.0 {
             Kind::Text(text) => text.is_none(),
             Kind::Streamed(streamed) => streamed.body.is_end_stream(),
+            Kind::Watched(watched) => watched.0.is_end_stream(),
         }
     }
 
@@ -167,6 +182,7 @@ impl Body for ResponseBody {
         match &self.0 {
             Kind::Text(text) => SizeHint::with_exact(text.as_ref().map_or(0, Bytes::len) as u64),
             Kind::Streamed(streamed) => streamed.body.size_hint(),
+            Kind::Watched(watched) => watched.0.size_hint(),
         }
     }
 }
@@ -176,6 +192,7 @@ impl fmt::Debug for ResponseBody {
         f.write_str(match self.0 {
             Kind::Text(_) => "ResponseBody(text)",
             Kind::Streamed(_) => "ResponseBody(streamed)",
+            Kind::Watched(_) => "ResponseBody(watched)",
         })
     }
 }

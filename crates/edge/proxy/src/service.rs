@@ -10,11 +10,13 @@ use http::HeaderValue;
 use tokio::sync::watch;
 
 use crate::{
+    access_log::AccessLog,
     connection::KeepFor,
     control::{self, Health},
     health,
     hold::Waiting,
     lock::locked,
+    log_file::LogFiles,
     matches::Match,
     metrics::{Ledger, SideMetrics},
     mirror::Mirror,
@@ -36,6 +38,7 @@ pub(crate) struct Service {
     /// Requests that wait for a side.
     pub(crate) waiting: Waiting,
     key: Key,
+    logs: Arc<LogFiles>,
     routes: ArcSwap<Routes>,
     /// Counts changes of health, for those who wait for one.
     changes: watch::Sender<u64>,
@@ -58,6 +61,7 @@ pub(crate) struct Routes {
     pub(crate) preview: Option<Arc<str>>,
     pub(crate) mirror: Option<Arc<Mirror>>,
     pub(crate) hold: Option<control::Hold>,
+    pub(crate) access_log: Option<AccessLog>,
     /// Where health is asked for.
     pub(crate) health_path: String,
     pub(crate) limits: control::Limits,
@@ -112,13 +116,14 @@ pub(crate) enum Origin {
 
 impl Service {
     /// A service that serves nobody until its table is set.
-    pub(crate) fn new(name: &str, key: Key) -> Self {
+    pub(crate) fn new(name: &str, key: Key, logs: Arc<LogFiles>) -> Self {
         Self {
             name: name.to_owned(),
             history: History::default(),
             ledger: Arc::default(),
             waiting: Waiting::default(),
             key,
+            logs,
             routes: ArcSwap::from_pointee(Routes::none()),
             changes: watch::Sender::new(0),
             health: watch::Sender::new(Health::default()),
@@ -171,6 +176,11 @@ impl Service {
                 .map(|preview| preview.side.as_str().into()),
             mirror: table.mirror.as_ref().map(|told| mirror(told, &before)),
             hold: table.hold.clone(),
+            access_log: table.access_log.as_ref().map(|told| AccessLog {
+                file: self.logs.open(told),
+                query: told.query,
+                service: self.name.clone(),
+            }),
             health_path: table.health.path.clone(),
             limits: table.limits.clone(),
             waits: Waits::from(&table.timeouts),
@@ -266,6 +276,7 @@ impl Routes {
             preview: None,
             mirror: None,
             hold: None,
+            access_log: None,
             health_path: String::new(),
             limits: control::Limits::default(),
             waits: Waits::from(&control::Timeouts::default()),

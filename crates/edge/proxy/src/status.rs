@@ -54,6 +54,7 @@ pub(crate) fn service_status(
         ledger: service.ledger.entries(),
         preview,
         rules: rules(&routes),
+        access_log: routes.access_log.as_ref().map(|log| log.file.status()),
         held: service.waiting.requests() as u64,
         mirror: routes.mirror.as_ref().map(|mirror| mirror.status()),
     }

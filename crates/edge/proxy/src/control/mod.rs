@@ -5,6 +5,7 @@
 
 mod client;
 mod guards;
+mod observing;
 mod report;
 mod routes;
 mod routing;
@@ -17,10 +18,11 @@ pub(crate) mod wire;
 pub use self::{
     client::{Client, ClientError, Subscription},
     guards::{Action, RateLimit, Rule},
+    observing::{AccessLog, QueryLog},
     report::{
-        Applied, Bucket, Drained, ErrorTotals, LATENCY_BOUNDS_MS, MirrorStatus, RuleCount,
-        ServiceStatus, SideSample, SideStatus, Status, Totals, UpstreamReport, UpstreamState,
-        UpstreamStatus,
+        AccessLogStatus, Applied, Bucket, Drained, ErrorTotals, LATENCY_BOUNDS_MS, MirrorStatus,
+        RuleCount, ServiceStatus, SideSample, SideStatus, Status, Totals, UpstreamReport,
+        UpstreamState, UpstreamStatus,
     },
     routing::{Hold, Match, Mirror, Preview, Property, Route, Sticky},
     table::{FULL_WEIGHT, Health, Limits, Passive, RouteTable, Service, Side, Timeouts, Upstream},

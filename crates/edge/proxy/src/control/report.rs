@@ -117,9 +117,23 @@ pub struct ServiceStatus {
     /// What the rules of its routes found.
     #[serde(default)]
     pub rules: Vec<RuleCount>,
+    /// Its access log.
+    #[serde(default)]
+    pub access_log: Option<AccessLogStatus>,
     /// What became of copies.
     #[serde(default)]
     pub mirror: Option<MirrorStatus>,
+}
+
+/// An access log, since its file was opened.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AccessLogStatus {
+    /// The file.
+    pub file: String,
+    /// Lines written, by all services that share it.
+    pub written: u64,
+    /// Lines that were not, for want of time or room.
+    pub dropped: u64,
 }
 
 /// How often a rule meant a request, since the table told of its route.

@@ -4,6 +4,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::observing::AccessLog;
 use super::routing::{Hold, Match, Mirror, Preview, Route, Sticky};
 
 /// The sum of the weights of a service that takes traffic: 100 % in basis points.
@@ -61,6 +62,9 @@ pub struct Service {
     /// Peers whose `X-Forwarded-*` is believed and extended, as addresses or `address/prefix`.
     #[serde(default = "loopback")]
     pub trusted_peers: Vec<String>,
+    /// Whether requests are written down, one by one.
+    #[serde(default)]
+    pub access_log: Option<AccessLog>,
     /// Whether answers carry `x-cutover-version` with the name of their side.
     #[serde(default)]
     pub expose_version: bool,
@@ -173,6 +177,7 @@ impl Service {
             limits: Limits::default(),
             timeouts: Timeouts::default(),
             trusted_peers: loopback(),
+            access_log: None,
             expose_version: false,
         }
     }

@@ -6,6 +6,7 @@
     reason = "these are tests; the lint does not see that their helpers are too"
 )]
 
+mod access_log;
 mod control;
 mod guards;
 mod hardening;
