@@ -3,7 +3,7 @@
 //! A request is sent again only when that is safe: it never left (any method), or it carries no
 //! body, may be repeated, and met a kept connection that the upstream was just closing.
 
-use std::{pin::pin, sync::Arc};
+use std::{pin::pin, sync::Arc, time::Duration};
 
 use http::{HeaderName, Request, Response, StatusCode, Version, header};
 use hyper::{body::Incoming, upgrade::OnUpgrade};
@@ -11,7 +11,9 @@ use tokio::time::{Instant, timeout};
 
 use crate::{
     access_log::Note,
+    client_address::client_address,
     connection::{ConnectError, Connection},
+    distinct::Client,
     errors::{self, BadRequest, NoAnswer},
     guard, headers, hold,
     metrics::{Cause, SideMetrics, Trouble},
@@ -60,6 +62,8 @@ async fn answer(
             return reason.response();
         }
     }
+    let client = client_address(request.headers(), peer.ip(), &routes.trusted);
+    let client = routes.apart.client(request.headers(), client);
     let wish = Wish::new(routes, preview, request.headers());
     let prepared = request::prepare(request, peer, &routes.trusted, route, routes.waits.body);
     let Outbound {
@@ -84,6 +88,8 @@ async fn answer(
         repeatable,
         body,
         note,
+        client,
+        slow: routes.slow,
     };
     let way = Way::new(service, routes, wish);
     exchange.run(request, upgrade, way).await
@@ -97,6 +103,9 @@ struct Exchange<'a> {
     body: Arc<BodyFate>,
     /// For the access log, when there is one.
     note: Option<Arc<Note>>,
+    /// Who sent it.
+    client: Client,
+    slow: Option<Duration>,
 }
 
 /// What came of a try at one upstream.
@@ -181,13 +190,15 @@ impl Exchange<'_> {
                     way.avoid(Arc::clone(&place.claim.upstream));
                 }
                 Tried::Failed(reason) => {
+                    let counts = place.counts(side);
                     // What a drain cut, the drain has entered.
-                    if !place.claim.was_cut() {
+                    if place.claim.was_cut() {
+                        counts.drops.enter(Cause::DrainCut);
+                    } else {
                         self.service.ledger.enter(reason.cause(), 1);
+                        counts.drops.enter(reason.cause());
                     }
-                    place
-                        .counts(side)
-                        .answered(reason.status(), self.began.elapsed());
+                    self.count(counts, reason.status());
                     return reason.response();
                 }
                 Tried::Bad(bad) => {
@@ -229,6 +240,7 @@ impl Exchange<'_> {
             self.service.ledger.enter(Cause::Retried, 1);
             if !Arc::ptr_eq(left, place.counts(side)) {
                 left.gave_up();
+                left.bad_for(self.client);
             }
         }
         if place.diverted {
@@ -329,8 +341,7 @@ impl Exchange<'_> {
             return NoAnswer::NoUpstream.response();
         };
         let switched = response.status() == StatusCode::SWITCHING_PROTOCOLS;
-        side.counts(aside)
-            .answered(response.status(), self.began.elapsed());
+        self.count(side.counts(aside), response.status());
         let protocol = switched
             .then(|| headers::upgrade(response.headers()))
             .flatten();
@@ -353,16 +364,32 @@ impl Exchange<'_> {
             claim,
             connection,
             side: Arc::clone(side.counts(aside)),
+            client: self.client,
             ledger: Arc::clone(&self.service.ledger),
             request: Arc::clone(&self.body),
         };
         response.map(|body| ResponseBody::streamed(body, self.waits.body, holds))
     }
 
+    /// Counts an answer where it belongs.
+    fn count(&self, side: &SideMetrics, status: StatusCode) {
+        let took = self.began.elapsed();
+        side.answered(status, took);
+        if status.is_server_error() {
+            side.bad_for(self.client);
+        }
+        if self.slow.is_some_and(|slow| took > slow) {
+            side.slow_for(self.client);
+        }
+    }
+
     fn no_place(&self, reason: NoAnswer, side: Option<&SideMetrics>) -> Response<ResponseBody> {
         self.service.ledger.enter(reason.cause(), 1);
         if let Some(side) = side {
-            side.answered(reason.status(), self.began.elapsed());
+            side.drops.enter(reason.cause());
+            self.count(side, reason.status());
+        } else {
+            self.service.drops.enter(reason.cause());
         }
         reason.response()
     }

@@ -10,11 +10,14 @@ mod clock;
 mod connection;
 mod control;
 mod cookies;
+mod distinct;
 mod door;
 mod doors;
 mod drain;
+mod drops;
 mod ejection;
 mod errors;
+mod exposition;
 mod forward;
 mod guard;
 mod headers;
@@ -52,13 +55,14 @@ mod waiting;
 
 pub use self::{
     control::{
-        AccessLog, AccessLogStatus, Action, Applied, Bucket, Client, ClientError, Drained,
-        ErrorTotals, FULL_WEIGHT, Health, Hold, InvalidTable, LATENCY_BOUNDS_MS, Limits, Match,
-        Mirror, MirrorStatus, Passive, Preview, Property, QueryLog, RateLimit, Refusal, Route,
-        RouteTable, Rule, RuleCount, Service, ServiceStatus, Side, SideSample, SideStatus, Status,
-        Sticky, Subscription, Timeouts, Totals, Upstream, UpstreamReport, UpstreamState,
-        UpstreamStatus,
+        AccessLog, AccessLogStatus, Action, Applied, Bucket, Client, ClientError, ClientKey,
+        Drained, Dropped, ErrorTotals, Evidence, FULL_WEIGHT, Health, Hold, InvalidTable,
+        LATENCY_BOUNDS_MS, Limits, Match, Mirror, MirrorStatus, Passive, Preview, Property,
+        QueryLog, RateLimit, Refusal, Route, RouteTable, Rule, RuleCount, Service, ServiceStatus,
+        Side, SideSample, SideStatus, Status, Sticky, Subscription, Timeouts, Totals, Upstream,
+        UpstreamReport, UpstreamState, UpstreamStatus,
     },
+    exposition::exposition,
     run::{Error, Options, run},
     state::StateError,
 };

@@ -18,6 +18,7 @@ use hyper::body::Incoming;
 use crate::{
     access_log::Pending,
     connection::Connection,
+    distinct::Client,
     metrics::{Cause, Ledger, SideMetrics, Trouble},
     request::BodyFate,
     stall::Stall,
@@ -39,6 +40,7 @@ pub(crate) struct Holds {
     pub(crate) claim: Claim,
     pub(crate) connection: Connection,
     pub(crate) side: Arc<SideMetrics>,
+    pub(crate) client: Client,
     pub(crate) ledger: Arc<Ledger>,
     pub(crate) request: Arc<BodyFate>,
 }
@@ -107,13 +109,18 @@ impl Streamed {
         if let Some(Holds {
             claim,
             side,
+            client,
             ledger,
             ..
         }) = self.holds.take()
         {
             side.cut();
+            side.bad_for(client);
             side.trouble(trouble);
-            if !claim.was_cut() {
+            if claim.was_cut() {
+                side.drops.enter(Cause::DrainCut);
+            } else {
+                side.drops.enter(Cause::AnswerCut);
                 ledger.enter(Cause::AnswerCut, 1);
             }
         }

@@ -13,6 +13,8 @@ use crate::{
     access_log::AccessLog,
     connection::KeepFor,
     control::{self, Health},
+    distinct::Apart,
+    drops::Drops,
     health,
     hold::Waiting,
     lock::locked,
@@ -35,6 +37,8 @@ pub(crate) struct Service {
     /// Counts by side, and the seconds gone by.
     pub(crate) history: History,
     pub(crate) ledger: Arc<Ledger>,
+    /// Requests that were lost when there was no side for them.
+    pub(crate) drops: Drops,
     /// Requests that wait for a side.
     pub(crate) waiting: Waiting,
     key: Key,
@@ -62,6 +66,10 @@ pub(crate) struct Routes {
     pub(crate) mirror: Option<Arc<Mirror>>,
     pub(crate) hold: Option<control::Hold>,
     pub(crate) access_log: Option<AccessLog>,
+    /// By what clients are told apart.
+    pub(crate) apart: Apart,
+    /// How long an answer may take that is not slow.
+    pub(crate) slow: Option<Duration>,
     /// Where health is asked for.
     pub(crate) health_path: String,
     pub(crate) limits: control::Limits,
@@ -121,6 +129,7 @@ impl Service {
             name: name.to_owned(),
             history: History::default(),
             ledger: Arc::default(),
+            drops: Drops::default(),
             waiting: Waiting::default(),
             key,
             logs,
@@ -181,6 +190,8 @@ impl Service {
                 query: told.query,
                 service: self.name.clone(),
             }),
+            apart: Apart::new(table),
+            slow: table.evidence.slow_ms.map(Duration::from_millis),
             health_path: table.health.path.clone(),
             limits: table.limits.clone(),
             waits: Waits::from(&table.timeouts),
@@ -277,6 +288,8 @@ impl Routes {
             mirror: None,
             hold: None,
             access_log: None,
+            apart: Apart::Address,
+            slow: None,
             health_path: String::new(),
             limits: control::Limits::default(),
             waits: Waits::from(&control::Timeouts::default()),

@@ -18,11 +18,11 @@ pub(crate) mod wire;
 pub use self::{
     client::{Client, ClientError, Subscription},
     guards::{Action, RateLimit, Rule},
-    observing::{AccessLog, QueryLog},
+    observing::{AccessLog, ClientKey, Evidence, QueryLog},
     report::{
-        AccessLogStatus, Applied, Bucket, Drained, ErrorTotals, LATENCY_BOUNDS_MS, MirrorStatus,
-        RuleCount, ServiceStatus, SideSample, SideStatus, Status, Totals, UpstreamReport,
-        UpstreamState, UpstreamStatus,
+        AccessLogStatus, Applied, Bucket, Drained, Dropped, ErrorTotals, LATENCY_BOUNDS_MS,
+        MirrorStatus, RuleCount, ServiceStatus, SideSample, SideStatus, Status, Totals,
+        UpstreamReport, UpstreamState, UpstreamStatus,
     },
     routing::{Hold, Match, Mirror, Preview, Property, Route, Sticky},
     table::{FULL_WEIGHT, Health, Limits, Passive, RouteTable, Service, Side, Timeouts, Upstream},

@@ -1,6 +1,7 @@
 //! What is written down about requests: the access log. Plain data.
 
 use camino::Utf8Path;
+use http::HeaderName;
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -49,8 +50,42 @@ impl Default for AccessLog {
     }
 }
 
+/// What the seconds of a service tell besides its counts.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Evidence {
+    /// Answers whose head takes longer are slow. `None`: none is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub slow_ms: Option<u64>,
+    /// By what clients are told apart, of whom each counts once in ten seconds.
+    pub client: ClientKey,
+}
+
+/// By what clients are told apart. One that does not bring it is told by address and user agent.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ClientKey {
+    /// Its address, past trusted peers, and its user agent.
+    #[default]
+    Address,
+    /// The cookie of the service's [`super::Sticky`].
+    Sticky,
+    /// This header field.
+    Header(String),
+}
+
 /// Checks what a service writes down.
 pub(super) fn usable(place: &str, service: &Service) -> Result<(), InvalidTable> {
+    match &service.evidence.client {
+        ClientKey::Address => {}
+        ClientKey::Sticky => {
+            let expected = "a service with `sticky`, by which `evidence` tells clients apart";
+            check(place, &service.name, expected, |_| service.sticky.is_some())?;
+        }
+        ClientKey::Header(name) => check(place, name, "the name of a header field", |name| {
+            name.parse::<HeaderName>().is_ok()
+        })?,
+    }
     let Some(log) = &service.access_log else {
         return Ok(());
     };

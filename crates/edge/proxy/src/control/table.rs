@@ -4,7 +4,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::observing::AccessLog;
+use super::observing::{AccessLog, Evidence};
 use super::routing::{Hold, Match, Mirror, Preview, Route, Sticky};
 
 /// The sum of the weights of a service that takes traffic: 100 % in basis points.
@@ -62,6 +62,9 @@ pub struct Service {
     /// Peers whose `X-Forwarded-*` is believed and extended, as addresses or `address/prefix`.
     #[serde(default = "loopback")]
     pub trusted_peers: Vec<String>,
+    /// What is noted of requests for whoever judges a release.
+    #[serde(default)]
+    pub evidence: Evidence,
     /// Whether requests are written down, one by one.
     #[serde(default)]
     pub access_log: Option<AccessLog>,
@@ -177,6 +180,7 @@ impl Service {
             limits: Limits::default(),
             timeouts: Timeouts::default(),
             trusted_peers: loopback(),
+            evidence: Evidence::default(),
             access_log: None,
             expose_version: false,
         }

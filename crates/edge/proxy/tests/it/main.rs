@@ -8,6 +8,7 @@
 
 mod access_log;
 mod control;
+mod evidence;
 mod guards;
 mod hardening;
 mod lifecycle;
