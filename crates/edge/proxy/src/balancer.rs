@@ -30,6 +30,9 @@ use crate::{
     waiting,
 };
 
+/// How long the access logs may take for their last lines.
+const LAST_LINES: Duration = Duration::from_secs(1);
+
 /// Everything live.
 #[derive(Debug)]
 pub(crate) struct Balancer {
@@ -314,6 +317,8 @@ impl Balancer {
         if timeout(patience, finished).await.is_err() {
             call_all(&doors);
         }
+        // A disk that hangs must not keep the process.
+        let _written = timeout(LAST_LINES, self.logs.flush()).await;
     }
 }
 

@@ -12,7 +12,7 @@ use std::{
 };
 
 use camino::Utf8PathBuf;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 
 use crate::{
     access_log::Line,
@@ -39,11 +39,18 @@ struct Bounds {
     keep: u32,
 }
 
+/// What a writer is told.
+enum Message {
+    Line(Box<Line>),
+    /// Answered when all lines before are written.
+    Flush(oneshot::Sender<()>),
+}
+
 /// One file. Its writer ends with it.
 #[derive(Debug)]
 pub(crate) struct LogFile {
     path: Utf8PathBuf,
-    lines: mpsc::Sender<Line>,
+    waiting: mpsc::Sender<Message>,
     counts: Arc<Counts>,
 }
 
@@ -58,6 +65,17 @@ impl LogFiles {
         Self {
             folder,
             open: Mutex::default(),
+        }
+    }
+
+    /// Waits until the lines so far are written.
+    pub(crate) async fn flush(&self) {
+        let open: Vec<_> = locked(&self.open)
+            .values()
+            .filter_map(Weak::upgrade)
+            .collect();
+        for file in open {
+            file.flush().await;
         }
     }
 
@@ -82,7 +100,7 @@ impl LogFiles {
 
 impl LogFile {
     fn new(bounds: &Bounds) -> Self {
-        let (lines, waiting) = mpsc::channel(WAITING);
+        let (sender, waiting) = mpsc::channel(WAITING);
         let counts = Arc::<Counts>::default();
         let writer = Writer {
             bounds: bounds.clone(),
@@ -95,15 +113,25 @@ impl LogFile {
             .spawn(move || writer.run(waiting));
         Self {
             path: bounds.path.clone(),
-            lines,
+            waiting: sender,
             counts,
         }
     }
 
     /// Has a line written. Never waits.
     pub(crate) fn write(&self, line: Line) {
-        if self.lines.try_send(line).is_err() {
+        let line = Message::Line(Box::new(line));
+        if self.waiting.try_send(line).is_err() {
             self.counts.dropped.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Waits until the lines so far are written. To be called before the process ends.
+    pub(crate) async fn flush(&self) {
+        let (written, heard) = oneshot::channel();
+        if self.waiting.send(Message::Flush(written)).await.is_ok() {
+            // The writer may have ended; then there is nothing to wait for.
+            let _written = heard.await;
         }
     }
 
@@ -128,18 +156,30 @@ struct Page {
 }
 
 impl Writer {
-    fn run(mut self, mut waiting: mpsc::Receiver<Line>) {
-        while let Some(line) = waiting.blocking_recv() {
-            self.take(&line);
-            while let Ok(line) = waiting.try_recv() {
-                self.take(&line);
+    fn run(mut self, mut waiting: mpsc::Receiver<Message>) {
+        while let Some(first) = waiting.blocking_recv() {
+            let mut next = Some(first);
+            while let Some(message) = next {
+                match message {
+                    Message::Line(line) => self.take(&line),
+                    Message::Flush(written) => {
+                        self.flush();
+                        // Nobody may be there any more to hear it.
+                        let _heard = written.send(());
+                    }
+                }
+                next = waiting.try_recv().ok();
             }
             // Nobody waits: now is the time for what was gathered.
-            if let Some(page) = &mut self.page
-                && page.file.flush().is_err()
-            {
-                self.page = None;
-            }
+            self.flush();
+        }
+    }
+
+    fn flush(&mut self) {
+        if let Some(page) = &mut self.page
+            && page.file.flush().is_err()
+        {
+            self.page = None;
         }
     }
 

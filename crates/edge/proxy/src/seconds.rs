@@ -1,7 +1,7 @@
 //! The seconds of a service: what was counted, closed once a second and remembered for a while.
 
 use std::{
-    collections::VecDeque,
+    collections::{BTreeMap, VecDeque},
     sync::{Arc, Mutex},
     time::Duration,
 };
@@ -108,15 +108,19 @@ impl History {
     }
 
     /// Closes a second. `present` are the sides of the table, with the number of upstreams that
-    /// take requests and that should.
-    fn close(&self, second: u64, present: &[(&str, u32, u32)]) {
+    /// take requests and that should; `drops` are requests that were lost without a side.
+    fn close(&self, second: u64, present: &[(&str, u32, u32)], drops: BTreeMap<String, u64>) {
         let sides = self.close_sides(present);
         let mut seconds = locked(&self.seconds);
         // A clock that was set back must not make seconds twice.
         let second = seconds
             .back()
             .map_or(second, |last| second.max(last.second + 1));
-        seconds.push_back(Arc::new(Bucket { second, sides }));
+        seconds.push_back(Arc::new(Bucket {
+            second,
+            sides,
+            drops,
+        }));
         if seconds.len() > KEPT_SECONDS {
             seconds.pop_front();
         }
@@ -199,7 +203,9 @@ fn close(service: &Service, second: u64) {
             (side.name.as_str(), healthy, expected)
         })
         .collect();
-    service.history.close(second, &present);
+    service
+        .history
+        .close(second, &present, service.drops.take());
 }
 
 #[cfg(test)]
@@ -214,7 +220,7 @@ mod tests {
         let (side, _) = history.side("1.0.0");
         for second in 0..2_000 {
             side.answered(StatusCode::OK, Duration::ZERO);
-            history.close(second, &[("1.0.0", 1, 2)]);
+            history.close(second, &[("1.0.0", 1, 2)], BTreeMap::new());
         }
         side.answered(StatusCode::OK, Duration::ZERO);
         let all = history.since(0);
@@ -238,7 +244,7 @@ mod tests {
                 .side(&name)
                 .0
                 .answered(StatusCode::OK, Duration::ZERO);
-            history.close(release, &[(&name, 1, 1)]);
+            history.close(release, &[(&name, 1, 1)], BTreeMap::new());
         }
         let totals = history.totals();
         assert_eq!(totals.len(), KEPT_SIDES + 1);
@@ -251,7 +257,7 @@ mod tests {
     fn a_clock_set_back_makes_no_second_twice() {
         let history = History::default();
         for second in [10, 11, 5, 12] {
-            history.close(second, &[]);
+            history.close(second, &[], BTreeMap::new());
         }
         let seconds: Vec<_> = history
             .since(0)

@@ -270,6 +270,9 @@ pub struct Bucket {
     pub second: u64,
     /// Each side that is in the table or was used.
     pub sides: Vec<SideSample>,
+    /// Requests lost when no side had weight, by cause.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub drops: BTreeMap<String, u64>,
 }
 
 /// One side in one second. Requests count when the head of their answer is known.

@@ -146,6 +146,23 @@ async fn a_line_tells_why_there_was_no_answer() {
 }
 
 #[tokio::test]
+async fn an_end_in_good_order_loses_no_line() {
+    let balancer = Balancer::start().await;
+    let origin = Origin::named("a").await;
+    let address = balancer
+        .serve(1, logged(AccessLog::default(), &origin), &["a"])
+        .await;
+    let mut browser = Browser::connect(address).await;
+    for _ in 0..50 {
+        browser.get("/").await.unwrap();
+    }
+    drop(browser);
+    let file = file(&balancer);
+    let _folder = balancer.stop().await;
+    assert_eq!(std::fs::read_to_string(file).unwrap().lines().count(), 50);
+}
+
+#[tokio::test]
 async fn files_are_put_aside_when_they_are_full() {
     let balancer = Balancer::start().await;
     let origin = Origin::named("a").await;

@@ -96,6 +96,20 @@ async fn the_drop_ledger_tells_which_side_lost_what_and_when() {
         ("no_upstream", 1)
     );
 
+    let mut seconds = balancer.client.subscribe(SERVICE).await.unwrap();
+    let now = seconds.next().await.unwrap().second;
+    let buckets = balancer.client.samples(SERVICE, now - 60).await.unwrap();
+    let lost: u64 = buckets
+        .iter()
+        .flat_map(|bucket| bucket.drops.values())
+        .sum();
+    let by_side: u64 = buckets
+        .iter()
+        .flat_map(|bucket| &bucket.sides)
+        .flat_map(|side| side.drops.values())
+        .sum();
+    assert_eq!((lost, by_side), (1, 2));
+
     let text = exposition(&status);
     for line in [
         "# TYPE cutover_side_answer_seconds histogram",
