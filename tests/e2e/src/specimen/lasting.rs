@@ -1,6 +1,6 @@
 //! Answers that go on: streams, events, web sockets, gRPC-shaped calls.
 
-use std::{convert::Infallible, time::Duration};
+use std::{convert::Infallible, sync::LazyLock, time::Duration};
 
 use bytes::Bytes;
 use futures_util::{SinkExt as _, StreamExt as _, stream};
@@ -36,15 +36,26 @@ pub(crate) fn stream(bytes: u64, ms: u64) -> Response<Body> {
     let all = stream::iter(0..pieces).then(move |piece| async move {
         sleep(pause).await;
         let until = bytes.min((piece + 1) * PIECE);
-        let data: Vec<u8> = (piece * PIECE..until)
-            .filter_map(|place| u8::try_from(place % 251).ok())
-            .collect();
-        Ok(Frame::data(Bytes::from(data)))
+        Ok(Frame::data(slice(piece * PIECE, until)))
     });
     typed(
         "application/octet-stream",
         StreamBody::new(all).boxed_unsync(),
     )
+}
+
+/// These bytes of a stream, cut from what was made once: a service that is busy with making them would
+/// look like a balancer that is slow.
+fn slice(from: u64, until: u64) -> Bytes {
+    const PERIOD: u64 = 251;
+    static MADE: LazyLock<Bytes> = LazyLock::new(|| {
+        let places = 0..PIECE + PERIOD;
+        let made = places.filter_map(|place| u8::try_from(place % PERIOD).ok());
+        Bytes::from_iter(made)
+    });
+    let place = |place: u64| usize::try_from(place).unwrap_or(0);
+    let begin = from % PERIOD;
+    MADE.slice(place(begin)..place(begin + until - from))
 }
 
 /// Server-sent events, without end.

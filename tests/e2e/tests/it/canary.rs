@@ -15,7 +15,7 @@ use crate::{
 
 #[test]
 fn a_broken_one_is_taken_back() {
-    let world = World::alone();
+    let world = World::new();
     let stage = Stage::open(
         &world,
         "{ target: { process: { instances: 2 } }, \
@@ -23,7 +23,7 @@ fn a_broken_one_is_taken_back() {
     );
     stage.build("1.0.0", &json!({ "fail_percent": 1 }));
     stage.build("2.0.0", &json!({ "fail_percent": 20 }));
-    stage.deploy("1.0.0");
+    stage.first("1.0.0");
     let load = stage.load(200);
     let view = stage.ends(&stage.begin("2.0.0"), "rolled_back");
     let tally = load.stop();
@@ -36,14 +36,14 @@ fn a_broken_one_is_taken_back() {
 
 #[test]
 fn one_that_fails_no_more_than_the_version_before_it_goes_through() {
-    let world = World::alone();
+    let world = World::new();
     let stage = Stage::open(
         &world,
         "{ strategy: { canary: { steps: [10, 50, 100], interval: 3s, bake: 2s } } }",
     );
     let same = json!({ "fail_percent": 1, "latency_ms": 3, "latency_spread": 0.6 });
     stage.build("1.0.0", &same).build("2.0.0", &same);
-    stage.deploy("1.0.0");
+    stage.first("1.0.0");
     let load = stage.load(300);
     let view = stage.ends(&stage.begin("2.0.0"), "succeeded");
     let tally = load.stop();
@@ -61,7 +61,7 @@ fn one_is_stopped_at_every_step() {
     let stage = Stage::open(&world, STEPS);
     stage.build("1.0.0", &json!({}));
     stage.build("2.0.0", &json!({ "start_delay_ms": 500, "on_term": "die" }));
-    stage.deploy("1.0.0");
+    stage.first("1.0.0");
     let load = stage.load(100);
     for step in [None, Some(10.0), Some(50.0), Some(100.0)] {
         let id = stage.begin("2.0.0");
@@ -90,7 +90,7 @@ fn one_that_is_stopped_while_it_starts_leaves_no_lock_and_no_process() {
         &json!({ "start_delay_ms": 600_000, "on_term": "ignore" }),
     );
     stage.build("3.0.0", &json!({}));
-    stage.deploy("1.0.0");
+    stage.first("1.0.0");
     let load = stage.load(100);
     let id = stage.begin("2.0.0");
     world.deployment(&id, LIMIT, |_| stage.processes() == 2);
@@ -116,7 +116,7 @@ fn a_later_one_waits_says_for_whom_and_gets_its_turn() {
     for version in ["1.0.0", "2.0.0", "3.0.0"] {
         stage.build(version, &json!({}));
     }
-    stage.deploy("1.0.0");
+    stage.first("1.0.0");
     let load = stage.load(100);
     let first = stage.begin("2.0.0");
     stage.until_share(&first, 10.0);
@@ -143,7 +143,7 @@ fn two_at_once_go_one_after_the_other() {
     for version in ["1.0.0", "2.0.0", "3.0.0"] {
         stage.build(version, &json!({}));
     }
-    stage.deploy("1.0.0");
+    stage.first("1.0.0");
     let load = stage.load(100);
     let children = ["2.0.0", "3.0.0"].map(|version| {
         let mut command = world.command(&["deploy", version, "production", "--json"]);
@@ -165,13 +165,13 @@ fn two_at_once_go_one_after_the_other() {
 
 #[test]
 fn one_is_held_and_let_go_two_hundred_times() {
-    let world = World::alone();
+    let world = World::new();
     let stage = Stage::open(
         &world,
         "{ strategy: { canary: { steps: [50, 100], interval: 2s, bake: 0s } } }",
     );
     stage.build("1.0.0", &json!({})).build("2.0.0", &json!({}));
-    stage.deploy("1.0.0");
+    stage.first("1.0.0");
     let load = stage.load(200);
     let id = stage.begin("2.0.0");
     stage.until_share(&id, 50.0);

@@ -20,7 +20,7 @@ fn stage<'a>(world: &'a World, drain: &str) -> Stage<'a> {
     let stage = Stage::open_with(world, PRODUCTION, &[("drain_timeout: 5s", &drain)]);
     let dies = json!({ "on_term": "die" });
     stage.build("1.0.0", &dies).build("2.0.0", &dies);
-    stage.deploy("1.0.0");
+    stage.first("1.0.0");
     stage
 }
 
@@ -32,7 +32,7 @@ fn until_in_flight(stage: &Stage, count: u64) {
 
 #[test]
 fn ten_seconds_a_megabyte_down_and_ten_up_end_where_they_began() {
-    let world = World::alone();
+    let world = World::new();
     let stage = stage(&world, "20s");
     let address = stage.address();
     let long = Beside::start(wire::fetch(address.clone(), "/slow?ms=10000".to_owned()));

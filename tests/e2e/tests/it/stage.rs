@@ -1,6 +1,6 @@
 //! A server with a specimen to deploy: its `cutover.yml`, its versions, its deployments.
 
-use std::{cell::Cell, time::Duration};
+use std::{cell::Cell, path::Path, time::Duration};
 
 use serde_json::Value;
 
@@ -57,6 +57,11 @@ impl<'a> Stage<'a> {
         self
     }
 
+    /// Where its sources are.
+    pub(crate) fn path(&self) -> &Path {
+        Path::new(self.repository.path())
+    }
+
     /// Builds a version that is so.
     #[track_caller]
     pub(crate) fn build(&self, version: &str, settings: &Value) -> &Self {
@@ -68,6 +73,13 @@ impl<'a> Stage<'a> {
         let run = self.world.run_ended(self.runs.get(), LIMIT);
         assert_eq!(run["outcome"], "succeeded", "{run:#}");
         self
+    }
+
+    /// Deploys the first version: nobody has to watch for as long as the environment says.
+    #[track_caller]
+    pub(crate) fn first(&self, version: &str) {
+        let arguments = ["deploy", version, "production", "--strategy", "rolling"];
+        self.world.cutover(&arguments).exits(0);
     }
 
     /// Deploys a version; it must succeed.

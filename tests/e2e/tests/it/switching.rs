@@ -17,7 +17,7 @@ fn switch(production: &str, switches: usize, rate: u32, connections: Connections
     let stage = Stage::open(&world, production);
     let dies = json!({ "on_term": "die" });
     stage.build("1.0.0", &dies).build("2.0.0", &dies);
-    stage.deploy("1.0.0");
+    stage.first("1.0.0");
     let load = Load::start(&stage.url(), rate, connections);
     let begun = Instant::now();
     for round in 0..switches {
