@@ -51,7 +51,7 @@ fn slice(from: u64, until: u64) -> Bytes {
     static MADE: LazyLock<Bytes> = LazyLock::new(|| {
         let places = 0..PIECE + PERIOD;
         let made = places.filter_map(|place| u8::try_from(place % PERIOD).ok());
-        Bytes::from_iter(made)
+        made.collect()
     });
     let place = |place: u64| usize::try_from(place).unwrap_or(0);
     let begin = from % PERIOD;

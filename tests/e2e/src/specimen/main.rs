@@ -69,6 +69,11 @@ async fn run() -> Result<ExitCode, Box<dyn Error + Send + Sync>> {
             say("the specimen crashes");
             Ok(ExitCode::from(settings.exit_code))
         }
+        killed = dies(settings.on_term) => {
+            killed?;
+            // With all that it was doing.
+            Ok(ExitCode::from(143))
+        }
         served = serve(settings.clone(), version, host, port) => served,
     }
 }
@@ -80,10 +85,21 @@ async fn ends_by_itself(after_ms: Option<u64>) {
     }
 }
 
-/// Until SIGTERM, if that ends it.
+/// Until SIGTERM, if that ends it at once. The kernel would do it, but not to the first process of a
+/// container.
+async fn dies(on_term: OnTerm) -> std::io::Result<()> {
+    match on_term {
+        OnTerm::Die => {
+            signal(SignalKind::terminate())?.recv().await;
+            Ok(())
+        }
+        OnTerm::Finish | OnTerm::Ignore => pending().await,
+    }
+}
+
+/// Until SIGTERM, if it is to finish what it has begun then.
 async fn terminated(on_term: OnTerm) -> std::io::Result<()> {
     match on_term {
-        // Without a handler the kernel ends it, whatever it is doing.
         OnTerm::Die => pending().await,
         OnTerm::Finish => {
             signal(SignalKind::terminate())?.recv().await;

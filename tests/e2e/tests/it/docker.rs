@@ -3,15 +3,18 @@
 //! whatever else runs here is not touched.
 
 use std::{
+    fmt::Write as _,
     fs::{self, File},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
+    sync::atomic::{AtomicU32, Ordering},
     thread,
     time::{Duration, Instant},
 };
 
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
+use tempfile::TempDir;
 
 use crate::{
     stage::{LIMIT, SPECIMEN, Stage, shares},
@@ -26,59 +29,65 @@ const CANARY: &str = "{ target: { docker: { instances: 2 } }, \
 /// How long an engine may take to come up.
 const START: Duration = Duration::from_secs(30);
 
-/// An engine that ends with the test.
+/// An engine that ends with the test; made before the world whose containers it has, and so gone after
+/// it.
 struct Engine {
-    folder: PathBuf,
+    folder: TempDir,
     bridge: String,
     child: Option<Child>,
 }
 
 impl Engine {
     /// One that answers; `None`, loudly, when there can be none here.
-    fn start(world: &World) -> Option<Self> {
+    fn start() -> Option<Self> {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let skip = |why: &str| eprintln!("SKIPPED: the docker target from outside, because {why}");
         let missing = ["dockerd", "ip"].into_iter().find(|tool| !is_there(tool));
         if let Some(tool) = missing {
-            eprintln!("SKIPPED: the docker target from outside, because there is no `{tool}`");
+            skip(&format!("there is no `{tool}`"));
             return None;
         }
-        let folder = world.path("engine");
-        fs::create_dir(&folder).unwrap();
-        // Names of links are short, and other engines may be here.
-        let number = std::process::id() % 250;
-        let bridge = format!("cut{}", std::process::id());
-        let address = format!("10.213.{number}.1/24");
-        let made = ip(&["link", "add", &bridge, "type", "bridge"])
-            && ip(&["addr", "add", &address, "dev", &bridge])
-            && ip(&["link", "set", &bridge, "up"]);
+        // Others may have an engine at the same time, in this process and in others. Names of links
+        // are short.
+        let number = COUNT.fetch_add(1, Ordering::SeqCst);
+        let bridge = format!("cut{}-{number}", std::process::id());
+        let place = std::process::id() * 4 + number % 4;
+        let address = format!("10.{}.{}.1/24", 64 + place / 250 % 64, place % 250);
         let mut engine = Self {
-            folder,
+            folder: tempfile::Builder::new().prefix("cut-").tempdir().unwrap(),
             bridge,
             child: None,
         };
+        let bridge = &engine.bridge;
+        let made = ip(&["link", "add", bridge, "type", "bridge"])
+            && ip(&["addr", "add", &address, "dev", bridge])
+            && ip(&["link", "set", bridge, "up"]);
         if !made {
-            eprintln!(
-                "SKIPPED: the docker target from outside, because no bridge can be made here"
-            );
+            skip("no bridge can be made here");
             return None;
         }
         if let Err(why) = engine.up() {
-            eprintln!("SKIPPED: the docker target from outside, because {why}");
+            skip(&why);
             return None;
         }
-        world.set(
-            "DOCKER_HOST",
-            &format!("unix://{}", engine.socket().display()),
-        );
         Some(engine)
     }
 
+    /// A world whose server uses this engine.
+    fn world(&self) -> World {
+        let world = World::new();
+        let host = format!("unix://{}", self.socket().display());
+        world.set("DOCKER_HOST", &host);
+        world
+    }
+
     fn socket(&self) -> PathBuf {
-        self.folder.join("docker.sock")
+        self.folder.path().join("docker.sock")
     }
 
     /// Starts it, and waits until it says that it answers.
     fn up(&mut self) -> Result<(), String> {
-        let path = |name: &str| self.folder.join(name).to_str().unwrap().to_owned();
+        let path = |name: &str| self.folder.path().join(name).to_str().unwrap().to_owned();
         let log = File::create(path("log")).unwrap();
         let child = Command::new("dockerd")
             .args(["--host", &format!("unix://{}", self.socket().display())])
@@ -93,7 +102,7 @@ impl Engine {
         let child = child.map_err(|error| format!("dockerd: {error}"))?;
         let child = self.child.insert(child);
         let begun = Instant::now();
-        let log = self.folder.join("log");
+        let log = self.folder.path().join("log");
         loop {
             let said = fs::read_to_string(&log).unwrap_or_default();
             if said.contains("API listen on") {
@@ -155,7 +164,7 @@ fn stage<'a>(world: &'a World, production: &str) -> Stage<'a> {
         let name = library.file_name().unwrap().to_str().unwrap();
         let folder = library.parent().unwrap().display();
         fs::copy(&library, stage.path().join(name)).unwrap();
-        dockerfile += &format!("COPY {name} {folder}/\n");
+        writeln!(dockerfile, "COPY {name} {folder}/").unwrap();
     }
     fs::copy(SPECIMEN, stage.path().join("specimen")).unwrap();
     dockerfile += "COPY specimen specimen.json /\nCMD [\"/specimen\"]\n";
@@ -173,10 +182,10 @@ fn libraries() -> Vec<PathBuf> {
 
 #[test]
 fn versions_change_places_and_nothing_under_way_is_cut() {
-    let world = World::new();
-    let Some(_engine) = Engine::start(&world) else {
+    let Some(engine) = Engine::start() else {
         return;
     };
+    let world = engine.world();
     let stage = stage(&world, BLUE_GREEN);
     let dies = json!({ "on_term": "die" });
     stage.build("1.0.0", &dies).build("2.0.0", &dies);
@@ -201,10 +210,10 @@ fn versions_change_places_and_nothing_under_way_is_cut() {
 
 #[test]
 fn a_bad_image_says_why_and_a_broken_canary_comes_back() {
-    let world = World::new();
-    let Some(_engine) = Engine::start(&world) else {
+    let Some(engine) = Engine::start() else {
         return;
     };
+    let world = engine.world();
     let stage = stage(&world, &CANARY.replace("3s", "20s"));
     stage.build("1.0.0", &json!({}));
     stage.build(
@@ -228,10 +237,10 @@ fn a_bad_image_says_why_and_a_broken_canary_comes_back() {
 
 #[test]
 fn an_engine_that_restarts_in_the_middle_of_a_canary_ends_nothing_for_good() {
-    let world = World::new();
-    let Some(mut engine) = Engine::start(&world) else {
+    let Some(mut engine) = Engine::start() else {
         return;
     };
+    let world = engine.world();
     let stage = stage(&world, CANARY);
     stage.build("1.0.0", &json!({})).build("2.0.0", &json!({}));
     stage.first("1.0.0");

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::{
     stage::{LIMIT, Stage},
-    talk::{self, Talk},
+    talk::{self, H2, Talk},
     wire::{self, Beside},
     world::World,
 };
@@ -79,5 +79,24 @@ fn web_sockets_and_events_go_on_until_the_drain_has_had_enough() {
     assert!(talked.echoes + 2 >= talked.ticks, "{talked:?}");
     lasted(&view, &events.end().expect("the events"), drain, "events");
     stage.none_failed(&load.stop(), "requests beside web sockets and events");
+    stage.serves_only("2.0.0");
+}
+
+#[test]
+fn a_hundred_streams_of_one_connection_end_where_they_began() {
+    let world = World::new();
+    let stage = stage(&world, "5s");
+    let address = stage.address();
+    let streams = Beside::start(async move {
+        let h2 = H2::connect(address).await?;
+        let across = h2.streams(100, 3_000).await?;
+        // The same connection goes on, on the other side.
+        Ok::<_, String>((across, h2.streams(100, 10).await?))
+    });
+    until_in_flight(&stage, 100);
+    let load = stage.load(100);
+    stage.deploy("2.0.0");
+    assert_eq!(streams.end(), Ok((100, 100)));
+    stage.none_failed(&load.stop(), "beside a hundred streams");
     stage.serves_only("2.0.0");
 }

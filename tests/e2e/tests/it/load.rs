@@ -96,7 +96,7 @@ async fn send(target: Arc<Target>, rate: u32, mut stopped: oneshot::Receiver<()>
                         Ok(answer) => answer,
                         Err(_) => Err(format!("no answer within {LIMIT:?}")),
                     };
-                    let took = begun.elapsed() - at;
+                    let took = begun.elapsed().saturating_sub(at);
                     drop(sender.send(Exchange { number, at, took, answer }));
                 });
             }

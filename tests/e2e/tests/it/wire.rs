@@ -155,9 +155,10 @@ pub(crate) async fn stream(address: String, bytes: usize, ms: u64) -> Result<usi
 /// Sends so many bytes over so many milliseconds; the answer must name them all.
 pub(crate) async fn upload(address: String, bytes: usize, ms: u64) -> Result<Value, String> {
     const PIECE: usize = 64 * 1024;
-    let all: Vec<u8> = (0..bytes).map(|place| (place % 253) as u8).collect();
+    let all: Vec<u8> = (0_u8..253).cycle().take(bytes).collect();
     let hash = Sha256::digest(&all);
-    let hash: String = hash.iter().map(|byte| format!("{byte:02x}")).collect();
+    let hash: Vec<String> = hash.iter().map(|byte| format!("{byte:02x}")).collect();
+    let hash = hash.concat();
     let pieces = u64::try_from(bytes.div_ceil(PIECE)).unwrap();
     let pause = Duration::from_millis(ms / pieces);
     let all = Bytes::from(all);
