@@ -22,6 +22,7 @@ use crate::{
     drain, health_log,
     journal::Journal,
     lock::locked,
+    log_file::LogFiles,
     service::{Origin, Service},
     state::{Remembered, StateFolder},
     status,
@@ -29,11 +30,15 @@ use crate::{
     waiting,
 };
 
+/// How long the access logs may take for their last lines.
+const LAST_LINES: Duration = Duration::from_secs(1);
+
 /// Everything live.
 #[derive(Debug)]
 pub(crate) struct Balancer {
     folder: Arc<StateFolder>,
     key: Key,
+    logs: Arc<LogFiles>,
     pub(crate) journal: Arc<Journal>,
     /// Held while a table takes the place of another; requests do not come by here.
     in_force: AsyncMutex<InForce>,
@@ -61,6 +66,7 @@ impl Balancer {
     pub(crate) fn new(folder: StateFolder, journal: Journal) -> Self {
         Self {
             key: folder.key(),
+            logs: Arc::new(LogFiles::new(folder.path().to_owned())),
             folder: Arc::new(folder),
             journal: Arc::new(journal),
             in_force: AsyncMutex::default(),
@@ -195,7 +201,7 @@ impl Balancer {
     }
 
     fn new_service(&self, name: &str) -> Arc<Service> {
-        let service = Arc::new(Service::new(name, self.key));
+        let service = Arc::new(Service::new(name, self.key, Arc::clone(&self.logs)));
         let followed = health_log::follow(&service, Arc::clone(&self.journal));
         tokio::spawn(followed);
         service
@@ -317,6 +323,8 @@ impl Balancer {
         if timeout(patience, finished).await.is_err() {
             call_all(&doors);
         }
+        // A disk that hangs must not keep the process.
+        let _written = timeout(LAST_LINES, self.logs.flush()).await;
     }
 }
 

@@ -3,18 +3,22 @@
 //! It runs as its own process ([`run`]) and outlives the control plane, which speaks to it through
 //! [`Client`] over a Unix socket. It decides nothing about releases, and imports nothing of ours.
 
+mod access_log;
 mod balancer;
 mod client_address;
 mod clock;
 mod connection;
 mod control;
 mod cookies;
+mod distinct;
 mod door;
 mod doors;
 mod drain;
+mod drops;
 mod ejection;
 mod errors;
 mod events;
+mod exposition;
 mod farewell;
 mod forward;
 mod framing;
@@ -27,6 +31,7 @@ mod hold;
 mod journal;
 mod listener;
 mod lock;
+mod log_file;
 mod matches;
 mod metrics;
 mod mirror;
@@ -57,12 +62,14 @@ mod websocket;
 
 pub use self::{
     control::{
-        Action, Applied, Bucket, Client, ClientError, Drained, ErrorTotals, FULL_WEIGHT, Health,
-        Hold, InvalidTable, LATENCY_BOUNDS_MS, Limits, Match, Mirror, MirrorStatus, Passive,
-        Preview, Property, Protocol, RateLimit, Refusal, Route, RouteTable, Rule, RuleCount,
-        Service, ServiceStatus, Side, SideSample, SideStatus, Status, Sticky, Subscription,
-        Timeouts, Totals, Upstream, UpstreamReport, UpstreamState, UpstreamStatus,
+        AccessLog, AccessLogStatus, Action, Applied, Bucket, Client, ClientError, ClientKey,
+        Drained, Dropped, ErrorTotals, Evidence, FULL_WEIGHT, Health, Hold, InvalidTable,
+        LATENCY_BOUNDS_MS, Limits, Match, Mirror, MirrorStatus, Passive, Preview, Property,
+        Protocol, QueryLog, RateLimit, Refusal, Route, RouteTable, Rule, RuleCount, Service,
+        ServiceStatus, Side, SideSample, SideStatus, Status, Sticky, Subscription, Timeouts,
+        Totals, Upstream, UpstreamReport, UpstreamState, UpstreamStatus,
     },
+    exposition::exposition,
     run::{Error, Options, run},
     state::StateError,
 };
