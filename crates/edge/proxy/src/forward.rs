@@ -355,10 +355,12 @@ impl Exchange<'_> {
         if let (Some(protocol), Some(client)) = (protocol, asked) {
             headers::set_upgrade(response.headers_mut(), protocol.clone());
             let upstream = hyper::upgrade::on(&mut response);
-            tokio::spawn(upgrade::tunnel(client, upstream, protocol, claim));
+            let counts = Arc::clone(side.counts(aside));
+            tokio::spawn(upgrade::tunnel(client, upstream, protocol, claim, counts));
             return response.map(|_empty| ResponseBody::empty());
         }
-        let events = events::are_in(response.headers()).then(|| claim.upstream.farewell.join());
+        let events = events::are_in(response.headers())
+            .then(|| claim.upstream.farewell.join(side.counts(aside)));
         let holds = Holds {
             claim,
             connection,
