@@ -12,7 +12,10 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let state_dir = Utf8PathBuf::from(arguments.next().ok_or(usage)?);
     let listen = Some(arguments.next().ok_or(usage)?);
     let client = Client::new(&state_dir);
-    let balancer = tokio::spawn(run(Options { state_dir }));
+    let balancer = tokio::spawn(run(Options {
+        state_dir,
+        take_over: false,
+    }));
     let status = client.ready(Duration::from_secs(10)).await?;
     let upstream = |(index, address)| Upstream::new(format!("u{index}"), address);
     let upstreams = arguments.enumerate().map(upstream).collect();

@@ -1,6 +1,6 @@
 //! All doors: which addresses a table needs, opening them, and who is behind each.
 
-use std::{collections::BTreeMap, net::SocketAddr, sync::Arc};
+use std::{collections::BTreeMap, net::SocketAddr, os::fd::OwnedFd, sync::Arc};
 
 use serde_json::Value;
 use tokio::net::TcpListener;
@@ -10,6 +10,7 @@ use crate::{
     door::{Behind, Door, Entry},
     journal::Journal,
     listener::{self, Acceptor},
+    predecessor,
     route::Route,
     service::Service,
 };
@@ -21,6 +22,7 @@ pub(crate) struct Doors(BTreeMap<SocketAddr, Open>);
 #[derive(Debug)]
 struct Open {
     door: Arc<Door>,
+    socket: Arc<TcpListener>,
     /// Closes the socket when dropped.
     _acceptor: Acceptor,
 }
@@ -119,6 +121,19 @@ impl Doors {
         opened
     }
 
+    /// Sockets of a predecessor.
+    pub(crate) fn inherited(
+        sockets: BTreeMap<SocketAddr, TcpListener>,
+        listeners: Listeners,
+        previews: Listeners,
+    ) -> Opened {
+        Opened {
+            sockets,
+            listeners,
+            previews,
+        }
+    }
+
     /// Puts services behind their doors. Doors that nobody is behind any more are closed, and
     /// their connections asked to finish.
     pub(crate) fn set(&mut self, services: &BTreeMap<String, Arc<Service>>, opened: Opened) {
@@ -152,11 +167,13 @@ impl Doors {
                 continue;
             };
             let door = Arc::new(Door::new(Behind::new(entries)));
-            let acceptor = Acceptor::start(socket, &door);
+            let socket = Arc::new(socket);
+            let acceptor = Acceptor::start(Arc::clone(&socket), &door);
             self.0.insert(
                 address,
                 Open {
                     door,
+                    socket,
                     _acceptor: acceptor,
                 },
             );
@@ -179,6 +196,14 @@ impl Doors {
             .iter()
             .find(|(_, open)| open.door.has(service, true))?;
         Some(*address)
+    }
+
+    /// The sockets of all doors, for a successor.
+    pub(crate) fn handles(&self) -> std::io::Result<Vec<(SocketAddr, OwnedFd)>> {
+        let handle = |(address, open): (&SocketAddr, &Open)| {
+            Ok((*address, predecessor::handle(&open.socket)?))
+        };
+        self.0.iter().map(handle).collect()
     }
 
     /// Closes all doors, and gives them to whoever waits for their clients.

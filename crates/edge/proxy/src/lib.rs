@@ -24,6 +24,7 @@ mod forward;
 mod framing;
 mod guard;
 mod guarded;
+mod handover;
 mod headers;
 mod health;
 mod health_log;
@@ -37,6 +38,7 @@ mod metrics;
 mod mirror;
 mod multiplex;
 mod pool;
+mod predecessor;
 mod probe;
 mod rate;
 mod request;
@@ -54,6 +56,7 @@ mod stall;
 mod state;
 mod status;
 mod sticky;
+mod successor;
 mod trust;
 mod upgrade;
 mod upstream;
@@ -72,4 +75,5 @@ pub use self::{
     exposition::exposition,
     run::{Error, Options, run},
     state::StateError,
+    successor::TakeOverError,
 };

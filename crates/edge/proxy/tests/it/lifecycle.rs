@@ -72,6 +72,7 @@ async fn a_folder_serves_one_balancer() {
     let balancer = Balancer::start().await;
     let second = run(Options {
         state_dir: path(&balancer.folder),
+        take_over: false,
     })
     .await
     .unwrap_err();

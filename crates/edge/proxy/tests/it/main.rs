@@ -19,4 +19,5 @@ mod sides;
 mod streams;
 mod support;
 mod switching;
+mod takeover;
 mod traffic;

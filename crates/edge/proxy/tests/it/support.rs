@@ -46,7 +46,10 @@ impl Balancer {
     pub(crate) async fn start_on(folder: TempDir) -> Self {
         let state_dir = path(&folder);
         let client = Client::new(&state_dir);
-        let task = tokio::spawn(run(Options { state_dir }));
+        let task = tokio::spawn(run(Options {
+            state_dir,
+            take_over: false,
+        }));
         client.ready(PATIENCE).await.unwrap();
         Self {
             folder,
