@@ -20,7 +20,7 @@ use tokio::{
 };
 
 use crate::{
-    control::{Applied, Drained, Refusal, RouteTable, Status, UpstreamReport},
+    control::{Applied, Drained, Refusal, RouteTable, ServiceStatus, Status, UpstreamReport},
     door::Door,
     doors::{Doors, Listeners, Opened},
     drain, health_log,
@@ -38,6 +38,9 @@ use crate::{
 /// How long the access logs may take for their last lines.
 const LAST_LINES: Duration = Duration::from_secs(1);
 
+/// Pause before an address that could not be had is tried again, and the longest one.
+const RELISTEN: Duration = Duration::from_millis(500);
+const RELISTEN_SELDOM: Duration = Duration::from_secs(30);
 /// How long connections may wait for their next request when a successor has taken over.
 const NEXT_ANSWER: Duration = Duration::from_secs(5);
 
@@ -60,6 +63,8 @@ pub(crate) struct Balancer {
     pub(crate) successor: Mutex<Option<UnixStream>>,
     /// Whether a predecessor is gone, if there was one.
     predecessor: Option<watch::Receiver<bool>>,
+    /// Told when an address cannot be had.
+    lost: Notify,
     leaving: AtomicBool,
     ending: AtomicBool,
     end: Notify,
@@ -124,6 +129,7 @@ impl Balancer {
             control: OnceLock::new(),
             successor: Mutex::default(),
             predecessor: None,
+            lost: Notify::new(),
             leaving: AtomicBool::new(false),
             ending: AtomicBool::new(false),
             end: Notify::new(),
@@ -171,6 +177,36 @@ impl Balancer {
         let mut live = locked(&self.live);
         let services = live.services.clone();
         live.doors.set(&services, opened);
+    }
+
+    /// Tries from time to time to listen where another process does. Nothing tells when such an
+    /// address gets free.
+    pub(crate) async fn relisten(&self) {
+        loop {
+            // Only a start or a table can lose one.
+            self.lost.notified().await;
+            let mut pause = RELISTEN;
+            while !self.try_lost().await {
+                sleep(pause).await;
+                pause = (pause * 2).min(RELISTEN_SELDOM);
+            }
+        }
+    }
+
+    /// Opens what could not be had, as far as it can be now. Whether nothing is left.
+    async fn try_lost(&self) -> bool {
+        let in_force = self.in_force.lock().await;
+        let mut live = locked(&self.live);
+        if !live.doors.has_lost() || self.is_ending() {
+            return true;
+        }
+        let opened = live.doors.retry(&in_force.listeners, &in_force.previews);
+        if !opened.is_empty() {
+            self.journal.note("listener_back", &[]);
+        }
+        let services = live.services.clone();
+        live.doors.set(&services, opened);
+        !live.doors.has_lost()
     }
 
     /// Goes on where the last process ended. A service whose address cannot be had is left out,
@@ -280,6 +316,9 @@ impl Balancer {
             services.insert(entry.name.clone(), service);
         }
         live.doors.set(&services, opened);
+        if live.doors.has_lost() {
+            self.lost.notify_one();
+        }
         let removed = std::mem::replace(&mut live.services, services);
         for service in removed.into_values() {
             service.dismiss_all();
@@ -362,7 +401,11 @@ impl Balancer {
         let service = |service: &Arc<Service>| {
             let (listener, connections) = live.doors.of(service).unzip();
             let preview = live.doors.preview_of(service);
-            status::service_status(service, listener, preview, connections.unwrap_or_default())
+            let connections = connections.unwrap_or_default();
+            ServiceStatus {
+                listen_error: live.doors.why_lost(&service.name).cloned(),
+                ..status::service_status(service, listener, preview, connections)
+            }
         };
         Status {
             generation: live.generation,

@@ -87,6 +87,7 @@ pub async fn run(options: Options) -> Result<(), Error> {
     tokio::select! {
         () = server::serve(listener, Arc::clone(&balancer)) => {}
         () = seconds::tick(|| balancer.services()) => {}
+        () = balancer.relisten() => {}
         () = balancer.ended() => {}
         () = signals.end() => {}
     }
