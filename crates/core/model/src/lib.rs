@@ -9,6 +9,7 @@ pub mod event;
 pub mod evidence;
 pub mod gate;
 pub mod id;
+pub mod judge;
 pub mod plan;
 pub mod project;
 pub mod run;
@@ -16,6 +17,7 @@ pub mod secret;
 pub mod source;
 pub mod span;
 pub mod time;
+pub mod trigger;
 
 pub use id::{DeploymentId, GateId, NotificationId, ReleaseId, RunId};
 pub use secret::Secret;

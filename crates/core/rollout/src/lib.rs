@@ -16,7 +16,6 @@ mod effect;
 mod effects;
 mod evolve;
 mod input;
-mod judge;
 mod outstanding;
 pub mod preview;
 mod progress;
@@ -25,7 +24,6 @@ mod rolling;
 mod strategy;
 #[cfg(test)]
 mod tests;
-mod trigger;
 pub mod watch;
 
 pub use decide::decide;
