@@ -12,6 +12,26 @@ pub(crate) const RATIOS: usize = 16;
 /// Their logarithms: the smallest is 1.5, the largest 300, log-spaced between.
 const LN_RATIOS: [f64; RATIOS] = ln_ratios();
 
+/// The ratios themselves.
+const RATIO: [f64; RATIOS] = [
+    1.5,
+    2.135_468_938_478_607_6,
+    3.040_151_724_804_634_4,
+    4.328_099_717_721_64,
+    6.161_681_673_221_729,
+    8.772_053_214_638_598,
+    12.488_298_111_028_097,
+    17.778_915_140_374_38,
+    25.310_880_694_744_352,
+    36.033_733_019_442_934,
+    51.299_278_400_300_906,
+    73.032_010_393_472_77,
+    103.971_726_473_271_96,
+    148.018_928_242_444_16,
+    210.726_549_045_755_6,
+    300.0,
+];
+
 /// ln 1.5 and ln 300.
 const LN_RANGE: (f64, f64) = (0.405_465_108_108_164_4, 5.703_782_474_656_201);
 
@@ -59,6 +79,8 @@ impl Tally {
 pub struct Evidence {
     ratio: f64,
     logs: [f64; RATIOS],
+    /// The logarithm of their mean: it is looked at every second and changes seldom.
+    ln: f64,
     greatest: f64,
 }
 
@@ -68,6 +90,7 @@ impl Evidence {
         Self {
             ratio,
             logs: [0.0; RATIOS],
+            ln: 0.0,
             greatest: 0.0,
         }
     }
@@ -99,17 +122,16 @@ impl Evidence {
         }
         let odds = self.ratio * candidate / current;
         let share = odds / (1.0 + odds);
-        for (log, ln_ratio) in self.logs.iter_mut().zip(LN_RATIOS) {
-            *log += mine * ln_ratio - all * (share * ln_ratio.exp_m1()).ln_1p();
+        for ((log, ln_ratio), ratio) in self.logs.iter_mut().zip(LN_RATIOS).zip(RATIO) {
+            *log += mine * ln_ratio - all * (share * (ratio - 1.0)).ln_1p();
         }
-        self.greatest = self.greatest.max(self.ln());
+        self.ln = ln_mean(&self.logs);
+        self.greatest = self.greatest.max(self.ln);
     }
 
-    /// The logarithm of the mean over the ratios, safe from overflow.
-    pub fn ln(&self) -> f64 {
-        let top = self.logs.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-        let sum: f64 = self.logs.iter().map(|log| (log - top).exp()).sum();
-        top + sum.ln() - LN_COUNT
+    /// The logarithm of the mean over the ratios.
+    pub const fn ln(&self) -> f64 {
+        self.ln
     }
 
     /// The logarithm of the greatest it ever was.
@@ -121,6 +143,13 @@ impl Evidence {
     pub fn p(&self) -> f64 {
         (-self.greatest).exp().min(1.0)
     }
+}
+
+/// The logarithm of the mean of what these are the logarithms of, safe from overflow.
+fn ln_mean(logs: &[f64; RATIOS]) -> f64 {
+    let top = logs.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    let sum: f64 = logs.iter().map(|log| (log - top).exp()).sum();
+    top + sum.ln() - LN_COUNT
 }
 
 /// ln 16.

@@ -50,6 +50,9 @@ fn evidence_is_that_of_the_reference_at_every_tick() {
 fn the_ratios_span_their_range() {
     assert!((LN_RATIOS[0].exp() - 1.5).abs() < 1e-12);
     assert!((LN_RATIOS[RATIOS - 1].exp() - 300.0).abs() < 1e-9);
+    for (ratio, ln) in RATIO.into_iter().zip(LN_RATIOS) {
+        assert!((ratio.ln() - ln).abs() < 1e-14);
+    }
     assert!((LN_COUNT - real(RATIOS as u64).ln()).abs() < 1e-15);
 }
 
