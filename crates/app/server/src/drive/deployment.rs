@@ -1,5 +1,6 @@
 //! Drives a deployment: locks, instances, weights, drains, samples.
 
+mod deaths;
 mod instances;
 
 use std::sync::{
@@ -358,12 +359,17 @@ impl Work {
     async fn watch(&self) {
         let deployment = Arc::clone(&self.deployment);
         let current = self.current_deployment().await;
-        let fired = samples::watch(&self.control, &self.route(), &deployment, current).await;
-        if let Some(fired) = fired {
-            self.mailbox.observe(Input::TriggerFired {
-                trigger: fired.trigger,
-                observed: fired.observed,
-            });
+        let route = self.route();
+        tokio::select! {
+            fired = samples::watch(&self.control, &route, &deployment, current) => {
+                if let Some(fired) = fired {
+                    self.mailbox.observe(Input::TriggerFired {
+                        trigger: fired.trigger,
+                        observed: fired.observed,
+                    });
+                }
+            }
+            failed = self.death() => self.mailbox.observe(failed),
         }
     }
 
