@@ -1,24 +1,19 @@
 //! The connections to one upstream: opened when needed, kept for the next request, cut at once.
 
-use std::{future::poll_fn, io, pin::pin, sync::Arc, task::Poll, time::Duration};
+use std::{future::poll_fn, io, sync::Arc, time::Duration};
 
-use crossbeam_queue::ArrayQueue;
-use hyper::client::conn::http1::{self, SendRequest};
-use hyper_util::rt::TokioIo;
+use http::{Request, Response};
 use tokio::{
     net::TcpStream,
     time::{Instant, timeout},
 };
 
 use crate::{
-    request::RequestBody,
+    h1::{AnswerBody, Fault, Switched, Wire},
+    idle::Idle,
+    request::{BodyFate, RequestBody},
     roster::{Entry, Roster},
 };
-
-/// Unused connections kept for one upstream.
-const IDLE_LIMIT: usize = 512;
-/// How long a kept connection may take to be ready before another is taken.
-const READY_PATIENCE: Duration = Duration::from_millis(20);
 
 /// How long an unused connection is good for.
 #[derive(Debug, Clone, Copy)]
@@ -30,10 +25,22 @@ pub(crate) struct KeepFor {
 /// A connection in the hands of one request.
 #[derive(Debug)]
 pub(crate) struct Connection {
-    pub(crate) sender: SendRequest<RequestBody>,
+    wire: Box<Wire>,
     /// Whether it has carried a request before. If so, the upstream may have closed it just now.
     pub(crate) reused: bool,
     born: Instant,
+    /// When it was put aside last.
+    since: Instant,
+}
+
+/// What came of sending over one connection.
+pub(crate) enum Sent {
+    Answered(Response<AnswerBody>),
+    /// The request is whole.
+    Unsent(Request<RequestBody>),
+    /// It may have arrived, and its body is gone, if it had one.
+    Lost(Request<RequestBody>),
+    TimedOut,
 }
 
 /// Why there is no connection.
@@ -43,52 +50,19 @@ pub(crate) enum ConnectError {
     Timeout,
     #[error(transparent)]
     Io(#[from] io::Error),
-    #[error(transparent)]
-    Handshake(#[from] hyper::Error),
-}
-
-#[derive(Debug)]
-struct Idle {
-    connection: Connection,
-    since: Instant,
 }
 
 /// All connections to one upstream.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Connections {
-    /// First in, first out: the connection that has rested longest is certainly ready, and those
-    /// too many grow old together and are dropped. Lock-free, for it is on every request's way.
-    idle: ArrayQueue<Idle>,
+    idle: Idle,
     open: Arc<Roster>,
 }
 
-impl Default for Connections {
-    fn default() -> Self {
-        Self {
-            idle: ArrayQueue::new(IDLE_LIMIT),
-            open: Arc::default(),
-        }
-    }
-}
-
 impl Connections {
-    /// A kept connection that is ready, if there is one.
-    pub(crate) async fn kept(&self, keep_for: KeepFor) -> Option<Connection> {
-        while let Some(Idle {
-            mut connection,
-            since,
-        }) = self.idle.pop()
-        {
-            if !is_fresh(&connection, since, keep_for) {
-                continue;
-            }
-            // Its last exchange is complete, so this is a matter of microseconds: until its own
-            // task has seen that too. The limit is for an upstream that stopped reading.
-            if let Ok(Ok(())) = timeout(READY_PATIENCE, connection.sender.ready()).await {
-                return Some(connection);
-            }
-        }
-        None
+    /// A kept connection that is good, if there is one.
+    pub(crate) fn kept(&self, keep_for: KeepFor) -> Option<Connection> {
+        std::iter::from_fn(|| self.idle.pop()).find(|connection| connection.is_fresh(keep_for))
     }
 
     /// A new connection.
@@ -102,41 +76,32 @@ impl Connections {
             .await
             .map_err(|_| ConnectError::Timeout)??;
         stream.set_nodelay(true)?;
-        let (sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
-        tokio::spawn(carry(connection, entry));
+        let now = Instant::now();
         Ok(Connection {
-            sender,
+            wire: Box::new(Wire::new(stream, entry)),
             reused: false,
-            born: Instant::now(),
+            born: now,
+            since: now,
         })
     }
 
     /// Keeps a connection whose answer was read to the end.
     pub(crate) fn keep(&self, mut connection: Connection) {
-        if connection.sender.is_closed() {
-            return;
+        if connection.wire.is_free() {
+            connection.reused = true;
+            connection.since = Instant::now();
+            self.idle.push(connection);
         }
-        connection.reused = true;
-        // When the queue is full the connection is dropped, and so closed.
-        let _full = self.idle.push(Idle {
-            connection,
-            since: Instant::now(),
-        });
     }
 
     /// Drops the kept connections that are not good any more.
     pub(crate) fn prune(&self, keep_for: KeepFor) {
-        for _ in 0..self.idle.len() {
-            let Some(idle) = self.idle.pop() else { return };
-            if is_fresh(&idle.connection, idle.since, keep_for) {
-                let _full = self.idle.push(idle);
-            }
-        }
+        self.idle.retain(|connection| connection.is_fresh(keep_for));
     }
 
     /// Closes the kept connections.
     pub(crate) fn close_kept(&self) {
-        while self.idle.pop().is_some() {}
+        self.idle.retain(|_connection| false);
     }
 
     /// Cuts every connection, whatever it carries. A tunnel is a connection too.
@@ -160,21 +125,51 @@ impl Connections {
     }
 }
 
-fn is_fresh(connection: &Connection, since: Instant, keep_for: KeepFor) -> bool {
-    !connection.sender.is_closed()
-        && since.elapsed() < keep_for.idle
-        && connection.born.elapsed() < keep_for.age
-}
+impl Connection {
+    pub(crate) fn wire(&mut self) -> &mut Wire {
+        &mut self.wire
+    }
 
-/// Moves the bytes of a connection until either end closes it, or it is cut.
-async fn carry(connection: http1::Connection<TokioIo<TcpStream>, RequestBody>, mut entry: Entry) {
-    let mut connection = pin!(connection.with_upgrades());
-    poll_fn(|context| {
-        if entry.called(context) {
-            return Poll::Ready(());
+    /// The socket, after a switch of protocol.
+    pub(crate) fn switch(self) -> Switched {
+        self.wire.switch()
+    }
+
+    fn is_fresh(&self, keep_for: KeepFor) -> bool {
+        let now = Instant::now();
+        now.duration_since(self.since) < keep_for.idle
+            && now.duration_since(self.born) < keep_for.age
+            && self.wire.is_quiet()
+    }
+
+    /// Sends, and waits for the head of the answer. The time for it runs anew as long as the body
+    /// of the request gets on: a long upload is not a slow upstream.
+    pub(crate) async fn send(
+        mut self,
+        request: Request<RequestBody>,
+        limit: Duration,
+        body: &BodyFate,
+    ) -> Sent {
+        let (parts, content) = request.into_parts();
+        self.wire.begin(&parts, content);
+        let mut progress = body.progress();
+        self.wire.wait_for(limit, Instant::now());
+        let answer = poll_fn(|context| {
+            let polled = self.wire.poll_answer(context);
+            if body.progress() != progress {
+                progress = body.progress();
+                self.wire.wait_for(limit, Instant::now());
+            }
+            polled
+        })
+        .await;
+        match answer {
+            Ok((head, decoder)) => Sent::Answered(head.map(|()| AnswerBody::new(self, decoder))),
+            Err(Fault::TimedOut) => Sent::TimedOut,
+            Err(Fault::Lost) => match self.wire.take_back() {
+                Some(content) => Sent::Unsent(Request::from_parts(parts, content)),
+                None => Sent::Lost(Request::from_parts(parts, RequestBody::default())),
+            },
         }
-        // Errors reach the request that the connection carries; here they only mean the end.
-        connection.as_mut().poll(context).map(|_ended| ())
-    })
-    .await;
+    }
 }

@@ -3,15 +3,16 @@
 //! A request is sent again only when that is safe: it never left (any method), or it carries no
 //! body, may be repeated, and met a kept connection that the upstream was just closing.
 
-use std::{pin::pin, sync::Arc};
+use std::sync::Arc;
 
 use http::{HeaderName, Request, Response, StatusCode, Version};
 use hyper::{body::Incoming, upgrade::OnUpgrade};
-use tokio::time::{Instant, timeout};
+use tokio::time::Instant;
 
 use crate::{
-    connection::{ConnectError, Connection},
+    connection::{ConnectError, Connection, Sent},
     errors::{BadRequest, NoAnswer},
+    h1::AnswerBody,
     headers,
     metrics::{Cause, SideMetrics, Trouble},
     request::{self, BodyFate, Outbound, Peer, RequestBody},
@@ -64,20 +65,11 @@ struct Exchange<'a> {
 
 /// What came of a try at one upstream.
 enum Tried {
-    Answered(Response<Incoming>, Connection),
+    Answered(Response<AnswerBody>),
     /// The request is whole and may go elsewhere.
     Unsent(Request<RequestBody>),
     Failed(NoAnswer),
     Bad(BadRequest),
-}
-
-/// What came of sending over one connection.
-enum Sent {
-    Answered(Response<Incoming>),
-    /// The request is whole.
-    Unsent(Request<RequestBody>),
-    Lost,
-    TimedOut,
 }
 
 impl Exchange<'_> {
@@ -102,9 +94,7 @@ impl Exchange<'_> {
             };
             self.count_detour(&place, side, left.as_ref());
             match self.try_at(&place, side, request).await {
-                Tried::Answered(response, connection) => {
-                    return self.answered(response, connection, place, upgrade);
-                }
+                Tried::Answered(response) => return self.answered(response, place, upgrade),
                 Tried::Unsent(whole) => {
                     request = whole;
                     left = Some(Arc::clone(&side.metrics));
@@ -145,29 +135,31 @@ impl Exchange<'_> {
         let upstream = &place.claim.upstream;
         let mut fresh = false;
         loop {
-            let mut connection = match self.connection(place, side, fresh).await {
+            let connection = match self.connection(place, side, fresh).await {
                 Ok(connection) => connection,
                 Err(_refused) => return Tried::Unsent(request),
             };
             upstream.forgive();
-            let spare = (connection.reused && self.repeatable).then(|| request::repeat(&request));
-            match self.send(&mut connection, request).await {
-                Sent::Answered(response) => return Tried::Answered(response, connection),
-                Sent::Unsent(whole) if connection.reused => request = whole,
+            let reused = connection.reused;
+            let sent = connection.send(request, self.waits.response, &self.body);
+            match sent.await {
+                Sent::Answered(response) => return Tried::Answered(response),
+                Sent::Unsent(whole) if reused => request = whole,
                 Sent::Unsent(whole) => return Tried::Unsent(whole),
                 Sent::TimedOut => {
                     side.metrics.trouble(Trouble::Timeout);
                     return Tried::Failed(NoAnswer::TimedOut);
                 }
-                Sent::Lost => {
+                Sent::Lost(without_body) => {
                     if let Some(bad) = self.body.fault() {
                         return Tried::Bad(bad);
                     }
                     side.metrics.trouble(Trouble::Reset);
-                    match spare {
-                        Some(spare) if !place.claim.was_cut() => request = spare,
-                        _ => return Tried::Failed(NoAnswer::Reset),
+                    // What is repeatable has no body.
+                    if !reused || !self.repeatable || place.claim.was_cut() {
+                        return Tried::Failed(NoAnswer::Reset);
                     }
+                    request = without_body;
                 }
             }
             self.service.ledger.enter(Cause::Retried, 1);
@@ -182,7 +174,7 @@ impl Exchange<'_> {
         fresh: bool,
     ) -> Result<Connection, ConnectError> {
         let upstream = &place.claim.upstream;
-        if !fresh && let Some(kept) = upstream.connections.kept(self.waits.keep_for).await {
+        if !fresh && let Some(kept) = upstream.connections.kept(self.waits.keep_for) {
             return Ok(kept);
         }
         let opened = upstream
@@ -196,27 +188,9 @@ impl Exchange<'_> {
         opened
     }
 
-    /// Sends, and waits for the head of the answer. The time for it runs anew as long as the body
-    /// of the request gets on: a long upload is not a slow upstream.
-    async fn send(&self, connection: &mut Connection, request: Request<RequestBody>) -> Sent {
-        let mut sending = pin!(connection.sender.try_send_request(request));
-        loop {
-            let progress = self.body.progress();
-            match timeout(self.waits.response, &mut sending).await {
-                Ok(Ok(response)) => return Sent::Answered(response),
-                Ok(Err(mut error)) => {
-                    return error.take_message().map_or(Sent::Lost, Sent::Unsent);
-                }
-                Err(_elapsed) if self.body.progress() == progress => return Sent::TimedOut,
-                Err(_elapsed) => {}
-            }
-        }
-    }
-
     fn answered(
         &self,
-        mut response: Response<Incoming>,
-        connection: Connection,
+        mut response: Response<AnswerBody>,
         place: Place,
         asked: Option<OnUpgrade>,
     ) -> Response<ResponseBody> {
@@ -243,13 +217,13 @@ impl Exchange<'_> {
         *response.version_mut() = Version::HTTP_11;
         if let (Some(protocol), Some(client)) = (protocol, asked) {
             headers::set_upgrade(response.headers_mut(), protocol);
-            let upstream = hyper::upgrade::on(&mut response);
-            tokio::spawn(upgrade::tunnel(client, upstream, claim));
+            if let Some(upstream) = response.body_mut().release() {
+                tokio::spawn(upgrade::tunnel(client, upstream.switch(), claim));
+            }
             return response.map(|_empty| ResponseBody::empty());
         }
         let holds = Holds {
             claim,
-            connection,
             side: Arc::clone(&side.metrics),
             ledger: Arc::clone(&self.service.ledger),
             request: Arc::clone(&self.body),

@@ -10,13 +10,16 @@ mod control;
 mod drain;
 mod errors;
 mod forward;
+mod h1;
 mod headers;
 mod health;
 mod health_log;
+mod idle;
 mod journal;
 mod listener;
 mod lock;
 mod metrics;
+mod patience;
 mod pool;
 mod probe;
 mod request;
@@ -34,6 +37,7 @@ mod trust;
 mod upgrade;
 mod upstream;
 mod waiting;
+mod worker;
 
 pub use self::{
     control::{

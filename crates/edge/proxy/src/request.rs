@@ -96,15 +96,6 @@ pub(crate) fn prepare(
     })
 }
 
-/// A second copy of a repeatable request.
-pub(crate) fn repeat(request: &Request<RequestBody>) -> Request<RequestBody> {
-    let mut copy = Request::new(RequestBody::default());
-    *copy.method_mut() = request.method().clone();
-    *copy.uri_mut() = request.uri().clone();
-    *copy.headers_mut() = request.headers().clone();
-    copy
-}
-
 /// For whom the request is: the authority of its target if it has one, else its `Host`.
 fn host(
     uri: &Uri,

@@ -13,10 +13,9 @@ use std::{
 
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
-use hyper::body::Incoming;
 
 use crate::{
-    connection::Connection,
+    h1::AnswerBody,
     metrics::{Cause, Ledger, SideMetrics, Trouble},
     request::BodyFate,
     stall::Stall,
@@ -34,14 +33,13 @@ enum Kind {
 /// What an answer holds while its body goes through.
 pub(crate) struct Holds {
     pub(crate) claim: Claim,
-    pub(crate) connection: Connection,
     pub(crate) side: Arc<SideMetrics>,
     pub(crate) ledger: Arc<Ledger>,
     pub(crate) request: Arc<BodyFate>,
 }
 
 struct Streamed {
-    body: Incoming,
+    body: AnswerBody,
     stall: Stall,
     /// Given back as soon as the body has ended.
     holds: Option<Holds>,
@@ -64,13 +62,13 @@ impl ResponseBody {
     }
 
     /// The body that an upstream sends.
-    pub(crate) fn streamed(body: Incoming, patience: Duration, holds: Holds) -> Self {
+    pub(crate) fn streamed(body: AnswerBody, patience: Duration, holds: Holds) -> Self {
         let mut streamed = Streamed {
             body,
             stall: Stall::new(patience),
             holds: Some(holds),
         };
-        if streamed.body.is_end_stream() {
+        if streamed.body.is_ended() {
             streamed.ended();
         }
         Self(Kind::Streamed(Box::new(streamed)))
@@ -79,18 +77,14 @@ impl ResponseBody {
 
 impl Streamed {
     fn ended(&mut self) {
-        let Some(Holds {
-            claim,
-            connection,
-            request,
-            ..
-        }) = self.holds.take()
-        else {
+        let Some(Holds { claim, request, .. }) = self.holds.take() else {
             return;
         };
         // An upstream may answer before it has read everything. Then the connection still belongs
         // to that request's client, who could hold up the next one on it.
-        if request.is_whole() {
+        if request.is_whole()
+            && let Some(connection) = self.body.release()
+        {
             claim.upstream.connections.keep(connection);
         }
     }
@@ -115,7 +109,7 @@ impl Streamed {
 
 impl Drop for Streamed {
     fn drop(&mut self) {
-        if self.body.is_end_stream() {
+        if self.body.is_ended() {
             self.ended();
         }
         if let Some(Holds { side, .. }) = self.holds.take() {
@@ -136,10 +130,10 @@ impl Body for ResponseBody {
             Kind::Text(text) => return Poll::Ready(text.take().map(|text| Ok(Frame::data(text)))),
             Kind::Streamed(streamed) => streamed,
         };
-        match Pin::new(&mut streamed.body).poll_frame(context) {
+        match streamed.body.poll(context) {
             Poll::Ready(Some(Ok(frame))) => {
                 streamed.stall.moved();
-                if streamed.body.is_end_stream() {
+                if streamed.body.is_ended() {
                     streamed.ended();
                 }
                 Poll::Ready(Some(Ok(frame)))
@@ -159,7 +153,7 @@ impl Body for ResponseBody {
     fn is_end_stream(&self) -> bool {
         match &self.0 {
             Kind::Text(text) => text.is_none(),
-            Kind::Streamed(streamed) => streamed.body.is_end_stream(),
+            Kind::Streamed(streamed) => streamed.body.is_ended(),
         }
     }
 

@@ -4,18 +4,20 @@ use std::{future::poll_fn, pin::pin, task::Poll};
 
 use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
-use tokio::io::copy_bidirectional;
+use tokio::io::{AsyncWriteExt as _, copy_bidirectional};
 
-use crate::upstream::Claim;
+use crate::{h1::Switched, upstream::Claim};
 
 /// Carries a tunnel. It counts as in flight to its last byte.
-pub(crate) async fn tunnel(client: OnUpgrade, upstream: OnUpgrade, claim: Claim) {
+pub(crate) async fn tunnel(client: OnUpgrade, upstream: Switched, claim: Claim) {
     let mut entry = claim.upstream.connections.join();
     let mut carried = pin!(async {
-        let (Ok(client), Ok(upstream)) = tokio::join!(client, upstream) else {
+        let Switched { stream, ahead } = upstream;
+        let Ok(client) = client.await else { return };
+        let (mut client, mut upstream) = (TokioIo::new(client), stream);
+        if client.write_all(&ahead).await.is_err() {
             return;
-        };
-        let (mut client, mut upstream) = (TokioIo::new(client), TokioIo::new(upstream));
+        }
         // Either end may break off at any time: that is how tunnels end.
         let _ended = copy_bidirectional(&mut client, &mut upstream).await;
     });
