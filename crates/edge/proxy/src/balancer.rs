@@ -26,6 +26,7 @@ use crate::{
     service::{Origin, Service},
     state::{Remembered, StateFolder},
     status, waiting,
+    worker::Workers,
 };
 
 /// Everything live.
@@ -33,6 +34,7 @@ use crate::{
 pub(crate) struct Balancer {
     folder: Arc<StateFolder>,
     pub(crate) journal: Arc<Journal>,
+    workers: Arc<Workers>,
     /// Held while a table takes the place of another; requests do not come by here.
     in_force: AsyncMutex<InForce>,
     live: Mutex<Live>,
@@ -55,8 +57,9 @@ struct Live {
 }
 
 impl Balancer {
-    pub(crate) fn new(folder: StateFolder, journal: Journal) -> Self {
+    pub(crate) fn new(folder: StateFolder, journal: Journal, workers: Workers) -> Self {
         Self {
+            workers: Arc::new(workers),
             folder: Arc::new(folder),
             journal: Arc::new(journal),
             in_force: AsyncMutex::default(),
@@ -218,7 +221,7 @@ impl Balancer {
             let service = known.unwrap_or_else(|| self.new_service(&entry.name));
             service.update(entry, origin);
             if let Some(listener) = open.remove(&entry.name) {
-                match Acceptor::start(listener, &service) {
+                match Acceptor::start(listener, &service, &self.workers) {
                     Ok(acceptor) => drop(live.acceptors.insert(entry.name.clone(), acceptor)),
                     Err(error) => {
                         let reason = Value::from(error.to_string());

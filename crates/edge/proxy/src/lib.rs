@@ -11,6 +11,7 @@ mod drain;
 mod errors;
 mod forward;
 mod h1;
+mod head_timer;
 mod headers;
 mod health;
 mod health_log;

@@ -26,9 +26,11 @@ use tokio::{
 
 use crate::{
     forward::forward,
+    head_timer::HeadTimer,
     request::Peer,
     roster::Entry,
     service::{Routes, Service},
+    worker::Workers,
 };
 
 const BACKLOG: u32 = 4096;
@@ -57,10 +59,15 @@ pub(crate) struct Acceptor {
 }
 
 impl Acceptor {
-    /// Accepts connections for a service.
-    pub(crate) fn start(listener: TcpListener, service: &Arc<Service>) -> io::Result<Self> {
+    /// Accepts connections for a service, which the workers carry.
+    pub(crate) fn start(
+        listener: TcpListener,
+        service: &Arc<Service>,
+        workers: &Arc<Workers>,
+    ) -> io::Result<Self> {
         let address = listener.local_addr()?;
-        let task = tokio::spawn(accept(listener, Arc::clone(service))).abort_handle();
+        let accepting = accept(listener, Arc::clone(service), Arc::clone(workers));
+        let task = tokio::spawn(accepting).abort_handle();
         Ok(Self { address, task })
     }
 }
@@ -71,14 +78,22 @@ impl Drop for Acceptor {
     }
 }
 
-async fn accept(listener: TcpListener, service: Arc<Service>) {
+async fn accept(listener: TcpListener, service: Arc<Service>, workers: Arc<Workers>) {
     loop {
         let limit = service.routes().limits.connections.max(1) as u64;
         service.clients.below(limit).await;
         match listener.accept().await {
             Ok((stream, peer)) => {
-                let entry = service.clients.join();
-                tokio::spawn(serve(Arc::clone(&service), stream, peer, entry));
+                // The socket is watched by the worker from here on.
+                let Ok(stream) = stream.into_std() else {
+                    continue;
+                };
+                let (service, entry) = (Arc::clone(&service), service.clients.join());
+                workers.carry(async move {
+                    if let Ok(stream) = TcpStream::from_std(stream) {
+                        serve(service, stream, peer, entry).await;
+                    }
+                });
             }
             // The connection was gone before it was accepted.
             Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
@@ -133,7 +148,7 @@ fn builder(routes: &Routes) -> auto::Builder<TokioExecutor> {
     let mut builder = auto::Builder::new(TokioExecutor::new());
     builder
         .http1()
-        .timer(TokioTimer::new())
+        .timer(HeadTimer::default())
         .header_read_timeout(waits.idle)
         .max_headers(limits.header_fields)
         .max_buf_size(limits.header_bytes.max(8192));

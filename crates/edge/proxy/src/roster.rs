@@ -10,7 +10,7 @@ use std::{
         Arc, Mutex,
         atomic::{AtomicU64, Ordering},
     },
-    task::Context,
+    task::{Context, Waker},
 };
 
 use futures_util::task::AtomicWaker;
@@ -40,6 +40,7 @@ impl Roster {
             key,
             heard: self.calls(),
             waker,
+            registered: None,
         }
     }
 
@@ -47,7 +48,9 @@ impl Roster {
     pub(crate) fn call(&self) {
         self.calls.fetch_add(1, Ordering::SeqCst);
         let wakers: Vec<_> = locked(&self.wakers).values().cloned().collect();
-        wakers.iter().for_each(|waker| waker.wake());
+        for waker in wakers {
+            waker.wake();
+        }
     }
 
     /// How often everyone was called.
@@ -79,15 +82,26 @@ pub(crate) struct Entry {
     key: u64,
     heard: u64,
     waker: Arc<AtomicWaker>,
+    /// What lies in `waker`, so that it need not be put there at every poll.
+    registered: Option<Waker>,
 }
 
 impl Entry {
     /// Whether there was a call since the last look. Wakes the task at the next call otherwise.
     pub(crate) fn called(&mut self, context: &Context<'_>) -> bool {
-        self.waker.register(context.waker());
+        let waker = context.waker();
+        let registered = self.registered.as_ref();
+        if !registered.is_some_and(|registered| registered.will_wake(waker)) {
+            self.waker.register(waker);
+            self.registered = Some(waker.clone());
+        }
         let calls = self.roster.calls();
         let called = calls != self.heard;
-        self.heard = calls;
+        if called {
+            // The call has taken the waker.
+            self.heard = calls;
+            self.registered = None;
+        }
         called
     }
 

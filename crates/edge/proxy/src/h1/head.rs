@@ -1,5 +1,7 @@
 //! The head of an answer: its fields, how its body ends, whether the connection can be kept.
 
+use std::mem::MaybeUninit;
+
 use bytes::BytesMut;
 use http::{
     HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, header, request::Parts,
@@ -60,9 +62,14 @@ pub(crate) fn take(inbox: &mut BytesMut, asked: Asked) -> Result<Option<Head>, M
 type Field = (HeaderName, usize, usize);
 
 fn take_one(inbox: &mut BytesMut) -> Result<Option<(Response<()>, u8)>, Malformed> {
-    let mut fields = [httparse::EMPTY_HEADER; FIELDS];
-    let mut parsed = httparse::Response::new(&mut fields);
-    let length = match parsed.parse(inbox).map_err(|_| Malformed)? {
+    let mut fields = [const { MaybeUninit::uninit() }; FIELDS];
+    let mut parsed = httparse::Response::new(&mut []);
+    let result = httparse::ParserConfig::default().parse_response_with_uninit_headers(
+        &mut parsed,
+        inbox,
+        &mut fields,
+    );
+    let length = match result.map_err(|_| Malformed)? {
         httparse::Status::Complete(length) => length,
         httparse::Status::Partial if inbox.len() > HEAD_LIMIT => return Err(Malformed),
         httparse::Status::Partial => return Ok(None),

@@ -100,6 +100,8 @@ impl Wire {
 
     /// Begins an exchange. Nothing is written yet.
     pub(crate) fn begin(&mut self, parts: &Parts, body: RequestBody) {
+        // What the last answer took is free by now: the same room is had again, without asking.
+        self.inbox.reserve(INBOX);
         self.framing = Framing::of(&body);
         self.asked = Asked::by(parts);
         self.wrote = false;
@@ -187,7 +189,11 @@ impl Wire {
             match Pin::new(&mut self.stream).poll_write(context, &self.outbox) {
                 Poll::Ready(Ok(written)) if written > 0 => {
                     self.wrote = true;
-                    self.outbox.advance(written);
+                    if written == self.outbox.len() {
+                        self.outbox.clear();
+                    } else {
+                        self.outbox.advance(written);
+                    }
                 }
                 Poll::Ready(_) => self.deaf = true,
                 Poll::Pending => return Ok(()),
