@@ -69,7 +69,10 @@ pub(crate) const ARROWS: &[(&str, &[&str])] = &[
         "cutover-testkit",
         &["cutover-model", "cutover-engine", "cutover-rollout"],
     ),
-    ("xtask", &["cutover-dialect", "cutover-testkit"]),
+    (
+        "xtask",
+        &["cutover-dialect", "cutover-proxy", "cutover-testkit"],
+    ),
     // Drives the binary from outside, as people do.
     ("cutover-e2e", &[]),
 ];
