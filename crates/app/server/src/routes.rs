@@ -108,7 +108,9 @@ impl Route {
             .map(|side| proxy::Side {
                 name: side.name.clone(),
                 weight: side.weight.basis_points(),
+                matches: Vec::new(),
                 upstreams: side.upstreams.iter().map(RouteUpstream::to_wire).collect(),
+                protocol: proxy::Protocol::default(),
             })
             .collect();
         proxy::Service {

@@ -5,19 +5,20 @@
 
 use std::sync::Arc;
 
-use http::{HeaderName, Request, Response, StatusCode, Version};
+use http::{HeaderName, Request, Response, StatusCode, Version, header};
 use hyper::{body::Incoming, upgrade::OnUpgrade};
 use tokio::time::Instant;
 
 use crate::{
+    answer::AnswerBody,
     connection::{ConnectError, Connection, Sent},
-    errors::{BadRequest, NoAnswer},
-    h1::AnswerBody,
-    headers,
+    errors::{self, BadRequest, NoAnswer},
+    guard, headers, hold,
     metrics::{Cause, SideMetrics, Trouble},
     request::{self, BodyFate, Outbound, Peer, RequestBody},
     response::{Holds, ResponseBody},
-    router::{Place, Way},
+    route::Route,
+    router::{Place, Way, Wish},
     service::{Service, Side, Waits},
     upgrade,
 };
@@ -27,12 +28,19 @@ const VERSION: HeaderName = HeaderName::from_static("x-cutover-version");
 /// Answers a request.
 pub(crate) async fn forward(
     service: &Arc<Service>,
+    route: &Route,
+    preview: Option<Arc<str>>,
     peer: &Peer,
     request: Request<Incoming>,
 ) -> Response<ResponseBody> {
     let began = Instant::now();
     let routes = service.routes();
-    let prepared = request::prepare(request, peer, &routes.trusted, routes.waits.body);
+    if let Err(reason) = guard::admit(route, &request, peer, &routes.trusted) {
+        service.ledger.enter(reason.cause(), 1);
+        return reason.response();
+    }
+    let wish = Wish::new(&routes, preview, request.headers());
+    let prepared = request::prepare(request, peer, &routes.trusted, route, routes.waits.body);
     let Outbound {
         request,
         upgrade,
@@ -52,7 +60,8 @@ pub(crate) async fn forward(
         repeatable,
         body,
     };
-    exchange.run(request, upgrade).await
+    let way = Way::new(service, &routes, wish);
+    exchange.run(request, upgrade, way).await
 }
 
 struct Exchange<'a> {
@@ -72,32 +81,62 @@ enum Tried {
     Bad(BadRequest),
 }
 
+impl Tried {
+    /// Whether the upstream failed the request. `None`: the client did.
+    fn failed(&self) -> Option<bool> {
+        match self {
+            Self::Answered(response) => Some(response.status().is_server_error()),
+            Self::Unsent(_) | Self::Failed(_) => Some(true),
+            Self::Bad(_) => None,
+        }
+    }
+}
+
+/// Why there is no place after all.
+enum Waited {
+    /// It only asks for health, and is told that the service holds.
+    Healthy,
+    Vain(NoAnswer),
+}
+
 impl Exchange<'_> {
     async fn run(
         self,
         mut request: Request<RequestBody>,
         upgrade: Option<OnUpgrade>,
+        mut way: Way<'_>,
     ) -> Response<ResponseBody> {
-        let mut way = Way::new(self.service);
         let mut left: Option<Arc<SideMetrics>> = None;
         loop {
-            let Some(place) = way.next() else {
-                let reason = if left.is_some() {
-                    NoAnswer::ConnectFailed
-                } else {
-                    NoAnswer::NoUpstream
-                };
-                return self.no_place(reason, left.as_deref().or(way.own_metrics()));
+            let place = match way.next() {
+                Some(place) => place,
+                None => match self.wait(&mut way, &request, left.is_some()).await {
+                    Ok(place) => place,
+                    Err(Waited::Healthy) => return errors::holding(),
+                    Err(Waited::Vain(reason)) => {
+                        return self.no_place(reason, left.as_deref().or(way.own_metrics()));
+                    }
+                },
             };
             let Some(side) = place.routes.sides.get(place.side) else {
                 return self.no_place(NoAnswer::NoUpstream, None);
             };
             self.count_detour(&place, side, left.as_ref());
-            match self.try_at(&place, side, request).await {
+            if left.is_none()
+                && !place.aside
+                && let Some(mirror) = &place.routes.mirror
+            {
+                mirror.reflect(&place.routes, place.side, &request);
+            }
+            let tried = self.try_at(&place, side, request).await;
+            if let (Some(rule), Some(failed)) = (&place.routes.passive, tried.failed()) {
+                place.claim.upstream.ejection.note(rule, failed);
+            }
+            match tried {
                 Tried::Answered(response) => return self.answered(response, place, upgrade),
                 Tried::Unsent(whole) => {
                     request = whole;
-                    left = Some(Arc::clone(&side.metrics));
+                    left = Some(Arc::clone(place.counts(side)));
                     way.avoid(Arc::clone(&place.claim.upstream));
                 }
                 Tried::Failed(reason) => {
@@ -105,7 +144,9 @@ impl Exchange<'_> {
                     if !place.claim.was_cut() {
                         self.service.ledger.enter(reason.cause(), 1);
                     }
-                    side.metrics.answered(reason.status(), self.began.elapsed());
+                    place
+                        .counts(side)
+                        .answered(reason.status(), self.began.elapsed());
                     return reason.response();
                 }
                 Tried::Bad(bad) => {
@@ -116,11 +157,36 @@ impl Exchange<'_> {
         }
     }
 
+    /// No side takes the request: it waits for one if it may.
+    async fn wait(
+        &self,
+        way: &mut Way<'_>,
+        request: &Request<RequestBody>,
+        refused: bool,
+    ) -> Result<Place, Waited> {
+        let routes = self.service.routes();
+        let Some(hold) = &routes.hold else {
+            let reason = if refused {
+                NoAnswer::ConnectFailed
+            } else {
+                NoAnswer::NoUpstream
+            };
+            return Err(Waited::Vain(reason));
+        };
+        if hold::asks_for_health(request, &routes.health_path) {
+            return Err(Waited::Healthy);
+        }
+        let bytes = hold::head_bytes(request);
+        hold::place(self.service, way, hold, bytes)
+            .await
+            .map_err(Waited::Vain)
+    }
+
     /// Enters that the request does not go the straight way.
     fn count_detour(&self, place: &Place, side: &Side, left: Option<&Arc<SideMetrics>>) {
         if let Some(left) = left {
             self.service.ledger.enter(Cause::Retried, 1);
-            if !Arc::ptr_eq(left, &side.metrics) {
+            if !Arc::ptr_eq(left, place.counts(side)) {
                 left.gave_up();
             }
         }
@@ -141,25 +207,25 @@ impl Exchange<'_> {
             };
             upstream.forgive();
             let reused = connection.reused;
-            let sent = connection.send(request, self.waits.response, &self.body);
+            let again = reused && self.repeatable;
+            let sent = connection.send(request, again, self.waits.response, &self.body);
             match sent.await {
                 Sent::Answered(response) => return Tried::Answered(response),
                 Sent::Unsent(whole) if reused => request = whole,
                 Sent::Unsent(whole) => return Tried::Unsent(whole),
                 Sent::TimedOut => {
-                    side.metrics.trouble(Trouble::Timeout);
+                    place.counts(side).trouble(Trouble::Timeout);
                     return Tried::Failed(NoAnswer::TimedOut);
                 }
-                Sent::Lost(without_body) => {
+                Sent::Lost(spare) => {
                     if let Some(bad) = self.body.fault() {
                         return Tried::Bad(bad);
                     }
-                    side.metrics.trouble(Trouble::Reset);
-                    // What is repeatable has no body.
-                    if !reused || !self.repeatable || place.claim.was_cut() {
-                        return Tried::Failed(NoAnswer::Reset);
+                    place.counts(side).trouble(Trouble::Reset);
+                    match spare {
+                        Some(spare) if !place.claim.was_cut() => request = spare,
+                        _ => return Tried::Failed(NoAnswer::Reset),
                     }
-                    request = without_body;
                 }
             }
             self.service.ledger.enter(Cause::Retried, 1);
@@ -174,15 +240,13 @@ impl Exchange<'_> {
         fresh: bool,
     ) -> Result<Connection, ConnectError> {
         let upstream = &place.claim.upstream;
-        if !fresh && let Some(kept) = upstream.connections.kept(self.waits.keep_for) {
-            return Ok(kept);
-        }
+        let (connect, keep_for) = (self.waits.connect, self.waits.keep_for);
         let opened = upstream
             .connections
-            .open(&upstream.address, self.waits.connect)
+            .take(&upstream.address, connect, keep_for, fresh)
             .await;
         if opened.is_err() {
-            side.metrics.trouble(Trouble::Connect);
+            place.counts(side).trouble(Trouble::Connect);
             upstream.strike(place.routes.strikes);
         }
         opened
@@ -198,13 +262,15 @@ impl Exchange<'_> {
             claim,
             routes,
             side,
+            aside,
+            cookie,
             ..
         } = place;
         let Some(side) = routes.sides.get(side) else {
             return NoAnswer::NoUpstream.response();
         };
         let switched = response.status() == StatusCode::SWITCHING_PROTOCOLS;
-        side.metrics
+        side.counts(aside)
             .answered(response.status(), self.began.elapsed());
         let protocol = switched
             .then(|| headers::upgrade(response.headers()))
@@ -213,18 +279,21 @@ impl Exchange<'_> {
         if let Some(version) = &side.version {
             response.headers_mut().insert(VERSION, version.clone());
         }
+        if let Some(cookie) = cookie {
+            response.headers_mut().append(header::SET_COOKIE, cookie);
+        }
         // An upstream may speak HTTP/1.0; what the client is told is what the balancer speaks.
         *response.version_mut() = Version::HTTP_11;
         if let (Some(protocol), Some(client)) = (protocol, asked) {
             headers::set_upgrade(response.headers_mut(), protocol);
-            if let Some(upstream) = response.body_mut().release() {
-                tokio::spawn(upgrade::tunnel(client, upstream.switch(), claim));
+            if let Some(upstream) = response.body_mut().release().and_then(Connection::switch) {
+                tokio::spawn(upgrade::tunnel(client, upstream, claim));
             }
             return response.map(|_empty| ResponseBody::empty());
         }
         let holds = Holds {
             claim,
-            side: Arc::clone(&side.metrics),
+            side: Arc::clone(side.counts(aside)),
             ledger: Arc::clone(&self.service.ledger),
             request: Arc::clone(&self.body),
         };

@@ -3,37 +3,53 @@
 //! It runs as its own process ([`run`]) and outlives the control plane, which speaks to it through
 //! [`Client`] over a Unix socket. It decides nothing about releases, and imports nothing of ours.
 
+mod answer;
 mod balancer;
+mod client_address;
 mod clock;
 mod connection;
 mod control;
+mod cookies;
+mod door;
+mod doors;
 mod drain;
+mod ejection;
 mod errors;
 mod forward;
+mod guard;
 mod h1;
 mod head_timer;
 mod headers;
 mod health;
 mod health_log;
+mod hold;
 mod idle;
 mod journal;
 mod listener;
 mod lock;
+mod matches;
 mod metrics;
+mod mirror;
+mod multiplex;
 mod patience;
 mod pool;
 mod probe;
+mod rate;
 mod request;
 mod response;
 mod roster;
+mod route;
 mod router;
+mod rules;
 mod run;
 mod seconds;
 mod service;
+mod shape;
 mod split;
 mod stall;
 mod state;
 mod status;
+mod sticky;
 mod trust;
 mod upgrade;
 mod upstream;
@@ -42,10 +58,11 @@ mod worker;
 
 pub use self::{
     control::{
-        Applied, Bucket, Client, ClientError, Drained, ErrorTotals, FULL_WEIGHT, Health,
-        InvalidTable, LATENCY_BOUNDS_MS, Limits, Refusal, RouteTable, Service, ServiceStatus, Side,
-        SideSample, SideStatus, Status, Subscription, Timeouts, Totals, Upstream, UpstreamReport,
-        UpstreamState, UpstreamStatus,
+        Action, Applied, Bucket, Client, ClientError, Drained, ErrorTotals, FULL_WEIGHT, Health,
+        Hold, InvalidTable, LATENCY_BOUNDS_MS, Limits, Match, Mirror, MirrorStatus, Passive,
+        Preview, Property, Protocol, RateLimit, Refusal, Route, RouteTable, Rule, RuleCount,
+        Service, ServiceStatus, Side, SideSample, SideStatus, Status, Sticky, Subscription,
+        Timeouts, Totals, Upstream, UpstreamReport, UpstreamState, UpstreamStatus,
     },
     run::{Error, Options, run},
     state::StateError,

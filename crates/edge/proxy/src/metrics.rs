@@ -202,13 +202,21 @@ pub(crate) enum Cause {
     AnswerCut,
     /// Still in flight at the end of a drain.
     DrainCut,
+    /// More requests waited for a side than may: 503.
+    HoldFull,
+    /// Waited for a side in vain: 503.
+    HoldTimedOut,
+    /// More often than its client may ask: 429.
+    RateLimited,
+    /// Not wanted by a rule: 403 or 414.
+    Denied,
     /// Refused for what the client sent.
     BadRequest,
 }
 
 impl Cause {
     /// All of them, in the order of the ledger.
-    const ALL: [Self; 9] = [
+    const ALL: [Self; 13] = [
         Self::NoUpstream,
         Self::OtherSide,
         Self::Retried,
@@ -217,6 +225,10 @@ impl Cause {
         Self::Reset,
         Self::AnswerCut,
         Self::DrainCut,
+        Self::HoldFull,
+        Self::HoldTimedOut,
+        Self::RateLimited,
+        Self::Denied,
         Self::BadRequest,
     ];
 
@@ -231,6 +243,10 @@ impl Cause {
             Self::Reset => "reset",
             Self::AnswerCut => "answer_cut",
             Self::DrainCut => "drain_cut",
+            Self::HoldFull => "hold_full",
+            Self::HoldTimedOut => "hold_timed_out",
+            Self::RateLimited => "rate_limited",
+            Self::Denied => "denied",
             Self::BadRequest => "bad_request",
         }
     }
@@ -302,6 +318,6 @@ mod tests {
         let entries = ledger.entries();
         assert_eq!(entries.len(), Cause::ALL.len());
         assert_eq!(entries["no_upstream"], 1);
-        assert_eq!(entries["bad_request"], 9);
+        assert_eq!(entries["bad_request"], 13);
     }
 }

@@ -15,7 +15,7 @@ use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 
 use crate::{
-    h1::AnswerBody,
+    answer::AnswerBody,
     metrics::{Cause, Ledger, SideMetrics, Trouble},
     request::BodyFate,
     stall::Stall,

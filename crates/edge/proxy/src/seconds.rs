@@ -34,6 +34,8 @@ pub(crate) struct History {
 struct Remembered {
     name: String,
     metrics: Arc<SideMetrics>,
+    /// Of the preview and of copies; never closed into seconds.
+    aside: Arc<SideMetrics>,
     sums: Counts,
 }
 
@@ -48,29 +50,35 @@ impl Default for History {
 }
 
 impl History {
-    /// The counters of a side; the same as before, if it was there before.
-    pub(crate) fn side(&self, name: &str) -> Arc<SideMetrics> {
+    /// The counters of a side, and those of what is counted apart; the same as before, if it was
+    /// there before.
+    pub(crate) fn side(&self, name: &str) -> (Arc<SideMetrics>, Arc<SideMetrics>) {
         let mut sides = locked(&self.sides);
         if let Some(side) = sides.iter().find(|side| side.name == name) {
-            return Arc::clone(&side.metrics);
+            return (Arc::clone(&side.metrics), Arc::clone(&side.aside));
         }
-        let metrics = Arc::<SideMetrics>::default();
+        let (metrics, aside) = (Arc::<SideMetrics>::default(), Arc::default());
         let (name, sums) = (name.to_owned(), Counts::default());
         sides.push(Remembered {
             name,
             metrics: Arc::clone(&metrics),
+            aside: Arc::clone(&aside),
             sums,
         });
-        metrics
+        (metrics, aside)
     }
 
     /// The sums since the start of every side remembered, oldest first.
-    pub(crate) fn totals(&self) -> Vec<(String, Totals)> {
+    pub(crate) fn totals(&self) -> Vec<(String, Totals, Totals)> {
         let sides = locked(&self.sides);
         let total = |side: &Remembered| {
             let mut counts = side.sums;
             counts += side.metrics.peek();
-            (side.name.clone(), counts.totals())
+            (
+                side.name.clone(),
+                counts.totals(),
+                side.aside.peek().totals(),
+            )
         };
         sides.iter().map(total).collect()
     }
@@ -128,7 +136,8 @@ fn forget(sides: &mut Vec<Remembered>, present: &[(&str, u32, u32)]) {
     let mut too_many = sides.len().saturating_sub(present.len() + KEPT_SIDES);
     sides.retain(|side| {
         // One that still counts for a request or a table is not forgotten.
-        let forget = too_many > 0 && Arc::strong_count(&side.metrics) == 1;
+        let used = [&side.metrics, &side.aside].map(|counts| Arc::strong_count(counts) > 1);
+        let forget = too_many > 0 && used == [false, false];
         too_many -= usize::from(forget);
         !forget
     });
@@ -186,7 +195,7 @@ mod tests {
     #[test]
     fn seconds_are_complete_and_bounded() {
         let history = History::default();
-        let side = history.side("1.0.0");
+        let (side, _) = history.side("1.0.0");
         for second in 0..2_000 {
             side.answered(StatusCode::OK, Duration::ZERO);
             history.close(second, &[("1.0.0", 1, 2)]);
@@ -209,7 +218,10 @@ mod tests {
         let history = History::default();
         for release in 0..100 {
             let name = format!("1.{release}.0");
-            history.side(&name).answered(StatusCode::OK, Duration::ZERO);
+            history
+                .side(&name)
+                .0
+                .answered(StatusCode::OK, Duration::ZERO);
             history.close(release, &[(&name, 1, 1)]);
         }
         let totals = history.totals();

@@ -18,6 +18,9 @@ pub struct Applied {
     pub generation: u64,
     /// Where each service listens.
     pub listeners: BTreeMap<String, SocketAddr>,
+    /// Where the previews of services listen.
+    #[serde(default)]
+    pub previews: BTreeMap<String, SocketAddr>,
 }
 
 /// Upstreams are out of service.
@@ -65,8 +68,20 @@ pub struct UpstreamReport {
     pub last_status: Option<u16>,
     /// Why the last check failed.
     pub last_error: Option<String>,
-    /// Head of the body of the last answer to a check that failed.
+    /// First 512 bytes of the body of the last answer to a check that failed.
     pub body_head: Option<String>,
+    /// Checks that failed.
+    #[serde(default)]
+    pub failed: u64,
+    /// Checks in a row that ended as the last one did.
+    #[serde(default)]
+    pub in_a_row: u64,
+    /// When the last check ended, in milliseconds since 1970.
+    #[serde(default)]
+    pub checked_unix_ms: u64,
+    /// Since when it has been as healthy as it is, in milliseconds since 1970.
+    #[serde(default)]
+    pub since_unix_ms: u64,
 }
 
 /// All that the balancer is doing.
@@ -87,12 +102,50 @@ pub struct ServiceStatus {
     pub name: String,
     /// Where it listens. `None` when its address could not be had again at start.
     pub listener: Option<SocketAddr>,
-    /// Client connections open.
+    /// Client connections open at its address; services that share one share them.
     pub connections: u64,
     /// Sides of the table, then those that left it and are still remembered.
     pub sides: Vec<SideStatus>,
     /// The drop ledger: requests by what befell them.
     pub ledger: BTreeMap<String, u64>,
+    /// Where its preview listens.
+    #[serde(default)]
+    pub preview: Option<SocketAddr>,
+    /// Requests that wait now until a side takes them.
+    #[serde(default)]
+    pub held: u64,
+    /// What the rules of its routes found.
+    #[serde(default)]
+    pub rules: Vec<RuleCount>,
+    /// What became of copies.
+    #[serde(default)]
+    pub mirror: Option<MirrorStatus>,
+}
+
+/// How often a rule meant a request, since the table told of its route.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RuleCount {
+    /// The host of its route.
+    pub host: Option<String>,
+    /// The path of its route.
+    pub path: String,
+    /// Its name; those of the common group begin with `common/`.
+    pub rule: String,
+    /// Requests.
+    pub requests: u64,
+}
+
+/// What became of copies of requests, since the table told of this mirror.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MirrorStatus {
+    /// The side that got them.
+    pub side: String,
+    /// Copies sent.
+    pub sent: u64,
+    /// Those without a whole answer.
+    pub failed: u64,
+    /// Copies that were not made, for want of room or of an upstream.
+    pub skipped: u64,
 }
 
 /// One side.
@@ -106,6 +159,9 @@ pub struct SideStatus {
     pub upstreams: Vec<UpstreamStatus>,
     /// Counts since the balancer started.
     pub totals: Totals,
+    /// The same of the preview and of copies, which the others leave out.
+    #[serde(default)]
+    pub aside: Totals,
 }
 
 /// One upstream.
@@ -121,6 +177,9 @@ pub struct UpstreamStatus {
     pub in_flight: u64,
     /// Open connections to it.
     pub connections: u64,
+    /// For how much longer it gets no requests, because those of users failed. 0: it gets them.
+    #[serde(default)]
+    pub ejected_ms: u64,
     /// What the checks saw last.
     pub report: UpstreamReport,
 }

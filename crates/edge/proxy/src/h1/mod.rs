@@ -4,15 +4,14 @@
 //! has a task of its own for each connection, and so two more wake-ups for each request, which cost
 //! more than all that is done here. What comes from clients is read by hyper, not here.
 
-mod answer;
 mod chunks;
 mod head;
 mod request;
 mod wire;
 
 pub(crate) use self::{
-    answer::AnswerBody,
-    wire::{Fault, Switched, Wire},
+    chunks::Decoder,
+    wire::{BrokenOff, Fault, Switched, Wire},
 };
 
 #[cfg(test)]

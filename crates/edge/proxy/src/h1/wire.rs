@@ -3,13 +3,13 @@
 use std::{
     io,
     pin::{Pin, pin},
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
     time::Duration,
 };
 
-use bytes::{Buf as _, BytesMut};
+use bytes::{Buf as _, Bytes, BytesMut};
 use http::{Response, request::Parts};
-use http_body::Body as _;
+use http_body::{Body as _, Frame};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWrite as _},
     net::TcpStream,
@@ -17,7 +17,7 @@ use tokio::{
 };
 
 use super::{
-    chunks::Decoder,
+    chunks::{Decoder, Piece},
     head::{self, Asked, Head},
     request::{Framing, write_data, write_end, write_head},
 };
@@ -37,6 +37,10 @@ pub(crate) enum Fault {
     /// Nothing of the answer came in time.
     TimedOut,
 }
+
+/// The upstream broke off its answer, or sent what is no body.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct BrokenOff;
 
 /// A connection to an upstream. It carries one exchange at a time.
 #[derive(Debug)]
@@ -150,13 +154,32 @@ impl Wire {
             .map(|()| Err(Fault::TimedOut))
     }
 
-    /// The bytes that were read and not used.
-    pub(super) fn inbox(&mut self) -> &mut BytesMut {
-        &mut self.inbox
+    /// The next piece of the answer's body.
+    pub(crate) fn poll_body(
+        &mut self,
+        context: &mut Context<'_>,
+        decoder: &mut Decoder,
+    ) -> Poll<Option<Result<Frame<Bytes>, BrokenOff>>> {
+        loop {
+            match decoder.next(&mut self.inbox) {
+                Ok(Piece::Data(data)) => return Poll::Ready(Some(Ok(Frame::data(data)))),
+                Ok(Piece::Trailers(fields)) => {
+                    return Poll::Ready(Some(Ok(Frame::trailers(fields))));
+                }
+                Ok(Piece::End) => return Poll::Ready(None),
+                Ok(Piece::Lacking) => {}
+                Err(_malformed) => return Poll::Ready(Some(Err(BrokenOff))),
+            }
+            match ready!(self.poll_more(context, decoder.remaining())) {
+                Ok(0) if matches!(decoder, Decoder::ToTheEnd) => *decoder = Decoder::Ended,
+                Ok(0) | Err(_) => return Poll::Ready(Some(Err(BrokenOff))),
+                Ok(_more) => {}
+            }
+        }
     }
 
     /// Reads on behind the head. `Ok(0)`: the upstream has closed.
-    pub(super) fn poll_more(
+    fn poll_more(
         &mut self,
         context: &mut Context<'_>,
         remaining: Option<u64>,

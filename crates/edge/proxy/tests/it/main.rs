@@ -7,8 +7,13 @@
 )]
 
 mod control;
+mod guards;
 mod hardening;
+mod http2;
 mod lifecycle;
+mod passive;
+mod routes;
+mod sides;
 mod support;
 mod switching;
 mod traffic;
