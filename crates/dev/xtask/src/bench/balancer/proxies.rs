@@ -11,7 +11,8 @@ use std::{
 
 use anyhow::{Context as _, bail};
 use camino::Utf8Path;
-use cutover_proxy::{Client, FULL_WEIGHT, RouteTable, Service, Side, Upstream};
+use cutover_proxy::{Client, FULL_WEIGHT, RouteTable, Service};
+use serde_json::json;
 use tempfile::TempDir;
 
 use super::{LOAD_CPU, PROXY_CPU};
@@ -135,16 +136,13 @@ pub(crate) fn table(
     sides: [SocketAddr; 2],
     weights: [u32; 2],
 ) -> anyhow::Result<RouteTable> {
-    let side = |index: usize| -> anyhow::Result<Side> {
-        Ok(Side {
-            name: index.to_string(),
-            weight: u16::try_from(weights[index])?,
-            upstreams: vec![Upstream::new(index.to_string(), sides[index].to_string())],
-        })
+    let side = |index: usize| {
+        let upstream = json!({ "id": index.to_string(), "address": sides[index].to_string() });
+        json!({ "name": index.to_string(), "weight": weights[index], "upstreams": [upstream] })
     };
     let service = Service {
         listen: Some(listen.to_string()),
-        sides: vec![side(0)?, side(1)?],
+        sides: serde_json::from_value(json!([side(0), side(1)]))?,
         ..Service::new("bench")
     };
     Ok(RouteTable {
