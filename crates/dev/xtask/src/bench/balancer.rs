@@ -117,7 +117,7 @@ async fn measure(options: &Options, binary: &std::path::Path) -> anyhow::Result<
         report.add_full_load(*connections, &rounds);
     }
     // Far enough below what any of them can take, so that this is about latency alone.
-    let rate = report.slowest_rate() / 2;
+    let rate = report.slowest_rate() / 4;
     let connections = options.connections[0];
     let mut rounds = Vec::new();
     for _ in 0..options.rounds {
