@@ -22,6 +22,7 @@ use crate::{
     drain, health_log,
     journal::Journal,
     lock::locked,
+    log_file::LogFiles,
     service::{Origin, Service},
     state::{Remembered, StateFolder},
     status,
@@ -35,6 +36,7 @@ use crate::{
 pub(crate) struct Balancer {
     folder: Arc<StateFolder>,
     key: Key,
+    logs: Arc<LogFiles>,
     pub(crate) journal: Arc<Journal>,
     workers: Arc<Workers>,
     /// Held while a table takes the place of another; requests do not come by here.
@@ -64,6 +66,7 @@ impl Balancer {
         Self {
             workers: Arc::new(workers),
             key: folder.key(),
+            logs: Arc::new(LogFiles::new(folder.path().to_owned())),
             folder: Arc::new(folder),
             journal: Arc::new(journal),
             in_force: AsyncMutex::default(),
@@ -198,7 +201,7 @@ impl Balancer {
     }
 
     fn new_service(&self, name: &str) -> Arc<Service> {
-        let service = Arc::new(Service::new(name, self.key));
+        let service = Arc::new(Service::new(name, self.key, Arc::clone(&self.logs)));
         let followed = health_log::follow(&service, Arc::clone(&self.journal));
         tokio::spawn(followed);
         service

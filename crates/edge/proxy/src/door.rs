@@ -134,7 +134,7 @@ mod tests {
             ..control::Route::default()
         };
         Entry {
-            service: Arc::new(Service::new(name, Key([0; 32]))),
+            service: Arc::new(Service::new(name, Key([0; 32]), Arc::default())),
             route: Arc::new(Route::new(&route)),
             preview: None,
         }

@@ -7,6 +7,10 @@ use http::{HeaderValue, Response, StatusCode, header};
 
 use crate::{metrics::Cause, response::ResponseBody};
 
+/// What the client was told, for the access log. Stands beside an answer by the balancer itself.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct ToldCause(pub(crate) &'static str);
+
 /// Why a request cannot be passed on. The client's fault.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum BadRequest {
@@ -164,10 +168,11 @@ impl Misdirected {
     }
 }
 
-fn answer(status: StatusCode, error: &str, message: &str) -> Response<ResponseBody> {
+fn answer(status: StatusCode, error: &'static str, message: &str) -> Response<ResponseBody> {
     let body = serde_json::json!({ "error": error, "message": message });
     let mut response = Response::new(ResponseBody::text(Bytes::from(format!("{body}\n"))));
     *response.status_mut() = status;
+    response.extensions_mut().insert(ToldCause(error));
     let json = HeaderValue::from_static("application/json");
     response.headers_mut().insert(header::CONTENT_TYPE, json);
     response

@@ -3,15 +3,18 @@
 //! A request is sent again only when that is safe: it never left (any method), or it carries no
 //! body, may be repeated, and met a kept connection that the upstream was just closing.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use http::{HeaderName, Request, Response, StatusCode, Version, header};
 use hyper::{body::Incoming, upgrade::OnUpgrade};
 use tokio::time::Instant;
 
 use crate::{
+    access_log::Note,
     answer::AnswerBody,
+    client_address::client_address,
     connection::{ConnectError, Connection, Sent},
+    distinct::Client,
     errors::{self, BadRequest, NoAnswer},
     guard, headers, hold,
     metrics::{Cause, SideMetrics, Trouble},
@@ -19,7 +22,7 @@ use crate::{
     response::{Holds, ResponseBody},
     route::Route,
     router::{Place, Way, Wish},
-    service::{Service, Side, Waits},
+    service::{Routes, Service, Side, Waits},
     upgrade,
 };
 
@@ -31,15 +34,38 @@ pub(crate) async fn forward(
     route: &Route,
     preview: Option<Arc<str>>,
     peer: &Peer,
+    mut request: Request<Incoming>,
+) -> Response<ResponseBody> {
+    let routes = service.routes();
+    let Some(log) = &routes.access_log else {
+        return answer(service, &routes, route, preview, peer, request, None).await;
+    };
+    let pending = log.begin(&mut request, peer, &routes.trusted);
+    let note = Some(pending.note());
+    pending.answered(answer(service, &routes, route, preview, peer, request, note).await)
+}
+
+async fn answer(
+    service: &Arc<Service>,
+    routes: &Arc<Routes>,
+    route: &Route,
+    preview: Option<Arc<str>>,
+    peer: &Peer,
     request: Request<Incoming>,
+    note: Option<Arc<Note>>,
 ) -> Response<ResponseBody> {
     let began = Instant::now();
-    let routes = service.routes();
-    if let Err(reason) = guard::admit(route, &request, peer, &routes.trusted) {
-        service.ledger.enter(reason.cause(), 1);
-        return reason.response();
+    match guard::admit(route, &request, peer, &routes.trusted) {
+        Ok(Some(rule)) => note.iter().for_each(|note| note.rule(rule.clone())),
+        Ok(None) => {}
+        Err(reason) => {
+            service.ledger.enter(reason.cause(), 1);
+            return reason.response();
+        }
     }
-    let wish = Wish::new(&routes, preview, request.headers());
+    let client = client_address(request.headers(), peer.ip(), &routes.trusted);
+    let client = routes.apart.client(request.headers(), client);
+    let wish = Wish::new(routes, preview, request.headers());
     let prepared = request::prepare(request, peer, &routes.trusted, route, routes.waits.body);
     let Outbound {
         request,
@@ -53,14 +79,20 @@ pub(crate) async fn forward(
             return bad.response();
         }
     };
+    if let Some(note) = &note {
+        note.body(&body);
+    }
     let exchange = Exchange {
         service,
         began,
         waits: routes.waits,
         repeatable,
         body,
+        note,
+        client,
+        slow: routes.slow,
     };
-    let way = Way::new(service, &routes, wish);
+    let way = Way::new(service, routes, wish);
     exchange.run(request, upgrade, way).await
 }
 
@@ -70,6 +102,11 @@ struct Exchange<'a> {
     waits: Waits,
     repeatable: bool,
     body: Arc<BodyFate>,
+    /// For the access log, when there is one.
+    note: Option<Arc<Note>>,
+    /// Who sent it.
+    client: Client,
+    slow: Option<Duration>,
 }
 
 /// What came of a try at one upstream.
@@ -121,6 +158,9 @@ impl Exchange<'_> {
             let Some(side) = place.routes.sides.get(place.side) else {
                 return self.no_place(NoAnswer::NoUpstream, None);
             };
+            if let Some(note) = &self.note {
+                note.place(&side.name, &place.claim.upstream.id);
+            }
             self.count_detour(&place, side, left.as_ref());
             if left.is_none()
                 && !place.aside
@@ -140,13 +180,15 @@ impl Exchange<'_> {
                     way.avoid(Arc::clone(&place.claim.upstream));
                 }
                 Tried::Failed(reason) => {
+                    let counts = place.counts(side);
                     // What a drain cut, the drain has entered.
-                    if !place.claim.was_cut() {
+                    if place.claim.was_cut() {
+                        counts.drops.enter(Cause::DrainCut);
+                    } else {
                         self.service.ledger.enter(reason.cause(), 1);
+                        counts.drops.enter(reason.cause());
                     }
-                    place
-                        .counts(side)
-                        .answered(reason.status(), self.began.elapsed());
+                    self.count(counts, reason.status());
                     return reason.response();
                 }
                 Tried::Bad(bad) => {
@@ -188,6 +230,7 @@ impl Exchange<'_> {
             self.service.ledger.enter(Cause::Retried, 1);
             if !Arc::ptr_eq(left, place.counts(side)) {
                 left.gave_up();
+                left.bad_for(self.client);
             }
         }
         if place.diverted {
@@ -270,8 +313,7 @@ impl Exchange<'_> {
             return NoAnswer::NoUpstream.response();
         };
         let switched = response.status() == StatusCode::SWITCHING_PROTOCOLS;
-        side.counts(aside)
-            .answered(response.status(), self.began.elapsed());
+        self.count(side.counts(aside), response.status());
         let protocol = switched
             .then(|| headers::upgrade(response.headers()))
             .flatten();
@@ -294,16 +336,32 @@ impl Exchange<'_> {
         let holds = Holds {
             claim,
             side: Arc::clone(side.counts(aside)),
+            client: self.client,
             ledger: Arc::clone(&self.service.ledger),
             request: Arc::clone(&self.body),
         };
         response.map(|body| ResponseBody::streamed(body, self.waits.body, holds))
     }
 
+    /// Counts an answer where it belongs.
+    fn count(&self, side: &SideMetrics, status: StatusCode) {
+        let took = self.began.elapsed();
+        side.answered(status, took);
+        if status.is_server_error() {
+            side.bad_for(self.client);
+        }
+        if self.slow.is_some_and(|slow| took > slow) {
+            side.slow_for(self.client);
+        }
+    }
+
     fn no_place(&self, reason: NoAnswer, side: Option<&SideMetrics>) -> Response<ResponseBody> {
         self.service.ledger.enter(reason.cause(), 1);
         if let Some(side) = side {
-            side.answered(reason.status(), self.began.elapsed());
+            side.drops.enter(reason.cause());
+            self.count(side, reason.status());
+        } else {
+            self.service.drops.enter(reason.cause());
         }
         reason.response()
     }

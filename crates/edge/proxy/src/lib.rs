@@ -3,6 +3,7 @@
 //! It runs as its own process ([`run`]) and outlives the control plane, which speaks to it through
 //! [`Client`] over a Unix socket. It decides nothing about releases, and imports nothing of ours.
 
+mod access_log;
 mod answer;
 mod balancer;
 mod client_address;
@@ -10,11 +11,14 @@ mod clock;
 mod connection;
 mod control;
 mod cookies;
+mod distinct;
 mod door;
 mod doors;
 mod drain;
+mod drops;
 mod ejection;
 mod errors;
+mod exposition;
 mod forward;
 mod guard;
 mod h1;
@@ -27,6 +31,7 @@ mod idle;
 mod journal;
 mod listener;
 mod lock;
+mod log_file;
 mod matches;
 mod metrics;
 mod mirror;
@@ -58,12 +63,14 @@ mod worker;
 
 pub use self::{
     control::{
-        Action, Applied, Bucket, Client, ClientError, Drained, ErrorTotals, FULL_WEIGHT, Health,
-        Hold, InvalidTable, LATENCY_BOUNDS_MS, Limits, Match, Mirror, MirrorStatus, Passive,
-        Preview, Property, Protocol, RateLimit, Refusal, Route, RouteTable, Rule, RuleCount,
-        Service, ServiceStatus, Side, SideSample, SideStatus, Status, Sticky, Subscription,
-        Timeouts, Totals, Upstream, UpstreamReport, UpstreamState, UpstreamStatus,
+        AccessLog, AccessLogStatus, Action, Applied, Bucket, Client, ClientError, ClientKey,
+        Drained, Dropped, ErrorTotals, Evidence, FULL_WEIGHT, Health, Hold, InvalidTable,
+        LATENCY_BOUNDS_MS, Limits, Match, Mirror, MirrorStatus, Passive, Preview, Property,
+        Protocol, QueryLog, RateLimit, Refusal, Route, RouteTable, Rule, RuleCount, Service,
+        ServiceStatus, Side, SideSample, SideStatus, Status, Sticky, Subscription, Timeouts,
+        Totals, Upstream, UpstreamReport, UpstreamState, UpstreamStatus,
     },
+    exposition::exposition,
     run::{Error, Options, run},
     state::StateError,
 };

@@ -229,6 +229,7 @@ fn strip_prefix(uri: &mut Uri, headers: &mut HeaderMap, route: &Route, trusted: 
 pub(crate) struct BodyFate {
     state: AtomicU8,
     pieces: AtomicU64,
+    bytes: AtomicU64,
 }
 
 impl BodyFate {
@@ -254,6 +255,11 @@ impl BodyFate {
     /// Whether all of it was handed over.
     pub(crate) fn is_whole(&self) -> bool {
         self.state.load(Ordering::Acquire) == Self::WHOLE
+    }
+
+    /// Bytes handed over.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.bytes.load(Ordering::Relaxed)
     }
 
     /// Grows with every piece handed over.
@@ -321,6 +327,7 @@ impl Body for RequestBody {
                     return Poll::Ready(Some(Err(BodyFailed)));
                 };
                 *left = rest;
+                fate.bytes.fetch_add(bytes, Ordering::Relaxed);
                 fate.pieces.fetch_add(1, Ordering::Relaxed);
                 if body.is_end_stream() {
                     fate.set(BodyFate::WHOLE);

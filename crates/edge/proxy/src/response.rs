@@ -15,7 +15,9 @@ use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 
 use crate::{
+    access_log::Pending,
     answer::AnswerBody,
+    distinct::Client,
     metrics::{Cause, Ledger, SideMetrics, Trouble},
     request::BodyFate,
     stall::Stall,
@@ -28,12 +30,15 @@ pub(crate) struct ResponseBody(Kind);
 enum Kind {
     Text(Option<Bytes>),
     Streamed(Box<Streamed>),
+    /// One that goes into the access log.
+    Watched(Box<(ResponseBody, Pending)>),
 }
 
 /// What an answer holds while its body goes through.
 pub(crate) struct Holds {
     pub(crate) claim: Claim,
     pub(crate) side: Arc<SideMetrics>,
+    pub(crate) client: Client,
     pub(crate) ledger: Arc<Ledger>,
     pub(crate) request: Arc<BodyFate>,
 }
@@ -59,6 +64,11 @@ impl ResponseBody {
     /// Nothing, for a switch of protocol.
     pub(crate) fn empty() -> Self {
         Self(Kind::Text(None))
+    }
+
+    /// A body whose end is the end of a line in the access log.
+    pub(crate) fn watched(body: Self, pending: Pending) -> Self {
+        Self(Kind::Watched(Box::new((body, pending))))
     }
 
     /// The body that an upstream sends.
@@ -93,13 +103,18 @@ impl Streamed {
         if let Some(Holds {
             claim,
             side,
+            client,
             ledger,
             ..
         }) = self.holds.take()
         {
             side.cut();
+            side.bad_for(client);
             side.trouble(trouble);
-            if !claim.was_cut() {
+            if claim.was_cut() {
+                side.drops.enter(Cause::DrainCut);
+            } else {
+                side.drops.enter(Cause::AnswerCut);
                 ledger.enter(Cause::AnswerCut, 1);
             }
         }
@@ -129,6 +144,12 @@ impl Body for ResponseBody {
         let streamed = match &mut self.0 {
             Kind::Text(text) => return Poll::Ready(text.take().map(|text| Ok(Frame::data(text)))),
             Kind::Streamed(streamed) => streamed,
+            Kind::Watched(watched) => {
+                let (body, pending) = &mut **watched;
+                let piece = ready!(Pin::new(&mut *body).poll_frame(context));
+                pending.saw(piece.as_ref(), body.is_end_stream());
+                return Poll::Ready(piece);
+            }
         };
         match streamed.body.poll(context) {
             Poll::Ready(Some(Ok(frame))) => {
@@ -154,6 +175,7 @@ impl Body for ResponseBody {
         match &self.0 {
             Kind::Text(text) => text.is_none(),
             Kind::Streamed(streamed) => streamed.body.is_ended(),
+            Kind::Watched(watched) => watched.0.is_end_stream(),
         }
     }
 
@@ -161,6 +183,7 @@ impl Body for ResponseBody {
         match &self.0 {
             Kind::Text(text) => SizeHint::with_exact(text.as_ref().map_or(0, Bytes::len) as u64),
             Kind::Streamed(streamed) => streamed.body.size_hint(),
+            Kind::Watched(watched) => watched.0.size_hint(),
         }
     }
 }
@@ -170,6 +193,7 @@ impl fmt::Debug for ResponseBody {
         f.write_str(match self.0 {
             Kind::Text(_) => "ResponseBody(text)",
             Kind::Streamed(_) => "ResponseBody(streamed)",
+            Kind::Watched(_) => "ResponseBody(watched)",
         })
     }
 }

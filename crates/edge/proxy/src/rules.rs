@@ -273,11 +273,11 @@ mod tests {
     use super::*;
     use crate::control::Property;
 
-    fn judge(rules: &Rules, method: Method, target: &str) -> Option<(String, bool)> {
+    fn judge(rules: &Rules, method: &Method, target: &str) -> Option<(String, bool)> {
         let agent = HeaderValue::from_static("Scanner/1.0");
         let headers = HeaderMap::from_iter([(http::header::USER_AGENT, agent)]);
         let uri = target.parse().unwrap();
-        let hit = rules.judge(&method, &uri, &headers, IpAddr::from([192, 0, 2, 7]))?;
+        let hit = rules.judge(method, &uri, &headers, IpAddr::from([192, 0, 2, 7]))?;
         Some((hit.rule, hit.denied))
     }
 
@@ -309,7 +309,7 @@ mod tests {
             (&long, "common/long_target"),
         ];
         for (target, name) in cases {
-            let found = judge(&rules, Method::GET, target);
+            let found = judge(&rules, &Method::GET, target);
             assert_eq!(found, Some((name.to_owned(), true)), "{target}");
         }
         for target in [
@@ -322,7 +322,7 @@ mod tests {
             "*",
             "/git/x",
         ] {
-            assert_eq!(judge(&rules, Method::GET, target), None, "{target}");
+            assert_eq!(judge(&rules, &Method::GET, target), None, "{target}");
         }
         assert_eq!(rules.counts()[0], ("common/traversal".to_owned(), 4));
     }
@@ -354,10 +354,10 @@ mod tests {
         ];
         let rules = Rules::new(&told, None).unwrap();
         let denied = |name: &str| Some((name.to_owned(), true));
-        assert_eq!(judge(&rules, Method::TRACE, "/"), denied("methods"));
-        assert_eq!(judge(&rules, Method::GET, "/%61dmin/x"), denied("admin"));
+        assert_eq!(judge(&rules, &Method::TRACE, "/"), denied("methods"));
+        assert_eq!(judge(&rules, &Method::GET, "/%61dmin/x"), denied("admin"));
         assert_eq!(
-            judge(&rules, Method::GET, "/"),
+            judge(&rules, &Method::GET, "/"),
             Some(("agent".to_owned(), false))
         );
         let counts: Vec<_> = rules.counts().into_iter().map(|(_, count)| count).collect();

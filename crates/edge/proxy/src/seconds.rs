@@ -10,7 +10,7 @@ use tokio::{sync::watch, time::sleep};
 
 use crate::{
     clock,
-    control::{Bucket, SideSample, Totals},
+    control::{Bucket, Dropped, SideSample, Totals},
     lock::locked,
     metrics::{Counts, SideMetrics},
     service::Service,
@@ -37,6 +37,16 @@ struct Remembered {
     /// Of the preview and of copies; never closed into seconds.
     aside: Arc<SideMetrics>,
     sums: Counts,
+}
+
+/// All that was counted of a side since the start.
+#[derive(Debug, Default)]
+pub(crate) struct Counted {
+    pub(crate) name: String,
+    pub(crate) totals: Totals,
+    pub(crate) aside: Totals,
+    pub(crate) drops: Vec<Dropped>,
+    pub(crate) histogram: Vec<u64>,
 }
 
 impl Default for History {
@@ -69,16 +79,18 @@ impl History {
     }
 
     /// The sums since the start of every side remembered, oldest first.
-    pub(crate) fn totals(&self) -> Vec<(String, Totals, Totals)> {
+    pub(crate) fn totals(&self) -> Vec<Counted> {
         let sides = locked(&self.sides);
         let total = |side: &Remembered| {
             let mut counts = side.sums;
             counts += side.metrics.peek();
-            (
-                side.name.clone(),
-                counts.totals(),
-                side.aside.peek().totals(),
-            )
+            Counted {
+                name: side.name.clone(),
+                totals: counts.totals(),
+                aside: side.aside.peek().totals(),
+                drops: side.metrics.drops.entries(),
+                histogram: counts.histogram(),
+            }
         };
         sides.iter().map(total).collect()
     }
@@ -118,13 +130,17 @@ impl History {
         for side in sides.iter_mut() {
             let counts = side.metrics.take();
             side.sums += counts;
+            let drops = side.metrics.drops.take();
             let gauge = present.iter().find(|(name, ..)| *name == side.name);
-            if gauge.is_none() && counts.is_zero() {
+            if gauge.is_none() && counts.is_zero() && drops.is_empty() {
                 continue;
             }
             let (healthy, expected) =
                 gauge.map_or((0, 0), |(_, healthy, expected)| (*healthy, *expected));
-            samples.push(counts.sample(&side.name, healthy, expected));
+            samples.push(SideSample {
+                drops,
+                ..counts.sample(&side.name, healthy, expected)
+            });
         }
         forget(&mut sides, present);
         samples
@@ -210,7 +226,7 @@ mod tests {
             (sample.requests, sample.healthy, sample.expected),
             (1, 1, 2)
         );
-        assert_eq!(history.totals()[0].1.requests, 2_001);
+        assert_eq!(history.totals()[0].totals.requests, 2_001);
     }
 
     #[test]
@@ -226,7 +242,7 @@ mod tests {
         }
         let totals = history.totals();
         assert_eq!(totals.len(), KEPT_SIDES + 1);
-        assert_eq!(totals.last().unwrap().0, "1.99.0");
+        assert_eq!(totals.last().unwrap().name, "1.99.0");
         let last = history.since(99);
         assert_eq!(last[0].sides.len(), 1, "sides at rest are not sampled");
     }

@@ -10,11 +10,15 @@ use http::HeaderValue;
 use tokio::sync::watch;
 
 use crate::{
+    access_log::AccessLog,
     connection::KeepFor,
     control::{self, Health},
+    distinct::Apart,
+    drops::Drops,
     health,
     hold::Waiting,
     lock::locked,
+    log_file::LogFiles,
     matches::Match,
     metrics::{Ledger, SideMetrics},
     mirror::Mirror,
@@ -33,9 +37,12 @@ pub(crate) struct Service {
     /// Counts by side, and the seconds gone by.
     pub(crate) history: History,
     pub(crate) ledger: Arc<Ledger>,
+    /// Requests that were lost when there was no side for them.
+    pub(crate) drops: Drops,
     /// Requests that wait for a side.
     pub(crate) waiting: Waiting,
     key: Key,
+    logs: Arc<LogFiles>,
     routes: ArcSwap<Routes>,
     /// Counts changes of health, for those who wait for one.
     changes: watch::Sender<u64>,
@@ -58,6 +65,11 @@ pub(crate) struct Routes {
     pub(crate) preview: Option<Arc<str>>,
     pub(crate) mirror: Option<Arc<Mirror>>,
     pub(crate) hold: Option<control::Hold>,
+    pub(crate) access_log: Option<AccessLog>,
+    /// By what clients are told apart.
+    pub(crate) apart: Apart,
+    /// How long an answer may take that is not slow.
+    pub(crate) slow: Option<Duration>,
     /// Where health is asked for.
     pub(crate) health_path: String,
     pub(crate) limits: control::Limits,
@@ -112,13 +124,15 @@ pub(crate) enum Origin {
 
 impl Service {
     /// A service that serves nobody until its table is set.
-    pub(crate) fn new(name: &str, key: Key) -> Self {
+    pub(crate) fn new(name: &str, key: Key, logs: Arc<LogFiles>) -> Self {
         Self {
             name: name.to_owned(),
             history: History::default(),
             ledger: Arc::default(),
+            drops: Drops::default(),
             waiting: Waiting::default(),
             key,
+            logs,
             routes: ArcSwap::from_pointee(Routes::none()),
             changes: watch::Sender::new(0),
             health: watch::Sender::new(Health::default()),
@@ -171,6 +185,13 @@ impl Service {
                 .map(|preview| preview.side.as_str().into()),
             mirror: table.mirror.as_ref().map(|told| mirror(told, &before)),
             hold: table.hold.clone(),
+            access_log: table.access_log.as_ref().map(|told| AccessLog {
+                file: self.logs.open(told),
+                query: told.query,
+                service: self.name.clone(),
+            }),
+            apart: Apart::new(table),
+            slow: table.evidence.slow_ms.map(Duration::from_millis),
             health_path: table.health.path.clone(),
             limits: table.limits.clone(),
             waits: Waits::from(&table.timeouts),
@@ -271,6 +292,9 @@ impl Routes {
             preview: None,
             mirror: None,
             hold: None,
+            access_log: None,
+            apart: Apart::Address,
+            slow: None,
             health_path: String::new(),
             limits: control::Limits::default(),
             waits: Waits::from(&control::Timeouts::default()),

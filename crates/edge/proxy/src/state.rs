@@ -117,6 +117,10 @@ impl StateFolder {
         }
     }
 
+    pub(crate) fn path(&self) -> &Utf8Path {
+        &self.path
+    }
+
     pub(crate) fn socket(&self) -> Utf8PathBuf {
         self.path.join(CONTROL_SOCKET)
     }

@@ -3,9 +3,10 @@
 use std::{net::SocketAddr, sync::Arc};
 
 use crate::{
-    control::{RuleCount, ServiceStatus, SideStatus, Totals},
+    control::{RuleCount, ServiceStatus, SideStatus},
     route::Route,
     rules::Rules,
+    seconds::Counted,
     service::{Routes, Service},
 };
 
@@ -17,35 +18,20 @@ pub(crate) fn service_status(
     connections: u64,
 ) -> ServiceStatus {
     let routes = service.routes();
-    let mut totals = service.history.totals();
+    let mut counted = service.history.totals();
     let mut sides = Vec::new();
     for side in &routes.sides {
-        let mut counted = (Totals::default(), Totals::default());
-        let found = totals.iter().position(|(name, ..)| *name == side.name);
-        if let Some(index) = found {
-            let (_, totals, aside) = totals.remove(index);
-            counted = (totals, aside);
-        }
+        let found = counted.iter().position(|other| other.name == side.name);
+        let counted = found.map_or_else(Counted::default, |index| counted.remove(index));
+        let upstreams = side.upstreams.iter().map(|upstream| upstream.status());
         sides.push(SideStatus {
             name: side.name.clone(),
             weight: side.weight,
-            upstreams: side
-                .upstreams
-                .iter()
-                .map(|upstream| upstream.status())
-                .collect(),
-            totals: counted.0,
-            aside: counted.1,
+            upstreams: upstreams.collect(),
+            ..side_status(counted)
         });
     }
-    let left = totals.into_iter().map(|(name, totals, aside)| SideStatus {
-        name,
-        weight: 0,
-        upstreams: Vec::new(),
-        totals,
-        aside,
-    });
-    sides.extend(left);
+    sides.extend(counted.into_iter().map(side_status));
     ServiceStatus {
         name: service.name.clone(),
         listener,
@@ -54,8 +40,23 @@ pub(crate) fn service_status(
         ledger: service.ledger.entries(),
         preview,
         rules: rules(&routes),
+        drops: service.drops.entries(),
+        access_log: routes.access_log.as_ref().map(|log| log.file.status()),
         held: service.waiting.requests() as u64,
         mirror: routes.mirror.as_ref().map(|mirror| mirror.status()),
+    }
+}
+
+/// A side that left the table, as it is remembered.
+fn side_status(counted: Counted) -> SideStatus {
+    SideStatus {
+        name: counted.name,
+        weight: 0,
+        upstreams: Vec::new(),
+        totals: counted.totals,
+        aside: counted.aside,
+        drops: counted.drops,
+        histogram: counted.histogram,
     }
 }
 

@@ -5,6 +5,7 @@
 
 mod client;
 mod guards;
+mod observing;
 mod protocol;
 mod report;
 mod routes;
@@ -18,11 +19,12 @@ pub(crate) mod wire;
 pub use self::{
     client::{Client, ClientError, Subscription},
     guards::{Action, RateLimit, Rule},
+    observing::{AccessLog, ClientKey, Evidence, QueryLog},
     protocol::Protocol,
     report::{
-        Applied, Bucket, Drained, ErrorTotals, LATENCY_BOUNDS_MS, MirrorStatus, RuleCount,
-        ServiceStatus, SideSample, SideStatus, Status, Totals, UpstreamReport, UpstreamState,
-        UpstreamStatus,
+        AccessLogStatus, Applied, Bucket, Drained, Dropped, ErrorTotals, LATENCY_BOUNDS_MS,
+        MirrorStatus, RuleCount, ServiceStatus, SideSample, SideStatus, Status, Totals,
+        UpstreamReport, UpstreamState, UpstreamStatus,
     },
     routing::{Hold, Match, Mirror, Preview, Property, Route, Sticky},
     table::{FULL_WEIGHT, Health, Limits, Passive, RouteTable, Service, Side, Timeouts, Upstream},

@@ -117,9 +117,39 @@ pub struct ServiceStatus {
     /// What the rules of its routes found.
     #[serde(default)]
     pub rules: Vec<RuleCount>,
+    /// Requests that were lost when no side had weight; the others stand at their sides.
+    #[serde(default)]
+    pub drops: Vec<Dropped>,
+    /// Its access log.
+    #[serde(default)]
+    pub access_log: Option<AccessLogStatus>,
     /// What became of copies.
     #[serde(default)]
     pub mirror: Option<MirrorStatus>,
+}
+
+/// Requests that were lost between releases for one cause.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Dropped {
+    /// As in the ledger.
+    pub cause: String,
+    /// Requests since the balancer started.
+    pub requests: u64,
+    /// When the first was lost, in milliseconds since 1970.
+    pub first_unix_ms: u64,
+    /// When the last was lost.
+    pub last_unix_ms: u64,
+}
+
+/// An access log, since its file was opened.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AccessLogStatus {
+    /// The file.
+    pub file: String,
+    /// Lines written, by all services that share it.
+    pub written: u64,
+    /// Lines that were not, for want of time or room.
+    pub dropped: u64,
 }
 
 /// How often a rule meant a request, since the table told of its route.
@@ -162,6 +192,12 @@ pub struct SideStatus {
     /// The same of the preview and of copies, which the others leave out.
     #[serde(default)]
     pub aside: Totals,
+    /// The drop ledger of this side. Nothing in it: nobody noticed.
+    #[serde(default)]
+    pub drops: Vec<Dropped>,
+    /// Requests by time to the head of the answer, in the steps of [`LATENCY_BOUNDS_MS`].
+    #[serde(default)]
+    pub histogram: Vec<u64>,
 }
 
 /// One upstream.
@@ -205,6 +241,15 @@ pub struct Totals {
     pub client_gone: u64,
     /// Sum of the times to the head of the answer, in milliseconds.
     pub time_ms_sum: u64,
+    /// Answers that were slow by the table's measure.
+    #[serde(default)]
+    pub slow: u64,
+    /// Requests that went badly, one for each client and ten seconds.
+    #[serde(default)]
+    pub distinct_bad: u64,
+    /// Slow answers, counted likewise.
+    #[serde(default)]
+    pub distinct_slow: u64,
 }
 
 /// What went wrong between balancer and upstream; retries that helped are counted too.
@@ -248,4 +293,20 @@ pub struct SideSample {
     /// that are 0 to the end are left out.
     #[serde(default)]
     pub histogram: Vec<u32>,
+    /// What went wrong between balancer and upstream.
+    #[serde(default)]
+    pub errors: ErrorTotals,
+    /// Answers that were slow by the table's measure, failed ones too.
+    #[serde(default)]
+    pub slow: u64,
+    /// Requests that went badly, one for each client and ten seconds: events that are independent
+    /// of each other, as a judge needs them.
+    #[serde(default)]
+    pub distinct_bad: u64,
+    /// Slow answers, counted likewise.
+    #[serde(default)]
+    pub distinct_slow: u64,
+    /// Requests lost between releases, by cause.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub drops: BTreeMap<String, u64>,
 }

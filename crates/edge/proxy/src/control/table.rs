@@ -5,6 +5,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
+    observing::{AccessLog, Evidence},
     protocol::Protocol,
     routing::{Hold, Match, Mirror, Preview, Route, Sticky},
 };
@@ -64,6 +65,12 @@ pub struct Service {
     /// Peers whose `X-Forwarded-*` is believed and extended, as addresses or `address/prefix`.
     #[serde(default = "loopback")]
     pub trusted_peers: Vec<String>,
+    /// What is noted of requests for whoever judges a release.
+    #[serde(default)]
+    pub evidence: Evidence,
+    /// Whether requests are written down, one by one.
+    #[serde(default)]
+    pub access_log: Option<AccessLog>,
     /// Whether answers carry `x-cutover-version` with the name of their side.
     #[serde(default)]
     pub expose_version: bool,
@@ -180,6 +187,8 @@ impl Service {
             limits: Limits::default(),
             timeouts: Timeouts::default(),
             trusted_peers: loopback(),
+            evidence: Evidence::default(),
+            access_log: None,
             expose_version: false,
         }
     }

@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, net::SocketAddr};
 use http::HeaderValue;
 
 use super::{
-    routes, sides,
+    observing, routes, sides,
     table::{FULL_WEIGHT, RouteTable, Service},
 };
 use crate::trust::Network;
@@ -63,6 +63,7 @@ impl RouteTable {
     pub fn validate(&self) -> Result<(), InvalidTable> {
         unique("table", self.services.iter().map(|service| &service.name))?;
         self.services.iter().try_for_each(Service::validate)?;
+        observing::agree(&self.services)?;
         routes::unambiguous(&self.services)
     }
 }
@@ -100,6 +101,7 @@ impl Service {
         }
         routes::usable(&place, self)?;
         self.validate_sides(&place)?;
+        observing::usable(&place, self)?;
         sides::usable(&place, self)
     }
 

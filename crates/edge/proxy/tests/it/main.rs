@@ -6,7 +6,9 @@
     reason = "these are tests; the lint does not see that their helpers are too"
 )]
 
+mod access_log;
 mod control;
+mod evidence;
 mod guards;
 mod hardening;
 mod http2;
