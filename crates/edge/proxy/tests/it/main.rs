@@ -19,3 +19,4 @@ mod sides;
 mod support;
 mod switching;
 mod traffic;
+mod upstream_bytes;
