@@ -224,9 +224,11 @@ impl Balancer {
         name: &str,
         ids: &[String],
         patience: Duration,
+        grace: Option<Duration>,
     ) -> Result<Drained, Refusal> {
         let service = self.service(name)?;
         let upstreams = service.with_ids(ids);
+        let grace = grace.unwrap_or(service.routes().waits.grace);
         {
             let mut in_force = self.in_force.lock().await;
             // A full disk must not keep traffic on what is to be stopped: closed first, and drained
@@ -242,13 +244,17 @@ impl Balancer {
                     .note("drain_not_remembered", &[("reason", reason)]);
             }
         }
-        let drained = drain::drain(&upstreams, &service.ledger, patience).await;
+        let drained = drain::drain(&upstreams, &service.ledger, patience, grace).await;
         self.journal.note(
             "drained",
             &[
                 ("service", Value::from(name)),
                 ("upstreams", Value::from(ids)),
                 ("cut_off", Value::from(drained.cut_off)),
+                (
+                    "closed_after_grace",
+                    Value::from(drained.closed_after_grace),
+                ),
             ],
         );
         Ok(drained)

@@ -16,7 +16,7 @@ use crate::{
     connection::{ConnectError, Connection, Sent},
     distinct::Client,
     errors::{self, BadRequest, NoAnswer},
-    guard, headers, hold,
+    events, guard, headers, hold,
     metrics::{Cause, SideMetrics, Trouble},
     request::{self, BodyFate, Outbound, Peer, RequestBody},
     response::{Holds, ResponseBody},
@@ -327,12 +327,13 @@ impl Exchange<'_> {
         // An upstream may speak HTTP/1.0; what the client is told is what the balancer speaks.
         *response.version_mut() = Version::HTTP_11;
         if let (Some(protocol), Some(client)) = (protocol, asked) {
-            headers::set_upgrade(response.headers_mut(), protocol);
+            headers::set_upgrade(response.headers_mut(), protocol.clone());
             if let Some(upstream) = response.body_mut().release().and_then(Connection::switch) {
-                tokio::spawn(upgrade::tunnel(client, upstream, claim));
+                tokio::spawn(upgrade::tunnel(client, upstream, protocol, claim));
             }
             return response.map(|_empty| ResponseBody::empty());
         }
+        let events = events::are_in(response.headers()).then(|| claim.upstream.farewell.join());
         let holds = Holds {
             claim,
             side: Arc::clone(side.counts(aside)),
@@ -340,7 +341,7 @@ impl Exchange<'_> {
             ledger: Arc::clone(&self.service.ledger),
             request: Arc::clone(&self.body),
         };
-        response.map(|body| ResponseBody::streamed(body, self.waits.body, holds))
+        response.map(|body| ResponseBody::streamed(body, self.waits.body, holds, events))
     }
 
     /// Counts an answer where it belongs.

@@ -18,7 +18,9 @@ mod drain;
 mod drops;
 mod ejection;
 mod errors;
+mod events;
 mod exposition;
+mod farewell;
 mod forward;
 mod guard;
 mod h1;
@@ -59,6 +61,7 @@ mod trust;
 mod upgrade;
 mod upstream;
 mod waiting;
+mod websocket;
 mod worker;
 
 pub use self::{

@@ -18,6 +18,8 @@ use crate::{
     access_log::Pending,
     answer::AnswerBody,
     distinct::Client,
+    events::Events,
+    farewell::Guest,
     metrics::{Cause, Ledger, SideMetrics, Trouble},
     request::BodyFate,
     stall::Stall,
@@ -46,6 +48,8 @@ pub(crate) struct Holds {
 struct Streamed {
     body: AnswerBody,
     stall: Stall,
+    /// Followed when it is a stream of events.
+    events: Option<Events>,
     /// Given back as soon as the body has ended.
     holds: Option<Holds>,
 }
@@ -72,10 +76,18 @@ impl ResponseBody {
     }
 
     /// The body that an upstream sends.
-    pub(crate) fn streamed(body: AnswerBody, patience: Duration, holds: Holds) -> Self {
+    pub(crate) fn streamed(
+        body: AnswerBody,
+        patience: Duration,
+        holds: Holds,
+        events: Option<Guest>,
+    ) -> Self {
+        // One whose length was told must keep it.
+        let events = events.filter(|_| body.size_hint().exact().is_none());
         let mut streamed = Streamed {
             body,
             stall: Stall::new(patience),
+            events: events.map(Events::new),
             holds: Some(holds),
         };
         if streamed.body.is_ended() {
@@ -97,6 +109,17 @@ impl Streamed {
         {
             claim.upstream.connections.keep(connection);
         }
+    }
+
+    /// Ends the stream of events although the upstream goes on.
+    fn part(&mut self) {
+        if let Some(events) = &mut self.events
+            && self.holds.is_some()
+        {
+            events.part();
+        }
+        self.holds = None;
+        let _closed = self.body.release();
     }
 
     fn cut(&mut self, trouble: Trouble) -> AnswerCut {
@@ -151,9 +174,18 @@ impl Body for ResponseBody {
                 return Poll::Ready(piece);
             }
         };
+        if let Some(events) = &mut streamed.events
+            && events.is_over(context)
+        {
+            streamed.part();
+            return Poll::Ready(None);
+        }
         match streamed.body.poll(context) {
-            Poll::Ready(Some(Ok(frame))) => {
+            Poll::Ready(Some(Ok(mut frame))) => {
                 streamed.stall.moved();
+                if let Some(events) = &mut streamed.events {
+                    frame = frame.map_data(|data| events.pass(data, context));
+                }
                 if streamed.body.is_ended() {
                     streamed.ended();
                 }

@@ -110,6 +110,7 @@ pub(crate) struct Waits {
     pub(crate) body: Duration,
     pub(crate) connect: Duration,
     pub(crate) response: Duration,
+    pub(crate) grace: Duration,
     pub(crate) keep_for: KeepFor,
 }
 
@@ -348,6 +349,7 @@ impl From<&control::Timeouts> for Waits {
             body: Duration::from_millis(timeouts.body_ms),
             connect: Duration::from_millis(timeouts.connect_ms),
             response: Duration::from_millis(timeouts.response_ms),
+            grace: Duration::from_millis(timeouts.stream_grace_ms),
             keep_for,
         }
     }

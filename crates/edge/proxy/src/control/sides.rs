@@ -120,9 +120,9 @@ mod tests {
         let side = |(name, weight): (&str, u16)| Side {
             name: name.to_owned(),
             weight,
-            protocol: crate::control::Protocol::default(),
             matches: Vec::new(),
             upstreams: Vec::new(),
+            protocol: crate::control::Protocol::default(),
         };
         Service {
             sides: [("1", 10_000), ("2", 0)].map(side).into(),

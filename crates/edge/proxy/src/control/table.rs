@@ -163,6 +163,9 @@ pub struct Timeouts {
     pub connect_ms: u64,
     /// For the head of an upstream's answer, once the request was handed over.
     pub response_ms: u64,
+    /// For WebSockets and streams of events to end by themselves when their upstream is drained;
+    /// then they are asked to part. A drain may name another time.
+    pub stream_grace_ms: u64,
     /// After which an unused connection to an upstream is not used again. Below the five seconds
     /// that common servers keep theirs, so that a request seldom meets a closing connection.
     pub upstream_idle_ms: u64,
@@ -245,6 +248,7 @@ impl Default for Timeouts {
             body_ms: 60_000,
             connect_ms: 2_000,
             response_ms: 60_000,
+            stream_grace_ms: 5_000,
             upstream_idle_ms: 4_000,
             upstream_age_ms: 300_000,
         }

@@ -11,7 +11,7 @@ use bytes::{Buf as _, Bytes, BytesMut};
 use http::{Response, request::Parts};
 use http_body::{Body as _, Frame};
 use tokio::{
-    io::{AsyncReadExt as _, AsyncWrite as _},
+    io::{AsyncRead, AsyncReadExt, AsyncWrite},
     net::TcpStream,
     time::Instant,
 };
@@ -64,8 +64,17 @@ pub(crate) struct Wire {
 /// What is left of a connection after a switch of protocol: the socket, and what was read ahead.
 #[derive(Debug)]
 pub(crate) struct Switched {
-    pub(crate) stream: TcpStream,
-    pub(crate) ahead: BytesMut,
+    stream: TcpStream,
+    ahead: BytesMut,
+}
+
+impl Switched {
+    /// Both, as one stream.
+    pub(crate) fn into_io(self) -> impl AsyncRead + AsyncWrite + Unpin {
+        let (read, write) = self.stream.into_split();
+        let ahead = io::Cursor::new(self.ahead);
+        tokio::io::join(AsyncReadExt::chain(ahead, read), write)
+    }
 }
 
 impl Wire {

@@ -16,6 +16,7 @@ mod lifecycle;
 mod passive;
 mod routes;
 mod sides;
+mod streams;
 mod support;
 mod switching;
 mod traffic;
