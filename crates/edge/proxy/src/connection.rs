@@ -112,7 +112,7 @@ impl Connections {
         fresh: bool,
     ) -> Result<Connection, ConnectError> {
         if let Some(lines) = &self.lines {
-            let stream = lines.stream(address, patience, keep_for, fresh).await?;
+            let stream = Box::pin(lines.stream(address, patience, keep_for, fresh)).await?;
             let now = Instant::now();
             return Ok(Connection {
                 reused: stream.reused,
@@ -124,7 +124,7 @@ impl Connections {
         if !fresh && let Some(kept) = self.kept(keep_for) {
             return Ok(kept);
         }
-        self.open(address, patience).await
+        Box::pin(self.open(address, patience)).await
     }
 
     /// A kept connection that is good, if there is one.
@@ -250,7 +250,7 @@ impl Connection {
             }
             Carrier::Shared(stream) => {
                 shape::for_h2(&mut request);
-                match send_h2(stream, request, again, limit, body).await {
+                match Box::pin(send_h2(stream, request, again, limit, body)).await {
                     Ok(answer) => Sent::Answered(answer.map(|body| AnswerBody::h2(self, body))),
                     Err(failed) => failed,
                 }

@@ -147,7 +147,9 @@ impl Exchange<'_> {
         loop {
             let place = match way.next() {
                 Some(place) => place,
-                None => match self.wait(&mut way, &request, left.is_some()).await {
+                // What is rare is put aside, here and below: every request moves and keeps the room
+                // for all that it might have to do.
+                None => match Box::pin(self.wait(&mut way, &request, left.is_some())).await {
                     Ok(place) => place,
                     Err(Waited::Healthy) => return errors::holding(),
                     Err(Waited::Vain(reason)) => {
