@@ -8,6 +8,7 @@ use std::{collections::BTreeMap, net::SocketAddr, sync::Arc, time::Duration};
 use cutover_model::{
     DeploymentId,
     delivery::{HealthCheck, Weight},
+    traffic::TrafficSpec,
 };
 use cutover_proxy::{self as proxy, Applied, ClientError, Refusal};
 use cutover_store::Store;
@@ -38,6 +39,12 @@ pub(crate) struct Route {
     pub(crate) listen: Option<String>,
     pub(crate) health: HealthCheck,
     pub(crate) sides: Vec<RouteSide>,
+    /// What else the balancer is to do with its requests.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) traffic: Option<Box<TrafficSpec>>,
+    /// Requests wait, each for so long at most.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) park: Option<cutover_model::Duration>,
 }
 
 /// The instances that one deployment made.
@@ -321,6 +328,8 @@ mod tests {
             listen: None,
             health: HealthCheck::default(),
             sides: Vec::new(),
+            traffic: None,
+            park: None,
         }
     }
 

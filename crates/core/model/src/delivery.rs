@@ -124,10 +124,6 @@ pub struct Migrations {
     /// The command that adds to the schema; it runs before the first instance starts.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub expand: Vec<String>,
-    /// The command that takes away what nobody uses any more; it runs once the release has all the
-    /// traffic and the old side is gone.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub contract: Vec<String>,
 }
 
 /// A share of traffic in hundredths of a percent: 10 000 is all of it.

@@ -419,6 +419,11 @@ pub enum DeploymentEvent {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         again_at: Option<Timestamp>,
     },
+    /// A hook or the smoke test sends it back.
+    CheckFailed {
+        /// Which, and what it said, for people.
+        reason: String,
+    },
     /// Requests are to wait in the balancer, or to wait no longer.
     ParkRequested {
         /// Whether they are to wait.

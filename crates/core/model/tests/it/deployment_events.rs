@@ -109,7 +109,10 @@ fn next(event: Option<&DeploymentEvent>) -> Option<DeploymentEvent> {
             reason: "not yet".to_owned(),
             again_at: Some(Timestamp(1_700_000_300_000)),
         },
-        Some(DeploymentEvent::CheckEnded { .. }) => DeploymentEvent::ParkRequested {
+        Some(DeploymentEvent::CheckEnded { .. }) => DeploymentEvent::CheckFailed {
+            reason: "hook `audit` (before_step) says failure: no".to_owned(),
+        },
+        Some(DeploymentEvent::CheckFailed { .. }) => DeploymentEvent::ParkRequested {
             parked: true,
             generation: 5,
         },
