@@ -220,7 +220,7 @@ impl Draft {
         };
         self.push(Event::LockTaken {
             fence,
-            current,
+            current: current.map(Box::new),
             instances,
         });
         if let Some(reason) = hold.and_then(|hold| hold::objection(hold, &spec)) {

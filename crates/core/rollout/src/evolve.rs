@@ -52,7 +52,7 @@ pub fn evolve(deployment: &mut Deployment, at: Timestamp, event: &Event) {
             fence,
             current,
             instances,
-        } => deployment.take_lock(*fence, current.as_ref(), *instances),
+        } => deployment.take_lock(*fence, current.as_deref(), *instances),
         Event::HoldMet { reason } => deployment.go_back(None, reason.clone()),
         Event::InstancesRequested {
             side,

@@ -41,7 +41,7 @@ fn next(event: Option<&DeploymentEvent>) -> Option<DeploymentEvent> {
         },
         Some(DeploymentEvent::LockAwaited { .. }) => DeploymentEvent::LockTaken {
             fence: 3,
-            current: Some(nouns::release()),
+            current: Some(Box::new(nouns::release())),
             instances: None,
         },
         Some(DeploymentEvent::LockTaken { .. }) => DeploymentEvent::FreezeAwaited {
