@@ -285,9 +285,9 @@ impl Work {
             let hold = self.control.hold(&place.0, &place.1).await?;
             Ok(Input::LockTaken {
                 fence,
-                current: current.map(|current| current.release),
+                current: current.map(|current| Box::new(current.release)),
                 instances,
-                hold,
+                hold: hold.map(Box::new),
             })
         });
         if let Some(taken) = taken.await {

@@ -248,9 +248,9 @@ fn a_hold_stops_what_is_new_and_nothing_else() {
     let meet = |spec: DeploymentSpec, hold: Hold| {
         Story::of(spec).when(Input::LockTaken {
             fence: 1,
-            current: Some(release("1.0.0")),
+            current: Some(Box::new(release("1.0.0"))),
             instances: None,
-            hold: Some(hold),
+            hold: Some(Box::new(hold)),
         })
     };
     let mut automatic = spec(1, canary());

@@ -45,7 +45,7 @@ fn parked(generation: u64) -> Input {
 fn over(instances: u32, spec: cutover_model::delivery::DeploymentSpec) -> Story {
     Story::of(spec).when(Input::LockTaken {
         fence: 1,
-        current: Some(release("1.0.0")),
+        current: Some(Box::new(release("1.0.0"))),
         instances: Some(instances),
         hold: None,
     })
