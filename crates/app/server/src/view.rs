@@ -12,7 +12,8 @@ use crate::{Control, Error};
 
 pub use deployment::{DeploymentView, SideView, TrafficView};
 pub(crate) use deployment::{
-    approvals as deployment_approvals, line as deployment_line, row as deployment_row, unhealthy,
+    approvals as deployment_approvals, line as deployment_line, row as deployment_row,
+    unhealthy,
 };
 pub use run::{JobView, RunView, StepView};
 pub(crate) use run::{approvals as run_approvals, leg_environment, row as run_row};

@@ -3,6 +3,7 @@
 mod check;
 mod hold;
 mod instances;
+mod tend;
 
 use std::sync::{
     Arc,
