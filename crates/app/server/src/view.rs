@@ -12,7 +12,7 @@ use crate::{Control, Error};
 
 pub use deployment::{DeploymentView, SideView, TrafficView};
 pub(crate) use deployment::{
-    approvals as deployment_approvals, line as deployment_line, row as deployment_row,
+    approvals as deployment_approvals, ended, line as deployment_line, row as deployment_row,
     unhealthy,
 };
 pub use run::{JobView, RunView, StepView};
