@@ -3,12 +3,14 @@
 //! Stored before the balancer hears of them, so that a restart of either side ends at the same table.
 //! A change is applied to the stored table as a whole; its generation only grows.
 
+mod wire;
+
 use std::{collections::BTreeMap, net::SocketAddr, sync::Arc, time::Duration};
 
 use cutover_model::{
     DeploymentId,
     delivery::{HealthCheck, Weight},
-    traffic::TrafficSpec,
+    traffic::{RequestMatch, TrafficSpec},
 };
 use cutover_proxy::{self as proxy, Applied, ClientError, Refusal};
 use cutover_store::Store;
@@ -21,6 +23,8 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use crate::{Error, balancer::Balancer};
+
+pub(crate) use wire::step_matches;
 
 /// Where the table lies in the store.
 const SETTING: &str = "routes";
@@ -42,6 +46,9 @@ pub(crate) struct Route {
     /// What else the balancer is to do with its requests.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) traffic: Option<Box<TrafficSpec>>,
+    /// Requests that go to the newest side by the step that it is at.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) matches: Vec<RequestMatch>,
     /// Requests wait, each for so long at most.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) park: Option<cutover_model::Duration>,
@@ -119,7 +126,7 @@ impl Route {
                 upstreams: side.upstreams.iter().map(RouteUpstream::to_wire).collect(),
             })
             .collect();
-        proxy::Service {
+        let mut service = proxy::Service {
             listen: self.listen.clone(),
             sides,
             health: proxy::Health {
@@ -131,7 +138,9 @@ impl Route {
             },
             expose_version: true,
             ..proxy::Service::new(name)
-        }
+        };
+        wire::fill(&mut service, self);
+        service
     }
 }
 
@@ -330,6 +339,7 @@ mod tests {
             health: HealthCheck::default(),
             sides: Vec::new(),
             traffic: None,
+            matches: Vec::new(),
             park: None,
         }
     }

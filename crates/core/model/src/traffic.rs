@@ -1,8 +1,6 @@
 //! `traffic:` of a service or an environment: what the balancer does with requests besides sharing
 //! them out. Plain words; what the balancer makes of them is its own business.
 
-use std::collections::BTreeMap;
-
 use serde::{Deserialize, Serialize};
 
 use crate::{Duration, delivery::Weight};
@@ -225,14 +223,24 @@ pub struct RuleSpec {
     /// A path, with `*` for anything.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub path: Option<String>,
-    /// Headers with these values, with `*` for anything.
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    pub headers: BTreeMap<String, String>,
+    /// A header.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub header: Option<RuleHeader>,
     /// A client from one of these networks, as address or `address/prefix`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub from: Vec<String>,
     /// What is done about it.
     pub action: RuleAction,
+}
+
+/// A header that a rule looks for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RuleHeader {
+    /// Its name.
+    pub name: String,
+    /// Its value, with `*` for anything; any when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub value: Option<String>,
 }
 
 /// What a rule does.
@@ -253,15 +261,27 @@ pub struct AccessLogSpec {
     /// The file; beside the balancer's own when absent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub file: Option<String>,
-    /// Names in a query whose values are not written.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub redact: Vec<String>,
+    /// What is written of the query.
+    pub query: QueryShown,
     /// Bytes after which a new file is begun.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rotate_bytes: Option<u64>,
     /// How many old files stay.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub keep: Option<u32>,
+}
+
+/// What an access log tells of the query.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum QueryShown {
+    /// All of it.
+    Whole,
+    /// The names, without the values.
+    #[default]
+    Names,
+    /// Nothing.
+    Nothing,
 }
 
 /// `timeouts:`.

@@ -309,6 +309,7 @@ impl Work {
             let current = current.clone();
             self.change_route(move |route| {
                 let candidate = self.id().clone();
+                route.matches = routes::step_matches(&self.spec.strategy, weight);
                 route.change_side(&candidate, &self.spec.release.version, |side| {
                     side.weight = weight;
                 });
@@ -559,6 +560,7 @@ impl Work {
                 health: spec.health.clone(),
                 sides: Vec::new(),
                 traffic: None,
+                matches: Vec::new(),
                 park: None,
             });
             route.traffic.clone_from(&spec.traffic);

@@ -61,9 +61,9 @@ const PAIR: Schema = Schema {
 };
 const TIMEOUTS: Schema = Schema {
     what: "`timeouts`",
-    keys: &["header", "idle", "body", "connect", "response", "grace"],
+    keys: &["header", "idle", "body", "connect", "response"],
     required: &[],
-    later: &[],
+    later: &[("grace", "use `drain_timeout` of the service")],
 };
 const HOLD: Schema = Schema {
     what: "`hold`",
@@ -209,11 +209,13 @@ fn mirror(node: &Node, sink: &mut Sink) -> Option<Weight> {
 
 fn protocol(node: &Node, sink: &mut Sink) -> Option<Protocol> {
     let word = shape::word(node, "`protocol`", &["h1", "h2"], sink)?;
-    Some(if word == "h2" {
-        Protocol::H2
-    } else {
-        Protocol::H1
-    })
+    if word == "h2" {
+        let message = "`protocol: h2` is not there yet";
+        let hint = "let instances speak HTTP/1.1".to_owned();
+        sink.error_hint(Code::NotYet, node.at, message, hint);
+        return None;
+    }
+    Some(Protocol::H1)
 }
 
 fn timeouts(node: &Node, sink: &mut Sink) -> Option<TimeoutsSpec> {
@@ -229,7 +231,7 @@ fn timeouts(node: &Node, sink: &mut Sink) -> Option<TimeoutsSpec> {
         body: time("body"),
         connect: time("connect"),
         response: time("response"),
-        grace: time("grace"),
+        grace: None,
     })
 }
 

@@ -6,7 +6,7 @@ use cutover_model::{
     delivery::{Strategy, Weight},
     guard::{FreezeWhen, HookAct, HookPoint, OnError, OnSuperseded},
     project::Project,
-    traffic::{Protocol, RequestMatch, RuleAction},
+    traffic::{Protocol, QueryShown, RequestMatch, RuleAction},
 };
 
 use crate::{dedent, render, tree};
@@ -21,7 +21,7 @@ services:
     migrations: { floor: 1.3.0, expand: ./migrate up }
     traffic:
       sticky: true
-      protocol: h2
+      protocol: h1
       routes: [{ host: "*.example.org", path: /shop, strip_prefix: true }]
 environments:
   production:
@@ -57,11 +57,10 @@ environments:
       match: [{ cookie: { name: beta, value: "1" } }]
       mirror: 5
       preview: 127.0.0.1:9090
-      tls: { certificates: [{ cert_file: a.pem, key_file: a.key }], redirect_from: 0.0.0.0:80 }
       limits: { body_bytes: 1048576, rate: { requests: 100, per: 1s, by_header: X-Key } }
       rules: [{ name: probes, group: common }, { name: admin, path: /admin*, from: 10.0.0.0/8, action: log }]
-      access_log: { redact: [token] }
-      timeouts: { response: 10s, grace: 15s }
+      access_log: { query: nothing }
+      timeouts: { response: 10s }
       hold: { requests: 500 }
 "#;
 
@@ -190,7 +189,7 @@ fn the_traffic_of_an_environment_is_over_that_of_a_service() {
             .unwrap(),
     );
     assert!(traffic.sticky.is_some());
-    assert_eq!(traffic.protocol, Some(Protocol::H2));
+    assert_eq!(traffic.protocol, Some(Protocol::H1));
     assert_eq!(traffic.routes[0].host.as_deref(), Some("*.example.org"));
     assert_eq!(traffic.mirror, Some(percent(5)));
     assert_eq!(traffic.preview.as_deref(), Some("127.0.0.1:9090"));
@@ -198,7 +197,7 @@ fn the_traffic_of_an_environment_is_over_that_of_a_service() {
     assert_eq!(limits.body_bytes, Some(1_048_576));
     assert_eq!(limits.rate.unwrap().by_header.as_deref(), Some("x-key"));
     assert_eq!(traffic.rules[1].action, RuleAction::Log);
-    assert_eq!(traffic.access_log.unwrap().redact, ["token"]);
+    assert_eq!(traffic.access_log.unwrap().query, QueryShown::Nothing);
     assert_eq!(traffic.hold.unwrap().requests, Some(500));
 }
 
@@ -262,6 +261,8 @@ fn every_slip_is_told_with_its_place() {
           j: { freeze: [{ from: 2026-03-02, to: 2026-03-01, reason: x }, { hours: 9-17, reason: x }, { days: fri }] }
           k: { on_superseded: cancel, rollback: { window: 0 } }
           l: { traffic: { stiky: true, routes: [{}], match: { query: x }, preview: '80', rules: [{ name: x }] } }
+          n: { traffic: { rules: [{ name: x, group: common, path: /a }, { name: y, path: a, methods: get, from: here }] } }
+          m: { traffic: { protocol: h2, timeouts: { grace: 1s }, tls: { acme: { hosts: [x.org] } } } }
         services:
           s: { command: x, secrets: [1A], config: [/etc/x], migrations: { flor: 1, contract: x } }
         ",
@@ -290,11 +291,18 @@ fn every_slip_is_told_with_its_place() {
             13:41 1011 a route needs a `host` or a `path`
             13:55 1010 unknown key `query` in an entry of `match` | known here: `cookie`, `header`
             13:76 1013 `preview` must be `host:port`, and is `80` | for example `127.0.0.1:8080`
-            13:90 1011 a rule needs something by which it knows a request | add `group`, `methods`, `path`, `headers` or `from`
-            15:30 1013 `1A` cannot name a secret | names have letters, digits and `_`, and do not begin with a digit
-            15:44 1013 an entry of `config` must be a path inside of the sources, and is `/etc/x`
-            15:67 1010 unknown key `flor` in `migrations` | did you mean `floor`?
-            15:76 1014 `contract` in `migrations` is not there yet | run it by hand, or as a job, once nobody wants to go back any more
+            13:90 1011 a rule needs something by which it knows a request | add `group`, `methods`, `path`, `header` or `from`
+            14:45 1015 `group` stands alone: its rules come with the balancer | write two rules
+            14:82 1013 `path` of a rule must begin with `/` or `*`, and is `a`
+            14:94 1013 `methods` cannot be `get` | did you mean `GET`?
+            14:105 1013 `from` must be an address or `address/prefix`, and is `here`
+            15:29 1014 `protocol: h2` is not there yet | let instances speak HTTP/1.1
+            15:45 1014 `grace` in `timeouts` is not there yet | use `drain_timeout` of the service
+            15:63 1014 `tls` in `traffic` is not there yet | put a proxy with certificates before the balancer
+            17:30 1013 `1A` cannot name a secret | names have letters, digits and `_`, and do not begin with a digit
+            17:44 1013 an entry of `config` must be a path inside of the sources, and is `/etc/x`
+            17:67 1010 unknown key `flor` in `migrations` | did you mean `floor`?
+            17:76 1014 `contract` in `migrations` is not there yet | run it by hand, or as a job, once nobody wants to go back any more
         ",
     );
 }

@@ -1,17 +1,19 @@
 //! The parts of `traffic:` that guard the door: TLS, limits, rules, the access log.
 
+use std::net::IpAddr;
+
 use cutover_model::{
     Duration,
     traffic::{
-        AccessLogSpec, AcmeSpec, CertificateFiles, LimitsSpec, RateSpec, RuleAction, RuleSpec,
-        TlsSpec,
+        AccessLogSpec, AcmeSpec, CertificateFiles, LimitsSpec, QueryShown, RateSpec, RuleAction,
+        RuleHeader, RuleSpec, TlsSpec,
     },
 };
 
 use super::{host, token};
 use crate::{
     diagnostic::{Code, Sink},
-    project::{environment, hook, value},
+    project::{environment, value},
     shape::{self, Fields, Schema},
     yaml::{Kind, Node},
 };
@@ -55,21 +57,33 @@ const RATE: Schema = Schema {
 const RULE: Schema = Schema {
     what: "a rule",
     keys: &[
-        "name", "group", "methods", "path", "headers", "from", "action",
+        "name", "group", "methods", "path", "header", "from", "action",
     ],
+    required: &["name"],
+    later: &[],
+};
+const RULE_HEADER: Schema = Schema {
+    what: "`header`",
+    keys: &["name", "value"],
     required: &["name"],
     later: &[],
 };
 const ACCESS_LOG: Schema = Schema {
     what: "`access_log`",
-    keys: &["file", "redact", "rotate_bytes", "keep"],
+    keys: &["file", "query", "rotate_bytes", "keep"],
     required: &[],
     later: &[],
 };
+const METHODS: [&str; 9] = [
+    "GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT",
+];
 const MANY: u32 = 10_000_000;
 
 pub(super) fn tls(node: &Node, sink: &mut Sink) -> Option<TlsSpec> {
     let fields = Fields::open(node, &TLS, sink)?;
+    let message = "`tls` in `traffic` is not there yet";
+    let hint = "put a proxy with certificates before the balancer".to_owned();
+    sink.error_hint(Code::NotYet, node.at, message, hint);
     if fields.get("certificates").is_none() && fields.get("acme").is_none() {
         let message = "`tls` needs `certificates` or `acme`";
         sink.error(Code::MissingKey, node.at, message);
@@ -192,17 +206,25 @@ pub(super) fn rules(node: &Node, sink: &mut Sink) -> Vec<RuleSpec> {
 
 fn rule(node: &Node, sink: &mut Sink) -> Option<RuleSpec> {
     let fields = Fields::open(node, &RULE, sink)?;
-    let names = ["group", "methods", "path", "headers", "from"];
+    let names = ["group", "methods", "path", "header", "from"];
     if names.iter().all(|key| fields.get(key).is_none()) {
         let message = "a rule needs something by which it knows a request";
-        let hint = "add `group`, `methods`, `path`, `headers` or `from`".to_owned();
+        let hint = "add `group`, `methods`, `path`, `header` or `from`".to_owned();
         sink.error_hint(Code::MissingKey, node.at, message, hint);
     }
-    let texts = |key: &str, sink: &mut Sink| {
-        fields.get(key).map_or_else(Vec::new, |node| {
-            value::texts(node, &format!("`{key}`"), sink)
-        })
-    };
+    let others = ["methods", "path", "header", "from"];
+    if let (Some(group), true) = (
+        fields.get("group"),
+        others.iter().any(|key| fields.get(key).is_some()),
+    ) {
+        let message = "`group` stands alone: its rules come with the balancer";
+        sink.error_hint(
+            Code::Conflict,
+            group.at,
+            message,
+            "write two rules".to_owned(),
+        );
+    }
     let action = fields
         .get("action")
         .and_then(|node| shape::word(node, "`action`", &["deny", "log"], sink));
@@ -214,12 +236,14 @@ fn rule(node: &Node, sink: &mut Sink) -> Option<RuleSpec> {
             .get("group")
             .and_then(|node| shape::word(node, "`group`", &["common"], sink))
             .map(str::to_owned),
-        methods: texts("methods", sink),
-        path: fields
-            .get("path")
-            .and_then(|node| value::filled(node, "`path`", sink)),
-        headers: hook::headers(fields.get("headers"), sink),
-        from: texts("from", sink),
+        methods: fields
+            .get("methods")
+            .map_or_else(Vec::new, |node| methods(node, sink)),
+        path: fields.get("path").and_then(|node| pattern(node, sink)),
+        header: fields.get("header").and_then(|node| header(node, sink)),
+        from: fields
+            .get("from")
+            .map_or_else(Vec::new, |node| networks(node, sink)),
         action: if action == Some("log") {
             RuleAction::Log
         } else {
@@ -229,19 +253,79 @@ fn rule(node: &Node, sink: &mut Sink) -> Option<RuleSpec> {
     })
 }
 
+fn methods(node: &Node, sink: &mut Sink) -> Vec<String> {
+    shape::items(node, "`methods`", sink)
+        .unwrap_or_default()
+        .iter()
+        .filter_map(|item| shape::word(item, "`methods`", &METHODS, sink))
+        .map(str::to_owned)
+        .collect()
+}
+
+fn pattern(node: &Node, sink: &mut Sink) -> Option<String> {
+    let path = value::filled(node, "`path`", sink)?;
+    if !path.starts_with(['/', '*']) {
+        let message = format!("`path` of a rule must begin with `/` or `*`, and is `{path}`");
+        sink.error(Code::BadValue, node.at, message);
+        return None;
+    }
+    Some(path)
+}
+
+fn networks(node: &Node, sink: &mut Sink) -> Vec<String> {
+    let mut read = Vec::new();
+    for item in shape::items(node, "`from`", sink).unwrap_or_default() {
+        let Some(text) = value::filled(item, "an entry of `from`", sink) else {
+            continue;
+        };
+        let (address, prefix) = match text.split_once('/') {
+            Some((address, prefix)) => (address, prefix.parse::<u8>().ok()),
+            None => (text.as_str(), Some(0)),
+        };
+        let fits = address.parse::<IpAddr>().is_ok_and(|address| {
+            let longest = if address.is_ipv4() { 32 } else { 128 };
+            prefix.is_some_and(|prefix| prefix <= longest)
+        });
+        if fits {
+            read.push(text);
+        } else {
+            let message = format!("`from` must be an address or `address/prefix`, and is `{text}`");
+            sink.error(Code::BadValue, item.at, message);
+        }
+    }
+    read
+}
+
+fn header(node: &Node, sink: &mut Sink) -> Option<RuleHeader> {
+    let fields = Fields::open(node, &RULE_HEADER, sink)?;
+    let name = fields.get("name").and_then(|node| token(node, sink));
+    Some(RuleHeader {
+        name: name?.to_ascii_lowercase(),
+        value: fields
+            .get("value")
+            .and_then(|node| value::filled(node, "`value`", sink)),
+    })
+}
+
 /// `true`, or its settings.
 pub(super) fn access_log(node: &Node, sink: &mut Sink) -> Option<AccessLogSpec> {
     if let Some(Kind::Bool(wanted)) = node.scalar().map(|scalar| scalar.kind) {
         return wanted.then(AccessLogSpec::default);
     }
     let fields = Fields::open(node, &ACCESS_LOG, sink)?;
+    let words = ["whole", "names", "nothing"];
+    let query = fields
+        .get("query")
+        .and_then(|node| shape::word(node, "`query`", &words, sink));
     Some(AccessLogSpec {
         file: fields
             .get("file")
             .and_then(|node| value::filled(node, "`file`", sink)),
-        redact: fields
-            .get("redact")
-            .map_or_else(Vec::new, |node| value::texts(node, "`redact`", sink)),
+        query: match query {
+            Some("whole") => QueryShown::Whole,
+            Some("nothing") => QueryShown::Nothing,
+            _ => QueryShown::Names,
+        },
         rotate_bytes: fields
             .get("rotate_bytes")
             .and_then(|node| bytes(node, "`rotate_bytes`", sink)),
