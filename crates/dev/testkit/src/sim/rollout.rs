@@ -42,6 +42,8 @@ pub struct Stats {
     pub superseded: u64,
     /// Times that a place was held, and somebody met that.
     pub held_back: u64,
+    /// Waits that were given up.
+    pub deadlines: u64,
     /// Answers of hooks and smoke tests.
     pub checks: u64,
     /// Deployments that did not succeed and kept traffic, because no other side could take it.
@@ -63,6 +65,7 @@ impl Stats {
             cancelled: self.cancelled + other.cancelled,
             superseded: self.superseded + other.superseded,
             held_back: self.held_back + other.held_back,
+            deadlines: self.deadlines + other.deadlines,
             checks: self.checks + other.checks,
             held: self.held + other.held,
         }

@@ -29,6 +29,20 @@ pub(super) fn always(actors: &[Actor], world: &World) -> Result<(), String> {
     Ok(())
 }
 
+/// On the way forward the candidate's share only grows; whoever goes back goes to nothing, or stays.
+pub(super) fn monotone(number: usize, actor: &Actor, event: &Event) -> Result<(), String> {
+    let Event::ShiftRequested { weight, .. } = event else {
+        return Ok(());
+    };
+    let before = actor.deployment.weight();
+    if !actor.deployment.is_going_back() && *weight <= before {
+        return Err(format!(
+            "{number}: shifts from {before} to {weight} on the way forward"
+        ));
+    }
+    Ok(())
+}
+
 /// The log of this actor, replayed, is this actor.
 pub(super) fn replay(number: usize, actor: &Actor) -> Result<(), String> {
     let again = actor.replay();

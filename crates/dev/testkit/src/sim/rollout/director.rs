@@ -270,6 +270,7 @@ impl Director {
             return Ok(());
         }
         check::replay(number, actor)?;
+        let shifts: Vec<DeploymentEvent> = said.iter().map(|(event, _)| event.clone()).collect();
         // The event is stored, and what it asks for may never be done.
         let dies = self.world.is_hostile && self.chance.random_bool(0.02);
         for (event, effects) in said {
@@ -278,6 +279,11 @@ impl Director {
             check::decision(number, &event, &self.world)?;
             if !dies {
                 self.ask(number, effects);
+            }
+        }
+        for event in &shifts {
+            if let Some(actor) = self.actors.get(number) {
+                check::monotone(number, actor, event)?;
             }
         }
         if let Some(actor) = self.actors.get(number) {
@@ -289,6 +295,8 @@ impl Director {
     fn count(&mut self, event: &DeploymentEvent) {
         self.stats.events += 1;
         self.stats.held_back += u64::from(matches!(event, DeploymentEvent::HoldMet { .. }));
+        let is_stuck = matches!(event, DeploymentEvent::DeadlinePassed { .. });
+        self.stats.deadlines += u64::from(is_stuck);
         self.stats.checks += u64::from(matches!(event, DeploymentEvent::CheckEnded { .. }));
         let DeploymentEvent::DeploymentFinished { outcome, reason } = event else {
             return;
