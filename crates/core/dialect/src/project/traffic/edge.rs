@@ -1,6 +1,7 @@
 //! The parts of `traffic:` that guard the door: TLS, limits, rules, the access log.
 
-use std::net::IpAddr;
+// Of `core`, which has addresses and no sockets.
+use core::net::IpAddr;
 
 use cutover_model::{
     Duration,
