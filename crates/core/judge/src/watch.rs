@@ -5,7 +5,7 @@
 
 use cutover_model::{
     Timestamp,
-    delivery::{DeploymentSpec, JudgeSpec, RollbackTrigger, Strategy},
+    delivery::{DeploymentSpec, JudgeSpec, RollbackTrigger},
 };
 
 use crate::{Judge, Sample, Verdict, alarm::Alarm};
@@ -38,12 +38,9 @@ impl Watch {
         }
     }
 
-    /// One as this deployment wants it: its triggers, and the judge if it asks for one. A canary has
-    /// one without asking: it alone keeps both sides under traffic for the sake of comparing them.
+    /// One as this deployment wants it: its triggers and its judge.
     pub fn of(spec: &DeploymentSpec) -> Self {
-        let is_canary = matches!(spec.strategy, Strategy::Canary { .. });
-        let usual = is_canary.then(JudgeSpec::default);
-        Self::new(&spec.triggers, spec.judge.or(usual).as_ref())
+        Self::new(&spec.triggers, spec.judged_by().as_ref())
     }
 
     /// Looks at one more second. A sample that is not later than the last is ignored. As long as a

@@ -8,6 +8,7 @@ pub mod delivery;
 pub mod event;
 pub mod evidence;
 pub mod gate;
+pub mod guard;
 pub mod id;
 pub mod judge;
 pub mod plan;
@@ -17,6 +18,7 @@ pub mod secret;
 pub mod source;
 pub mod span;
 pub mod time;
+pub mod traffic;
 pub mod trigger;
 
 pub use id::{DeploymentId, GateId, NotificationId, ReleaseId, RunId};
