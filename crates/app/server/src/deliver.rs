@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use cutover_model::{
     DeploymentId, ReleaseId, RunId,
     delivery::{Cause, DeploymentSpec, Package, Release, Strategy},
-    project::{Environment, Project, TargetSpec},
+    guard::{Guards, Hook, HookAct, HookPoint, OnError, OnSuperseded},
+    project::{Environment, Project, Service, TargetSpec},
+    traffic::TrafficSpec,
 };
 use cutover_rollout::{Deployment, Input};
 use cutover_store::{DeploymentFilter, DeploymentRow};
@@ -215,7 +217,11 @@ impl Control {
             },
         };
         let mut spec = spec(&project, target, request)?;
-        if let Strategy::BlueGreen { bake } = &mut spec.strategy {
+        // Whoever could say no has said yes to it before.
+        spec.guards.smoke = None;
+        spec.guards.hooks.retain(|hook| hook.on.only_tells());
+        spec.on_superseded = OnSuperseded::Replace;
+        if let Strategy::BlueGreen { bake, .. } = &mut spec.strategy {
             *bake = cutover_model::Duration::ZERO;
         }
         let driven = self.drive_deployment(&id).await?;
@@ -391,7 +397,8 @@ fn check_package(target: &TargetSpec, environment: &str, release: &Release) -> R
 fn strategy(word: &str) -> Result<Strategy, Error> {
     cutover_dialect::default_strategy(word).ok_or_else(|| {
         Error::Refused(format!(
-            "`{word}` is not a strategy; there is `rolling`, `blue_green` and `canary`"
+            "`{word}` is not a strategy; there is `rolling`, `blue_green`, `canary`, `linear` and \
+             `recreate`"
         ))
     })
 }
@@ -416,6 +423,7 @@ fn spec(
         release: request.release,
         target: environment.target.clone(),
         triggers: environment.rollback_triggers.clone(),
+        judge: None,
         health: service.health.clone(),
         start_timeout: service.start_timeout,
         drain_timeout: service.drain_timeout,
@@ -425,12 +433,64 @@ fn spec(
         approval: environment.approvals.clone().filter(|_| !request.approved),
         cause: request.cause,
         notify: project.notify.clone(),
+        guards: guards(service, environment),
+        rollback: environment.rollback.clone(),
+        on_superseded: environment.on_superseded,
+        lift_hold: false,
+        break_glass: None,
+        traffic: traffic(service, environment),
     })
 }
 
+/// What the environment asks for, and before it what the service does to its database.
+fn guards(service: &Service, environment: &Environment) -> Guards {
+    let mut guards = environment.guards.clone();
+    let expand = service.migrations.as_ref().map(|it| it.expand.clone());
+    if let Some(argv) = expand.filter(|argv| !argv.is_empty()) {
+        let hook = Hook {
+            name: "migrations.expand".to_owned(),
+            on: HookPoint::BeforeStart,
+            act: HookAct::Command {
+                argv,
+                env: BTreeMap::new(),
+            },
+            timeout: guards.progress_deadline,
+            retries: 0,
+            required: true,
+            on_error: OnError::Rollback,
+        };
+        guards.hooks.insert(0, hook);
+    }
+    guards
+}
+
+/// What the environment says of the balancer, over what the service says.
+fn traffic(service: &Service, environment: &Environment) -> Option<Box<TrafficSpec>> {
+    match (&service.traffic, &environment.traffic) {
+        (Some(service), Some(over)) => Some(Box::new(service.as_ref().clone().under(over))),
+        (one, other) => one.clone().or_else(|| other.clone()),
+    }
+}
+
 /// What the instances of a deployment find in their environment over that of their release.
-pub(crate) fn instance_env(spec: &DeploymentSpec) -> BTreeMap<String, String> {
+/// Secrets are put in here and now; they lie in no store.
+///
+/// # Errors
+/// When a secret that the release asks for is not set.
+pub(crate) fn instance_env(
+    control: &Control,
+    spec: &DeploymentSpec,
+) -> Result<BTreeMap<String, String>, Error> {
     let mut env = spec.env.clone();
     env.insert("CUTOVER_DEPLOYMENT".to_owned(), spec.id.to_string());
-    env
+    for name in spec.release.contents.secrets.keys() {
+        let secret = control.secrets().get(name).ok_or_else(|| {
+            Error::Refused(format!(
+                "secret `{name}`, which {} asks for, is not set",
+                spec.release.service
+            ))
+        })?;
+        env.insert(name.clone(), secret.expose().to_owned());
+    }
+    Ok(env)
 }

@@ -3,11 +3,14 @@
 //! Stored before the balancer hears of them, so that a restart of either side ends at the same table.
 //! A change is applied to the stored table as a whole; its generation only grows.
 
+mod wire;
+
 use std::{collections::BTreeMap, net::SocketAddr, sync::Arc, time::Duration};
 
 use cutover_model::{
     DeploymentId,
     delivery::{HealthCheck, Weight},
+    traffic::{RequestMatch, TrafficSpec},
 };
 use cutover_proxy::{self as proxy, Applied, ClientError, Refusal};
 use cutover_store::Store;
@@ -20,6 +23,8 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use crate::{Error, balancer::Balancer};
+
+pub(crate) use wire::step_matches;
 
 /// Where the table lies in the store.
 const SETTING: &str = "routes";
@@ -38,6 +43,15 @@ pub(crate) struct Route {
     pub(crate) listen: Option<String>,
     pub(crate) health: HealthCheck,
     pub(crate) sides: Vec<RouteSide>,
+    /// What else the balancer is to do with its requests.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) traffic: Option<Box<TrafficSpec>>,
+    /// Requests that go to the newest side by the step that it is at.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) matches: Vec<RequestMatch>,
+    /// Requests wait, each for so long at most.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) park: Option<cutover_model::Duration>,
 }
 
 /// The instances that one deployment made.
@@ -113,7 +127,7 @@ impl Route {
                 protocol: proxy::Protocol::default(),
             })
             .collect();
-        proxy::Service {
+        let mut service = proxy::Service {
             listen: self.listen.clone(),
             sides,
             health: proxy::Health {
@@ -125,7 +139,9 @@ impl Route {
             },
             expose_version: true,
             ..proxy::Service::new(name)
-        }
+        };
+        wire::fill(&mut service, self);
+        service
     }
 }
 
@@ -323,6 +339,9 @@ mod tests {
             listen: None,
             health: HealthCheck::default(),
             sides: Vec::new(),
+            traffic: None,
+            matches: Vec::new(),
+            park: None,
         }
     }
 

@@ -1,10 +1,12 @@
 //! The balancer's seconds, told to the watch of a deployment.
 
+use std::collections::BTreeMap;
+
 use cutover_model::{DeploymentId, Timestamp, delivery::Weight};
-use cutover_proxy::{Bucket, SideSample as Seen};
+use cutover_proxy::{Bucket, LATENCY_BOUNDS_MS, SideSample as Seen};
 use cutover_rollout::{
     Deployment,
-    watch::{Fired, Sample, SideSample, Watch},
+    watch::{Fired, Latency, Sample, SideSample, Watch},
 };
 
 use crate::{Control, Error};
@@ -106,6 +108,7 @@ impl Looker<'_> {
             candidate: side(self.candidate)?,
             current: self.current.as_ref().and_then(side),
             weight: route.side(self.candidate)?.weight,
+            external: BTreeMap::new(),
         })
     }
 }
@@ -116,7 +119,9 @@ fn sample(seen: &Seen) -> SideSample {
         errors_5xx: seen.errors_5xx,
         bad: seen.bad,
         time_ms_sum: seen.time_ms_sum,
+        latency: Latency::of_steps(&LATENCY_BOUNDS_MS, &seen.histogram),
         healthy_hosts: seen.healthy,
         expected_hosts: seen.expected,
+        ..SideSample::default()
     }
 }

@@ -33,6 +33,7 @@ use crate::{
     status,
     sticky::Key,
     waiting,
+    worker::Workers,
 };
 
 /// How long the access logs may take for their last lines.
@@ -51,6 +52,7 @@ pub(crate) struct Balancer {
     key: Key,
     logs: Arc<LogFiles>,
     pub(crate) journal: Arc<Journal>,
+    workers: Arc<Workers>,
     /// Held while a table takes the place of another; requests do not come by here.
     pub(crate) in_force: AsyncMutex<InForce>,
     pub(crate) live: Mutex<Live>,
@@ -116,8 +118,9 @@ pub(crate) struct Live {
 }
 
 impl Balancer {
-    pub(crate) fn new(folder: StateFolder, journal: Journal) -> Self {
+    pub(crate) fn new(folder: StateFolder, journal: Journal, workers: Workers) -> Self {
         Self {
+            workers: Arc::new(workers),
             key: folder.key(),
             logs: Arc::new(LogFiles::new(folder.path().to_owned())),
             folder: Arc::new(folder),
@@ -176,7 +179,7 @@ impl Balancer {
         let opened = Doors::inherited(sockets, listeners, previews);
         let mut live = locked(&self.live);
         let services = live.services.clone();
-        live.doors.set(&services, opened);
+        live.doors.set(&services, opened, &self.workers);
     }
 
     /// Tries from time to time to listen where another process does. Nothing tells when such an
@@ -205,7 +208,7 @@ impl Balancer {
             self.journal.note("listener_back", &[]);
         }
         let services = live.services.clone();
-        live.doors.set(&services, opened);
+        live.doors.set(&services, opened, &self.workers);
         !live.doors.has_lost()
     }
 
@@ -315,7 +318,7 @@ impl Balancer {
             service.update(entry, origin);
             services.insert(entry.name.clone(), service);
         }
-        live.doors.set(&services, opened);
+        live.doors.set(&services, opened, &self.workers);
         if live.doors.has_lost() {
             self.lost.notify_one();
         }

@@ -2,35 +2,25 @@
 //!
 //! Those of HTTP/1.1 are here, one request at a time on each; those of HTTP/2 in `multiplex`.
 
-use std::{future::poll_fn, io, pin::pin, sync::Arc, task::Poll, time::Duration};
+use std::{future::poll_fn, io, pin::pin, sync::Arc, time::Duration};
 
-use crossbeam_queue::ArrayQueue;
 use http::{Request, Response};
-use hyper::{
-    body::Incoming,
-    client::conn::{
-        TrySendError,
-        http1::{self, SendRequest},
-    },
-};
-use hyper_util::rt::TokioIo;
+use hyper::body::Incoming;
 use tokio::{
     net::TcpStream,
     time::{Instant, timeout},
 };
 
 use crate::{
+    answer::AnswerBody,
     control::Protocol,
+    h1::{Decoder, Fault, Switched, Wire},
+    idle::Idle,
     multiplex::{Lines, Stream},
-    request::RequestBody,
+    request::{self, BodyFate, RequestBody},
     roster::{Entry, Roster},
     shape,
 };
-
-/// Unused connections kept for one upstream.
-const IDLE_LIMIT: usize = 512;
-/// How long a kept connection may take to be ready before another is taken.
-const READY_PATIENCE: Duration = Duration::from_millis(20);
 
 /// How long an unused connection is good for.
 #[derive(Debug, Clone, Copy)]
@@ -42,35 +32,30 @@ pub(crate) struct KeepFor {
 /// A connection in the hands of one request.
 #[derive(Debug)]
 pub(crate) struct Connection {
-    sender: Sender,
+    carrier: Carrier,
     /// Whether it has carried a request before. If so, the upstream may have closed it just now.
     pub(crate) reused: bool,
     born: Instant,
+    /// When it was put aside last.
+    since: Instant,
 }
 
 #[derive(Debug)]
-enum Sender {
-    One(SendRequest<RequestBody>),
+enum Carrier {
+    /// A connection of HTTP/1.1, for this request alone.
+    Own(Box<Wire>),
+    /// A stream of HTTP/2.
     Shared(Stream),
 }
 
-impl Connection {
-    /// Sends a request, in the form that the upstream understands.
-    pub(crate) async fn send(
-        &mut self,
-        mut request: Request<RequestBody>,
-    ) -> Result<Response<Incoming>, TrySendError<Request<RequestBody>>> {
-        match &mut self.sender {
-            Sender::One(sender) => {
-                shape::for_h1(&mut request);
-                sender.try_send_request(request).await
-            }
-            Sender::Shared(stream) => {
-                shape::for_h2(&mut request);
-                stream.sender.try_send_request(request).await
-            }
-        }
-    }
+/// What came of sending over one connection.
+pub(crate) enum Sent {
+    Answered(Response<AnswerBody>),
+    /// The request is whole.
+    Unsent(Request<RequestBody>),
+    /// It may have arrived. The copy is there if it may be sent again.
+    Lost(Option<Request<RequestBody>>),
+    TimedOut,
 }
 
 /// Why there is no connection.
@@ -84,19 +69,10 @@ pub(crate) enum ConnectError {
     Handshake(#[from] hyper::Error),
 }
 
-#[derive(Debug)]
-struct Idle {
-    sender: SendRequest<RequestBody>,
-    born: Instant,
-    since: Instant,
-}
-
 /// All connections to one upstream.
 #[derive(Debug)]
 pub(crate) struct Connections {
-    /// First in, first out: the connection that has rested longest is certainly ready, and those
-    /// too many grow old together and are dropped. Lock-free, for it is on every request's way.
-    idle: ArrayQueue<Idle>,
+    idle: Idle,
     open: Arc<Roster>,
     lines: Option<Lines>,
 }
@@ -110,7 +86,7 @@ impl Default for Connections {
 impl Connections {
     pub(crate) fn new(protocol: Protocol) -> Self {
         Self {
-            idle: ArrayQueue::new(IDLE_LIMIT),
+            idle: Idle::default(),
             open: Arc::default(),
             lines: match protocol {
                 Protocol::H1 => None,
@@ -136,79 +112,56 @@ impl Connections {
         fresh: bool,
     ) -> Result<Connection, ConnectError> {
         if let Some(lines) = &self.lines {
-            let stream = lines.stream(address, patience, keep_for, fresh).await?;
+            let stream = Box::pin(lines.stream(address, patience, keep_for, fresh)).await?;
+            let now = Instant::now();
             return Ok(Connection {
                 reused: stream.reused,
-                sender: Sender::Shared(stream),
-                born: Instant::now(),
+                carrier: Carrier::Shared(stream),
+                born: now,
+                since: now,
             });
         }
-        if !fresh && let Some(kept) = self.kept(keep_for).await {
+        if !fresh && let Some(kept) = self.kept(keep_for) {
             return Ok(kept);
         }
-        self.open(address, patience).await
+        Box::pin(self.open(address, patience)).await
     }
 
-    /// A kept connection that is ready, if there is one.
-    async fn kept(&self, keep_for: KeepFor) -> Option<Connection> {
-        while let Some(mut idle) = self.idle.pop() {
-            if !is_fresh(&idle, keep_for) {
-                continue;
-            }
-            // Its last exchange is complete, so this is a matter of microseconds: until its own
-            // task has seen that too. The limit is for an upstream that stopped reading.
-            if let Ok(Ok(())) = timeout(READY_PATIENCE, idle.sender.ready()).await {
-                return Some(Connection {
-                    sender: Sender::One(idle.sender),
-                    reused: true,
-                    born: idle.born,
-                });
-            }
-        }
-        None
+    /// A kept connection that is good, if there is one.
+    fn kept(&self, keep_for: KeepFor) -> Option<Connection> {
+        std::iter::from_fn(|| self.idle.pop()).find(|connection| connection.is_fresh(keep_for))
     }
 
     async fn open(&self, address: &str, patience: Duration) -> Result<Connection, ConnectError> {
         let entry = self.open.join();
         let stream = dial(address, patience).await?;
-        let (sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
-        tokio::spawn(carry(connection, entry));
+        let now = Instant::now();
         Ok(Connection {
-            sender: Sender::One(sender),
+            carrier: Carrier::Own(Box::new(Wire::new(stream, entry))),
             reused: false,
-            born: Instant::now(),
+            born: now,
+            since: now,
         })
     }
 
     /// Keeps a connection whose answer was read to the end.
-    pub(crate) fn keep(&self, connection: Connection) {
-        let Connection { sender, born, .. } = connection;
+    pub(crate) fn keep(&self, mut connection: Connection) {
         // A shared one stays open for the others in any case.
-        let Sender::One(sender) = sender else { return };
-        if sender.is_closed() {
-            return;
+        if connection.wire().is_some_and(|wire| wire.is_free()) {
+            connection.reused = true;
+            connection.since = Instant::now();
+            self.idle.push(connection);
         }
-        // When the queue is full the connection is dropped, and so closed.
-        let _full = self.idle.push(Idle {
-            sender,
-            born,
-            since: Instant::now(),
-        });
     }
 
     /// Drops the kept connections that are not good any more.
     pub(crate) fn prune(&self, keep_for: KeepFor) {
-        for _ in 0..self.idle.len() {
-            let Some(idle) = self.idle.pop() else { return };
-            if is_fresh(&idle, keep_for) {
-                let _full = self.idle.push(idle);
-            }
-        }
+        self.idle.retain(|connection| connection.is_fresh(keep_for));
     }
 
     /// Closes the kept connections.
     pub(crate) fn close_kept(&self) {
-        while self.idle.pop().is_some() {}
+        self.idle.retain(|_connection| false);
         if let Some(lines) = &self.lines {
             lines.release();
         }
@@ -238,12 +191,6 @@ impl Connections {
     }
 }
 
-fn is_fresh(idle: &Idle, keep_for: KeepFor) -> bool {
-    !idle.sender.is_closed()
-        && idle.since.elapsed() < keep_for.idle
-        && idle.born.elapsed() < keep_for.age
-}
-
 /// A socket to an upstream.
 pub(crate) async fn dial(address: &str, patience: Duration) -> Result<TcpStream, ConnectError> {
     let stream = timeout(patience, TcpStream::connect(address))
@@ -253,15 +200,114 @@ pub(crate) async fn dial(address: &str, patience: Duration) -> Result<TcpStream,
     Ok(stream)
 }
 
-/// Moves the bytes of a connection until either end closes it, or it is cut.
-async fn carry(connection: http1::Connection<TokioIo<TcpStream>, RequestBody>, mut entry: Entry) {
-    let mut connection = pin!(connection.with_upgrades());
-    poll_fn(|context| {
-        if entry.called(context) {
-            return Poll::Ready(());
+impl Connection {
+    /// The connection of HTTP/1.1, if it is one.
+    pub(crate) fn wire(&mut self) -> Option<&mut Wire> {
+        match &mut self.carrier {
+            Carrier::Own(wire) => Some(wire),
+            Carrier::Shared(_) => None,
         }
-        // Errors reach the request that the connection carries; here they only mean the end.
-        connection.as_mut().poll(context).map(|_ended| ())
-    })
-    .await;
+    }
+
+    /// The socket, after a switch of protocol.
+    pub(crate) fn switch(self) -> Option<Switched> {
+        match self.carrier {
+            Carrier::Own(wire) => Some(wire.switch()),
+            Carrier::Shared(_) => None,
+        }
+    }
+
+    fn is_fresh(&self, keep_for: KeepFor) -> bool {
+        let now = Instant::now();
+        let quiet = match &self.carrier {
+            Carrier::Own(wire) => wire.is_quiet(),
+            Carrier::Shared(_) => true,
+        };
+        quiet
+            && now.duration_since(self.since) < keep_for.idle
+            && now.duration_since(self.born) < keep_for.age
+    }
+
+    /// Sends, in the form that the upstream understands, and waits for the head of the answer. The
+    /// time for it runs anew as long as the body of the request gets on: a long upload is not a
+    /// slow upstream. `again`: whether the request may be sent again when it is lost.
+    pub(crate) async fn send(
+        mut self,
+        mut request: Request<RequestBody>,
+        again: bool,
+        limit: Duration,
+        body: &BodyFate,
+    ) -> Sent {
+        match &mut self.carrier {
+            Carrier::Own(wire) => {
+                shape::for_h1(&mut request);
+                match send_h1(wire, request, again, limit, body).await {
+                    Ok(answer) => {
+                        Sent::Answered(answer.map(|decoder| AnswerBody::h1(self, decoder)))
+                    }
+                    Err(failed) => failed,
+                }
+            }
+            Carrier::Shared(stream) => {
+                shape::for_h2(&mut request);
+                match Box::pin(send_h2(stream, request, again, limit, body)).await {
+                    Ok(answer) => Sent::Answered(answer.map(|body| AnswerBody::h2(self, body))),
+                    Err(failed) => failed,
+                }
+            }
+        }
+    }
+}
+
+async fn send_h1(
+    wire: &mut Wire,
+    request: Request<RequestBody>,
+    again: bool,
+    limit: Duration,
+    body: &BodyFate,
+) -> Result<Response<Decoder>, Sent> {
+    let (parts, content) = request.into_parts();
+    wire.begin(&parts, content);
+    let mut progress = body.progress();
+    wire.wait_for(limit, Instant::now());
+    let answer = poll_fn(|context| {
+        let polled = wire.poll_answer(context);
+        if body.progress() != progress {
+            progress = body.progress();
+            wire.wait_for(limit, Instant::now());
+        }
+        polled
+    });
+    match answer.await {
+        Ok((head, decoder)) => Ok(head.map(|()| decoder)),
+        Err(Fault::TimedOut) => Err(Sent::TimedOut),
+        Err(Fault::Lost) => Err(match wire.take_back() {
+            Some(content) => Sent::Unsent(Request::from_parts(parts, content)),
+            // What may be sent again has no body.
+            None => Sent::Lost(again.then(|| Request::from_parts(parts, RequestBody::default()))),
+        }),
+    }
+}
+
+async fn send_h2(
+    stream: &mut Stream,
+    request: Request<RequestBody>,
+    again: bool,
+    limit: Duration,
+    body: &BodyFate,
+) -> Result<Response<Incoming>, Sent> {
+    let spare = again.then(|| request::repeat(&request));
+    let mut sending = pin!(stream.sender.try_send_request(request));
+    loop {
+        let progress = body.progress();
+        match timeout(limit, &mut sending).await {
+            Ok(Ok(answer)) => return Ok(answer),
+            Ok(Err(mut error)) => {
+                let whole = error.take_message();
+                return Err(whole.map_or(Sent::Lost(spare), Sent::Unsent));
+            }
+            Err(_elapsed) if body.progress() == progress => return Err(Sent::TimedOut),
+            Err(_elapsed) => {}
+        }
+    }
 }

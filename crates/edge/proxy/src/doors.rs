@@ -13,6 +13,7 @@ use crate::{
     predecessor,
     route::Route,
     service::Service,
+    worker::Workers,
 };
 
 /// The doors that are open, by the address that they really have.
@@ -179,7 +180,12 @@ impl Doors {
 
     /// Puts services behind their doors. Doors that nobody is behind any more are closed, and
     /// their connections asked to finish.
-    pub(crate) fn set(&mut self, services: &BTreeMap<String, Arc<Service>>, opened: Opened) {
+    pub(crate) fn set(
+        &mut self,
+        services: &BTreeMap<String, Arc<Service>>,
+        opened: Opened,
+        workers: &Arc<Workers>,
+    ) {
         let Opened {
             mut sockets,
             lost,
@@ -212,7 +218,7 @@ impl Doors {
             };
             let door = Arc::new(Door::new(Behind::new(entries)));
             let socket = Arc::new(socket);
-            let acceptor = Acceptor::start(Arc::clone(&socket), &door);
+            let acceptor = Acceptor::start(Arc::clone(&socket), &door, workers);
             self.open.insert(
                 address,
                 Open {

@@ -4,6 +4,7 @@
 //! [`Client`] over a Unix socket. It decides nothing about releases, and imports nothing of ours.
 
 mod access_log;
+mod answer;
 mod balancer;
 mod client_address;
 mod clock;
@@ -24,11 +25,14 @@ mod forward;
 mod framing;
 mod guard;
 mod guarded;
+mod h1;
 mod handover;
+mod head_timer;
 mod headers;
 mod health;
 mod health_log;
 mod hold;
+mod idle;
 mod journal;
 mod listener;
 mod lock;
@@ -37,6 +41,7 @@ mod matches;
 mod metrics;
 mod mirror;
 mod multiplex;
+mod patience;
 mod pool;
 mod predecessor;
 mod probe;
@@ -62,6 +67,7 @@ mod upgrade;
 mod upstream;
 mod waiting;
 mod websocket;
+mod worker;
 
 pub use self::{
     control::{

@@ -26,8 +26,8 @@ use tokio::{
 };
 
 use crate::{
-    door::Door, guarded::Guarded, request::Peer, response::ResponseBody, roster::Entry,
-    service::Routes,
+    door::Door, guarded::Guarded, head_timer::HeadTimer, request::Peer, response::ResponseBody,
+    roster::Entry, service::Routes, worker::Workers,
 };
 
 const BACKLOG: u32 = 4096;
@@ -64,10 +64,16 @@ pub(crate) struct Acceptor {
 }
 
 impl Acceptor {
-    /// Accepts connections for the services behind a door.
-    pub(crate) fn start(listener: Arc<TcpListener>, door: &Arc<Door>) -> Self {
-        let task = tokio::spawn(accept(listener, Arc::clone(door))).abort_handle();
-        Self { task }
+    /// Accepts connections for the services behind a door, which the workers carry.
+    pub(crate) fn start(
+        listener: Arc<TcpListener>,
+        door: &Arc<Door>,
+        workers: &Arc<Workers>,
+    ) -> Self {
+        let accepting = accept(listener, Arc::clone(door), Arc::clone(workers));
+        Self {
+            task: tokio::spawn(accepting).abort_handle(),
+        }
     }
 }
 
@@ -77,14 +83,22 @@ impl Drop for Acceptor {
     }
 }
 
-async fn accept(listener: Arc<TcpListener>, door: Arc<Door>) {
+async fn accept(listener: Arc<TcpListener>, door: Arc<Door>, workers: Arc<Workers>) {
     loop {
         let limit = door.routes().limits.connections.max(1) as u64;
         door.clients.below(limit).await;
         match listener.accept().await {
             Ok((stream, peer)) => {
-                let entry = door.clients.join();
-                tokio::spawn(serve(Arc::clone(&door), stream, peer, entry));
+                // The socket is watched by the worker from here on.
+                let Ok(stream) = stream.into_std() else {
+                    continue;
+                };
+                let (door, entry) = (Arc::clone(&door), door.clients.join());
+                workers.carry(async move {
+                    if let Ok(stream) = TcpStream::from_std(stream) {
+                        serve(door, stream, peer, entry).await;
+                    }
+                });
             }
             // The connection was gone before it was accepted.
             Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
@@ -162,7 +176,7 @@ fn builder(routes: &Routes) -> auto::Builder<TokioExecutor> {
     let mut builder = auto::Builder::new(TokioExecutor::new());
     builder
         .http1()
-        .timer(TokioTimer::new())
+        .timer(HeadTimer::default())
         .header_read_timeout(waits.idle)
         .max_headers(limits.header_fields)
         .max_buf_size(limits.header_bytes.max(8192));

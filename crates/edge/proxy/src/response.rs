@@ -13,11 +13,10 @@ use std::{
 
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
-use hyper::body::Incoming;
 
 use crate::{
     access_log::Pending,
-    connection::Connection,
+    answer::AnswerBody,
     distinct::Client,
     events::Events,
     farewell::Guest,
@@ -40,7 +39,6 @@ enum Kind {
 /// What an answer holds while its body goes through.
 pub(crate) struct Holds {
     pub(crate) claim: Claim,
-    pub(crate) connection: Connection,
     pub(crate) side: Arc<SideMetrics>,
     pub(crate) client: Client,
     pub(crate) ledger: Arc<Ledger>,
@@ -48,7 +46,7 @@ pub(crate) struct Holds {
 }
 
 struct Streamed {
-    body: Incoming,
+    body: AnswerBody,
     stall: Stall,
     /// Followed when it is a stream of events.
     events: Option<Events>,
@@ -79,7 +77,7 @@ impl ResponseBody {
 
     /// The body that an upstream sends.
     pub(crate) fn streamed(
-        body: Incoming,
+        body: AnswerBody,
         patience: Duration,
         holds: Holds,
         events: Option<Guest>,
@@ -92,7 +90,7 @@ impl ResponseBody {
             events: events.map(Events::new),
             holds: Some(holds),
         };
-        if streamed.body.is_end_stream() {
+        if streamed.body.is_ended() {
             streamed.ended();
         }
         Self(Kind::Streamed(Box::new(streamed)))
@@ -101,18 +99,14 @@ impl ResponseBody {
 
 impl Streamed {
     fn ended(&mut self) {
-        let Some(Holds {
-            claim,
-            connection,
-            request,
-            ..
-        }) = self.holds.take()
-        else {
+        let Some(Holds { claim, request, .. }) = self.holds.take() else {
             return;
         };
         // An upstream may answer before it has read everything. Then the connection still belongs
         // to that request's client, who could hold up the next one on it.
-        if request.is_whole() {
+        if request.is_whole()
+            && let Some(connection) = self.body.release()
+        {
             claim.upstream.connections.keep(connection);
         }
     }
@@ -125,6 +119,7 @@ impl Streamed {
             events.part();
         }
         self.holds = None;
+        let _closed = self.body.release();
     }
 
     fn cut(&mut self, trouble: Trouble) -> AnswerCut {
@@ -152,7 +147,7 @@ impl Streamed {
 
 impl Drop for Streamed {
     fn drop(&mut self) {
-        if self.body.is_end_stream() {
+        if self.body.is_ended() {
             self.ended();
         }
         if let Some(Holds { side, .. }) = self.holds.take() {
@@ -185,13 +180,13 @@ impl Body for ResponseBody {
             streamed.part();
             return Poll::Ready(None);
         }
-        match Pin::new(&mut streamed.body).poll_frame(context) {
+        match streamed.body.poll(context) {
             Poll::Ready(Some(Ok(mut frame))) => {
                 streamed.stall.moved();
                 if let Some(events) = &mut streamed.events {
                     frame = frame.map_data(|data| events.pass(data, context));
                 }
-                if streamed.body.is_end_stream() {
+                if streamed.body.is_ended() {
                     streamed.ended();
                 }
                 Poll::Ready(Some(Ok(frame)))
@@ -211,7 +206,7 @@ impl Body for ResponseBody {
     fn is_end_stream(&self) -> bool {
         match &self.0 {
             Kind::Text(text) => text.is_none(),
-            Kind::Streamed(streamed) => streamed.body.is_end_stream(),
+            Kind::Streamed(streamed) => streamed.body.is_ended(),
             Kind::Watched(watched) => watched.0.is_end_stream(),
         }
     }

@@ -16,6 +16,7 @@ use crate::{
     seconds,
     state::{CONTROL_SOCKET, Loaded, StateError, StateFolder},
     successor::{self, Inherited, TakeOverError},
+    worker::Workers,
 };
 
 /// How long requests in flight may go on after the end was asked for.
@@ -53,6 +54,9 @@ pub enum Error {
     /// It cannot hear signals.
     #[error("cannot listen for signals")]
     Signals(#[source] io::Error),
+    /// It cannot start its threads.
+    #[error("cannot start the threads that carry requests")]
+    Workers(#[source] io::Error),
 }
 
 /// Runs a balancer until it is asked to end, by SIGTERM, SIGINT or [`crate::Client::shutdown`].
@@ -110,7 +114,8 @@ async fn start(options: &Options) -> Result<(Arc<Balancer>, UnixListener), Error
     let loaded = folder.load()?;
     let path = folder.socket();
     let listener = server::bind(&path).map_err(|source| Error::Control { path, source })?;
-    let balancer = Arc::new(Balancer::new(folder, journal));
+    let workers = Workers::start().map_err(Error::Workers)?;
+    let balancer = Arc::new(Balancer::new(folder, journal, workers));
     match loaded {
         Loaded::Nothing => {}
         Loaded::Remembered(remembered) => balancer.restore(*remembered).await,

@@ -20,6 +20,7 @@ use crate::{
     journal::Journal,
     state::StateFolder,
     waiting,
+    worker::Workers,
 };
 
 /// How long upstreams that the predecessor knows to be well may take to show it here too.
@@ -37,6 +38,9 @@ pub enum TakeOverError {
     /// Its sockets did not arrive.
     #[error("the sockets of the running balancer did not arrive")]
     Sockets(#[source] io::Error),
+    /// It cannot start its threads.
+    #[error("cannot start the threads that carry requests")]
+    Workers(#[source] io::Error),
 }
 
 /// What a successor begins with.
@@ -117,9 +121,10 @@ async fn begin(
     let journal = Journal::new(folder);
     journal.note("succeeding", &[("pid", Value::from(std::process::id()))]);
     let state = StateFolder::inherited(folder, lock);
+    let workers = Workers::start().map_err(TakeOverError::Workers)?;
     let (gone, predecessor) = watch::channel(false);
     tokio::spawn(until_gone(line, gone));
-    let balancer = Arc::new(Balancer::new(state, journal).after(predecessor));
+    let balancer = Arc::new(Balancer::new(state, journal, workers).after(predecessor));
     balancer.inherit(handing.remembered).await;
     for (name, ids) in &handing.healthy {
         if let Ok(service) = balancer.service(name) {

@@ -7,13 +7,13 @@ use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
 use tokio::io::copy_bidirectional;
 
-use crate::{metrics::SideMetrics, upstream::Claim, websocket};
+use crate::{h1::Switched, metrics::SideMetrics, upstream::Claim, websocket};
 
 /// Carries a tunnel. It counts as in flight to its last byte. A WebSocket parts when it is asked
 /// to; of other protocols nothing is known, so they last until they are cut.
 pub(crate) async fn tunnel(
     client: OnUpgrade,
-    upstream: OnUpgrade,
+    upstream: Switched,
     protocol: HeaderValue,
     claim: Claim,
     side: Arc<SideMetrics>,
@@ -22,10 +22,8 @@ pub(crate) async fn tunnel(
     let websocket = protocol.as_bytes().eq_ignore_ascii_case(b"websocket");
     let guest = websocket.then(|| claim.upstream.farewell.join(&side));
     let mut carried = pin!(async {
-        let (Ok(client), Ok(upstream)) = tokio::join!(client, upstream) else {
-            return;
-        };
-        let (mut client, mut upstream) = (TokioIo::new(client), TokioIo::new(upstream));
+        let Ok(client) = client.await else { return };
+        let (mut client, mut upstream) = (TokioIo::new(client), upstream.into_io());
         if let Some(guest) = guest {
             return Box::pin(websocket::carry(client, upstream, guest)).await;
         }

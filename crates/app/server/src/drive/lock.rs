@@ -74,6 +74,22 @@ impl Locks {
         self.queues.lock().get(place)?.holder.clone()
     }
 
+    /// Who comes before this one: the holder, then those that wait, in order.
+    pub(crate) fn before(&self, place: &Place, who: &DeploymentId) -> Vec<DeploymentId> {
+        let queues = self.queues.lock();
+        let Some(queue) = queues.get(place) else {
+            return Vec::new();
+        };
+        let waiting = queue.waiting.iter().map(|(waiting, _)| waiting);
+        queue
+            .holder
+            .iter()
+            .chain(waiting)
+            .take_while(|id| *id != who)
+            .cloned()
+            .collect()
+    }
+
     /// Whether somebody deploys there.
     pub(crate) fn is_held(&self, place: &Place) -> bool {
         let queues = self.queues.lock();

@@ -221,8 +221,8 @@ async fn a_client_that_reads_nothing_is_left_and_holds_up_nobody() {
     // What they hold is given back though they never leave.
     loop {
         let status = balancer.client.status().await.unwrap();
-        if status.services[0].sides[0].upstreams[0].in_flight == 0 {
-            assert_eq!(status.services[0].sides[0].totals.client_gone, 20);
+        let side = &status.services[0].sides[0];
+        if (side.upstreams[0].in_flight, side.totals.client_gone) == (0, 20) {
             break;
         }
         assert!(began.elapsed() < Duration::from_secs(8), "{status:?}");

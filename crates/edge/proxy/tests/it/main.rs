@@ -21,3 +21,4 @@ mod support;
 mod switching;
 mod takeover;
 mod traffic;
+mod upstream_bytes;
