@@ -152,6 +152,7 @@ pub(super) async fn deployments(
         service: list.service,
         unfinished_only: list.unfinished.unwrap_or_default(),
         limit: limit(list.limit),
+        ..DeploymentFilter::default()
     };
     Ok(Json(
         json!({ "deployments": control.deployments(&filter).await? }),
