@@ -138,10 +138,10 @@ impl Control {
     /// then.
     async fn settled(&self, environment: &str, service: &str) -> Result<(), Error> {
         let place = (environment.to_owned(), service.to_owned());
-        if let Some(holder) = self.locks().holder(&place)
+        if let Some(holder) = self.locks().holder(&place).await?
             && self.deployment(&holder).await?.is_finished()
         {
-            self.locks().freed_by(&place, &holder).await;
+            self.locks().freed_by(&place, &holder).await?;
         }
         Ok(())
     }
