@@ -28,18 +28,20 @@ pub(crate) enum Command {
     Run(Run),
     /// Compile workflows and `cutover.yml`, and say what is wrong in them
     Lint(Lint),
-    /// Show the compiled plan of a workflow
+    /// Show the compiled plan of a workflow, or what a deployment would do
     Plan(Plan),
     /// The server: git hosting, runs, approvals, deployments, the page
     Serve(Serve),
     /// What runs, waits and bakes, and on what
-    Status(Listing),
+    Status(Status),
     /// List runs
     Runs(Runs),
     /// Show the log of a run
     Logs(Logs),
-    /// List deployments
+    /// List deployments, or tell one from beginning to end
     History(History),
+    /// What differs between environments and releases
+    Diff(Diff),
     /// Deploy a release to an environment
     Deploy(Deploy),
     /// Deploy the release before the current one
@@ -206,9 +208,19 @@ pub(crate) struct Lint {
 }
 
 #[derive(Debug, Args)]
+#[command(
+    args_conflicts_with_subcommands = true,
+    subcommand_negates_reqs = true,
+    after_help = "Examples:
+  cutover plan ci.yml
+  cutover plan deploy 1.4.0 --to production"
+)]
 pub(crate) struct Plan {
+    #[command(subcommand)]
+    pub(crate) of: Option<PlanOf>,
     /// Workflow: its path or its file's name
-    pub(crate) workflow: String,
+    #[arg(required = true)]
+    pub(crate) workflow: Option<String>,
     /// The repository
     #[arg(
         short = 'C',
@@ -220,6 +232,30 @@ pub(crate) struct Plan {
     /// Print the plan as JSON
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+/// What else there are plans of.
+#[derive(Debug, Subcommand)]
+pub(crate) enum PlanOf {
+    /// What a deployment would do, what is in its way, and whether there is a way back
+    Deploy(PlanDeploy),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct PlanDeploy {
+    /// The release: version, `service@version`, id or the beginning of a digest
+    pub(crate) release: String,
+    /// The environment
+    #[arg(long, value_name = "ENVIRONMENT")]
+    pub(crate) to: String,
+    /// The service, when versions alone are not enough
+    #[arg(long, value_name = "NAME")]
+    pub(crate) service: Option<String>,
+    /// Another strategy than the environment's
+    #[arg(long, value_name = "STRATEGY")]
+    pub(crate) strategy: Option<String>,
+    #[command(flatten)]
+    pub(crate) listing: Listing,
 }
 
 #[derive(Debug, Args)]
@@ -264,6 +300,15 @@ pub(crate) struct Listing {
 }
 
 #[derive(Debug, Args)]
+pub(crate) struct Status {
+    /// Go on telling, until it is interrupted: redrawn on a terminal, else what is new line by line
+    #[arg(short, long)]
+    pub(crate) watch: bool,
+    #[command(flatten)]
+    pub(crate) listing: Listing,
+}
+
+#[derive(Debug, Args)]
 pub(crate) struct Runs {
     /// How many
     #[arg(long, default_value_t = 20, value_name = "N")]
@@ -297,15 +342,53 @@ pub(crate) struct Logs {
 }
 
 #[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  cutover history production --outcome rolled_back
+  cutover history --actor ada --since 7d
+  cutover history dep_01…                  from its creation to its end")]
 pub(crate) struct History {
-    /// Only this environment
+    /// Only this environment; or a deployment's id: all that happened to it
+    #[arg(value_name = "ENVIRONMENT|DEPLOYMENT")]
     pub(crate) environment: Option<String>,
     /// Only this service
     #[arg(long, value_name = "NAME")]
     pub(crate) service: Option<String>,
+    /// Only those that ended so: `succeeded`, `failed`, `rolled_back`, `cancelled`
+    #[arg(long, value_name = "OUTCOME")]
+    pub(crate) outcome: Option<String>,
+    /// Only of this version
+    #[arg(long, value_name = "VERSION")]
+    pub(crate) version: Option<String>,
+    /// Only those that this user wanted
+    #[arg(long, value_name = "NAME")]
+    pub(crate) actor: Option<String>,
+    /// Only those of so long ago or less: `24h`, `7d`
+    #[arg(long, value_name = "LENGTH")]
+    pub(crate) since: Option<cutover_model::Duration>,
+    /// Only those that have not ended
+    #[arg(long)]
+    pub(crate) unfinished: bool,
     /// How many
     #[arg(long, default_value_t = 20, value_name = "N")]
     pub(crate) limit: u32,
+    #[command(flatten)]
+    pub(crate) listing: Listing,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  cutover diff production                  what the newest release would change there
+  cutover diff production 1.4.0
+  cutover diff staging production
+  cutover diff 1.3.0 1.4.0")]
+pub(crate) struct Diff {
+    /// An environment, or a release
+    pub(crate) from: String,
+    /// Another one; default: the newest release
+    pub(crate) to: Option<String>,
+    /// The service, when names alone are not enough
+    #[arg(long, value_name = "NAME")]
+    pub(crate) service: Option<String>,
     #[command(flatten)]
     pub(crate) listing: Listing,
 }

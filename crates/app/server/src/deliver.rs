@@ -1,11 +1,14 @@
 //! Deployments as people and steps ask for them: which release, by which rules, and back again.
 
+pub(crate) mod inspect;
+
 use std::collections::BTreeMap;
 
 use cutover_model::{
     DeploymentId, ReleaseId, RunId,
     delivery::{Cause, DeploymentSpec, Package, Release, Strategy},
     project::{Environment, Project, TargetSpec},
+    run::Outcome,
 };
 use cutover_rollout::{Deployment, Input};
 use cutover_store::{DeploymentFilter, DeploymentRow};
@@ -22,6 +25,17 @@ pub(crate) struct Request {
     /// Whether people have agreed already.
     pub(crate) approved: bool,
     pub(crate) cause: Cause,
+}
+
+/// What a person asks for beside a release.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Ask {
+    /// Where.
+    pub environment: String,
+    /// Of which service, when a version alone does not tell.
+    pub service: Option<String>,
+    /// A word instead of the environment's strategy.
+    pub strategy: Option<String>,
 }
 
 /// Which release is meant.
@@ -43,7 +57,8 @@ impl Control {
             return self.drive_deployment(&request.id).await;
         }
         let environment = environment_of(project, &request.environment)?;
-        self.check_order(environment, &request).await?;
+        self.check_order(environment, &request.environment, &request.release)
+            .await?;
         check_package(&environment.target, &request.environment, &request.release)?;
         let spec = spec(project, environment, request)?;
         let driven = self.drive_deployment(&spec.id).await?;
@@ -57,24 +72,28 @@ impl Control {
     }
 
     /// `after:`: what comes here must serve there, or have served there.
-    async fn check_order(&self, environment: &Environment, request: &Request) -> Result<(), Error> {
+    async fn check_order(
+        &self,
+        environment: &Environment,
+        name: &str,
+        release: &Release,
+    ) -> Result<(), Error> {
         let Some(before) = &environment.after else {
             return Ok(());
         };
-        let digest = request.release.package.digest();
+        let digest = release.package.digest();
         if self
             .store()
-            .has_succeeded(before, &request.release.service, digest)
+            .has_succeeded(before, &release.service, digest)
             .await?
         {
             return Ok(());
         }
         Err(Error::Refused(format!(
-            "{} {} ({}) has not succeeded in `{before}`, which comes before `{}`; deploy it there first",
-            request.release.service,
-            request.release.version,
+            "{} {} ({}) has not succeeded in `{before}`, which comes before `{name}`; deploy it there first",
+            release.service,
+            release.version,
             digest.short(),
-            request.environment
         )))
     }
 
@@ -110,28 +129,78 @@ impl Control {
         }
     }
 
-    /// `cutover deploy`: a release that exists, by the rules that its run brought with it.
-    pub async fn deploy(
-        &self,
-        service: Option<&str>,
-        release: &str,
-        environment: &str,
-        strategy: Option<&str>,
-        by: &str,
-    ) -> Result<DeploymentId, Error> {
-        let release = self.release_of_any(service, release).await?;
+    /// `cutover deploy`: a release that exists, by the rules that its run brought with it. The same
+    /// person asking for the same once more, while it is under way, finds what there is.
+    pub async fn deploy(&self, named: &str, ask: &Ask, by: &str) -> Result<Begun, Error> {
+        let release = self.release_of_any(ask.service.as_deref(), named).await?;
+        if let Some(id) = self.under_way(&release, ask, by).await? {
+            return Ok(Begun { id, already: true });
+        }
         let project = self.project_of(&release).await?;
-        let id = self.new_deployment_id();
-        let request = Request {
-            id: id.clone(),
-            environment: environment.to_owned(),
+        let request = self.request(release, ask, by);
+        let id = request.id.clone();
+        self.begin_deployment(&project, request).await?;
+        Ok(Begun { id, already: false })
+    }
+
+    fn request(&self, release: Release, ask: &Ask, by: &str) -> Request {
+        Request {
+            id: self.new_deployment_id(),
+            environment: ask.environment.clone(),
             release,
-            strategy: strategy.map(ToOwned::to_owned),
+            strategy: ask.strategy.clone(),
             approved: false,
             cause: Cause::Person { by: by.to_owned() },
+        }
+    }
+
+    /// What a deployment of this release would be, by the rules that its run brought with it.
+    async fn spec_of(
+        &self,
+        release: &Release,
+        ask: &Ask,
+        by: &str,
+    ) -> Result<DeploymentSpec, Error> {
+        let project = self.project_of(release).await?;
+        let environment = environment_of(&project, &ask.environment)?;
+        spec(
+            &project,
+            environment,
+            self.request(release.clone(), ask, by),
+        )
+    }
+
+    /// The deployment that this very person began, of this very release, and that goes forward still.
+    async fn under_way(
+        &self,
+        release: &Release,
+        ask: &Ask,
+        by: &str,
+    ) -> Result<Option<DeploymentId>, Error> {
+        let unfinished = DeploymentFilter {
+            environment: Some(ask.environment.clone()),
+            service: Some(release.service.clone()),
+            unfinished_only: true,
+            actor: Some(by.to_owned()),
+            ..DeploymentFilter::default()
         };
-        self.begin_deployment(&project, request).await?;
-        Ok(id)
+        for row in self.store().deployments(&unfinished).await? {
+            let deployment = self.deployment(&row.id).await?;
+            let Some(spec) = deployment.spec() else {
+                continue;
+            };
+            let is_same = matches!(spec.cause, Cause::Person { .. })
+                && spec.release.id == release.id
+                && !deployment.is_going_back()
+                && ask
+                    .strategy
+                    .as_ref()
+                    .is_none_or(|word| word == spec.strategy.word());
+            if is_same && !deployment.is_finished() {
+                return Ok(Some(row.id));
+            }
+        }
+        Ok(None)
     }
 
     /// Waits until it is recorded what is current: a deployment that has ended holds the lock until
@@ -198,26 +267,11 @@ impl Control {
                 routes::name(&service, environment)
             )));
         }
-        let project = self.project_of(&current.release).await?;
-        let id = self.new_deployment_id();
-        let target = environment_of(&project, environment)?;
-        check_package(&target.target, environment, &release)?;
-        let request = Request {
-            id: id.clone(),
-            environment: environment.to_owned(),
-            release,
-            // The known good one needs no canary: it is wanted now.
-            strategy: Some("blue_green".to_owned()),
-            approved: true,
-            cause: Cause::Rollback {
-                by: by.to_owned(),
-                of: current.deployment,
-            },
-        };
-        let mut spec = spec(&project, target, request)?;
-        if let Strategy::BlueGreen { bake } = &mut spec.strategy {
-            *bake = cutover_model::Duration::ZERO;
-        }
+        self.check_there(&release).await?;
+        let spec = self
+            .way_back_to(release, environment, &current.deployment, by)
+            .await?;
+        let id = spec.id.clone();
         let driven = self.drive_deployment(&id).await?;
         driven
             .mailbox
@@ -228,35 +282,113 @@ impl Control {
         Ok(id)
     }
 
-    /// Stops a rollout; traffic goes back. Harmless when it is being stopped.
-    pub async fn abort_deployment(&self, id: &DeploymentId, by: &str) -> Result<(), Error> {
-        self.command_deployment(id, Input::Abort { by: by.to_owned() })
-            .await
+    /// All of what the release was here when it served: its environment and its rules, not today's.
+    /// How many copies there are and where the balancer listens is no part of a release.
+    async fn way_back_to(
+        &self,
+        release: Release,
+        environment: &str,
+        current: &DeploymentId,
+        by: &str,
+    ) -> Result<DeploymentSpec, Error> {
+        let now = self.deployment(current).await?;
+        let now = now
+            .spec()
+            .ok_or_else(|| Error::Corrupt(format!("the log of {current}")))?;
+        check_package(&now.target, environment, &release)?;
+        let then = self.last_of(environment, &release).await?;
+        let then = then.unwrap_or_else(|| now.clone());
+        Ok(DeploymentSpec {
+            id: self.new_deployment_id(),
+            environment: environment.to_owned(),
+            release,
+            target: now.target.clone(),
+            listen: now.listen.clone(),
+            // The known good one needs no canary: it is wanted now.
+            strategy: back_at_once()?,
+            approval: None,
+            cause: Cause::Rollback {
+                by: by.to_owned(),
+                of: current.clone(),
+            },
+            notify: now.notify.clone(),
+            ..then
+        })
     }
 
-    /// Holds a rollout where it is.
-    pub async fn pause_deployment(&self, id: &DeploymentId, by: &str) -> Result<(), Error> {
-        self.command_deployment(id, Input::Pause { by: by.to_owned() })
-            .await
-    }
-
-    /// Lets a rollout go on.
-    pub async fn resume_deployment(&self, id: &DeploymentId, by: &str) -> Result<(), Error> {
-        self.command_deployment(id, Input::Resume { by: by.to_owned() })
-            .await
-    }
-
-    async fn command_deployment(&self, id: &DeploymentId, input: Input) -> Result<(), Error> {
-        let deployment = self.deployment(id).await?;
-        if let Some(outcome) = deployment.state().outcome() {
-            return Err(Error::Refused(format!("{id} has ended: {outcome}")));
+    /// The newest deployment that brought this package here with success.
+    async fn last_of(
+        &self,
+        environment: &str,
+        release: &Release,
+    ) -> Result<Option<DeploymentSpec>, Error> {
+        let filter = DeploymentFilter {
+            environment: Some(environment.to_owned()),
+            service: Some(release.service.clone()),
+            version: Some(release.version.clone()),
+            outcome: Some(Outcome::Succeeded),
+            ..DeploymentFilter::default()
+        };
+        let rows = self.store().deployments(&filter).await?;
+        let row = rows
+            .into_iter()
+            .find(|row| row.digest == *release.package.digest());
+        match row {
+            Some(row) => Ok(self.deployment(&row.id).await?.spec().cloned()),
+            None => Ok(None),
         }
-        Ok(self
-            .drive_deployment(id)
-            .await?
-            .mailbox
-            .command(input)
-            .await?)
+    }
+
+    /// Stops a rollout; traffic goes back. Says whether that is news.
+    pub async fn abort_deployment(&self, id: &DeploymentId, by: &str) -> Result<bool, Error> {
+        let by = by.to_owned();
+        let is_so = |deployment: &Deployment| {
+            deployment.is_going_back() || outcome(deployment) == Some(Outcome::Cancelled)
+        };
+        self.command_deployment(id, is_so, Input::Abort { by })
+            .await
+    }
+
+    /// Holds a rollout where it is. Says whether that is news.
+    pub async fn pause_deployment(&self, id: &DeploymentId, by: &str) -> Result<bool, Error> {
+        let by = by.to_owned();
+        let is_so = |deployment: &Deployment| deployment.paused_by().is_some();
+        self.command_deployment(id, is_so, Input::Pause { by })
+            .await
+    }
+
+    /// Lets a rollout go on. Says whether that is news.
+    pub async fn resume_deployment(&self, id: &DeploymentId, by: &str) -> Result<bool, Error> {
+        let by = by.to_owned();
+        let is_so = |deployment: &Deployment| {
+            let ended_well = outcome(deployment) == Some(Outcome::Succeeded);
+            let goes_on = !deployment.is_finished() && !deployment.is_going_back();
+            ended_well || (goes_on && deployment.paused_by().is_none())
+        };
+        self.command_deployment(id, is_so, Input::Resume { by })
+            .await
+    }
+
+    /// Each command can be repeated: what is already so is not an error, and not done again.
+    async fn command_deployment(
+        &self,
+        id: &DeploymentId,
+        is_so: impl Fn(&Deployment) -> bool,
+        input: Input,
+    ) -> Result<bool, Error> {
+        let deployment = self.deployment(id).await?;
+        if is_so(&deployment) {
+            return Ok(false);
+        }
+        if let Some(outcome) = outcome(&deployment) {
+            let reason = deployment.reason().unwrap_or_default();
+            return Err(Error::Refused(format!(
+                "{id} has ended: {outcome}: {reason}"
+            )));
+        }
+        let driven = self.drive_deployment(id).await?;
+        driven.mailbox.command(input).await?;
+        Ok(true)
     }
 
     async fn release_of_any(&self, service: Option<&str>, named: &str) -> Result<Release, Error> {
@@ -385,6 +517,28 @@ fn check_package(target: &TargetSpec, environment: &str, release: &Release) -> R
         "`{environment}` needs {wanted}, and {} is none; see `build:` of the service and `target:` of the environment",
         release.version
     )))
+}
+
+/// What somebody asked for: it was begun now, or before.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Begun {
+    /// The deployment.
+    pub id: DeploymentId,
+    /// Whether it was there.
+    pub already: bool,
+}
+
+fn outcome(deployment: &Deployment) -> Option<Outcome> {
+    deployment.state().outcome()
+}
+
+/// Everything at once, and nothing to wait for.
+fn back_at_once() -> Result<Strategy, Error> {
+    let mut strategy = strategy("blue_green")?;
+    if let Strategy::BlueGreen { bake, .. } = &mut strategy {
+        *bake = cutover_model::Duration::ZERO;
+    }
+    Ok(strategy)
 }
 
 /// By a word, with the figures that such a strategy has by default.

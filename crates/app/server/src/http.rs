@@ -2,6 +2,7 @@
 
 mod api;
 mod auth;
+mod delivery;
 mod fault;
 mod git;
 mod log;
@@ -49,13 +50,18 @@ pub fn router(control: Control, address: SocketAddr) -> Router {
         .route("/approvals", get(api::approvals))
         .route("/approvals/{gate}/{answer}", post(api::answer))
         .route("/releases", get(api::releases))
-        .route("/deployments", get(api::deployments).post(api::deploy))
-        .route("/deployments/{deployment}", get(api::deployment))
         .route(
-            "/deployments/{deployment}/{verb}",
-            post(api::command_deployment),
+            "/deployments",
+            get(delivery::deployments).post(delivery::deploy),
         )
-        .route("/environments/{environment}/rollback", post(api::rollback))
+        .route("/deployments/{deployment}", get(delivery::deployment))
+        .route("/deployments/{deployment}/{verb}", post(delivery::command))
+        .route("/plan/deploy", get(delivery::plan))
+        .route("/diff", get(delivery::diff))
+        .route(
+            "/environments/{environment}/rollback",
+            post(delivery::rollback),
+        )
         .route(
             "/repositories",
             get(api::repositories).post(api::create_repository),

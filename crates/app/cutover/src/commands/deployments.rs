@@ -1,33 +1,9 @@
-//! `cutover deploy`, `rollback`, `abort`, `pause`, `resume` and `history`.
+//! `cutover deploy`, `rollback`, `abort`, `pause` and `resume`.
 
 use futures_util::StreamExt as _;
 use serde_json::{Value, json};
 
 use crate::{cli, client::Client, exit::Exit, render};
-
-pub(crate) async fn history(args: cli::History) -> anyhow::Result<Exit> {
-    let mut query = vec![("limit", args.limit.to_string())];
-    query.extend(
-        args.environment
-            .map(|environment| ("environment", environment)),
-    );
-    query.extend(args.service.map(|service| ("service", service)));
-    let answer = Client::new(&args.listing.connection)?
-        .get("/api/v1/deployments", &query)
-        .await?;
-    let rows = answer["deployments"]
-        .as_array()
-        .cloned()
-        .unwrap_or_default();
-    if args.listing.json {
-        render::json(&answer);
-    } else if rows.is_empty() {
-        render::talk("nothing has been deployed yet");
-    } else {
-        render::data(&render::deployments(&rows));
-    }
-    Ok(Exit::Ok)
-}
 
 pub(crate) async fn deploy(args: cli::Deploy) -> anyhow::Result<Exit> {
     let client = Client::new(&args.listing.connection)?;
@@ -56,7 +32,13 @@ pub(crate) async fn verb(args: cli::OneDeployment, verb: &str) -> anyhow::Result
     if args.listing.json {
         render::json(&answer);
     } else {
-        render::talk(&format!("{} is told to {verb}", args.deployment));
+        let line = answer["line"].as_str().unwrap_or_default();
+        let said = if answer["already"] == Value::Bool(true) {
+            format!("nothing to {verb}: it is so already")
+        } else {
+            format!("told to {verb}")
+        };
+        render::talk(&format!("{line}\n{said}"));
     }
     Ok(Exit::Ok)
 }
@@ -76,6 +58,9 @@ async fn begun(
             render::data(&id);
         }
         return Ok(Exit::Ok);
+    }
+    if answer["already"] == Value::Bool(true) {
+        render::talk("you have asked for this before, and it is under way");
     }
     render::talk(&client.link(&format!("/deployments/{id}")));
     let last = follow(client, &id).await?;

@@ -67,7 +67,7 @@ pub(super) async fn perform(
                 match control.abort_deployment(&id, "the run").await {
                     // It ends already, or goes back already: that is waited for.
                     Err(Error::Refused(why)) => log.line(&why),
-                    told => told?,
+                    told => drop(told?),
                 }
             }
         }

@@ -1,0 +1,161 @@
+//! The verbs of delivery: deploy and back, promote, pause, compare, plan. One handler a verb; what
+//! they answer is in [`crate::view`] and [`crate::deliver`].
+
+use axum::{
+    Extension, Json,
+    extract::{Path, Query, State},
+};
+use cutover_model::{DeploymentId, Timestamp, run::Outcome};
+use cutover_store::DeploymentFilter;
+use serde::Deserialize;
+use serde_json::json;
+
+use super::{
+    Fault,
+    api::{Answered, limit, not_found},
+    auth::User,
+};
+use crate::{
+    Ask, Control, Error,
+    deliver::inspect::{Compared, DeployPlan},
+    view,
+};
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct DeploymentList {
+    limit: Option<u32>,
+    unfinished: Option<bool>,
+    environment: Option<String>,
+    service: Option<String>,
+    outcome: Option<Outcome>,
+    version: Option<String>,
+    actor: Option<String>,
+    /// Milliseconds since 1970.
+    since: Option<i64>,
+}
+
+pub(super) async fn deployments(
+    State(control): State<Control>,
+    Query(list): Query<DeploymentList>,
+) -> Answered {
+    let filter = DeploymentFilter {
+        environment: list.environment,
+        service: list.service,
+        unfinished_only: list.unfinished.unwrap_or_default(),
+        outcome: list.outcome,
+        version: list.version,
+        actor: list.actor,
+        since: Timestamp(list.since.unwrap_or_default()),
+        limit: limit(list.limit),
+    };
+    Ok(Json(
+        json!({ "deployments": control.deployments(&filter).await? }),
+    ))
+}
+
+pub(super) async fn deployment(
+    State(control): State<Control>,
+    Path(text): Path<String>,
+) -> Result<Json<view::DeploymentView>, Fault> {
+    let id: DeploymentId = text.parse().map_err(not_found)?;
+    let deployment = control.deployment(&id).await?;
+    let view = view::DeploymentView::of(&control, &deployment).await;
+    Ok(Json(view.ok_or_else(|| {
+        not_found("the deployment does not exist yet")
+    })?))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Deploy {
+    release: String,
+    environment: String,
+    service: Option<String>,
+    strategy: Option<String>,
+}
+
+impl Deploy {
+    fn ask(&self) -> Ask {
+        Ask {
+            environment: self.environment.clone(),
+            service: self.service.clone(),
+            strategy: self.strategy.clone(),
+        }
+    }
+}
+
+pub(super) async fn deploy(
+    State(control): State<Control>,
+    Extension(User(user)): Extension<User>,
+    Json(wanted): Json<Deploy>,
+) -> Answered {
+    let begun = control
+        .deploy(&wanted.release, &wanted.ask(), &user)
+        .await?;
+    Ok(Json(
+        json!({ "deployment": begun.id, "already": begun.already }),
+    ))
+}
+
+/// What a deployment would do.
+pub(super) async fn plan(
+    State(control): State<Control>,
+    Query(wanted): Query<Deploy>,
+) -> Result<Json<DeployPlan>, Fault> {
+    let ask = wanted.ask();
+    Ok(Json(control.plan_deployment(&wanted.release, &ask).await?))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Sides {
+    from: String,
+    to: Option<String>,
+    service: Option<String>,
+}
+
+/// What differs between two sides.
+pub(super) async fn diff(
+    State(control): State<Control>,
+    Query(sides): Query<Sides>,
+) -> Result<Json<Compared>, Fault> {
+    let (to, service) = (sides.to.as_deref(), sides.service.as_deref());
+    Ok(Json(control.compare(&sides.from, to, service).await?))
+}
+
+pub(super) async fn command(
+    State(control): State<Control>,
+    Extension(User(user)): Extension<User>,
+    Path((text, verb)): Path<(String, String)>,
+) -> Answered {
+    let id: DeploymentId = text.parse().map_err(not_found)?;
+    let is_news = match verb.as_str() {
+        "abort" => control.abort_deployment(&id, &user).await?,
+        "pause" => control.pause_deployment(&id, &user).await?,
+        "resume" => control.resume_deployment(&id, &user).await?,
+        other => return Err(Error::NotFound(format!("a deployment has no verb `{other}`")).into()),
+    };
+    let deployment = control.deployment(&id).await?;
+    Ok(Json(json!({
+        "deployment": id, "already": !is_news, "line": view::deployment_line(&deployment),
+    })))
+}
+
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Rollback {
+    service: Option<String>,
+    to: Option<String>,
+}
+
+pub(super) async fn rollback(
+    State(control): State<Control>,
+    Extension(User(user)): Extension<User>,
+    Path(environment): Path<String>,
+    Json(wanted): Json<Rollback>,
+) -> Answered {
+    let (service, to) = (wanted.service.as_deref(), wanted.to.as_deref());
+    let id = control.rollback(service, &environment, to, &user).await?;
+    Ok(Json(json!({ "deployment": id })))
+}
