@@ -52,6 +52,12 @@ pub(crate) enum Command {
     Pause(OneDeployment),
     /// Let a rollout go on
     Resume(OneDeployment),
+    /// Let nothing be deployed for a while; the way back stays open
+    Freeze(Freeze),
+    /// Lift a freeze
+    Unfreeze(Unfreeze),
+    /// Throw away packages that nobody goes back to
+    Gc(Gc),
     /// Say yes to an open question
     Approve(AnswerGate),
     /// Say no to an open question
@@ -436,6 +442,55 @@ pub(crate) struct Rollback {
 pub(crate) struct OneDeployment {
     /// The deployment's id
     pub(crate) deployment: String,
+    #[command(flatten)]
+    pub(crate) listing: Listing,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  cutover freeze production --reason 'the fair' --for 3d
+  cutover freeze --all --reason 'incident 17'
+  cutover freeze --list")]
+pub(crate) struct Freeze {
+    /// The environment
+    #[arg(required_unless_present_any = ["all", "list"], conflicts_with = "all")]
+    pub(crate) environment: Option<String>,
+    /// All environments, also those that come
+    #[arg(long)]
+    pub(crate) all: bool,
+    /// Why
+    #[arg(long, value_name = "TEXT", required_unless_present = "list")]
+    pub(crate) reason: Option<String>,
+    /// Until when: `2026-12-27T06:00:00+01:00`; default: until it is lifted
+    #[arg(long, value_name = "INSTANT", conflicts_with = "length")]
+    pub(crate) until: Option<String>,
+    /// For how long: `90m`, `3d`
+    #[arg(long = "for", value_name = "LENGTH")]
+    pub(crate) length: Option<cutover_model::Duration>,
+    /// Show what is frozen, and what was
+    #[arg(long, conflicts_with_all = ["environment", "all", "reason", "until", "length"])]
+    pub(crate) list: bool,
+    #[command(flatten)]
+    pub(crate) listing: Listing,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Unfreeze {
+    /// The environment
+    #[arg(required_unless_present = "all", conflicts_with = "all")]
+    pub(crate) environment: Option<String>,
+    /// The freeze of all environments; those of single ones stay
+    #[arg(long)]
+    pub(crate) all: bool,
+    #[command(flatten)]
+    pub(crate) listing: Listing,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Gc {
+    /// Only say what would go
+    #[arg(long)]
+    pub(crate) dry_run: bool,
     #[command(flatten)]
     pub(crate) listing: Listing,
 }

@@ -4,6 +4,8 @@ mod answer;
 mod balancer;
 mod deployments;
 mod diff;
+mod freeze;
+mod gc;
 mod history;
 mod lint;
 mod load;
@@ -57,6 +59,9 @@ pub(crate) fn run(cli: Cli) -> Exit {
         Command::Abort(args) => on_runtime(deployments::verb(args, "abort")),
         Command::Pause(args) => on_runtime(deployments::verb(args, "pause")),
         Command::Resume(args) => on_runtime(deployments::verb(args, "resume")),
+        Command::Freeze(args) => on_runtime(freeze::freeze(args)),
+        Command::Unfreeze(args) => on_runtime(freeze::unfreeze(args)),
+        Command::Gc(args) => on_runtime(gc::run(args)),
         Command::Approve(args) => on_runtime(answer::run(args, "approve")),
         Command::Reject(args) => on_runtime(answer::run(args, "reject")),
         Command::User(args) => on_runtime(user::run(args)),

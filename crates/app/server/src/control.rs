@@ -18,6 +18,7 @@ use crate::{
     Error,
     action::Cancels,
     balancer::{self, Balancer},
+    deliver::retention,
     drive::{
         self, Driven, Edge, Machine,
         deployment::DeploymentEdge,
@@ -178,6 +179,7 @@ impl Control {
         drop(services.spawn(control.0.outbox.clone().run(leaving.clone())));
         drop(services.spawn(keeper::run(control.clone())));
         drop(services.spawn(lock::keep(control.clone())));
+        drop(services.spawn(retention::run(control.clone())));
         Ok(control)
     }
 

@@ -1,6 +1,8 @@
 //! Deployments as people and steps ask for them: which release, by which rules, and back again.
 
+mod frozen;
 pub(crate) mod inspect;
+pub(crate) mod retention;
 
 use std::collections::BTreeMap;
 

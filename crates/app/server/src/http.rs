@@ -58,6 +58,9 @@ pub fn router(control: Control, address: SocketAddr) -> Router {
         .route("/deployments/{deployment}/{verb}", post(delivery::command))
         .route("/plan/deploy", get(delivery::plan))
         .route("/diff", get(delivery::diff))
+        .route("/gc", post(delivery::collect))
+        .route("/freezes", get(delivery::freezes).post(delivery::freeze))
+        .route("/unfreeze", post(delivery::unfreeze))
         .route(
             "/environments/{environment}/rollback",
             post(delivery::rollback),
@@ -80,6 +83,7 @@ pub fn router(control: Control, address: SocketAddr) -> Router {
         .route("/runs/{run}/log", get(log::stream))
         .route("/deployments/{deployment}", get(web::deployment))
         .route("/assets/{name}", get(web::asset))
+        .fallback(web::missing)
         .layer(middleware::from_fn_with_state(door, auth::guard))
         .layer(SetResponseHeaderLayer::if_not_present(
             header::CONTENT_SECURITY_POLICY,

@@ -22,6 +22,7 @@ pub mod changelog;
 mod commit;
 pub mod compare;
 mod conventional;
+pub mod freeze;
 mod revert;
 
 pub use bump::{Bump, Next};

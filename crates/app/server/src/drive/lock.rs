@@ -135,6 +135,25 @@ impl Locks {
         Ok(lease.map(|lease| lease.deployment))
     }
 
+    /// Who comes before this one: the holder, then those that wait, in order.
+    pub(crate) async fn before(
+        &self,
+        place: &Place,
+        who: &DeploymentId,
+    ) -> Result<Vec<DeploymentId>, Error> {
+        let holder = self.holder(place).await?;
+        let queue = self.store.lock_queue().await?;
+        let waiting = queue
+            .into_iter()
+            .filter(|it| (&it.environment, &it.service) == (&place.0, &place.1))
+            .map(|it| it.deployment);
+        Ok(holder
+            .into_iter()
+            .chain(waiting)
+            .take_while(|id| id != who)
+            .collect())
+    }
+
     /// Gives it back, or leaves the queue, and lets the others ask again.
     pub(crate) async fn release(&self, place: &Place, who: &DeploymentId) -> Result<(), Error> {
         let released = self.store.release_lease(&place.0, &place.1, who).await;

@@ -5,7 +5,8 @@ use axum::{
     Extension, Json,
     extract::{Path, Query, State},
 };
-use cutover_model::{DeploymentId, Timestamp, run::Outcome};
+use cutover_model::{DeploymentId, Duration, Timestamp, run::Outcome};
+use cutover_release::freeze;
 use cutover_store::DeploymentFilter;
 use serde::Deserialize;
 use serde_json::json;
@@ -17,7 +18,10 @@ use super::{
 };
 use crate::{
     Ask, Control, Error,
-    deliver::inspect::{Compared, DeployPlan},
+    deliver::{
+        inspect::{Compared, DeployPlan},
+        retention::Collected,
+    },
     view,
 };
 
@@ -158,4 +162,79 @@ pub(super) async fn rollback(
     let (service, to) = (wanted.service.as_deref(), wanted.to.as_deref());
     let id = control.rollback(service, &environment, to, &user).await?;
     Ok(Json(json!({ "deployment": id })))
+}
+
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Collecting {
+    dry: bool,
+}
+
+/// Throws away packages that nobody goes back to.
+pub(super) async fn collect(
+    State(control): State<Control>,
+    Json(wanted): Json<Collecting>,
+) -> Result<Json<Collected>, Fault> {
+    Ok(Json(control.collect(wanted.dry).await?))
+}
+
+/// Freezes that nobody has lifted, and what is frozen now.
+pub(super) async fn freezes(State(control): State<Control>) -> Answered {
+    Ok(Json(json!({
+        "freezes": control.store().open_freezes().await?,
+        "past": control.store().freezes(limit(None)).await?,
+    })))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Freeze {
+    /// All of them when absent.
+    environment: Option<String>,
+    reason: String,
+    /// An instant as RFC 3339 has it.
+    until: Option<String>,
+    /// Instead of `until`.
+    #[serde(rename = "for")]
+    length: Option<Duration>,
+}
+
+pub(super) async fn freeze(
+    State(control): State<Control>,
+    Extension(User(user)): Extension<User>,
+    Json(wanted): Json<Freeze>,
+) -> Answered {
+    let until = match (&wanted.until, wanted.length) {
+        (Some(_), Some(_)) => {
+            let why = "say `until` or `for`, not both".to_owned();
+            return Err(Error::Refused(why).into());
+        }
+        (Some(text), None) => Some(freeze::instant(text).map_err(Error::Refused)?),
+        (None, length) => length.map(|length| control.now() + length),
+    };
+    let environment = wanted.environment.as_deref();
+    let row = control
+        .freeze(environment, &wanted.reason, until, &user)
+        .await?;
+    Ok(Json(json!({ "freeze": row })))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Unfreeze {
+    /// Those of all environments when absent.
+    environment: Option<String>,
+}
+
+pub(super) async fn unfreeze(
+    State(control): State<Control>,
+    Extension(User(user)): Extension<User>,
+    Json(wanted): Json<Unfreeze>,
+) -> Answered {
+    let lifted = control
+        .unfreeze(wanted.environment.as_deref(), &user)
+        .await?;
+    Ok(Json(
+        json!({ "lifted": lifted, "already": lifted.is_empty() }),
+    ))
 }
