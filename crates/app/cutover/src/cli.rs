@@ -50,8 +50,12 @@ pub(crate) enum Command {
     Abort(OneDeployment),
     /// Hold a rollout where it is
     Pause(OneDeployment),
-    /// Let a rollout go on
-    Resume(OneDeployment),
+    /// Let a rollout go on, or lift the hold of a rollback
+    Resume(Resume),
+    /// Let the present step of a rollout be enough
+    Promote(Promote),
+    /// Deploy once more what failed or was taken back; lifts the hold
+    Retry(Retry),
     /// Let nothing be deployed for a while; the way back stays open
     Freeze(Freeze),
     /// Lift a freeze
@@ -411,9 +415,55 @@ pub(crate) struct Deploy {
     /// The service, when versions alone are not enough
     #[arg(long, value_name = "NAME")]
     pub(crate) service: Option<String>,
-    /// Another strategy than the environment's: `rolling`, `blue_green`, `canary`
+    /// Another strategy than the environment's: `rolling`, `blue_green`, `canary`, `linear`, `recreate`
     #[arg(long, value_name = "STRATEGY")]
     pub(crate) strategy: Option<String>,
+    /// Deploy although the environment is frozen, and say why; it is recorded
+    #[arg(long, value_name = "REASON")]
+    pub(crate) break_glass: Option<String>,
+    /// End the hold that an earlier rollback has put on the service
+    #[arg(long)]
+    pub(crate) lift_hold: bool,
+    /// Do not wait for its end
+    #[arg(long)]
+    pub(crate) detach: bool,
+    #[command(flatten)]
+    pub(crate) listing: Listing,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Resume {
+    /// The deployment's id
+    #[arg(
+        required_unless_present = "environment",
+        conflicts_with = "environment"
+    )]
+    pub(crate) deployment: Option<String>,
+    /// Lift the hold of an earlier rollback at this environment
+    #[arg(long, value_name = "ENVIRONMENT")]
+    pub(crate) environment: Option<String>,
+    /// The service, when the environment has several
+    #[arg(long, value_name = "NAME", requires = "environment")]
+    pub(crate) service: Option<String>,
+    #[command(flatten)]
+    pub(crate) listing: Listing,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Promote {
+    /// The deployment's id
+    pub(crate) deployment: String,
+    /// All steps that are left, straight to the end
+    #[arg(long)]
+    pub(crate) full: bool,
+    #[command(flatten)]
+    pub(crate) listing: Listing,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Retry {
+    /// The deployment's id
+    pub(crate) deployment: String,
     /// Do not wait for its end
     #[arg(long)]
     pub(crate) detach: bool,

@@ -493,6 +493,16 @@ impl Control {
         }
     }
 
+    /// The `secrets` context of trusted runs.
+    pub(crate) fn secrets(&self) -> &BTreeMap<String, Secret> {
+        &self.0.options.secrets
+    }
+
+    /// What programs need to be found and to run; nothing else of the server's own environment.
+    pub(crate) fn base_env(&self) -> &BTreeMap<String, String> {
+        &self.0.options.base_env
+    }
+
     /// A text as it may be stored: an expression or a library may have put a secret into it.
     pub(crate) fn without_secrets(&self, text: &str) -> String {
         let secrets = self.0.options.secrets.values().map(Secret::expose);

@@ -9,9 +9,12 @@ use std::collections::BTreeMap;
 use cutover_model::{
     DeploymentId, ReleaseId, RunId,
     delivery::{Cause, DeploymentSpec, Package, Release, Strategy},
-    project::{Environment, Project, TargetSpec},
+    guard::{Guards, Hook, HookAct, HookPoint, OnError, OnSuperseded},
+    project::{Environment, Project, Service, TargetSpec},
     run::Outcome,
+    traffic::TrafficSpec,
 };
+use cutover_release::compare;
 use cutover_rollout::{Deployment, Input};
 use cutover_store::{DeploymentFilter, DeploymentRow};
 
@@ -26,6 +29,10 @@ pub(crate) struct Request {
     pub(crate) strategy: Option<String>,
     /// Whether people have agreed already.
     pub(crate) approved: bool,
+    /// Why it may go on although the environment is frozen.
+    pub(crate) break_glass: Option<String>,
+    /// Whether the hold of an earlier rollback ends with it.
+    pub(crate) lift_hold: bool,
     pub(crate) cause: Cause,
 }
 
@@ -38,6 +45,10 @@ pub struct Ask {
     pub service: Option<String>,
     /// A word instead of the environment's strategy.
     pub strategy: Option<String>,
+    /// Why it may go on although the environment is frozen.
+    pub break_glass: Option<String>,
+    /// Whether the hold of an earlier rollback ends with it.
+    pub lift_hold: bool,
 }
 
 /// Which release is meant.
@@ -152,6 +163,8 @@ impl Control {
             release,
             strategy: ask.strategy.clone(),
             approved: false,
+            break_glass: ask.break_glass.clone(),
+            lift_hold: ask.lift_hold,
             cause: Cause::Person { by: by.to_owned() },
         }
     }
@@ -299,7 +312,13 @@ impl Control {
             .ok_or_else(|| Error::Corrupt(format!("the log of {current}")))?;
         check_package(&now.target, environment, &release)?;
         let then = self.last_of(environment, &release).await?;
-        let then = then.unwrap_or_else(|| now.clone());
+        let mut then = then.unwrap_or_else(|| now.clone());
+        // Whoever could say no has said yes to it before.
+        then.guards.smoke = None;
+        then.guards.hooks.retain(|hook| hook.on.only_tells());
+        if let Some(why) = floor_over(now, &release) {
+            return Err(Error::Refused(why));
+        }
         Ok(DeploymentSpec {
             id: self.new_deployment_id(),
             environment: environment.to_owned(),
@@ -314,6 +333,10 @@ impl Control {
                 of: current.clone(),
             },
             notify: now.notify.clone(),
+            rollback: now.rollback.clone(),
+            on_superseded: OnSuperseded::Replace,
+            lift_hold: false,
+            break_glass: None,
             ..then
         })
     }
@@ -341,33 +364,46 @@ impl Control {
         }
     }
 
-    /// Stops a rollout; traffic goes back. Says whether that is news.
-    pub async fn abort_deployment(&self, id: &DeploymentId, by: &str) -> Result<bool, Error> {
+    /// Stops a rollout; traffic goes back. Says what is so already, if it is.
+    pub async fn abort_deployment(
+        &self,
+        id: &DeploymentId,
+        by: &str,
+    ) -> Result<Option<String>, Error> {
         let by = by.to_owned();
-        let is_so = |deployment: &Deployment| {
-            deployment.is_going_back() || outcome(deployment) == Some(Outcome::Cancelled)
-        };
-        self.command_deployment(id, is_so, Input::Abort { by })
-            .await
+        self.command_deployment(id, Input::Abort { by }).await
     }
 
-    /// Holds a rollout where it is. Says whether that is news.
-    pub async fn pause_deployment(&self, id: &DeploymentId, by: &str) -> Result<bool, Error> {
+    /// Holds a rollout where it is. Says what is so already, if it is.
+    pub async fn pause_deployment(
+        &self,
+        id: &DeploymentId,
+        by: &str,
+    ) -> Result<Option<String>, Error> {
         let by = by.to_owned();
-        let is_so = |deployment: &Deployment| deployment.paused_by().is_some();
-        self.command_deployment(id, is_so, Input::Pause { by })
-            .await
+        self.command_deployment(id, Input::Pause { by }).await
     }
 
-    /// Lets a rollout go on. Says whether that is news.
-    pub async fn resume_deployment(&self, id: &DeploymentId, by: &str) -> Result<bool, Error> {
+    /// Lets a rollout go on. Says what is so already, if it is.
+    pub async fn resume_deployment(
+        &self,
+        id: &DeploymentId,
+        by: &str,
+    ) -> Result<Option<String>, Error> {
         let by = by.to_owned();
-        let is_so = |deployment: &Deployment| {
-            let ended_well = outcome(deployment) == Some(Outcome::Succeeded);
-            let goes_on = !deployment.is_finished() && !deployment.is_going_back();
-            ended_well || (goes_on && deployment.paused_by().is_none())
-        };
-        self.command_deployment(id, is_so, Input::Resume { by })
+        self.command_deployment(id, Input::Resume { by }).await
+    }
+
+    /// Lets the present step be enough, or with `full` all that are left. Says what is so already, if
+    /// it is.
+    pub async fn promote_deployment(
+        &self,
+        id: &DeploymentId,
+        by: &str,
+        full: bool,
+    ) -> Result<Option<String>, Error> {
+        let by = by.to_owned();
+        self.command_deployment(id, Input::Promote { by, full })
             .await
     }
 
@@ -375,14 +411,13 @@ impl Control {
     async fn command_deployment(
         &self,
         id: &DeploymentId,
-        is_so: impl Fn(&Deployment) -> bool,
         input: Input,
-    ) -> Result<bool, Error> {
+    ) -> Result<Option<String>, Error> {
         let deployment = self.deployment(id).await?;
-        if is_so(&deployment) {
-            return Ok(false);
+        if let Some(already) = cutover_rollout::notice(&deployment, &input) {
+            return Ok(Some(already));
         }
-        if let Some(outcome) = outcome(&deployment) {
+        if let Some(outcome) = deployment.state().outcome() {
             let reason = deployment.reason().unwrap_or_default();
             return Err(Error::Refused(format!(
                 "{id} has ended: {outcome}: {reason}"
@@ -390,7 +425,78 @@ impl Control {
         }
         let driven = self.drive_deployment(id).await?;
         driven.mailbox.command(input).await?;
-        Ok(true)
+        Ok(None)
+    }
+
+    /// The same release by the same rules once more, after it has failed or was taken back; the hold of
+    /// its rollback ends with that.
+    pub async fn retry_deployment(&self, of: &DeploymentId, by: &str) -> Result<Begun, Error> {
+        let before = self.deployment(of).await?;
+        let spec = before
+            .spec()
+            .ok_or_else(|| Error::NotFound(format!("there is no deployment `{of}`")))?;
+        match before.state().outcome() {
+            None => {
+                return Err(Error::Refused(format!(
+                    "{of} has not ended; `cutover abort {of}` ends it"
+                )));
+            }
+            Some(Outcome::Succeeded) => {
+                return Err(Error::Refused(format!(
+                    "{of} has succeeded; `cutover deploy` brings the release once more"
+                )));
+            }
+            Some(_) => {}
+        }
+        if let Some(id) = self.retried(spec).await? {
+            return Ok(Begun { id, already: true });
+        }
+        self.check_there(&spec.release).await?;
+        let spec = DeploymentSpec {
+            id: self.new_deployment_id(),
+            cause: Cause::Retry {
+                by: by.to_owned(),
+                of: of.clone(),
+            },
+            lift_hold: true,
+            ..spec.clone()
+        };
+        let id = spec.id.clone();
+        let driven = self.drive_deployment(&id).await?;
+        let spec = Box::new(spec);
+        driven.mailbox.command(Input::Create { spec }).await?;
+        Ok(Begun { id, already: false })
+    }
+
+    /// The retry of this one that has not ended yet.
+    async fn retried(&self, spec: &DeploymentSpec) -> Result<Option<DeploymentId>, Error> {
+        let unfinished = DeploymentFilter {
+            environment: Some(spec.environment.clone()),
+            service: Some(spec.release.service.clone()),
+            unfinished_only: true,
+            ..DeploymentFilter::default()
+        };
+        for row in self.store().deployments(&unfinished).await? {
+            let deployment = self.deployment(&row.id).await?;
+            let cause = deployment.spec().map(|spec| &spec.cause);
+            if matches!(cause, Some(Cause::Retry { of, .. }) if *of == spec.id) {
+                return Ok(Some(row.id));
+            }
+        }
+        Ok(None)
+    }
+
+    /// `cutover resume --environment`: what an earlier rollback pins is free again. Says what was
+    /// lifted.
+    pub async fn resume_environment(
+        &self,
+        service: Option<&str>,
+        environment: &str,
+    ) -> Result<Option<cutover_model::guard::Hold>, Error> {
+        let service = self.only_service(service, environment).await?;
+        let lifted = self.lift_hold(environment, &service).await?;
+        self.locks().changed();
+        Ok(lifted)
     }
 
     async fn release_of_any(&self, service: Option<&str>, named: &str) -> Result<Release, Error> {
@@ -530,8 +636,10 @@ pub struct Begun {
     pub already: bool,
 }
 
-fn outcome(deployment: &Deployment) -> Option<Outcome> {
-    deployment.state().outcome()
+/// Why the database that this one has left behind is too new for a release.
+fn floor_over(now: &DeploymentSpec, release: &Release) -> Option<String> {
+    let migrations = now.release.contents.migrations.as_ref()?;
+    compare::below_floor(&release.version, migrations.floor.as_deref())
 }
 
 /// Everything at once, and nothing to wait for.
@@ -547,7 +655,8 @@ fn back_at_once() -> Result<Strategy, Error> {
 fn strategy(word: &str) -> Result<Strategy, Error> {
     cutover_dialect::default_strategy(word).ok_or_else(|| {
         Error::Refused(format!(
-            "`{word}` is not a strategy; there is `rolling`, `blue_green` and `canary`"
+            "`{word}` is not a strategy; there is `rolling`, `blue_green`, `canary`, `linear` and \
+             `recreate`"
         ))
     })
 }
@@ -581,12 +690,64 @@ fn spec(
         approval: environment.approvals.clone().filter(|_| !request.approved),
         cause: request.cause,
         notify: project.notify.clone(),
+        guards: guards(service, environment),
+        rollback: environment.rollback.clone(),
+        on_superseded: environment.on_superseded,
+        lift_hold: request.lift_hold,
+        break_glass: request.break_glass,
+        traffic: traffic(service, environment),
     })
 }
 
+/// What the environment asks for, and before it what the service does to its database.
+fn guards(service: &Service, environment: &Environment) -> Guards {
+    let mut guards = environment.guards.clone();
+    let expand = service.migrations.as_ref().map(|it| it.expand.clone());
+    if let Some(argv) = expand.filter(|argv| !argv.is_empty()) {
+        let hook = Hook {
+            name: "migrations.expand".to_owned(),
+            on: HookPoint::BeforeStart,
+            act: HookAct::Command {
+                argv,
+                env: BTreeMap::new(),
+            },
+            timeout: guards.progress_deadline,
+            retries: 0,
+            required: true,
+            on_error: OnError::Rollback,
+        };
+        guards.hooks.insert(0, hook);
+    }
+    guards
+}
+
+/// What the environment says of the balancer, over what the service says.
+fn traffic(service: &Service, environment: &Environment) -> Option<Box<TrafficSpec>> {
+    match (&service.traffic, &environment.traffic) {
+        (Some(service), Some(over)) => Some(Box::new(service.as_ref().clone().under(over))),
+        (one, other) => one.clone().or_else(|| other.clone()),
+    }
+}
+
 /// What the instances of a deployment find in their environment over that of their release.
-pub(crate) fn instance_env(spec: &DeploymentSpec) -> BTreeMap<String, String> {
+/// Secrets are put in here and now; they lie in no store.
+///
+/// # Errors
+/// When a secret that the release asks for is not set.
+pub(crate) fn instance_env(
+    control: &Control,
+    spec: &DeploymentSpec,
+) -> Result<BTreeMap<String, String>, Error> {
     let mut env = spec.env.clone();
     env.insert("CUTOVER_DEPLOYMENT".to_owned(), spec.id.to_string());
-    env
+    for name in spec.release.contents.secrets.keys() {
+        let secret = control.secrets().get(name).ok_or_else(|| {
+            Error::Refused(format!(
+                "secret `{name}`, which {} asks for, is not set",
+                spec.release.service
+            ))
+        })?;
+        env.insert(name.clone(), secret.expose().to_owned());
+    }
+    Ok(env)
 }

@@ -62,6 +62,10 @@ pub fn router(control: Control, address: SocketAddr) -> Router {
         .route("/freezes", get(delivery::freezes).post(delivery::freeze))
         .route("/unfreeze", post(delivery::unfreeze))
         .route(
+            "/environments/{environment}/resume",
+            post(delivery::resume_environment),
+        )
+        .route(
             "/environments/{environment}/rollback",
             post(delivery::rollback),
         )

@@ -106,7 +106,7 @@ async fn keep(control: &Control, side: &RouteSide) -> Result<Option<String>, Err
         place,
         release: spec.release.clone(),
         count: u32::try_from(side.upstreams.len()).unwrap_or(u32::MAX),
-        env: instance_env(spec),
+        env: instance_env(control, spec)?,
         // Younger than what its own deployment ordered, older than what the next one will.
         generation: Generation {
             fence: current.fence,

@@ -8,6 +8,7 @@ use std::{collections::BTreeMap, net::SocketAddr, sync::Arc, time::Duration};
 use cutover_model::{
     DeploymentId,
     delivery::{HealthCheck, Weight},
+    traffic::TrafficSpec,
 };
 use cutover_proxy::{self as proxy, Applied, ClientError, Refusal};
 use cutover_store::Store;
@@ -41,6 +42,12 @@ pub(crate) struct Route {
     #[serde(default)]
     pub(crate) fence: u64,
     pub(crate) sides: Vec<RouteSide>,
+    /// What else the balancer is to do with its requests.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) traffic: Option<Box<TrafficSpec>>,
+    /// Requests wait, each for so long at most.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) park: Option<cutover_model::Duration>,
 }
 
 /// The instances that one deployment made.
@@ -340,6 +347,8 @@ mod tests {
             health: HealthCheck::default(),
             fence: 0,
             sides: Vec::new(),
+            traffic: None,
+            park: None,
         }
     }
 

@@ -8,6 +8,7 @@ pub mod delivery;
 pub mod event;
 pub mod evidence;
 pub mod gate;
+pub mod guard;
 pub mod id;
 pub mod plan;
 pub mod project;
@@ -16,6 +17,7 @@ pub mod secret;
 pub mod source;
 pub mod span;
 pub mod time;
+pub mod traffic;
 
 pub use id::{DeploymentId, GateId, NotificationId, ReleaseId, RunId};
 pub use secret::Secret;

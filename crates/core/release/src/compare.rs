@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use cutover_model::{
-    delivery::{DeploymentSpec, Package, Release},
+    delivery::{Contents, DeploymentSpec, Package, Release},
     project::TargetSpec,
 };
 use semver::Version;
@@ -61,6 +61,23 @@ pub fn of_release(release: &Release) -> BTreeMap<String, String> {
             .map(|port| ("port".to_owned(), port.to_string())),
     );
     facts.extend(named("env", &release.env));
+    facts.extend(of_contents(&release.contents));
+    facts
+}
+
+fn of_contents(contents: &Contents) -> BTreeMap<String, String> {
+    let mut facts = BTreeMap::new();
+    for (path, digest) in &contents.config {
+        facts.insert(format!("config.{path}"), digest.to_string());
+    }
+    for (name, version) in &contents.secrets {
+        let version = version.as_deref().unwrap_or("version not known");
+        facts.insert(format!("secret.{name}"), version.to_owned());
+    }
+    let flags = contents.flags.as_ref().map(ToString::to_string);
+    facts.extend(flags.map(|digest| ("flags".to_owned(), digest)));
+    let floor = contents.migrations.as_ref().and_then(|it| it.floor.clone());
+    facts.extend(floor.map(|floor| ("migrations.floor".to_owned(), floor)));
     facts
 }
 

@@ -55,6 +55,15 @@ pub struct Fired {
     pub observed: String,
 }
 
+/// Whether a strategy has both sides under traffic for long enough to compare them.
+pub(crate) fn is_judged(strategy: &Strategy) -> bool {
+    match strategy {
+        Strategy::Canary { .. } | Strategy::Linear { .. } => true,
+        Strategy::BlueGreen { canary, .. } => !canary.is_empty(),
+        Strategy::Rolling { .. } | Strategy::Recreate { .. } => false,
+    }
+}
+
 /// Looks at samples, in order.
 #[derive(Debug, Clone)]
 pub struct Watch {
@@ -76,10 +85,7 @@ impl Watch {
     /// One as this deployment wants it: its triggers, and the judge for a canary, which alone has
     /// both sides under traffic for long enough to compare them.
     pub fn of(spec: &DeploymentSpec) -> Self {
-        let judge = match spec.strategy {
-            Strategy::Canary { .. } => Some(Settings::default()),
-            Strategy::Rolling { .. } | Strategy::BlueGreen { .. } => None,
-        };
+        let judge = is_judged(&spec.strategy).then(Settings::default);
         Self::new(&spec.triggers, judge)
     }
 

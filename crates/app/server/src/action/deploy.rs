@@ -36,6 +36,8 @@ pub(super) async fn perform(
         // The leg has asked already when it works in this very environment.
         approved: view::leg_environment(&context.run, &context.key.job).as_deref()
             == Some(environment.as_str()),
+        break_glass: None,
+        lift_hold: false,
         cause: Cause::Step {
             run: context.key.run.clone(),
             job: context.key.job.clone(),

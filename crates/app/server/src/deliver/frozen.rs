@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use cutover_model::{
     Timestamp,
-    delivery::{Cause, DeploymentSpec},
+    delivery::{Cause, DeploymentSpec, Release},
 };
 use cutover_release::freeze::{self, Frozen, Order};
 use cutover_store::FreezeRow;
@@ -73,19 +73,43 @@ impl Control {
         Ok(lifted)
     }
 
-    /// What keeps a deployment from beginning now, when something does.
-    pub(crate) async fn frozen(&self, spec: &DeploymentSpec) -> Result<Option<Frozen>, Error> {
-        // A way back is always open.
-        if matches!(spec.cause, Cause::Rollback { .. }) {
+    /// What keeps a deployment from beginning now, when something does. It has a turn then, and lets
+    /// others pass. A way back is always open, and so is what somebody has broken the glass for.
+    pub(crate) async fn frozen_before(
+        &self,
+        spec: &DeploymentSpec,
+        urgent: bool,
+    ) -> Result<Option<Frozen>, Error> {
+        if matches!(spec.cause, Cause::Rollback { .. }) || spec.break_glass.is_some() {
             return Ok(None);
         }
-        self.frozen_at(&spec.environment).await
+        let frozen = self.frozen_at(&spec.environment, &spec.release).await?;
+        if frozen.is_some() {
+            let place = (spec.environment.clone(), spec.release.service.clone());
+            self.locks().wait_frozen(&place, &spec.id, urgent).await?;
+        }
+        Ok(frozen)
     }
 
-    async fn frozen_at(&self, environment: &str) -> Result<Option<Frozen>, Error> {
+    /// By people, and by the windows of the environment as the release knows it.
+    pub(crate) async fn frozen_at(
+        &self,
+        environment: &str,
+        release: &Release,
+    ) -> Result<Option<Frozen>, Error> {
         let rows = self.store().open_freezes().await?;
         let orders: Vec<Order> = rows.into_iter().map(order).collect();
-        Ok(freeze::by_order(environment, &orders, self.now()))
+        let by_order = freeze::by_order(environment, &orders, self.now());
+        let project = self.project_of(release).await?;
+        let windows = match project.environments.get(environment) {
+            Some(environment) => environment.freeze.as_slice(),
+            None => &[],
+        };
+        let by_window = freeze::by_window(windows, self.now()).map_err(Error::Refused)?;
+        Ok(match (by_order, by_window) {
+            (Some(one), Some(other)) => Some(freeze::longer(one, other)),
+            (one, other) => one.or(other),
+        })
     }
 
     /// A slip of the pen freezes nothing: better to say so.

@@ -257,6 +257,18 @@ impl Control {
     /// Who is there before it.
     async fn waits(&self, spec: &DeploymentSpec) -> Result<Vec<String>, Error> {
         let mut waits = Vec::new();
+        let (environment, release) = (&spec.environment, &spec.release);
+        if let Some(frozen) = self.frozen_at(environment, release).await? {
+            let until = frozen.until.map(|until| format!(" until {until}"));
+            let until = until.unwrap_or_default();
+            waits.push(format!("{environment} is frozen{until}: {}", frozen.reason));
+        }
+        if let Some(hold) = self.hold(environment, &release.service).await? {
+            waits.push(format!(
+                "{} is held, and runs deploy nothing else to it: {}",
+                environment, hold.reason
+            ));
+        }
         for place in crate::view::locks(self).await? {
             if place.environment != spec.environment || place.service != spec.release.service {
                 continue;
@@ -313,6 +325,12 @@ impl Control {
             before.version
         )];
         let mut possible = true;
+        let migrations = spec.release.contents.migrations.as_ref();
+        let floor = migrations.and_then(|migrations| migrations.floor.as_deref());
+        if let Some(why) = compare::below_floor(&before.version, floor) {
+            possible = false;
+            lines.push(why);
+        }
         match self.check_there(before).await {
             Ok(()) => lines.push(format!(
                 "after that `cutover rollback {}` starts {} again from what is kept ({})",

@@ -99,7 +99,8 @@ impl Control {
             needed.insert(release.package.digest().clone());
         };
         for (environment, service) in self.store().places().await? {
-            let served = self.store().served_last(&environment, &service, WINDOW);
+            let window = self.window(&environment, &service).await?;
+            let served = self.store().served_last(&environment, &service, window);
             served.await?.iter().for_each(&mut need);
         }
         for id in self.store().unfinished_deployments().await? {
@@ -111,6 +112,21 @@ impl Control {
                 .for_each(&mut need);
         }
         Ok(needed)
+    }
+
+    /// `rollback.window` of the environment, as what serves there has it; with what serves itself.
+    async fn window(&self, environment: &str, service: &str) -> Result<u32, Error> {
+        let Some(current) = self.store().current(environment, service).await? else {
+            return Ok(WINDOW);
+        };
+        Ok(match self.deployment(&current.deployment).await {
+            Ok(deployment) => deployment
+                .spec()
+                .map_or(WINDOW, |spec| spec.rollback.window.saturating_add(1)),
+            // Whoever is not sure keeps what there is usually.
+            Err(Error::NotFound(_)) => WINDOW,
+            Err(error) => return Err(error),
+        })
     }
 
     async fn throw_away(&self, package: &Package) -> Result<(), Error> {

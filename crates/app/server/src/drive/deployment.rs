@@ -1,5 +1,7 @@
 //! Drives a deployment: locks, instances, weights, drains, samples.
 
+mod check;
+mod hold;
 mod instances;
 
 use std::sync::{
@@ -9,9 +11,10 @@ use std::sync::{
 
 use cutover_model::{
     DeploymentId, Timestamp,
-    delivery::{Cause, DeploymentSpec, Release, Side, Weight},
+    delivery::{Cause, DeploymentSpec, Release, Side, Strategy, Weight},
     event::{DeploymentEvent, Recorded},
 };
+use cutover_release::freeze::Frozen;
 use cutover_rollout::{self as rollout, Deployment, Effect, Input, TimerKey};
 use cutover_target::{Generation, Place, Target};
 use tokio::{sync::watch, time::Instant};
@@ -96,7 +99,7 @@ impl Edge<Deployment> for DeploymentEdge {
         if let Effect::WakeAt { at, timer } = effect {
             // At once, so that the newest time of a timer is the one that counts.
             let mut pause = at.since(self.control.now()).to_std();
-            if let TimerKey::StartTimeout { .. } = timer {
+            if let TimerKey::StartTimeout { .. } | TimerKey::CheckTimeout { .. } = timer {
                 pause += LAST_WORD;
             }
             return mailbox.wake_after(pause, format!("{timer:?}"), Input::Woke { timer });
@@ -121,7 +124,10 @@ impl Edge<Deployment> for DeploymentEdge {
         };
         match effect {
             // What is owed at the end is done after it.
-            Effect::RecordCurrent | Effect::ReleaseLock | Effect::Notify { .. } => {
+            Effect::RecordCurrent
+            | Effect::PlaceHold { .. }
+            | Effect::ReleaseLock
+            | Effect::Notify { .. } => {
                 mailbox.spawn(work.perform(effect));
             }
             // Not dropped half-way: it would keep a lock that it took just after the end.
@@ -153,8 +159,13 @@ const fn number(effect: &Effect) -> Option<u64> {
         Effect::EnsureInstances { generation, .. }
         | Effect::Shift { generation, .. }
         | Effect::Drain { generation, .. }
+        | Effect::RunCheck { generation, .. }
+        | Effect::Park { generation, .. }
         | Effect::Stop { generation, .. } => Some(*generation),
         Effect::TakeLock
+        | Effect::Supersede { .. }
+        | Effect::PlaceHold { .. }
+        | Effect::LiftHold
         | Effect::Watch
         | Effect::WakeAt { .. }
         | Effect::RecordCurrent
@@ -163,8 +174,8 @@ const fn number(effect: &Effect) -> Option<u64> {
     }
 }
 
-/// How much longer than instances may take the clock waits: the balancer says in time that they did
-/// not become healthy, and why; the clock knows only that nobody said anything.
+/// How much longer than instances and checks may take the clock waits: the balancer says in time that
+/// instances did not become healthy, and why; the clock knows only that nobody said anything.
 const LAST_WORD: std::time::Duration = std::time::Duration::from_secs(5);
 
 /// One effect being done.
@@ -201,6 +212,15 @@ impl Work {
                 keep,
                 generation,
             } => self.stop(side, keep, generation).await,
+            Effect::RunCheck {
+                check,
+                attempt,
+                generation,
+            } => self.run_check(check, attempt, generation).await,
+            Effect::Park { parked, generation } => self.park(parked, generation).await,
+            Effect::Supersede { holder } => self.supersede(&holder).await,
+            Effect::PlaceHold { hold } => self.place_hold(&hold).await,
+            Effect::LiftHold => self.lift_hold().await,
             Effect::Watch => self.watch().await,
             // Done in order.
             Effect::WakeAt { .. } => {}
@@ -253,12 +273,23 @@ impl Work {
             // What was taken down cannot be shifted away from.
             let table = self.control.routes().table().await;
             let route = table.routes.get(&self.route());
-            Ok(current
-                .filter(|current| route.is_some_and(|it| it.side(&current.deployment).is_some()))
-                .map(|current| current.release))
+            let current = current
+                .filter(|current| route.is_some_and(|it| it.side(&current.deployment).is_some()));
+            let instances = current
+                .as_ref()
+                .and_then(|current| route?.side(&current.deployment))
+                .map(|side| side.upstreams.iter().filter(|it| it.accepting).count())
+                .and_then(|count| u32::try_from(count).ok());
+            let hold = self.control.hold(&place.0, &place.1).await?;
+            Ok(Input::LockTaken {
+                fence,
+                current: current.map(|current| current.release),
+                instances,
+                hold,
+            })
         });
-        if let Some(current) = taken.await {
-            self.mailbox.observe(Input::LockTaken { fence, current });
+        if let Some(taken) = taken.await {
+            self.mailbox.observe(taken);
         }
     }
 
@@ -267,6 +298,18 @@ impl Work {
         let urgent = matches!(self.spec.cause, Cause::Rollback { .. });
         let mut changes = self.control.locks().changes();
         loop {
+            let frozen = self.until_done("look for a freeze", || {
+                self.control.frozen_before(&self.spec, urgent)
+            });
+            if let Some(Frozen { reason, until }) = frozen.await? {
+                self.mailbox.observe(Input::Frozen { reason, until });
+                if self.has_ended().await {
+                    self.give_back(place).await;
+                    return None;
+                }
+                lock::worth_asking(&mut changes, until).await;
+                continue;
+            }
             let asked = self.until_done("ask for the lock", || async {
                 self.control.locks().ask(place, self.id(), urgent).await
             });
@@ -316,6 +359,43 @@ impl Work {
         });
         if shifted.await.is_some() {
             self.mailbox.observe(Input::Shifted { generation });
+        }
+    }
+
+    async fn park(&self, parked: bool, generation: u64) {
+        let limit = match self.spec.strategy {
+            Strategy::Recreate { hold, .. } if parked => Some(hold),
+            _ => None,
+        };
+        let done = self.until_done("let requests wait", || {
+            self.change_route(move |route| route.park = limit)
+        });
+        if done.await.is_some() {
+            self.mailbox.observe(Input::Parked { generation });
+        }
+    }
+
+    /// Those before us at the lock make way, if they can; otherwise we wait for them.
+    async fn supersede(&self, holder: &str) {
+        let release = &self.spec.release;
+        let by = format!("{} {} ({})", release.service, release.version, self.id());
+        let place = self.lock_place();
+        let before = self.control.locks().before(&place, self.id()).await;
+        let mut before = before.unwrap_or_default();
+        before.extend(holder.parse());
+        before.dedup();
+        for id in before {
+            let told = async {
+                let driven = self.control.drive_deployment(&id).await?;
+                driven
+                    .mailbox
+                    .command(Input::Supersede { by: by.clone() })
+                    .await?;
+                Ok::<(), crate::Error>(())
+            };
+            if let Err(error) = told.await {
+                tracing::info!(%error, deployment = %id, "does not make way");
+            }
         }
     }
 
@@ -398,6 +478,11 @@ impl Work {
         let owed = rollout::outstanding(&self.deployment);
         if owed.contains(&Effect::RecordCurrent) {
             self.record_current().await;
+        }
+        for effect in owed {
+            if let Effect::PlaceHold { hold } = effect {
+                self.place_hold(&hold).await;
+            }
         }
         self.give_back(&self.lock_place()).await;
     }
@@ -504,11 +589,14 @@ impl Work {
                 health: spec.health.clone(),
                 fence: 0,
                 sides: Vec::new(),
+                traffic: None,
+                park: None,
             });
             // Somebody has taken the place since: what we would change is theirs.
             if !route.admit(self.deployment.fence()) {
                 return;
             }
+            route.traffic.clone_from(&spec.traffic);
             route.listen.clone_from(&spec.listen);
             route.health = spec.health.clone();
             change(route);

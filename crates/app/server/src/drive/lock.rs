@@ -86,6 +86,17 @@ impl Locks {
         })
     }
 
+    /// Gives a turn to one that a freeze keeps; it lets others pass.
+    pub(crate) async fn wait_frozen(
+        &self,
+        place: &Place,
+        who: &DeploymentId,
+        urgent: bool,
+    ) -> Result<(), Error> {
+        let ask = self.lease_ask(place, who, urgent);
+        Ok(self.store.wait_frozen(&ask, now()).await?)
+    }
+
     /// Writes down that this one holds the place, as its own log says. False when another does.
     pub(crate) async fn adopt(
         &self,

@@ -77,6 +77,9 @@ pub(super) struct Deploy {
     environment: String,
     service: Option<String>,
     strategy: Option<String>,
+    break_glass: Option<String>,
+    #[serde(default)]
+    lift_hold: bool,
 }
 
 impl Deploy {
@@ -85,6 +88,8 @@ impl Deploy {
             environment: self.environment.clone(),
             service: self.service.clone(),
             strategy: self.strategy.clone(),
+            break_glass: self.break_glass.clone(),
+            lift_hold: self.lift_hold,
         }
     }
 }
@@ -134,16 +139,45 @@ pub(super) async fn command(
     Path((text, verb)): Path<(String, String)>,
 ) -> Answered {
     let id: DeploymentId = text.parse().map_err(not_found)?;
-    let is_news = match verb.as_str() {
+    let already = match verb.as_str() {
         "abort" => control.abort_deployment(&id, &user).await?,
         "pause" => control.pause_deployment(&id, &user).await?,
         "resume" => control.resume_deployment(&id, &user).await?,
+        "promote" => control.promote_deployment(&id, &user, false).await?,
+        "promote-full" => control.promote_deployment(&id, &user, true).await?,
+        "retry" => {
+            let begun = control.retry_deployment(&id, &user).await?;
+            return Ok(Json(
+                json!({ "deployment": begun.id, "already": begun.already }),
+            ));
+        }
         other => return Err(Error::NotFound(format!("a deployment has no verb `{other}`")).into()),
     };
     let deployment = control.deployment(&id).await?;
     Ok(Json(json!({
-        "deployment": id, "already": !is_news, "line": view::deployment_line(&deployment),
+        "deployment": id, "already": already.is_some(), "notice": already,
+        "line": view::deployment_line(&deployment),
     })))
+}
+
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct OfService {
+    service: Option<String>,
+}
+
+/// Lifts the hold that an earlier rollback has put on a service of an environment.
+pub(super) async fn resume_environment(
+    State(control): State<Control>,
+    Path(environment): Path<String>,
+    Json(wanted): Json<OfService>,
+) -> Answered {
+    let lifted = control
+        .resume_environment(wanted.service.as_deref(), &environment)
+        .await?;
+    Ok(Json(
+        json!({ "already": lifted.is_none(), "lifted": lifted }),
+    ))
 }
 
 #[derive(Deserialize, Default)]

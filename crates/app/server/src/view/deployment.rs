@@ -30,6 +30,7 @@ pub(crate) fn row(deployment: &Deployment) -> Option<DeploymentRow> {
             format!("job {job} of {run}"),
         ),
         Cause::Person { by } => (by.clone(), None, format!("{by} asked for it")),
+        Cause::Retry { by, of } => (by.clone(), None, format!("{by} tries {of} again")),
         Cause::Rollback { by, of } => (by.clone(), None, format!("{by} takes back {of}")),
     };
     let (outcome, reason, finished_at) = match deployment.state() {
@@ -41,6 +42,7 @@ pub(crate) fn row(deployment: &Deployment) -> Option<DeploymentRow> {
         DeploymentState::Waiting { on, .. } => (None, Some(on.to_string()), None),
         DeploymentState::Pending
         | DeploymentState::Provisioning { .. }
+        | DeploymentState::Checking { .. }
         | DeploymentState::Shifting { .. }
         | DeploymentState::Baking { .. }
         | DeploymentState::Draining { .. } => {
@@ -140,6 +142,7 @@ pub(crate) fn line(deployment: &Deployment) -> String {
         DeploymentState::Pending => format!("{what}: about to begin"),
         DeploymentState::Waiting { on, .. } => format!("{what}: waits on {on}"),
         DeploymentState::Provisioning { .. } => format!("{what}: starts instances"),
+        DeploymentState::Checking { what: check, .. } => format!("{what}: asks {check}"),
         DeploymentState::Shifting { weight, .. } => format!("{what}: shifts {weight} of traffic"),
         DeploymentState::Baking { weight, .. } => {
             let held = deployment.paused_by().map(|by| format!(", paused by {by}"));

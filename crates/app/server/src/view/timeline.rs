@@ -2,7 +2,7 @@
 
 use cutover_model::{
     Timestamp,
-    event::{DeploymentEvent as Event, Recorded},
+    event::{Check, DeploymentEvent as Event, Recorded},
 };
 use serde::Serialize;
 
@@ -52,8 +52,18 @@ fn line(event: &Event) -> String {
             spec.environment,
             spec.strategy.word()
         ),
+        Event::HoldMet { .. }
+        | Event::FreezeAwaited { .. }
+        | Event::Promoted { .. }
+        | Event::CheckStarted { .. }
+        | Event::CheckEnded { .. }
+        | Event::CheckFailed { .. }
+        | Event::ParkRequested { .. }
+        | Event::Parked { .. }
+        | Event::DeadlinePassed { .. }
+        | Event::Superseded { .. } => of_guards(event),
         Event::LockAwaited { holder } => format!("waits for {holder}, which deploys here"),
-        Event::LockTaken { fence, current } => match current {
+        Event::LockTaken { fence, current, .. } => match current {
             Some(current) => format!("has the place (fence {fence}); {} serves", current.version),
             None => format!("has the place (fence {fence}); nothing serves yet"),
         },
@@ -85,6 +95,42 @@ fn of_approval(event: &Event) -> String {
             format!("{by} refuses{}", because(comment).unwrap_or_default())
         }
         _ => "nobody answered in time".to_owned(),
+    }
+}
+
+fn of_guards(event: &Event) -> String {
+    match event {
+        Event::HoldMet { reason } => format!("refused by a hold: {reason}"),
+        Event::FreezeAwaited { reason, until } => match until {
+            Some(until) => format!("kept by a freeze until {until}: {reason}"),
+            None => format!("kept by a freeze until it is lifted: {reason}"),
+        },
+        Event::Promoted { by, full: false } => format!("{by} lets this step be enough"),
+        Event::Promoted { by, full: true } => format!("{by} lets all steps be enough"),
+        Event::CheckStarted { check, attempt, .. } => {
+            format!("asks {}, try {attempt}", named(check))
+        }
+        Event::CheckEnded {
+            check,
+            verdict,
+            reason,
+            ..
+        } => format!("{}: {}: {reason}", named(check), verdict.word()),
+        Event::CheckFailed { reason } => reason.clone(),
+        Event::ParkRequested { parked: true, .. } => "requests are to wait".to_owned(),
+        Event::ParkRequested { parked: false, .. } => "requests are to go on".to_owned(),
+        Event::Parked { parked: true } => "requests wait in the balancer".to_owned(),
+        Event::Parked { parked: false } => "requests go on".to_owned(),
+        Event::DeadlinePassed { waited_for } => format!("waited too long for {waited_for}"),
+        Event::Superseded { by } => format!("makes way for {by}"),
+        _ => String::new(),
+    }
+}
+
+fn named(check: &Check) -> String {
+    match check {
+        Check::Smoke => "the smoke test".to_owned(),
+        Check::Hook { point, index, .. } => format!("hook {index} {point}"),
     }
 }
 

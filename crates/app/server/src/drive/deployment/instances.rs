@@ -73,7 +73,7 @@ impl Work {
         let target = self.target().await?;
         // The side that served before comes back with its own configuration, not with ours.
         let maker = self.control.deployment(&place.deployment).await?;
-        let env = instance_env(maker.spec().unwrap_or(&self.spec));
+        let env = instance_env(&self.control, maker.spec().unwrap_or(&self.spec))?;
         let order = InstancesOrder {
             place: place.clone(),
             release: release.clone(),

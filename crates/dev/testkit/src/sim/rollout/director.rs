@@ -288,6 +288,8 @@ impl Director {
 
     fn count(&mut self, event: &DeploymentEvent) {
         self.stats.events += 1;
+        self.stats.held_back += u64::from(matches!(event, DeploymentEvent::HoldMet { .. }));
+        self.stats.checks += u64::from(matches!(event, DeploymentEvent::CheckEnded { .. }));
         let DeploymentEvent::DeploymentFinished { outcome, reason } = event else {
             return;
         };
@@ -296,6 +298,7 @@ impl Director {
             Outcome::Succeeded => self.stats.succeeded += 1,
             Outcome::RolledBack => self.stats.rolled_back += 1,
             Outcome::Cancelled => self.stats.cancelled += 1,
+            Outcome::Superseded => self.stats.superseded += 1,
             _ => self.stats.failed += 1,
         }
     }
@@ -318,7 +321,7 @@ fn brief(event: &DeploymentEvent) -> String {
         DeploymentEvent::DeploymentCreated { spec } => {
             format!("created: {:?} of {:?}", spec.strategy, spec.target)
         }
-        DeploymentEvent::LockTaken { fence, current } => {
+        DeploymentEvent::LockTaken { fence, current, .. } => {
             let current = current.as_ref().map(|release| release.version.as_str());
             format!("lock taken: fence {fence}, current {current:?}")
         }
