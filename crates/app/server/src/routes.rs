@@ -133,6 +133,7 @@ impl Route {
             .map(|side| proxy::Side {
                 name: side.name.clone(),
                 weight: side.weight.basis_points(),
+                matches: Vec::new(),
                 upstreams: side.upstreams.iter().map(RouteUpstream::to_wire).collect(),
             })
             .collect();

@@ -14,7 +14,8 @@ use crate::{Control, Error};
 
 pub use deployment::{DeploymentView, SideView, TrafficView};
 pub(crate) use deployment::{
-    approvals as deployment_approvals, line as deployment_line, row as deployment_row, unhealthy,
+    approvals as deployment_approvals, ended, line as deployment_line, row as deployment_row,
+    unhealthy,
 };
 pub(crate) use lock::locks;
 pub use lock::{LockView, TurnView};

@@ -306,7 +306,7 @@ pub enum DeploymentEvent {
         /// Grows with each holder; what carries an older one is refused.
         fence: u64,
         /// What served when we came; `None` for the first deployment.
-        current: Option<Release>,
+        current: Option<Box<Release>>,
         /// How many instances it had, when that is known; else as many as there are to be.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         instances: Option<u32>,

@@ -72,7 +72,7 @@ impl Draft {
                 current,
                 instances,
                 hold,
-            } => self.lock_taken(fence, current, instances, hold.as_ref()),
+            } => self.lock_taken(fence, current, instances, hold.as_deref()),
             Input::CheckEnded {
                 generation,
                 verdict,
@@ -211,7 +211,7 @@ impl Draft {
     fn lock_taken(
         &mut self,
         fence: u64,
-        current: Option<Release>,
+        current: Option<Box<Release>>,
         instances: Option<u32>,
         hold: Option<&Hold>,
     ) {

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use cutover_model::{
-    Timestamp,
+    GateId, Timestamp,
     delivery::{DeploymentSpec, DeploymentState, Release, Side, Weight},
     event::{Check, DeploymentEvent as Event},
-    gate::{Answer, Approval},
+    gate::{Answer, Approval, ApprovalRule},
     guard::HookVerdict,
     run::{Outcome, WaitingOn},
 };
@@ -28,13 +28,7 @@ pub fn evolve(deployment: &mut Deployment, at: Timestamp, event: &Event) {
             gate,
             subject,
             rule,
-        } => deployment.ask_people(Approval {
-            gate: gate.clone(),
-            subject: subject.clone(),
-            rule: rule.clone(),
-            asked_at: at,
-            given: Vec::new(),
-        }),
+        } => deployment.ask_people(at, gate, subject, rule),
         Event::ApprovalGiven { by, comment, .. } => deployment.approve(Answer {
             by: by.clone(),
             at,
@@ -52,8 +46,10 @@ pub fn evolve(deployment: &mut Deployment, at: Timestamp, event: &Event) {
             fence,
             current,
             instances,
-        } => deployment.take_lock(*fence, current.as_ref(), *instances),
-        Event::HoldMet { reason } => deployment.go_back(None, reason.clone()),
+        } => deployment.take_lock(*fence, current.as_deref(), *instances),
+        Event::HoldMet { reason } | Event::CheckFailed { reason } => {
+            deployment.go_back(None, reason.clone());
+        }
         Event::InstancesRequested {
             side,
             count,
@@ -72,17 +68,7 @@ pub fn evolve(deployment: &mut Deployment, at: Timestamp, event: &Event) {
             verdict,
             reason,
             again_at,
-        } => {
-            let said = Said {
-                at,
-                check: check.clone(),
-                attempt: *attempt,
-                verdict: *verdict,
-                reason: reason.clone(),
-            };
-            deployment.hear_check(said, *again_at);
-        }
-        Event::CheckFailed { reason } => deployment.go_back(None, reason.clone()),
+        } => deployment.hear_check(at, check, *attempt, *verdict, reason, *again_at),
         Event::ParkRequested { parked, generation } => {
             deployment.request_park(at, *parked, *generation);
         }
@@ -95,10 +81,7 @@ pub fn evolve(deployment: &mut Deployment, at: Timestamp, event: &Event) {
         }
         Event::Shifted { weight, .. } => deployment.shift(at, *weight),
         Event::BakeStarted { step, until } => deployment.bake(*step, *until),
-        Event::BakeEnded { step } => {
-            deployment.ask = None;
-            deployment.progress.baked = step.saturating_add(1);
-        }
+        Event::BakeEnded { step } => deployment.end_bake(*step),
         Event::TriggerFired { trigger, observed } => {
             deployment.go_back(None, format!("{trigger}: {observed}"));
         }
@@ -111,17 +94,9 @@ pub fn evolve(deployment: &mut Deployment, at: Timestamp, event: &Event) {
         Event::AbortRequested { by } => {
             deployment.go_back(Some(Outcome::Cancelled), format!("aborted by `{by}`"));
         }
-        Event::Paused { by } => {
-            deployment.paused = Some(Paused {
-                by: by.clone(),
-                since: at,
-            });
-        }
+        Event::Paused { by } => deployment.pause(at, by),
         Event::Resumed { .. } => deployment.go_on(at),
-        Event::Promoted { full, .. } => {
-            deployment.go_on(at);
-            deployment.progress.is_full |= *full;
-        }
+        Event::Promoted { full, .. } => deployment.promote(at, *full),
         Event::RollbackStarted { .. } => deployment.enter(DeploymentState::Shifting {
             weight: Weight::NONE,
             since: at,
@@ -158,7 +133,14 @@ impl Deployment {
         self.spec = Some(Arc::new(spec.clone()));
     }
 
-    fn ask_people(&mut self, approval: Approval) {
+    fn ask_people(&mut self, at: Timestamp, gate: &GateId, subject: &str, rule: &ApprovalRule) {
+        let approval = Approval {
+            gate: gate.clone(),
+            subject: subject.to_owned(),
+            rule: rule.clone(),
+            asked_at: at,
+            given: Vec::new(),
+        };
         self.enter(DeploymentState::Waiting {
             on: WaitingOn::Approval {
                 gate: approval.gate.clone(),
@@ -322,12 +304,25 @@ impl Deployment {
         self.enter(DeploymentState::Checking { what, since: at });
     }
 
-    fn hear_check(&mut self, said: Said, again_at: Option<Timestamp>) {
-        let (check, attempt, verdict) = (said.check.clone(), said.attempt, said.verdict);
+    fn hear_check(
+        &mut self,
+        at: Timestamp,
+        check: &Check,
+        attempt: u32,
+        verdict: HookVerdict,
+        reason: &str,
+        again_at: Option<Timestamp>,
+    ) {
         let asked = self.ask.take();
-        self.said.push(said);
+        self.said.push(Said {
+            at,
+            check: check.clone(),
+            attempt,
+            verdict,
+            reason: reason.to_owned(),
+        });
         let Some(at) = again_at else {
-            self.passed.insert(check);
+            self.passed.insert(check.clone());
             return;
         };
         let errors = match asked {
@@ -335,7 +330,7 @@ impl Deployment {
             _ => 0,
         };
         self.ask = Some(Ask::CheckAgain {
-            check,
+            check: check.clone(),
             attempt: attempt.saturating_add(1),
             errors: errors + u32::from(verdict == HookVerdict::Error),
             generation: self.generation,
@@ -352,6 +347,18 @@ impl Deployment {
         self.enter(DeploymentState::Shifting { weight, since: at });
     }
 
+    fn pause(&mut self, at: Timestamp, by: &str) {
+        self.paused = Some(Paused {
+            by: by.to_owned(),
+            since: at,
+        });
+    }
+
+    fn promote(&mut self, at: Timestamp, full: bool) {
+        self.go_on(at);
+        self.progress.is_full |= full;
+    }
+
     /// What was waited for when a pause began has had the time that passed before it.
     fn go_on(&mut self, at: Timestamp) {
         if let Some(paused) = self.paused.take() {
@@ -362,6 +369,11 @@ impl Deployment {
     fn expect(&mut self, at: Timestamp, ask: Ask) {
         self.ask = Some(ask);
         self.asked_at = at;
+    }
+
+    fn end_bake(&mut self, step: u32) {
+        self.ask = None;
+        self.progress.baked = step.saturating_add(1);
     }
 
     /// A drain has no number in the log: it takes the next one.

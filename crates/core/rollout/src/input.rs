@@ -74,11 +74,11 @@ pub enum Input {
         /// Grows with each holder.
         fence: u64,
         /// What serves now; `None` before the first deployment.
-        current: Option<Release>,
+        current: Option<Box<Release>>,
         /// How many instances that has, when it is known.
         instances: Option<u32>,
         /// What an earlier rollback said of this place.
-        hold: Option<Hold>,
+        hold: Option<Box<Hold>>,
     },
     /// Observation: the place is frozen; the lock comes when it is no longer.
     Frozen {

@@ -35,6 +35,10 @@ pub(crate) struct Count {
 }
 
 /// Where a rollout stands.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "facts that do not exclude each other"
+)]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct Progress {
     /// How many instances a whole side has; at least 1.

@@ -19,6 +19,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let sides = vec![Side {
         name: "1".to_owned(),
         weight: u16::try_from(FULL_WEIGHT)?,
+        matches: Vec::new(),
         upstreams,
     }];
     let service = Service {

@@ -24,12 +24,7 @@ use tokio::{
     time::sleep,
 };
 
-use crate::{
-    forward::forward,
-    request::Peer,
-    roster::Entry,
-    service::{Routes, Service},
-};
+use crate::{door::Door, request::Peer, roster::Entry, service::Routes};
 
 const BACKLOG: u32 = 4096;
 /// Streams that one HTTP/2 client may have open.
@@ -52,16 +47,14 @@ pub(crate) fn bind(address: SocketAddr) -> io::Result<TcpListener> {
 /// An open socket. Closed when dropped; its connections go on.
 #[derive(Debug)]
 pub(crate) struct Acceptor {
-    pub(crate) address: SocketAddr,
     task: AbortHandle,
 }
 
 impl Acceptor {
-    /// Accepts connections for a service.
-    pub(crate) fn start(listener: TcpListener, service: &Arc<Service>) -> io::Result<Self> {
-        let address = listener.local_addr()?;
-        let task = tokio::spawn(accept(listener, Arc::clone(service))).abort_handle();
-        Ok(Self { address, task })
+    /// Accepts connections for the services behind a door.
+    pub(crate) fn start(listener: TcpListener, door: &Arc<Door>) -> Self {
+        let task = tokio::spawn(accept(listener, Arc::clone(door))).abort_handle();
+        Self { task }
     }
 }
 
@@ -71,14 +64,14 @@ impl Drop for Acceptor {
     }
 }
 
-async fn accept(listener: TcpListener, service: Arc<Service>) {
+async fn accept(listener: TcpListener, door: Arc<Door>) {
     loop {
-        let limit = service.routes().limits.connections.max(1) as u64;
-        service.clients.below(limit).await;
+        let limit = door.routes().limits.connections.max(1) as u64;
+        door.clients.below(limit).await;
         match listener.accept().await {
             Ok((stream, peer)) => {
-                let entry = service.clients.join();
-                tokio::spawn(serve(Arc::clone(&service), stream, peer, entry));
+                let entry = door.clients.join();
+                tokio::spawn(serve(Arc::clone(&door), stream, peer, entry));
             }
             // The connection was gone before it was accepted.
             Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
@@ -88,10 +81,10 @@ async fn accept(listener: TcpListener, service: Arc<Service>) {
 }
 
 /// Serves one connection to its end. The first call asks it to finish, the second ends it.
-async fn serve(service: Arc<Service>, stream: TcpStream, peer: SocketAddr, mut entry: Entry) {
+async fn serve(door: Arc<Door>, stream: TcpStream, peer: SocketAddr, mut entry: Entry) {
     // Without it, answers are only slower.
     let _unset = stream.set_nodelay(true);
-    let routes = service.routes();
+    let routes = door.routes();
     let builder = builder(&routes);
     let mut first_request = pin!(sleep(routes.waits.header));
     drop(routes);
@@ -100,8 +93,8 @@ async fn serve(service: Arc<Service>, stream: TcpStream, peer: SocketAddr, mut e
         let (spoken, peer) = (Arc::clone(&spoken), Arc::new(Peer::new(peer)));
         service_fn(move |request| {
             spoken.store(true, Ordering::Relaxed);
-            let (service, peer) = (Arc::clone(&service), Arc::clone(&peer));
-            async move { Ok::<_, Infallible>(forward(&service, &peer, request).await) }
+            let (door, peer) = (Arc::clone(&door), Arc::clone(&peer));
+            async move { Ok::<_, Infallible>(door.enter(&peer, request).await) }
         })
     };
     let connection = builder.serve_connection_with_upgrades(TokioIo::new(stream), handler);

@@ -16,7 +16,9 @@ use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 
 use crate::{
+    access_log::Pending,
     connection::Connection,
+    distinct::Client,
     metrics::{Cause, Ledger, SideMetrics, Trouble},
     request::BodyFate,
     stall::Stall,
@@ -29,6 +31,8 @@ pub(crate) struct ResponseBody(Kind);
 enum Kind {
     Text(Option<Bytes>),
     Streamed(Box<Streamed>),
+    /// One that goes into the access log.
+    Watched(Box<(ResponseBody, Pending)>),
 }
 
 /// What an answer holds while its body goes through.
@@ -36,6 +40,7 @@ pub(crate) struct Holds {
     pub(crate) claim: Claim,
     pub(crate) connection: Connection,
     pub(crate) side: Arc<SideMetrics>,
+    pub(crate) client: Client,
     pub(crate) ledger: Arc<Ledger>,
     pub(crate) request: Arc<BodyFate>,
 }
@@ -61,6 +66,11 @@ impl ResponseBody {
     /// Nothing, for a switch of protocol.
     pub(crate) fn empty() -> Self {
         Self(Kind::Text(None))
+    }
+
+    /// A body whose end is the end of a line in the access log.
+    pub(crate) fn watched(body: Self, pending: Pending) -> Self {
+        Self(Kind::Watched(Box::new((body, pending))))
     }
 
     /// The body that an upstream sends.
@@ -99,13 +109,18 @@ impl Streamed {
         if let Some(Holds {
             claim,
             side,
+            client,
             ledger,
             ..
         }) = self.holds.take()
         {
             side.cut();
+            side.bad_for(client);
             side.trouble(trouble);
-            if !claim.was_cut() {
+            if claim.was_cut() {
+                side.drops.enter(Cause::DrainCut);
+            } else {
+                side.drops.enter(Cause::AnswerCut);
                 ledger.enter(Cause::AnswerCut, 1);
             }
         }
@@ -135,6 +150,12 @@ impl Body for ResponseBody {
         let streamed = match &mut self.0 {
             Kind::Text(text) => return Poll::Ready(text.take().map(|text| Ok(Frame::data(text)))),
             Kind::Streamed(streamed) => streamed,
+            Kind::Watched(watched) => {
+                let (body, pending) = &mut **watched;
+                let piece = ready!(Pin::new(&mut *body).poll_frame(context));
+                pending.saw(piece.as_ref(), body.is_end_stream());
+                return Poll::Ready(piece);
+            }
         };
         match Pin::new(&mut streamed.body).poll_frame(context) {
             Poll::Ready(Some(Ok(frame))) => {
@@ -160,6 +181,7 @@ impl Body for ResponseBody {
         match &self.0 {
             Kind::Text(text) => text.is_none(),
             Kind::Streamed(streamed) => streamed.body.is_end_stream(),
+            Kind::Watched(watched) => watched.0.is_end_stream(),
         }
     }
 
@@ -167,6 +189,7 @@ impl Body for ResponseBody {
         match &self.0 {
             Kind::Text(text) => SizeHint::with_exact(text.as_ref().map_or(0, Bytes::len) as u64),
             Kind::Streamed(streamed) => streamed.body.size_hint(),
+            Kind::Watched(watched) => watched.0.size_hint(),
         }
     }
 }
@@ -176,6 +199,7 @@ impl fmt::Debug for ResponseBody {
         f.write_str(match self.0 {
             Kind::Text(_) => "ResponseBody(text)",
             Kind::Streamed(_) => "ResponseBody(streamed)",
+            Kind::Watched(_) => "ResponseBody(watched)",
         })
     }
 }

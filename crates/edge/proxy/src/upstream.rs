@@ -12,8 +12,10 @@ use std::sync::{
 use tokio::sync::{Notify, watch};
 
 use crate::{
+    clock,
     connection::Connections,
     control::{UpstreamReport, UpstreamState, UpstreamStatus},
+    ejection::Ejection,
     lock::locked,
 };
 
@@ -40,6 +42,8 @@ pub(crate) struct Upstream {
     in_flight: AtomicU64,
     emptied: Notify,
     strikes: AtomicU32,
+    /// How it fares with users, where the table has it looked at.
+    pub(crate) ejection: Ejection,
     report: Mutex<UpstreamReport>,
     /// Counts the changes of health in the whole service.
     changes: watch::Sender<u64>,
@@ -57,8 +61,10 @@ impl Upstream {
             in_flight: AtomicU64::new(0),
             emptied: Notify::new(),
             strikes: AtomicU32::new(0),
+            ejection: Ejection::default(),
             report: Mutex::new(UpstreamReport {
                 id: id.to_owned(),
+                since_unix_ms: clock::unix_ms(),
                 ..UpstreamReport::default()
             }),
             changes,
@@ -118,6 +124,7 @@ impl Upstream {
         self.strikes.store(0, Ordering::Relaxed);
         let before = self.condition.swap(condition as u8, Ordering::AcqRel);
         if before != condition as u8 {
+            locked(&self.report).since_unix_ms = clock::unix_ms();
             self.changes.send_modify(|count| *count += 1);
         }
     }
@@ -149,8 +156,14 @@ impl Upstream {
     /// Notes what a check saw.
     pub(crate) fn note(&self, note: impl FnOnce(&mut UpstreamReport)) {
         let mut report = locked(&self.report);
-        report.checks += 1;
+        let passed_before = (report.checks > 0).then_some(report.last_error.is_none());
         note(&mut report);
+        let passed = report.last_error.is_none();
+        report.checks += 1;
+        report.failed += u64::from(!passed);
+        let same = passed_before == Some(passed);
+        report.in_a_row = if same { report.in_a_row + 1 } else { 1 };
+        report.checked_unix_ms = clock::unix_ms();
     }
 
     pub(crate) fn state(&self) -> UpstreamState {
@@ -171,6 +184,7 @@ impl Upstream {
             state: self.state(),
             in_flight: self.in_flight(),
             connections: self.connections.open_now(),
+            ejected_ms: self.ejection.left_ms(),
             report: self.report(),
         }
     }

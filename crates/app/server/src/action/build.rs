@@ -114,9 +114,8 @@ async fn file_digest(context: &Context, path: &str) -> Result<Digest, Error> {
     let bytes = tokio::fs::read(&file)
         .await
         .map_err(|error| Error::Refused(format!("`{path}` cannot be read: {error}")))?;
-    let sum = Sha256::digest(&bytes);
-    let hex: String = sum.iter().map(|byte| format!("{byte:02x}")).collect();
-    Ok(Digest(format!("sha256:{hex}")))
+    let sum = crate::hex(&Sha256::digest(&bytes));
+    Ok(Digest(format!("sha256:{sum}")))
 }
 
 /// Versions go into file names, tags and pages: letters, digits and `.-+_`, as semver and tags have.

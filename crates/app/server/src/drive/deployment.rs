@@ -1,8 +1,10 @@
 //! Drives a deployment: locks, instances, weights, drains, samples.
 
 mod check;
+mod deaths;
 mod hold;
 mod instances;
+mod tend;
 
 use std::sync::{
     Arc,
@@ -283,9 +285,9 @@ impl Work {
             let hold = self.control.hold(&place.0, &place.1).await?;
             Ok(Input::LockTaken {
                 fence,
-                current: current.map(|current| current.release),
+                current: current.map(|current| Box::new(current.release)),
                 instances,
-                hold,
+                hold: hold.map(Box::new),
             })
         });
         if let Some(taken) = taken.await {
@@ -464,13 +466,22 @@ impl Work {
     async fn watch(&self) {
         let deployment = Arc::clone(&self.deployment);
         let current = self.current_deployment().await;
-        let fired = samples::watch(&self.control, &self.route(), &deployment, current).await;
-        if let Some(fired) = fired {
-            self.mailbox.observe(Input::TriggerFired {
-                trigger: fired.trigger,
-                observed: fired.observed,
-            });
-        }
+        let route = self.route();
+        let watching = async {
+            tokio::select! {
+                fired = samples::watch(&self.control, &route, &deployment, current) => {
+                    if let Some(fired) = fired {
+                        self.mailbox.observe(Input::TriggerFired {
+                            trigger: fired.trigger,
+                            observed: fired.observed,
+                        });
+                    }
+                }
+                failed = self.death() => self.mailbox.observe(failed),
+            }
+        };
+        let tending = async { self.mailbox.observe(self.tend().await) };
+        tokio::join!(watching, tending);
     }
 
     /// The lock is the last thing that goes: whoever takes it next must find what is current.

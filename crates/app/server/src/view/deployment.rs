@@ -184,6 +184,20 @@ pub(crate) fn unhealthy(
     lines
 }
 
+/// How instances ended that nobody had told to, and what they said last.
+pub(crate) fn ended(states: &[&InstanceState]) -> Vec<String> {
+    let mut lines = Vec::new();
+    for state in states {
+        let how = match &state.exit {
+            Some(exit) => exit.to_string(),
+            None => format!("has been started again {} times", state.restarts),
+        };
+        lines.push(format!("{} {how} while it was watched", state.instance.id));
+        lines.extend(state.log_tail.iter().map(|line| format!("  log: {line}")));
+    }
+    lines
+}
+
 fn said(state: &InstanceState) -> Vec<String> {
     let mut lines = Vec::new();
     if let Some(exit) = &state.exit {

@@ -12,6 +12,7 @@ use crate::{golden, nouns};
 
 /// The event that comes after this one in the list of all; a new kind does not compile until it is
 /// put in. `None` begins.
+#[expect(clippy::too_many_lines, reason = "one arm for each kind of event")]
 fn next(event: Option<&DeploymentEvent>) -> Option<DeploymentEvent> {
     let gate = nouns::gate_id();
     let side = Side::Candidate;
@@ -41,7 +42,7 @@ fn next(event: Option<&DeploymentEvent>) -> Option<DeploymentEvent> {
         },
         Some(DeploymentEvent::LockAwaited { .. }) => DeploymentEvent::LockTaken {
             fence: 3,
-            current: Some(nouns::release()),
+            current: Some(Box::new(nouns::release())),
             instances: None,
         },
         Some(DeploymentEvent::LockTaken { .. }) => DeploymentEvent::FreezeAwaited {

@@ -155,7 +155,12 @@ impl Story {
 
     #[track_caller]
     pub(super) fn then(self, wanted: &str) -> Self {
-        let said: Vec<String> = self.said.iter().filter(is_told).map(say).collect();
+        let said: Vec<String> = self
+            .said
+            .iter()
+            .filter(|effect| is_told(effect))
+            .map(say)
+            .collect();
         assert_eq!(said.join("; "), wanted);
         self
     }
@@ -174,7 +179,7 @@ impl Story {
 }
 
 /// Deadlines are everywhere; the tests that are about them look at them themselves.
-fn is_told(effect: &&Effect) -> bool {
+fn is_told(effect: &Effect) -> bool {
     !matches!(
         effect,
         Effect::WakeAt {
@@ -207,7 +212,7 @@ fn say(effect: &Effect) -> String {
 pub(super) fn lock_taken(current: Option<&str>) -> Input {
     Input::LockTaken {
         fence: 1,
-        current: current.map(release),
+        current: current.map(release).map(Box::new),
         instances: None,
         hold: None,
     }

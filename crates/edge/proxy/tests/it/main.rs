@@ -6,9 +6,15 @@
     reason = "these are tests; the lint does not see that their helpers are too"
 )]
 
+mod access_log;
 mod control;
+mod evidence;
+mod guards;
 mod hardening;
 mod lifecycle;
+mod passive;
+mod routes;
+mod sides;
 mod support;
 mod switching;
 mod traffic;

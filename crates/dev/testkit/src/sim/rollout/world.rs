@@ -205,9 +205,10 @@ impl World {
             fence: grant.map_or(0, |grant| grant.fence),
             current: grant
                 .and_then(|grant| grant.current)
-                .map(super::cast::release),
+                .map(super::cast::release)
+                .map(Box::new),
             instances: grant.and_then(|grant| grant.instances),
-            hold: grant.and_then(|grant| grant.hold.clone()),
+            hold: grant.and_then(|grant| grant.hold.clone()).map(Box::new),
         }
     }
 
