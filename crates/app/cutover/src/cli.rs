@@ -56,6 +56,8 @@ pub(crate) enum Command {
     Promote(Promote),
     /// Deploy once more what failed or was taken back; lifts the hold
     Retry(Retry),
+    /// Judge a deployment again, by other numbers; nothing comes of it
+    Rejudge(Rejudge),
     /// Let nothing be deployed for a while; the way back stays open
     Freeze(Freeze),
     /// Lift a freeze
@@ -492,6 +494,23 @@ pub(crate) struct Rollback {
 pub(crate) struct OneDeployment {
     /// The deployment's id
     pub(crate) deployment: String,
+    #[command(flatten)]
+    pub(crate) listing: Listing,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Rejudge {
+    /// The deployment's id
+    pub(crate) deployment: String,
+    /// The chance to accuse wrongly: `0.01`
+    #[arg(long, value_name = "SHARE")]
+    pub(crate) alpha: Option<f64>,
+    /// The share of bad answers that is accepted of any release: `0.005`
+    #[arg(long, value_name = "SHARE")]
+    pub(crate) p_max: Option<f64>,
+    /// How many times as bad it must be at least: `1.5`
+    #[arg(long, value_name = "RATIO")]
+    pub(crate) min_ratio: Option<f64>,
     #[command(flatten)]
     pub(crate) listing: Listing,
 }

@@ -11,6 +11,7 @@ mod lint;
 mod load;
 mod logs;
 mod plan;
+mod rejudge;
 mod run;
 mod runs;
 mod serve;
@@ -61,6 +62,7 @@ pub(crate) fn run(cli: Cli) -> Exit {
         Command::Resume(args) => on_runtime(deployments::resume(args)),
         Command::Promote(args) => on_runtime(deployments::promote(args)),
         Command::Retry(args) => on_runtime(deployments::retry(args)),
+        Command::Rejudge(args) => on_runtime(rejudge::run(args)),
         Command::Freeze(args) => on_runtime(freeze::freeze(args)),
         Command::Unfreeze(args) => on_runtime(freeze::unfreeze(args)),
         Command::Gc(args) => on_runtime(gc::run(args)),

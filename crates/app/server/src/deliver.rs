@@ -2,6 +2,7 @@
 
 mod frozen;
 pub(crate) mod inspect;
+pub(crate) mod rejudge;
 pub(crate) mod retention;
 
 use std::collections::BTreeMap;
@@ -681,6 +682,7 @@ fn spec(
         release: request.release,
         target: environment.target.clone(),
         triggers: environment.rollback_triggers.clone(),
+        judge: None,
         health: service.health.clone(),
         start_timeout: service.start_timeout,
         drain_timeout: service.drain_timeout,

@@ -56,6 +56,7 @@ pub fn router(control: Control, address: SocketAddr) -> Router {
         )
         .route("/deployments/{deployment}", get(delivery::deployment))
         .route("/deployments/{deployment}/{verb}", post(delivery::command))
+        .route("/deployments/{deployment}/rejudge", get(delivery::rejudge))
         .route("/plan/deploy", get(delivery::plan))
         .route("/diff", get(delivery::diff))
         .route("/gc", post(delivery::collect))

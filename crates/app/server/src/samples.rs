@@ -2,11 +2,13 @@
 
 mod record;
 
+use std::collections::BTreeMap;
+
 use cutover_model::{DeploymentId, Timestamp, delivery::Weight};
-use cutover_proxy::{Bucket, SideSample as Seen};
+use cutover_proxy::{Bucket, LATENCY_BOUNDS_MS, SideSample as Seen};
 use cutover_rollout::{
     Deployment,
-    watch::{Fired, Sample, SideSample, Watch},
+    watch::{Fired, Latency, Sample, SideSample, Watch},
 };
 
 pub(crate) use self::record::Record;
@@ -132,6 +134,7 @@ pub(crate) fn told(seen: &Second) -> Sample {
         candidate: sample(&seen.candidate),
         current: seen.current.as_ref().map(sample),
         weight: seen.weight,
+        external: BTreeMap::new(),
     }
 }
 
@@ -141,7 +144,9 @@ fn sample(seen: &Seen) -> SideSample {
         errors_5xx: seen.errors_5xx,
         bad: seen.bad,
         time_ms_sum: seen.time_ms_sum,
+        latency: Latency::of_steps(&LATENCY_BOUNDS_MS, &seen.histogram),
         healthy_hosts: seen.healthy,
         expected_hosts: seen.expected,
+        ..SideSample::default()
     }
 }

@@ -14,6 +14,14 @@ use crate::{
     traffic::{RequestMatch, TrafficSpec},
 };
 
+pub use crate::{
+    judge::{InvalidJudge, JudgeSpec, OnInsufficient, Split},
+    trigger::{
+        ExternalMetric, InvalidTrigger, Metric, MetricSource, Missing, Operator, RollbackTrigger,
+        Scope, Statistic,
+    },
+};
+
 /// A digest: `sha256:` and 64 hexadecimal digits.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
@@ -358,74 +366,6 @@ impl Default for HealthCheck {
     }
 }
 
-/// One entry of `rollback_triggers:`: taken back when the metric has been beyond the threshold for
-/// the whole duration.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct RollbackTrigger {
-    /// Which.
-    pub metric: Metric,
-    /// In thousandths of the metric's unit, so that the type stays `Eq`: seconds for times, errors
-    /// a minute, hosts.
-    pub threshold_milli: u64,
-    /// For how long it must hold.
-    pub duration: Duration,
-}
-
-impl fmt::Display for RollbackTrigger {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let threshold = self.threshold_milli / 1_000;
-        let rest = self.threshold_milli % 1_000;
-        write!(
-            f,
-            "{} {} {threshold}",
-            self.metric.name(),
-            self.metric.operator()
-        )?;
-        if rest > 0 {
-            write!(f, ".{}", format!("{rest:03}").trim_end_matches('0'))?;
-        }
-        write!(f, " for {}", self.duration)
-    }
-}
-
-/// The metrics of the pipeline-flow document, by the names that load balancers of AWS give them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub enum Metric {
-    /// Mean time of the candidate's answers, in seconds; a maximum: breached when above.
-    TargetResponseTime,
-    /// Answers 500–599 of the candidate in the last 60 s; a maximum: breached when above.
-    #[serde(rename = "HTTPCode_Target_5XX_Count")]
-    Target5xxCount,
-    /// Healthy instances of the candidate; a minimum: breached when below.
-    HealthyHostCount,
-}
-
-impl Metric {
-    /// All of them.
-    pub const ALL: [Self; 3] = [
-        Self::TargetResponseTime,
-        Self::Target5xxCount,
-        Self::HealthyHostCount,
-    ];
-
-    /// The name in `cutover.yml`.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::TargetResponseTime => "TargetResponseTime",
-            Self::Target5xxCount => "HTTPCode_Target_5XX_Count",
-            Self::HealthyHostCount => "HealthyHostCount",
-        }
-    }
-
-    /// The operator that the document's comments mean.
-    pub const fn operator(self) -> &'static str {
-        match self {
-            Self::TargetResponseTime | Self::Target5xxCount => ">",
-            Self::HealthyHostCount => "<",
-        }
-    }
-}
-
 /// The two sides of a rollout.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -503,6 +443,9 @@ pub struct DeploymentSpec {
     pub strategy: Strategy,
     /// When it is taken back.
     pub triggers: Vec<RollbackTrigger>,
+    /// How the candidate is compared with the current side; absent for the usual way.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub judge: Option<JudgeSpec>,
     /// How we know that an instance can serve.
     pub health: HealthCheck,
     /// How long instances may take to become healthy, all together.
@@ -661,15 +604,5 @@ mod tests {
         );
         let read: Vec<Step> = serde_json::from_str(&written).unwrap();
         assert_eq!(read, [tenth, full]);
-    }
-
-    #[test]
-    fn a_trigger_says_its_operator() {
-        let trigger = RollbackTrigger {
-            metric: Metric::TargetResponseTime,
-            threshold_milli: 5_500,
-            duration: Duration::from_secs(300),
-        };
-        assert_eq!(trigger.to_string(), "TargetResponseTime > 5.5 for 5m");
     }
 }

@@ -10,6 +10,7 @@ pub mod evidence;
 pub mod gate;
 pub mod guard;
 pub mod id;
+pub mod judge;
 pub mod plan;
 pub mod project;
 pub mod run;
@@ -18,6 +19,7 @@ pub mod source;
 pub mod span;
 pub mod time;
 pub mod traffic;
+pub mod trigger;
 
 pub use id::{DeploymentId, GateId, NotificationId, ReleaseId, RunId};
 pub use secret::Secret;

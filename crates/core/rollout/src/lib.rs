@@ -18,7 +18,6 @@ mod effects;
 mod evolve;
 pub mod hold;
 mod input;
-mod judge;
 mod outstanding;
 pub mod preview;
 mod progress;
@@ -30,7 +29,6 @@ mod steps;
 mod strategy;
 #[cfg(test)]
 mod tests;
-mod trigger;
 pub mod watch;
 
 pub use command::notice;

@@ -2,8 +2,9 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
+use cutover_judge::{judge_of, needed, outlook};
 use cutover_model::{
-    delivery::{DeploymentSpec, Package, Release},
+    delivery::{DeploymentSpec, JudgeSpec, Package, Release, Strategy, Weight},
     source::Revision,
 };
 use cutover_release::compare::{self, Difference};
@@ -95,6 +96,8 @@ struct Side {
 
 /// How far back the traffic of now is measured.
 const MEASURED: Duration = Duration::from_mins(5);
+/// How many bad answers what serves now is taken to give.
+const ASSUMED_BAD: f64 = 0.001;
 
 impl Control {
     /// What differs between two sides, each an environment or a release. Without the second one: the
@@ -250,7 +253,7 @@ impl Control {
             refused,
             waits: self.waits(&spec).await?,
             way_back: self.way_back(&spec, before).await?,
-            judgement: self.judgement(&route).await,
+            judgement: self.judgement(&route, &spec).await,
         })
     }
 
@@ -346,17 +349,25 @@ impl Control {
         Ok(WayBack { possible, lines })
     }
 
-    /// The traffic of the last minutes, which is what a rollout would be judged by.
-    async fn judgement(&self, route: &str) -> Vec<String> {
-        match self.rate(route).await {
-            Some(rate) => vec![format!(
-                "{rate:.0} requests a minute in the last {} minutes",
-                MEASURED.as_secs() / 60
-            )],
-            None => {
-                vec!["there is no traffic yet: how long a judgement takes is not known".to_owned()]
-            }
+    /// The traffic of the last minutes, and what judging by it needs.
+    async fn judgement(&self, route: &str, spec: &DeploymentSpec) -> Vec<String> {
+        let Some(rate) = self.rate(route).await else {
+            return vec![
+                "there is no traffic yet: how long a judgement takes is not known".to_owned(),
+            ];
+        };
+        let mut lines = vec![format!(
+            "{rate:.0} requests a minute in the last {} minutes",
+            MEASURED.as_secs() / 60
+        )];
+        let judge = judge_of(spec).filter(|judge| judge.enabled);
+        match (judge, first_share(&spec.strategy)) {
+            (Some(judge), Some(weight)) => lines.extend(outlook_of(rate, weight, &judge)),
+            _ => lines.push(
+                "the two sides are not compared: only the triggers can take it back".to_owned(),
+            ),
         }
+        lines
     }
 
     /// Requests a minute, as the balancer counted them lately.
@@ -376,6 +387,41 @@ impl Control {
         );
         (requests > 0).then(|| f64::from(requests) * 60.0 / f64::from(count))
     }
+}
+
+/// The candidate's share while both sides are compared for the first time.
+fn first_share(strategy: &Strategy) -> Option<Weight> {
+    match strategy {
+        Strategy::Canary { steps, .. } => steps.first().map(|step| step.weight),
+        Strategy::BlueGreen { canary, .. } => canary.first().map(|step| step.weight),
+        Strategy::Linear { increment, .. } => Some(*increment),
+        Strategy::Rolling { .. } | Strategy::Recreate { .. } => None,
+    }
+}
+
+/// How soon a bad candidate would be found, and what would not.
+fn outlook_of(rate: f64, weight: Weight, judge: &JudgeSpec) -> Vec<String> {
+    let alpha = f64::from(judge.alpha_ppm) / 1_000_000.0;
+    let p_max = judge.p_max_ppm.map(|parts| f64::from(parts) / 1_000_000.0);
+    let needed = needed(rate, weight, p_max, alpha);
+    let mut lines = Vec::new();
+    if let (Some(events), Some(length)) = (needed.events, needed.duration) {
+        lines.push(format!(
+            "at {weight}: {events} bad answers of the candidate are enough to take it back, and no \
+             judgement is done before about {length}"
+        ));
+    }
+    for (bad, found) in outlook(rate, weight, ASSUMED_BAD, judge) {
+        let percent = bad * 100.0;
+        lines.push(match found {
+            Some(length) => {
+                format!("with {percent:.0} % of bad answers it is found after about {length}")
+            }
+            None => format!("with {percent:.0} % of bad answers it is not found in a day"),
+        });
+    }
+    lines.push("these assume that 0.1 % of the answers of what serves now are bad".to_owned());
+    lines
 }
 
 fn differing(it: Difference) -> Differing {

@@ -20,6 +20,7 @@ use crate::{
     Ask, Control, Error,
     deliver::{
         inspect::{Compared, DeployPlan},
+        rejudge::{Rejudgement, WhatIf},
         retention::Collected,
     },
     view,
@@ -271,4 +272,27 @@ pub(super) async fn unfreeze(
     Ok(Json(
         json!({ "lifted": lifted, "already": lifted.is_empty() }),
     ))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Other {
+    alpha: Option<f64>,
+    p_max: Option<f64>,
+    min_ratio: Option<f64>,
+}
+
+/// What would have been, by other numbers.
+pub(super) async fn rejudge(
+    State(control): State<Control>,
+    Path(text): Path<String>,
+    Query(other): Query<Other>,
+) -> Result<Json<Rejudgement>, Fault> {
+    let id: DeploymentId = text.parse().map_err(not_found)?;
+    let what = WhatIf {
+        alpha: other.alpha,
+        p_max: other.p_max,
+        min_ratio: other.min_ratio,
+    };
+    Ok(Json(control.rejudge(&id, what).await?))
 }

@@ -224,11 +224,12 @@ fn trigger(node: &Node, sink: &mut Sink) -> Option<RollbackTrigger> {
         thousandths(node, "`threshold`", value, sink)
     });
     let duration = fields.get("duration").and_then(|node| seconds(node, sink));
-    Some(RollbackTrigger {
-        metric: metric?,
-        threshold_milli: threshold?,
-        duration: duration?,
-    })
+    let trigger = RollbackTrigger::bare(metric?, threshold?, duration?);
+    if let Err(error) = trigger.check() {
+        sink.error(Code::BadValue, node.at, error.to_string());
+        return None;
+    }
+    Some(trigger)
 }
 
 fn metric(node: &Node, sink: &mut Sink) -> Option<Metric> {

@@ -216,11 +216,7 @@ fn notify_rule() -> NotifyRule {
 }
 
 fn rollback_trigger() -> RollbackTrigger {
-    RollbackTrigger {
-        metric: Metric::Target5xxCount,
-        threshold_milli: 10_000,
-        duration: Duration::from_secs(60),
-    }
+    RollbackTrigger::bare(Metric::Target5xxCount, 10_000, Duration::from_secs(60))
 }
 
 pub(crate) fn report() -> StepReport {
@@ -281,6 +277,7 @@ pub(crate) fn deployment() -> DeploymentSpec {
             bake: Duration::from_mins(10),
         },
         triggers: vec![rollback_trigger()],
+        judge: None,
         health: HealthCheck::default(),
         start_timeout: Duration::from_secs(60),
         drain_timeout: Duration::from_secs(30),

@@ -42,6 +42,7 @@ pub(super) fn spec(instances: u32, strategy: Strategy) -> DeploymentSpec {
         target: TargetSpec::Process { instances },
         strategy,
         triggers: Vec::new(),
+        judge: None,
         health: HealthCheck::default(),
         start_timeout: Duration::from_secs(60),
         drain_timeout: Duration::from_secs(30),

@@ -161,11 +161,11 @@ fn what_can_never_end_is_refused() {
 #[test]
 fn the_preview_says_what_will_happen() {
     let mut spec = spec(2, canary());
-    spec.triggers = vec![RollbackTrigger {
-        metric: Metric::HealthyHostCount,
-        threshold_milli: 1_000,
-        duration: Duration::from_secs(120),
-    }];
+    spec.triggers = vec![RollbackTrigger::bare(
+        Metric::HealthyHostCount,
+        1_000,
+        Duration::from_secs(120),
+    )];
     assert_eq!(
         preview::steps(&spec, true),
         [
@@ -215,11 +215,11 @@ fn the_preview_of_a_first_deployment_promises_no_way_back() {
         from: vec!["ada".to_owned(), "bob".to_owned()],
         expires: Duration::from_secs(3_600),
     });
-    spec.triggers = vec![RollbackTrigger {
-        metric: Metric::TargetResponseTime,
-        threshold_milli: 5_000,
-        duration: Duration::from_secs(300),
-    }];
+    spec.triggers = vec![RollbackTrigger::bare(
+        Metric::TargetResponseTime,
+        5_000,
+        Duration::from_secs(300),
+    )];
     assert_eq!(
         preview::steps(&spec, false),
         [

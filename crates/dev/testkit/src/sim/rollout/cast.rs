@@ -30,6 +30,7 @@ pub(super) fn spec(chance: &mut SmallRng, number: usize) -> DeploymentSpec {
         target: TargetSpec::Process { instances },
         strategy: strategy(chance),
         triggers: Vec::new(),
+        judge: None,
         health: HealthCheck::default(),
         start_timeout: Duration::from_secs(60),
         drain_timeout: Duration::from_secs(30),
