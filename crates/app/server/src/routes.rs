@@ -135,6 +135,7 @@ impl Route {
                 weight: side.weight.basis_points(),
                 matches: Vec::new(),
                 upstreams: side.upstreams.iter().map(RouteUpstream::to_wire).collect(),
+                protocol: proxy::Protocol::default(),
             })
             .collect();
         proxy::Service {

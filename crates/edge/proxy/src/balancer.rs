@@ -28,6 +28,7 @@ use crate::{
     status,
     sticky::Key,
     waiting,
+    worker::Workers,
 };
 
 /// How long the access logs may take for their last lines.
@@ -40,6 +41,7 @@ pub(crate) struct Balancer {
     key: Key,
     logs: Arc<LogFiles>,
     pub(crate) journal: Arc<Journal>,
+    workers: Arc<Workers>,
     /// Held while a table takes the place of another; requests do not come by here.
     in_force: AsyncMutex<InForce>,
     live: Mutex<Live>,
@@ -63,8 +65,9 @@ struct Live {
 }
 
 impl Balancer {
-    pub(crate) fn new(folder: StateFolder, journal: Journal) -> Self {
+    pub(crate) fn new(folder: StateFolder, journal: Journal, workers: Workers) -> Self {
         Self {
+            workers: Arc::new(workers),
             key: folder.key(),
             logs: Arc::new(LogFiles::new(folder.path().to_owned())),
             folder: Arc::new(folder),
@@ -192,7 +195,7 @@ impl Balancer {
             service.update(entry, origin);
             services.insert(entry.name.clone(), service);
         }
-        live.doors.set(&services, opened);
+        live.doors.set(&services, opened, &self.workers);
         let removed = std::mem::replace(&mut live.services, services);
         for service in removed.into_values() {
             service.dismiss_all();
@@ -224,9 +227,11 @@ impl Balancer {
         name: &str,
         ids: &[String],
         patience: Duration,
+        grace: Option<Duration>,
     ) -> Result<Drained, Refusal> {
         let service = self.service(name)?;
         let upstreams = service.with_ids(ids);
+        let grace = grace.unwrap_or(service.routes().waits.grace);
         {
             let mut in_force = self.in_force.lock().await;
             // A full disk must not keep traffic on what is to be stopped: closed first, and drained
@@ -242,13 +247,17 @@ impl Balancer {
                     .note("drain_not_remembered", &[("reason", reason)]);
             }
         }
-        let drained = drain::drain(&upstreams, &service.ledger, patience).await;
+        let drained = drain::drain(&upstreams, &service.ledger, patience, grace).await;
         self.journal.note(
             "drained",
             &[
                 ("service", Value::from(name)),
                 ("upstreams", Value::from(ids)),
                 ("cut_off", Value::from(drained.cut_off)),
+                (
+                    "closed_after_grace",
+                    Value::from(drained.closed_after_grace),
+                ),
             ],
         );
         Ok(drained)

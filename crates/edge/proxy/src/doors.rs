@@ -12,6 +12,7 @@ use crate::{
     listener::{self, Acceptor},
     route::Route,
     service::Service,
+    worker::Workers,
 };
 
 /// The doors that are open, by the address that they really have.
@@ -121,7 +122,12 @@ impl Doors {
 
     /// Puts services behind their doors. Doors that nobody is behind any more are closed, and
     /// their connections asked to finish.
-    pub(crate) fn set(&mut self, services: &BTreeMap<String, Arc<Service>>, opened: Opened) {
+    pub(crate) fn set(
+        &mut self,
+        services: &BTreeMap<String, Arc<Service>>,
+        opened: Opened,
+        workers: &Arc<Workers>,
+    ) {
         let Opened {
             mut sockets,
             listeners,
@@ -152,7 +158,7 @@ impl Doors {
                 continue;
             };
             let door = Arc::new(Door::new(Behind::new(entries)));
-            let acceptor = Acceptor::start(socket, &door);
+            let acceptor = Acceptor::start(socket, &door, workers);
             self.0.insert(
                 address,
                 Open {

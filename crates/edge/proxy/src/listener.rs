@@ -24,11 +24,19 @@ use tokio::{
     time::sleep,
 };
 
-use crate::{door::Door, request::Peer, roster::Entry, service::Routes};
+use crate::{
+    door::Door, head_timer::HeadTimer, request::Peer, roster::Entry, service::Routes,
+    worker::Workers,
+};
 
 const BACKLOG: u32 = 4096;
 /// Streams that one HTTP/2 client may have open.
 const STREAMS: u32 = 256;
+/// Streams that a client may reset before they were served; with more, its connection ends. What
+/// CVE-2023-44487 ("rapid reset") is about.
+const RESETS: usize = 50;
+/// Bytes of answers that wait on one stream for a client that reads slowly.
+const STREAM_BUFFER: usize = 64 * 1024;
 /// Pause after the system refused a connection for want of descriptors or memory.
 const SCARCE: Duration = Duration::from_millis(50);
 
@@ -51,10 +59,12 @@ pub(crate) struct Acceptor {
 }
 
 impl Acceptor {
-    /// Accepts connections for the services behind a door.
-    pub(crate) fn start(listener: TcpListener, door: &Arc<Door>) -> Self {
-        let task = tokio::spawn(accept(listener, Arc::clone(door))).abort_handle();
-        Self { task }
+    /// Accepts connections for the services behind a door, which the workers carry.
+    pub(crate) fn start(listener: TcpListener, door: &Arc<Door>, workers: &Arc<Workers>) -> Self {
+        let accepting = accept(listener, Arc::clone(door), Arc::clone(workers));
+        Self {
+            task: tokio::spawn(accepting).abort_handle(),
+        }
     }
 }
 
@@ -64,14 +74,22 @@ impl Drop for Acceptor {
     }
 }
 
-async fn accept(listener: TcpListener, door: Arc<Door>) {
+async fn accept(listener: TcpListener, door: Arc<Door>, workers: Arc<Workers>) {
     loop {
         let limit = door.routes().limits.connections.max(1) as u64;
         door.clients.below(limit).await;
         match listener.accept().await {
             Ok((stream, peer)) => {
-                let entry = door.clients.join();
-                tokio::spawn(serve(Arc::clone(&door), stream, peer, entry));
+                // The socket is watched by the worker from here on.
+                let Ok(stream) = stream.into_std() else {
+                    continue;
+                };
+                let (door, entry) = (Arc::clone(&door), door.clients.join());
+                workers.carry(async move {
+                    if let Ok(stream) = TcpStream::from_std(stream) {
+                        serve(door, stream, peer, entry).await;
+                    }
+                });
             }
             // The connection was gone before it was accepted.
             Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
@@ -126,7 +144,7 @@ fn builder(routes: &Routes) -> auto::Builder<TokioExecutor> {
     let mut builder = auto::Builder::new(TokioExecutor::new());
     builder
         .http1()
-        .timer(TokioTimer::new())
+        .timer(HeadTimer::default())
         .header_read_timeout(waits.idle)
         .max_headers(limits.header_fields)
         .max_buf_size(limits.header_bytes.max(8192));
@@ -135,6 +153,9 @@ fn builder(routes: &Routes) -> auto::Builder<TokioExecutor> {
         .timer(TokioTimer::new())
         .keep_alive_interval(waits.idle / 2)
         .max_concurrent_streams(STREAMS)
+        .max_pending_accept_reset_streams(RESETS)
+        .max_local_error_reset_streams(RESETS)
+        .max_send_buf_size(STREAM_BUFFER)
         .max_header_list_size(u32::try_from(limits.header_bytes).unwrap_or(u32::MAX));
     builder
 }

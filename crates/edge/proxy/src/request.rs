@@ -80,6 +80,7 @@ pub(crate) fn prepare(
     let trusted = trusted
         .iter()
         .any(|network| network.contains(peer.address.ip()));
+    let wants_trailers = headers::wants_trailers(&parts.headers);
     headers::strip_hop_by_hop(&mut parts.headers);
     // The balancer itself answers `100 Continue` as soon as the upstream wants the body.
     parts.headers.remove(header::EXPECT);
@@ -92,6 +93,9 @@ pub(crate) fn prepare(
     }
     if let Some(protocol) = protocol {
         headers::set_upgrade(&mut parts.headers, protocol);
+    }
+    if wants_trailers {
+        headers::set_wants_trailers(&mut parts.headers);
     }
     to_origin_form(&mut parts.uri)?;
     strip_prefix(&mut parts.uri, &mut parts.headers, route, trusted);

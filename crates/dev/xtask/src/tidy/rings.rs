@@ -78,6 +78,7 @@ pub(crate) const ARROWS: &[(&str, &[&str])] = &[
             "cutover-model",
             "cutover-judge",
             "cutover-dialect",
+            "cutover-proxy",
             "cutover-testkit",
         ],
     ),

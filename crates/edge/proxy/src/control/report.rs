@@ -28,6 +28,9 @@ pub struct Applied {
 pub struct Drained {
     /// Requests that were still in flight at the time-out and were cut.
     pub cut_off: u64,
+    /// WebSockets and streams of events that were asked to part after their grace, and did.
+    #[serde(default)]
+    pub closed_after_grace: u64,
 }
 
 /// How far an upstream is.

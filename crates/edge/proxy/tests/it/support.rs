@@ -129,6 +129,7 @@ pub(crate) fn side(name: &str, weight: u16, upstreams: &[(&str, SocketAddr)]) ->
         weight,
         matches: Vec::new(),
         upstreams: upstreams.iter().map(upstream).collect(),
+        protocol: cutover_proxy::Protocol::default(),
     }
 }
 
