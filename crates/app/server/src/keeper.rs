@@ -81,10 +81,8 @@ async fn keep(control: &Control, side: &RouteSide) -> Result<Option<String>, Err
         return Ok(None);
     };
     let (environment, service) = (&spec.environment, &spec.release.service);
-    if control
-        .locks()
-        .is_held(&(environment.clone(), service.clone()))
-    {
+    let held = (environment.clone(), service.clone());
+    if control.locks().holder(&held).await?.is_some() {
         return Ok(None);
     }
     let place = Place {

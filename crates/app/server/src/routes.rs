@@ -42,6 +42,9 @@ pub(crate) struct Table {
 pub(crate) struct Route {
     pub(crate) listen: Option<String>,
     pub(crate) health: HealthCheck,
+    /// Of the newest holder of the place that has changed it.
+    #[serde(default)]
+    pub(crate) fence: u64,
     pub(crate) sides: Vec<RouteSide>,
     /// What else the balancer is to do with its requests.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -79,6 +82,21 @@ pub(crate) fn name(service: &str, environment: &str) -> String {
 }
 
 impl Route {
+    /// Lets a change pass that does not come from a holder of before, and remembers its fence.
+    pub(crate) fn admit(&mut self, fence: Option<u64>) -> bool {
+        let fence = fence.unwrap_or_default();
+        let is_late = fence < self.fence;
+        self.fence = fence.max(self.fence);
+        if is_late {
+            tracing::warn!(
+                fence,
+                newest = self.fence,
+                "an order of an earlier holder is not carried out"
+            );
+        }
+        !is_late
+    }
+
     pub(crate) fn side(&self, deployment: &DeploymentId) -> Option<&RouteSide> {
         self.sides
             .iter()
@@ -338,11 +356,22 @@ mod tests {
         Route {
             listen: None,
             health: HealthCheck::default(),
+            fence: 0,
             sides: Vec::new(),
             traffic: None,
             matches: Vec::new(),
             park: None,
         }
+    }
+
+    #[test]
+    fn an_earlier_holder_changes_nothing_any_more() {
+        let mut route = route();
+        assert!(route.admit(Some(2)));
+        assert!(route.admit(Some(2)));
+        assert!(!route.admit(Some(1)));
+        assert!(!route.admit(None));
+        assert!(route.admit(Some(3)));
     }
 
     #[test]

@@ -13,15 +13,19 @@ use std::sync::{
 
 use cutover_model::{
     DeploymentId, Timestamp,
-    delivery::{DeploymentSpec, Release, Side, Strategy, Weight},
+    delivery::{Cause, DeploymentSpec, Release, Side, Strategy, Weight},
     event::{DeploymentEvent, Recorded},
 };
+use cutover_release::freeze::Frozen;
 use cutover_rollout::{self as rollout, Deployment, Effect, Input, TimerKey};
 use cutover_target::{Generation, Place, Target};
 use tokio::{sync::watch, time::Instant};
 use tokio_util::sync::CancellationToken;
 
-use super::{Edge, Error, Machine, Mailbox, lock::Asked};
+use super::{
+    Edge, Error, Machine, Mailbox,
+    lock::{self, Asked},
+};
 use crate::{Control, routes, samples, view};
 
 impl Machine for Deployment {
@@ -258,21 +262,15 @@ impl Work {
 
     async fn take_lock(&self) {
         let place = self.lock_place();
-        while let Asked::Busy { holder, turn } = self.control.locks().ask(&place, self.id()) {
-            self.mailbox.observe(Input::LockBusy {
-                holder: holder.to_string(),
-            });
-            if turn.await.is_err() {
-                return;
-            }
-        }
+        let Some(fence) = self.wait_for_turn(&place).await else {
+            return;
+        };
         // It may have ended, and given back what it did not have yet, before we asked.
         if self.has_ended().await {
-            return self.control.locks().release(&place, self.id());
+            return self.give_back(&place).await;
         }
         let taken = self.until_done("take the lock", || async {
             let store = self.control.store();
-            let fence = store.next_fence(&place.0, &place.1).await?;
             let current = store.current(&place.0, &place.1).await?;
             // What was taken down cannot be shifted away from.
             let table = self.control.routes().table().await;
@@ -295,6 +293,47 @@ impl Work {
         if let Some(taken) = taken.await {
             self.mailbox.observe(taken);
         }
+    }
+
+    /// Waits in the queue, and says for whom. `None` when it has ended meanwhile.
+    async fn wait_for_turn(&self, place: &lock::Place) -> Option<u64> {
+        let urgent = matches!(self.spec.cause, Cause::Rollback { .. });
+        let mut changes = self.control.locks().changes();
+        loop {
+            let frozen = self.until_done("look for a freeze", || {
+                self.control.frozen_before(&self.spec, urgent)
+            });
+            if let Some(Frozen { reason, until }) = frozen.await? {
+                self.mailbox.observe(Input::Frozen { reason, until });
+                if self.has_ended().await {
+                    self.give_back(place).await;
+                    return None;
+                }
+                lock::worth_asking(&mut changes, until).await;
+                continue;
+            }
+            let asked = self.until_done("ask for the lock", || async {
+                self.control.locks().ask(place, self.id(), urgent).await
+            });
+            let (holder, until) = match asked.await? {
+                Asked::Taken { fence } => return Some(fence),
+                Asked::Busy { holder, until } => (holder, until),
+            };
+            if self.has_ended().await {
+                self.give_back(place).await;
+                return None;
+            }
+            let holder = holder.to_string();
+            self.mailbox.observe(Input::LockBusy { holder });
+            lock::worth_asking(&mut changes, until).await;
+        }
+    }
+
+    async fn give_back(&self, place: &lock::Place) {
+        self.until_done("give the lock back", || {
+            self.control.locks().release(place, self.id())
+        })
+        .await;
     }
 
     /// Whether the deployment, as it is now, has nothing to do any more.
@@ -343,7 +382,9 @@ impl Work {
     async fn supersede(&self, holder: &str) {
         let release = &self.spec.release;
         let by = format!("{} {} ({})", release.service, release.version, self.id());
-        let mut before = self.control.locks().before(&self.lock_place(), self.id());
+        let place = self.lock_place();
+        let before = self.control.locks().before(&place, self.id()).await;
+        let mut before = before.unwrap_or_default();
         before.extend(holder.parse());
         before.dedup();
         for id in before {
@@ -455,7 +496,7 @@ impl Work {
                 self.place_hold(&hold).await;
             }
         }
-        self.control.locks().release(&self.lock_place(), self.id());
+        self.give_back(&self.lock_place()).await;
     }
 
     async fn record_current(&self) {
@@ -558,11 +599,16 @@ impl Work {
             let route = table.routes.entry(name).or_insert_with(|| routes::Route {
                 listen: None,
                 health: spec.health.clone(),
+                fence: 0,
                 sides: Vec::new(),
                 traffic: None,
                 matches: Vec::new(),
                 park: None,
             });
+            // Somebody has taken the place since: what we would change is theirs.
+            if !route.admit(self.deployment.fence()) {
+                return;
+            }
             route.traffic.clone_from(&spec.traffic);
             route.listen.clone_from(&spec.listen);
             route.health = spec.health.clone();

@@ -242,6 +242,7 @@ mod tests {
             traffic: Some(Box::new(traffic)),
             matches: Vec::new(),
             park: None,
+            fence: 0,
         };
         for (place, percent) in weights.iter().enumerate() {
             let version = format!("1.{place}.0");

@@ -39,7 +39,10 @@ impl Work {
     /// Only while the lock is ours: what comes later is not for us to pin.
     pub(super) async fn place_hold(&self, hold: &Hold) {
         let place = self.lock_place();
-        if self.control.locks().holder(&place).as_ref() != Some(self.id()) {
+        let holder = self.until_done("see who deploys here", || {
+            self.control.locks().holder(&place)
+        });
+        if holder.await.flatten().as_ref() != Some(self.id()) {
             return;
         }
         self.until_done("place the hold", || async {
