@@ -185,7 +185,7 @@ impl Sink {
             Fault::NotOfTag { .. }
             | Fault::KeyNotScalar
             | Fault::UnknownAlias(_)
-            | Fault::RecursiveAlias => (Code::Yaml, None),
+            | Fault::RecursiveAlias { .. } => (Code::Yaml, None),
             Fault::SecondDocument => (Code::Yaml, Some("put it into a file of its own")),
         };
         self.error_hint(code, at, fault.to_string(), hint.map(str::to_owned));

@@ -4,15 +4,18 @@
 mod action;
 mod builtin;
 mod context;
+mod cron;
 mod filter;
 mod lower;
 mod matrix;
 mod model;
 mod parse;
+mod template;
 mod trigger;
 mod value;
 
 pub(crate) use lower::compile;
+pub use template::{DefaultPermissions, ReadError, ReadOptions, read};
 pub(crate) use trigger::{inputs, triggered_by};
 
 use crate::SourceTree;

@@ -20,6 +20,7 @@ use cutover_model::{
 };
 
 pub use diagnostic::{CODES, explain};
+pub use github::{DefaultPermissions, ReadError, ReadOptions, read};
 pub use tree::SourceTree;
 
 /// What compiling gave.

@@ -191,7 +191,7 @@ fn events_and_filters_are_checked() {
         "
             2:23 1013 `runs-on` needs at least one label
             2:34 1011 `steps` needs at least one step
-            2:41 1012 a job must be a mapping, and is nothing
+            2:42 1012 a job must be a mapping, and is nothing
             ",
     );
 }

@@ -41,7 +41,7 @@ fn yaml_is_held_to_its_rules() {
     check(
         "on: push\njobs: &a\n  b: *a\n",
         "
-            3:6 1004 an alias stands inside the value that it names
+            3:6 1004 alias `*a` stands inside the value that it names, from line 2 on
             ",
     );
     check("on: push\nx: !!binary aGk=\njobs: !mine {}\n", "

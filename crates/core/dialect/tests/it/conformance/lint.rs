@@ -1,0 +1,1 @@
+//! Lint against the cases of the linter that most people use.
