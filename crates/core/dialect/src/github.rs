@@ -6,6 +6,7 @@ mod builtin;
 mod context;
 mod cron;
 mod filter;
+mod lint;
 mod lower;
 mod matrix;
 mod model;
@@ -14,7 +15,7 @@ mod template;
 mod trigger;
 mod value;
 
-pub(crate) use lower::compile;
+pub(crate) use lower::{compile, lint};
 pub use template::{DefaultPermissions, ReadError, ReadOptions, read};
 pub(crate) use trigger::{inputs, triggered_by};
 

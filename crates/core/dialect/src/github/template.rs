@@ -117,6 +117,17 @@ pub(crate) fn objections(path: &str, document: &Document) -> Vec<ReadError> {
     reading.errors
 }
 
+/// The names of all events.
+pub(crate) fn event_names() -> impl Iterator<Item = &'static str> + Clone {
+    schema::events().iter().map(|event| event.name)
+}
+
+/// The types of an event; `None` when there is no such event.
+pub(crate) fn event_types(name: &str) -> Option<&'static [&'static str]> {
+    let event = schema::events().iter().find(|event| event.name == name)?;
+    Some(event.value.words_of("types"))
+}
+
 /// What is known while workflows are read.
 struct Reading<'a> {
     tree: &'a SourceTree,

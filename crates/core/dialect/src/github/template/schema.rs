@@ -4,6 +4,7 @@
 mod events;
 mod workflow;
 
+pub(super) use events::events;
 pub(super) use workflow::{
     BOOLEAN_INPUT, JOB as SNAPSHOT_IF, JOB_IF, NUMBER_INPUT, ROOT, STEP_IF, STRING_INPUT,
 };
@@ -68,6 +69,21 @@ impl Definition {
 
     const fn within(context: &'static [&'static str], shape: Shape) -> Self {
         Self { context, shape }
+    }
+
+    /// The words that a property of it takes; none if it has no such property.
+    pub(super) fn words_of(&'static self, property: &str) -> &'static [&'static str] {
+        let property = self.choices().find_map(|shape| match shape {
+            Shape::Mapping(mapping) => mapping.property(property),
+            _ => None,
+        });
+        let words = property.and_then(|property| {
+            property.value.choices().find_map(|shape| match shape {
+                Shape::Words(words) => Some(*words),
+                _ => None,
+            })
+        });
+        words.unwrap_or_default()
     }
 
     /// The definitions that this one offers, itself if it is no choice.

@@ -183,6 +183,11 @@ const EVENTS: &[Property] = &[
     may("workflow_run", &workflow_run::EVENT),
 ];
 
+/// Every event with its definition.
+pub(in super::super) fn events() -> &'static [Property] {
+    EVENTS
+}
+
 /// The names of [`EVENTS`].
 const NAMES: [&str; EVENTS.len()] = {
     let mut names = [""; EVENTS.len()];
