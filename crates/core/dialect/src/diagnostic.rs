@@ -1,6 +1,8 @@
 //! What can be said about a file: the codes with their titles and explanations, and the sink that
 //! collects diagnostics while the reading goes on.
 
+use std::collections::BTreeSet;
+
 use cutover_model::{Diagnostic, Position, Severity};
 
 use crate::yaml::Fault;
@@ -230,14 +232,12 @@ impl Sink {
         self.list.len() >= MAX_PER_FILE
     }
 
-    /// Makes errors of some codes warnings, and leaves others out.
-    pub(crate) fn advise(&mut self, warnings: &[Code], out: &[Code]) {
-        let among = |codes: &[Code], own: &str| codes.iter().any(|code| code.id() == own);
-        self.list.retain(|it| !among(out, &it.code));
+    /// Makes a warning of everything so far, and leaves some codes out.
+    pub(crate) fn advise(&mut self, out: &[Code]) {
+        self.list
+            .retain(|it| !out.iter().any(|code| code.id() == it.code));
         for diagnostic in &mut self.list {
-            if among(warnings, &diagnostic.code) {
-                diagnostic.severity = Severity::Warning;
-            }
+            diagnostic.severity = Severity::Warning;
         }
     }
 
@@ -253,6 +253,16 @@ impl Sink {
             .sort_by(|one, two| (one.at, &one.code).cmp(&(two.at, &two.code)));
         // What an anchor names is looked at wherever an alias stands.
         self.list.dedup();
+        // An error says what a warning of the same kind and place says.
+        let refused: BTreeSet<(Position, String)> = self
+            .list
+            .iter()
+            .filter(|it| it.severity == Severity::Error)
+            .map(|it| (it.at, it.code.clone()))
+            .collect();
+        self.list.retain(|it| {
+            it.severity == Severity::Error || !refused.contains(&(it.at, it.code.clone()))
+        });
         if self.beyond > 0
             && let Some(last) = self.list.last_mut()
         {

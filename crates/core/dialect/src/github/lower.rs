@@ -37,8 +37,11 @@ pub(crate) fn compile(
         actions: Actions::default(),
         steps: 0,
     };
-    let plan = checked(tree, path, &mut sink).and_then(|document| {
-        sink.advise(ADVICE, HOSTED);
+    let plan = checked(tree, path, &mut sink).and_then(|(document, verdict)| {
+        if verdict == Verdict::Accepted {
+            // The hosted service would run it, so what the rules say is advice.
+            sink.advise(HOSTED);
+        }
         let root = document.root.as_ref().filter(|_| !sink.has_errors())?;
         let workflow = parse::workflow(root, &mut sink)?;
         if trigger.kind == TriggerKind::WorkflowDispatch {
@@ -69,7 +72,7 @@ pub(crate) fn lint(tree: &SourceTree, path: &str) -> Vec<Diagnostic> {
         actions: Actions::default(),
         steps: 0,
     };
-    if let Some(document) = checked(tree, path, &mut sink)
+    if let Some((document, _)) = checked(tree, path, &mut sink)
         && let Some(root) = &document.root
         && !sink.has_errors()
         && let Some(workflow) = parse::workflow(root, &mut sink)
@@ -87,31 +90,35 @@ pub(crate) fn lint(tree: &SourceTree, path: &str) -> Vec<Diagnostic> {
     all
 }
 
-/// What a file that runs may have all the same: the hosted service would run it, too.
-const ADVICE: &[Code] = &[
-    Code::Untrusted,
-    Code::Typing,
-    Code::MatrixValue,
-    Code::Credentials,
-    Code::ConstantCondition,
-];
 /// What matters to the hosted service alone.
 const HOSTED: &[Code] = &[Code::RunnerLabel, Code::OutdatedAction];
 /// What is no matter of the file, but of what cutover has.
 const OURS: &[Code] = &[Code::NotYet, Code::LackingAction, Code::NoAction];
 
-/// A file that has been held against the language: first by our rules, which know the exact place, and
-/// when they find nothing by the words of the hosted service.
-fn checked(tree: &SourceTree, path: &str, sink: &mut Sink) -> Option<Document> {
+/// Whether the hosted service would take a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Verdict {
+    Accepted,
+    Refused,
+}
+
+/// A file that has been held against the language: by our rules, which know the exact place, and by the
+/// reader of the hosted service, whose words are told when the rules find nothing.
+fn checked(tree: &SourceTree, path: &str, sink: &mut Sink) -> Option<(Document, Verdict)> {
     let bytes = parse::file(tree, path, sink)?;
     let document = yaml::as_written(bytes);
     rules::check(&document, sink);
+    let objections = template::objections(path, &document);
+    let verdict = match objections.as_slice() {
+        [] => Verdict::Accepted,
+        _ => Verdict::Refused,
+    };
     if !sink.has_errors() {
-        for error in template::objections(path, &document) {
+        for error in objections {
             sink.error(Code::Refused, error.at.unwrap_or_default(), error.what);
         }
     }
-    Some(document)
+    Some((document, verdict))
 }
 
 fn is_error(diagnostic: &Diagnostic) -> bool {

@@ -196,7 +196,7 @@ impl<'a> Reading<'a> {
             return None;
         };
         let limit = self.options.max_file_size;
-        if bytes.len() > limit && str::from_utf8(bytes).is_none_or_longer(limit) {
+        if is_longer(bytes, limit) {
             let message = format!("The maximum file size of {limit} characters has been exceeded");
             self.refuse(Some(path), None, &message);
             return None;
@@ -299,13 +299,8 @@ fn words(at: Position, fault: &Fault) -> String {
     }
 }
 
-/// Counting characters is dear; most files are small enough by their bytes.
-trait Longer {
-    fn is_none_or_longer(self, limit: usize) -> bool;
-}
-
-impl Longer for Result<&str, std::str::Utf8Error> {
-    fn is_none_or_longer(self, limit: usize) -> bool {
-        self.map_or(true, |text| text.chars().count() > limit)
-    }
+/// Whether a file has more characters than allowed. Counting them is dear; most are small enough by their
+/// bytes.
+fn is_longer(bytes: &[u8], limit: usize) -> bool {
+    bytes.len() > limit && str::from_utf8(bytes).map_or(true, |text| text.chars().count() > limit)
 }

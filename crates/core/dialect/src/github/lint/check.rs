@@ -114,7 +114,7 @@ impl Checker<'_> {
             }
             Part::Filter(of) => {
                 let of = self.kind(of);
-                self.filter(tree.start, of)
+                self.filter(tree.start, &of)
             }
             Part::Index(of, index) => {
                 let index_kind = self.kind(index);
@@ -222,9 +222,9 @@ impl Checker<'_> {
         );
     }
 
-    fn filter(&mut self, at: usize, of: Type) -> Type {
+    fn filter(&mut self, at: usize, of: &Type) -> Type {
         let any = || Type::List(Box::new(Type::Any), true);
-        let fits = match &of {
+        let fits = match of {
             Type::Any => return any(),
             Type::List(item, _) => return Type::List(item.clone(), true),
             Type::Object(object) => match object.others.as_deref() {
@@ -249,7 +249,7 @@ impl Checker<'_> {
 
     fn index(&mut self, at: usize, of: Type, index: &Tree, kind: &Type) -> Type {
         match (of, kind) {
-            (Type::Any, _) => Type::Any,
+            (Type::Any, _) | (Type::Object(_), Type::Any) => Type::Any,
             (Type::List(item, _), Type::Any | Type::Number) => *item,
             (Type::List(..), _) => {
                 let message = format!("the index of a list must be a number, and is {kind}");
@@ -257,7 +257,6 @@ impl Checker<'_> {
                 Type::Any
             }
             (Type::Object(object), Type::Text) => object.others.map_or(Type::Any, |others| *others),
-            (Type::Object(_), Type::Any) => Type::Any,
             (Type::Object(_), _) => {
                 let message = format!("the name of a property must be a text, and is {kind}");
                 self.slip(index.start, Code::Typing, message);

@@ -194,14 +194,10 @@ impl Syntax<'_> {
                     calls |= self.call_key(&mut call, entry);
                 }
                 "steps" => {
-                    has_steps = true;
-                    job.steps = match self.sequence(&entry.value, "`steps`", Empty::Refused) {
-                        Some(items) => items.iter().map(|item| self.step(item)).collect(),
-                        None => {
-                            has_steps = false;
-                            Vec::new()
-                        }
-                    };
+                    let items = self.sequence(&entry.value, "`steps`", Empty::Refused);
+                    has_steps = items.is_some();
+                    let items = items.unwrap_or_default().iter();
+                    job.steps = items.map(|item| self.step(item)).collect();
                 }
                 "runs-on" => {
                     has_runs_on = true;
@@ -273,7 +269,9 @@ impl Syntax<'_> {
             "continue-on-error" => {
                 job.continue_on_error = self.truth(node, "`continue-on-error`");
             }
-            "container" => job.container = self.container(entry, "`container`", &CONTAINER),
+            "container" => {
+                job.container = Some(self.container(entry, "`container`", &CONTAINER));
+            }
             "services" => self.services(job, node),
             "snapshot" => job.snapshot = self.snapshot(node),
             _ => self.unknown(entry, "a job", &JOB),
@@ -363,22 +361,16 @@ impl Syntax<'_> {
             return;
         }
         for entry in self.mapping(node, "`services`", Empty::Refused, Case::Ignored) {
-            if let Some(container) = self.container(entry, "a service", &SERVICE) {
-                job.services.push((Text { node: &entry.node }, container));
-            }
+            let container = self.container(entry, "a service", &SERVICE);
+            job.services.push((Text { node: &entry.node }, container));
         }
     }
 
-    fn container<'a>(
-        &mut self,
-        entry: &'a Entry,
-        what: &str,
-        keys: &[&str],
-    ) -> Option<Container<'a>> {
+    fn container<'a>(&mut self, entry: &'a Entry, what: &str, keys: &[&str]) -> Container<'a> {
         let mut container = Container::default();
         if entry.value.scalar().is_some() {
             container.image = self.text(&entry.value, what, Empty::Refused);
-            return Some(container);
+            return container;
         }
         let mut has_image = false;
         for entry in self.mapping(&entry.value, what, Empty::Refused, Case::Matters) {
@@ -404,7 +396,7 @@ impl Syntax<'_> {
         if !has_image {
             self.missing(entry.at, what, "image");
         }
-        Some(container)
+        container
     }
 
     fn credentials<'a>(&mut self, container: &mut Container<'a>, entry: &'a Entry) {

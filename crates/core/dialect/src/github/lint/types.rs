@@ -121,8 +121,9 @@ impl Type {
                 matches!(other, Self::Any | Self::Number | Self::Text)
             }
             _ if ordered => false,
-            (Self::Any | Self::Null, _) | (_, Self::Any | Self::Null) => true,
-            (Self::Object(_), Self::Object(_)) => true,
+            (Self::Any | Self::Null, _)
+            | (_, Self::Any | Self::Null)
+            | (Self::Object(_), Self::Object(_)) => true,
             (Self::List(one, _), Self::List(two, _)) => one.compares(two, false),
             (Self::Object(_) | Self::List(..), _) | (_, Self::Object(_) | Self::List(..)) => false,
             _ => true,

@@ -47,11 +47,9 @@ pub(super) fn paths(tree: &Tree) -> Vec<(usize, String)> {
 fn walk(tree: &Tree, found: &mut Vec<(usize, String)>) {
     match &tree.part {
         Part::Property(..) | Part::Filter(_) | Part::Index(..) => chain(tree, found),
-        Part::Call(name, parameters) => {
-            if !SAFE.contains(&name.to_lowercase().as_str()) {
-                for parameter in parameters {
-                    walk(parameter, found);
-                }
+        Part::Call(name, parameters) if !SAFE.contains(&name.to_lowercase().as_str()) => {
+            for parameter in parameters {
+                walk(parameter, found);
             }
         }
         Part::Not(of) => walk(of, found),

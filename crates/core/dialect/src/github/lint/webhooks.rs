@@ -164,15 +164,10 @@ fn check_webhook(webhook: &Webhook<'_>, sink: &mut Sink) {
     for (key, values) in &webhook.filters {
         match key.text() {
             "types" => check_types(webhook, values, types, sink),
-            "workflows" if name != "workflow_run" => {
-                if !values.is_empty() {
-                    only_for(*key, webhook.name.at(), name, &["workflow_run"], sink);
-                }
+            "workflows" if name != "workflow_run" && !values.is_empty() => {
+                only_for(*key, webhook.name.at(), name, &["workflow_run"], sink);
             }
-            "names" if name != "image_version" => {
-                only_for(*key, key.at(), name, &["image_version"], sink);
-            }
-            "versions" if name != "image_version" => {
+            "names" | "versions" if name != "image_version" => {
                 only_for(*key, key.at(), name, &["image_version"], sink);
             }
             "versions" => glob::check_refs(values, sink),

@@ -76,10 +76,6 @@ impl Token {
             .map(|(_, value)| value)
     }
 
-    pub(super) fn is_null(&self) -> bool {
-        matches!(self.value, Value::Null)
-    }
-
     pub(super) fn is_expression(&self) -> bool {
         matches!(self.value, Value::Expression(_) | Value::Insert)
     }
