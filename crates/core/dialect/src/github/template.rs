@@ -211,11 +211,7 @@ impl<'a> Reading<'a> {
             .cloned()
             .unwrap_or_default();
         let fault = document.faults.first();
-        let mut reader = Reader {
-            file,
-            memory: &mut self.memory,
-            errors: Vec::new(),
-        };
+        let mut reader = Reader::new(file, &mut self.memory);
         let token = document.root.as_ref().map(|root| reader.read(root, &ROOT));
         for (at, message) in reader.errors {
             // A fault of YAML ended the reading there.

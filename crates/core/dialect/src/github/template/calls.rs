@@ -166,11 +166,8 @@ fn inputs(job: &Job, definitions: Option<&Token>, reading: &mut Reading<'_>) {
 }
 
 fn of_type(token: &Token, wanted: &'static Definition, reading: &mut Reading<'_>) {
-    let mut reader = Reader {
-        file: token.place.map_or(1, |place| place.file),
-        memory: &mut reading.memory,
-        errors: Vec::new(),
-    };
+    let file = token.place.map_or(1, |place| place.file);
+    let mut reader = Reader::new(file, &mut reading.memory);
     reader.again(token.clone(), wanted);
     for (_, message) in reader.errors {
         reading.error(token, &message);

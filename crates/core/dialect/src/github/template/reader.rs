@@ -1,7 +1,10 @@
 //! Nodes held against the schema → tokens. What does not fit is told and left out, and the rest is
 //! still read; only a limit ends the reading.
 
-use std::{collections::BTreeSet, rc::Rc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    rc::Rc,
+};
 
 use cutover_expr::Allowed;
 use cutover_model::Position;
@@ -19,10 +22,12 @@ const NOT_PROPOSED: [&str; 4] = ["background", "cancel", "wait", "wait-all"];
 
 /// Reads one file.
 pub(super) struct Reader<'a> {
-    pub(super) file: usize,
-    pub(super) memory: &'a mut Memory,
+    file: usize,
+    memory: &'a mut Memory,
     /// What is wrong, each with its place.
     pub(super) errors: Vec<(Position, String)>,
+    /// Scopes that have been entered before, by the addresses of what is outside and of the definition.
+    scopes: BTreeMap<(usize, usize), Scope>,
 }
 
 /// A definition with what expressions see there.
@@ -43,7 +48,11 @@ impl Scope {
         }
     }
 
-    fn inner(&self, definition: &'static Definition) -> Self {
+    fn inner(
+        &self,
+        definition: &'static Definition,
+        known: &mut BTreeMap<(usize, usize), Self>,
+    ) -> Self {
         if definition
             .context
             .iter()
@@ -54,13 +63,21 @@ impl Scope {
                 ..self.clone()
             };
         }
-        let mut names = self.names.to_vec();
-        names.extend(definition.context);
-        Self {
-            definition,
-            allowed: Rc::new(Allowed::list(names.iter().copied())),
-            names: Rc::new(names),
-        }
+        // Whoever is outside lives as long as the scopes that were entered from it.
+        let key = (
+            Rc::as_ptr(&self.names).addr(),
+            std::ptr::from_ref(definition).addr(),
+        );
+        let enter = || {
+            let mut names = self.names.to_vec();
+            names.extend(definition.context);
+            Self {
+                definition,
+                allowed: Rc::new(Allowed::list(names.iter().copied())),
+                names: Rc::new(names),
+            }
+        };
+        known.entry(key).or_insert_with(enter).clone()
     }
 
     fn mappings(&self) -> Vec<&'static Mapping> {
@@ -91,7 +108,20 @@ impl Scope {
     }
 }
 
-impl Reader<'_> {
+impl<'a> Reader<'a> {
+    pub(super) fn new(file: usize, memory: &'a mut Memory) -> Self {
+        Self {
+            file,
+            memory,
+            errors: Vec::new(),
+            scopes: BTreeMap::new(),
+        }
+    }
+
+    fn enter(&mut self, scope: &Scope, definition: &'static Definition) -> Scope {
+        scope.inner(definition, &mut self.scopes)
+    }
+
     /// The tokens of a node.
     pub(super) fn read(
         &mut self,
@@ -130,7 +160,7 @@ impl Reader<'_> {
                 let mut tokens = Vec::new();
                 match scope.sequence() {
                     Some(item) => {
-                        let scope = scope.inner(item);
+                        let scope = self.enter(scope, item);
                         for item in items {
                             tokens.push(self.value(item, &scope)?);
                         }
@@ -191,7 +221,10 @@ impl Reader<'_> {
         let Some((key_definition, value_definition)) = mapping.loose else {
             return Ok(Vec::new());
         };
-        let (keys, values) = (scope.inner(key_definition), scope.inner(value_definition));
+        let (keys, values) = (
+            self.enter(scope, key_definition),
+            self.enter(scope, value_definition),
+        );
         let mut seen = BTreeSet::new();
         let mut tokens = Vec::new();
         for entry in entries {
@@ -226,19 +259,23 @@ impl Reader<'_> {
             let Some(name) = key.text() else {
                 has_expression = true;
                 self.memory.token(&key)?;
-                tokens.push((key, self.value(&entry.value, &scope.inner(&ANY))?));
+                let inner = self.enter(scope, &ANY);
+                tokens.push((key, self.value(&entry.value, &inner)?));
                 continue;
             };
             let property = mappings.iter().find_map(|mapping| mapping.property(name));
             if let Some(property) = property {
                 mappings.retain(|mapping| mapping.property(name).is_some());
                 self.memory.token(&key)?;
-                let value = self.value(&entry.value, &scope.inner(property.value))?;
+                let inner = self.enter(scope, property.value);
+                let value = self.value(&entry.value, &inner)?;
                 tokens.push((key, value));
             } else if let Some((key_definition, value_definition)) = loose {
-                let key = self.validate(key, &scope.inner(key_definition));
+                let inner = self.enter(scope, key_definition);
+                let key = self.validate(key, &inner);
                 self.memory.token(&key)?;
-                let value = self.value(&entry.value, &scope.inner(value_definition))?;
+                let inner = self.enter(scope, value_definition);
+                let value = self.value(&entry.value, &inner)?;
                 tokens.push((key, value));
             } else {
                 let message = format!("Unexpected value '{name}'");
