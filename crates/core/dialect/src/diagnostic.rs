@@ -219,6 +219,7 @@ impl Sink {
             ),
             Fault::Tag(_) => (Code::Yaml, Some("remove the tag")),
             Fault::NotOfTag { .. }
+            | Fault::StyleOfTag { .. }
             | Fault::KeyNotScalar
             | Fault::UnknownAlias(_)
             | Fault::RecursiveAlias { .. } => (Code::Yaml, None),

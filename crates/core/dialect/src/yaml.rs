@@ -205,6 +205,8 @@ pub(crate) enum Fault {
         wanted: &'static str,
         tag: String,
     },
+    #[error("tag `!!{tag}` needs a value without quotes")]
+    StyleOfTag { style: &'static str, tag: String },
     #[error("a key must be a scalar")]
     KeyNotScalar,
     #[error("alias `*{0}` names no anchor before it")]

@@ -44,6 +44,8 @@ pub struct ReadOptions {
     pub max_result_size: usize,
     /// The most jobs, those of called workflows included; 0 for any number.
     pub max_jobs: usize,
+    /// The most files, called workflows included.
+    pub max_files: usize,
     /// How deep workflows may call others.
     pub max_call_depth: usize,
     /// What a token may do when no file says anything.
@@ -60,6 +62,7 @@ impl Default for ReadOptions {
             max_file_size: yaml::MAX_BYTES,
             max_result_size: 10 << 20,
             max_jobs: 0,
+            max_files: 51,
             max_call_depth: 10,
             default_permissions: DefaultPermissions::Write,
             skip_calls: false,
@@ -180,6 +183,12 @@ impl<'a> Reading<'a> {
 
     /// The tokens of a file of the tree.
     fn load(&mut self, path: &str) -> Option<Token> {
+        let limit = self.options.max_files;
+        if self.files.len() >= limit && !self.files.iter().any(|known| known == path) {
+            let message = format!("The maximum file count of {limit} has been exceeded");
+            self.refuse(None, None, &message);
+            return None;
+        }
         let file = self.file(path);
         let document = match self.parsed.remove(path) {
             Some(document) => document,
@@ -286,6 +295,10 @@ fn words(at: Position, fault: &Fault) -> String {
         }
         Fault::NotOfTag { text, tag, .. } => format!(
             "The value '{text}' on line {} and column {} is invalid for the type 'tag:yaml.org,2002:{tag}'",
+            at.line, at.column
+        ),
+        Fault::StyleOfTag { style, tag } => format!(
+            "The scalar style '{style}' on line {} and column {} is not valid with the tag 'tag:yaml.org,2002:{tag}'",
             at.line, at.column
         ),
         Fault::UnknownAlias(name) => format!("Unknown anchor '{name}'"),

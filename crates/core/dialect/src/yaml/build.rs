@@ -417,7 +417,7 @@ impl<'text> Builder<'text> {
         };
         let kind = match tag {
             None => own,
-            Some(tag) => tagged(text, tag).unwrap_or_else(|fault| {
+            Some(tag) => tagged(text, style, tag).unwrap_or_else(|fault| {
                 self.faults.push((at, fault));
                 Kind::Text
             }),
@@ -521,7 +521,21 @@ fn entry(
     }
 }
 
-fn tagged(text: &str, tag: &Tag) -> Result<Kind, Fault> {
+/// What a scalar is by its tag. Only plain ones may be something else than a text.
+fn tagged(text: &str, style: ScalarStyle, tag: &Tag) -> Result<Kind, Fault> {
+    let style = match style {
+        ScalarStyle::Plain => None,
+        ScalarStyle::SingleQuoted => Some("SingleQuoted"),
+        ScalarStyle::DoubleQuoted => Some("DoubleQuoted"),
+        ScalarStyle::Literal => Some("Literal"),
+        ScalarStyle::Folded => Some("Folded"),
+    };
+    if let (Some(style), Some(name @ ("null" | "bool" | "float" | "int"))) =
+        (style, tag.core_suffix())
+    {
+        let tag = name.to_owned();
+        return Err(Fault::StyleOfTag { style, tag });
+    }
     let wrong = |wanted, tag: &str| Fault::NotOfTag {
         text: text.to_owned(),
         wanted,

@@ -199,7 +199,12 @@ fn what_hurts_is_refused_within_a_second() {
     assert!(said.contains("Maximum object depth exceeded"), "{said}");
 
     let bomb: Vec<String> = (1..30)
-        .map(|n| format!("a{n}: &a{n} [{}]", vec![format!("*a{}", n - 1); 10].join(", ")))
+        .map(|n| {
+            format!(
+                "a{n}: &a{n} [{}]",
+                vec![format!("*a{}", n - 1); 10].join(", ")
+            )
+        })
         .collect();
     let said = within_a_second(format!("a0: &a0 [x]\n{}\n", bomb.join("\n")));
     assert!(said.contains("1002 more than 1000000 values"), "{said}");
@@ -212,7 +217,10 @@ fn what_hurts_is_refused_within_a_second() {
         "on: push\njobs: {{ a: {{ runs-on: x, strategy: {{ matrix: {{ {} }} }}, steps: [{{ run: echo }}] }} }}\n",
         rows.join(", ")
     ));
-    assert!(said.contains("1060 the matrix has more than 256 combinations"), "{said}");
+    assert!(
+        said.contains("1060 the matrix has more than 256 combinations"),
+        "{said}"
+    );
 
     let deep = format!("{}1{}", "!(".repeat(60), ")".repeat(60));
     let said = within_a_second(format!(
@@ -223,5 +231,8 @@ fn what_hurts_is_refused_within_a_second() {
     let said = within_a_second(format!(
         "on: push\njobs: {{ a: {{ runs-on: x, steps: [{{ run: \"${{{{ {long} }}}}\" }}] }} }}\n"
     ));
-    assert!(said.contains("Exceeded max expression length 21000"), "{said}");
+    assert!(
+        said.contains("Exceeded max expression length 21000"),
+        "{said}"
+    );
 }

@@ -13,7 +13,9 @@ mod hostile;
 mod matrix;
 mod plans;
 mod projects;
+mod reading;
 mod refusals;
+mod rules;
 mod text;
 
 use std::collections::BTreeMap;

@@ -67,7 +67,7 @@ pub(super) fn check(tree: &Tree, scope: &Scope<'_>) -> (Type, Vec<Slip>) {
                     "`{path}` is written by strangers, and becomes part of the script"
                 ),
                 hint: Some(
-                    "hand it over as a variable: `env: {TEXT: ${{ … }}}`, then \"$TEXT\""
+                    "hand it over as a variable, `env: { TEXT: ${{ … }} }`, and use `$TEXT`"
                         .to_owned(),
                 ),
             });

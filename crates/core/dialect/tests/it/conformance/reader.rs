@@ -47,25 +47,26 @@ struct Case {
 }
 
 impl Case {
-    fn parse(name: &str, text: &str) -> Self {
+    /// What the file says; none when it is written in a way that is not known here.
+    fn parse(name: &str, text: &str) -> Option<Self> {
         let text = text.replace("\r\n", "\n");
         let parts = split(&text);
-        let (first, rest) = parts.split_first().unwrap();
-        let (last, files) = rest.split_last().unwrap();
+        let (first, rest) = parts.split_first()?;
+        let (last, files) = rest.split_last()?;
         let path = format!(".github/workflows/{name}");
         let mut tree = SourceTree::new();
-        tree.insert(path.clone(), files[0].as_bytes());
-        for pair in files[1..].chunks(2) {
+        tree.insert(path.clone(), files.first()?.as_bytes());
+        for pair in files[1..].chunks_exact(2) {
             tree.insert(pair[0].trim(), pair[1].as_bytes());
         }
         let skips = |who: &str| first.lines().any(|line| line.trim() == format!("- {who}"));
-        Self {
+        Some(Self {
             tree,
             path,
-            options: options(first),
-            expected: serde_json::from_str(last).unwrap(),
+            options: options(first)?,
+            expected: serde_json::from_str(last).ok()?,
             has_events: skips("Go") && skips("C#"),
-        }
+        })
     }
 }
 
@@ -84,7 +85,7 @@ fn split(text: &str) -> Vec<String> {
     parts
 }
 
-fn options(text: &str) -> ReadOptions {
+fn options(text: &str) -> Option<ReadOptions> {
     let mut options = ReadOptions::default();
     for line in text
         .lines()
@@ -94,26 +95,29 @@ fn options(text: &str) -> ReadOptions {
             continue;
         };
         let value = value.split('#').next().unwrap().trim();
-        let number = || value.parse().unwrap();
+        let number = || value.parse().ok();
         match key.trim() {
             "include-source" => options.places = value == "true",
-            "max-file-size" => options.max_file_size = number(),
-            "max-result-size" => options.max_result_size = number(),
-            "max-job-limit" => options.max_jobs = number(),
-            "max-nested-reusable-workflows-depth" => options.max_call_depth = number(),
+            "max-file-size" => options.max_file_size = number()?,
+            "max-result-size" => options.max_result_size = number()?,
+            "max-job-limit" => options.max_jobs = number()?,
+            "max-files" => options.max_files = number()?,
+            "max-nested-reusable-workflows-depth" => options.max_call_depth = number()?,
             "skip-reusable-workflows" => options.skip_calls = value == "true",
             "permissions-policy" => {
                 options.default_permissions = match value {
                     "LimitedRead" => DefaultPermissions::LimitedRead,
                     "Write" => DefaultPermissions::Write,
-                    other => panic!("unknown policy {other}"),
+                    _ => return None,
                 };
             }
             "skip" | "is-partial-rerun" | "experimental-features" => {}
-            other => panic!("unknown option {other}"),
+            "" => {}
+            _ if key.starts_with([' ', '-']) => {}
+            _ => return None,
         }
     }
-    options
+    Some(options)
 }
 
 /// What is answered otherwise.
@@ -217,7 +221,12 @@ fn conformance_reader() {
     let (mut accepted, mut refused) = ((0, 0), (0, 0));
     for path in files("reader", "yml") {
         let name = name(&path);
-        let case = Case::parse(&name, &fs::read_to_string(&path).unwrap());
+        let text = fs::read_to_string(&path).unwrap();
+        let Some(case) = Case::parse(&name, &text) else {
+            refused.1 += 1;
+            wrong.push(format!("{name}: its options or its end are not known here"));
+            continue;
+        };
         let group = match case.expected.get("errors") {
             Some(_) => &mut refused,
             None => &mut accepted,
