@@ -189,5 +189,8 @@ fn fifty_megabytes_of_json_are_refused_within_a_second() {
     let said = receiver
         .recv_timeout(std::time::Duration::from_secs(1))
         .expect("it took more than a second");
-    assert!(said.starts_with("The maximum allowed memory size was exceeded"), "{said}");
+    assert!(
+        said.starts_with("The maximum allowed memory size was exceeded"),
+        "{said}"
+    );
 }

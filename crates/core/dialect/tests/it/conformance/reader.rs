@@ -111,8 +111,7 @@ fn options(text: &str) -> Option<ReadOptions> {
                     _ => return None,
                 };
             }
-            "skip" | "is-partial-rerun" | "experimental-features" => {}
-            "" => {}
+            "skip" | "is-partial-rerun" | "experimental-features" | "" => {}
             _ if key.starts_with([' ', '-']) => {}
             _ => return None,
         }
