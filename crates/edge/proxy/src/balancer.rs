@@ -2,7 +2,6 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    net::SocketAddr,
     sync::{
         Arc, Mutex,
         atomic::{AtomicBool, Ordering},
@@ -12,27 +11,37 @@ use std::{
 
 use serde_json::Value;
 use tokio::{
-    net::TcpListener,
     sync::{Mutex as AsyncMutex, Notify},
     time::timeout,
 };
 
 use crate::{
     control::{Applied, Drained, Refusal, RouteTable, Status, UpstreamReport},
+    door::Door,
+    doors::{Doors, Listeners, Opened},
     drain, health_log,
     journal::Journal,
-    listener::{self, Acceptor},
     lock::locked,
+    log_file::LogFiles,
     service::{Origin, Service},
     state::{Remembered, StateFolder},
-    status, waiting,
+    status,
+    sticky::Key,
+    waiting,
+    worker::Workers,
 };
+
+/// How long the access logs may take for their last lines.
+const LAST_LINES: Duration = Duration::from_secs(1);
 
 /// Everything live.
 #[derive(Debug)]
 pub(crate) struct Balancer {
     folder: Arc<StateFolder>,
+    key: Key,
+    logs: Arc<LogFiles>,
     pub(crate) journal: Arc<Journal>,
+    workers: Arc<Workers>,
     /// Held while a table takes the place of another; requests do not come by here.
     in_force: AsyncMutex<InForce>,
     live: Mutex<Live>,
@@ -43,7 +52,8 @@ pub(crate) struct Balancer {
 #[derive(Debug, Default)]
 struct InForce {
     table: RouteTable,
-    listeners: BTreeMap<String, SocketAddr>,
+    listeners: Listeners,
+    previews: Listeners,
     drained: BTreeMap<String, BTreeSet<String>>,
 }
 
@@ -51,12 +61,15 @@ struct InForce {
 struct Live {
     generation: u64,
     services: BTreeMap<String, Arc<Service>>,
-    acceptors: BTreeMap<String, Acceptor>,
+    doors: Doors,
 }
 
 impl Balancer {
-    pub(crate) fn new(folder: StateFolder, journal: Journal) -> Self {
+    pub(crate) fn new(folder: StateFolder, journal: Journal, workers: Workers) -> Self {
         Self {
+            workers: Arc::new(workers),
+            key: folder.key(),
+            logs: Arc::new(LogFiles::new(folder.path().to_owned())),
             folder: Arc::new(folder),
             journal: Arc::new(journal),
             in_force: AsyncMutex::default(),
@@ -73,30 +86,19 @@ impl Balancer {
         let Remembered {
             mut table,
             listeners,
+            previews,
             drained,
             ..
         } = remembered;
-        let mut open = BTreeMap::new();
-        for (service, address) in &listeners {
-            match listener::bind(*address) {
-                Ok(listener) => drop(open.insert(service.clone(), listener)),
-                Err(error) => self.journal.note(
-                    "listener_lost",
-                    &[
-                        ("service", Value::from(service.as_str())),
-                        ("address", Value::from(address.to_string())),
-                        ("reason", Value::from(error.to_string())),
-                    ],
-                ),
-            }
-        }
+        let opened = Doors::reopen(&listeners, &previews, &self.journal);
         *in_force = InForce {
             table: table.clone(),
             listeners,
+            previews,
             drained,
         };
         close_drained(&mut table, &in_force.drained);
-        self.put_in_force(&table, open, Origin::Restored);
+        self.put_in_force(&table, opened, Origin::Restored);
     }
 
     /// Puts a table in force.
@@ -116,11 +118,16 @@ impl Balancer {
                 current,
             });
         }
-        let (open, listeners) = self.open_listeners(&table, &in_force.listeners)?;
-        if repeated && open.is_empty() {
+        let opened =
+            locked(&self.live)
+                .doors
+                .open(&table, &in_force.listeners, &in_force.previews)?;
+        let (listeners, previews) = (opened.listeners.clone(), opened.previews.clone());
+        if repeated && opened.is_empty() {
             return Ok(Applied {
                 generation: current,
                 listeners,
+                previews,
             });
         }
         let drained = if repeated {
@@ -131,13 +138,14 @@ impl Balancer {
         let next = InForce {
             table: table.clone(),
             listeners: listeners.clone(),
+            previews: previews.clone(),
             drained,
         };
         self.store(&next).await?;
         let mut effective = table;
         close_drained(&mut effective, &next.drained);
         *in_force = next;
-        self.put_in_force(&effective, open, Origin::Told);
+        self.put_in_force(&effective, opened, Origin::Told);
         self.journal.note(
             "table_applied",
             &[
@@ -151,50 +159,23 @@ impl Balancer {
         Ok(Applied {
             generation: effective.generation,
             listeners,
+            previews,
         })
-    }
-
-    /// Opens the sockets that a table needs and are not open yet.
-    fn open_listeners(
-        &self,
-        table: &RouteTable,
-        known: &BTreeMap<String, SocketAddr>,
-    ) -> Result<Opened, Refusal> {
-        let live = locked(&self.live);
-        let (mut open, mut listeners) = (BTreeMap::new(), BTreeMap::new());
-        for service in &table.services {
-            let wanted = match &service.listen {
-                Some(address) => address.parse().ok(),
-                None => known.get(&service.name).copied(),
-            };
-            let wanted = wanted.unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 0)));
-            let acceptor = live.acceptors.get(&service.name);
-            if let Some(acceptor) = acceptor.filter(|acceptor| serves(acceptor.address, wanted)) {
-                listeners.insert(service.name.clone(), acceptor.address);
-                continue;
-            }
-            let refused = |error: std::io::Error| Refusal::Listen {
-                service: service.name.clone(),
-                address: wanted.to_string(),
-                reason: error.to_string(),
-            };
-            let listener = listener::bind(wanted).map_err(refused)?;
-            listeners.insert(
-                service.name.clone(),
-                listener.local_addr().map_err(refused)?,
-            );
-            open.insert(service.name.clone(), listener);
-        }
-        Ok((open, listeners))
     }
 
     async fn store(&self, in_force: &InForce) -> Result<(), Refusal> {
         let InForce {
             table,
             listeners,
+            previews,
             drained,
         } = in_force;
-        let remembered = Remembered::new(table.clone(), listeners.clone(), drained.clone());
+        let remembered = Remembered::new(
+            table.clone(),
+            listeners.clone(),
+            previews.clone(),
+            drained.clone(),
+        );
         let folder = Arc::clone(&self.folder);
         let stored = tokio::task::spawn_blocking(move || folder.store(&remembered)).await;
         let reason = match stored {
@@ -205,40 +186,25 @@ impl Balancer {
         Err(Refusal::Store { reason })
     }
 
-    fn put_in_force(
-        &self,
-        table: &RouteTable,
-        mut open: BTreeMap<String, TcpListener>,
-        origin: Origin,
-    ) {
+    fn put_in_force(&self, table: &RouteTable, opened: Opened, origin: Origin) {
         let mut live = locked(&self.live);
         let mut services = BTreeMap::new();
         for entry in &table.services {
             let known = live.services.remove(&entry.name);
             let service = known.unwrap_or_else(|| self.new_service(&entry.name));
             service.update(entry, origin);
-            if let Some(listener) = open.remove(&entry.name) {
-                match Acceptor::start(listener, &service) {
-                    Ok(acceptor) => drop(live.acceptors.insert(entry.name.clone(), acceptor)),
-                    Err(error) => {
-                        let reason = Value::from(error.to_string());
-                        self.journal.note("listener_lost", &[("reason", reason)]);
-                    }
-                }
-            }
             services.insert(entry.name.clone(), service);
         }
+        live.doors.set(&services, opened, &self.workers);
         let removed = std::mem::replace(&mut live.services, services);
-        for (name, service) in removed {
-            live.acceptors.remove(&name);
+        for service in removed.into_values() {
             service.dismiss_all();
-            service.clients.call();
         }
         live.generation = table.generation;
     }
 
     fn new_service(&self, name: &str) -> Arc<Service> {
-        let service = Arc::new(Service::new(name));
+        let service = Arc::new(Service::new(name, self.key, Arc::clone(&self.logs)));
         let followed = health_log::follow(&service, Arc::clone(&self.journal));
         tokio::spawn(followed);
         service
@@ -261,9 +227,11 @@ impl Balancer {
         name: &str,
         ids: &[String],
         patience: Duration,
+        grace: Option<Duration>,
     ) -> Result<Drained, Refusal> {
         let service = self.service(name)?;
         let upstreams = service.with_ids(ids);
+        let grace = grace.unwrap_or(service.routes().waits.grace);
         {
             let mut in_force = self.in_force.lock().await;
             // A full disk must not keep traffic on what is to be stopped: closed first, and drained
@@ -279,13 +247,17 @@ impl Balancer {
                     .note("drain_not_remembered", &[("reason", reason)]);
             }
         }
-        let drained = drain::drain(&upstreams, &service.ledger, patience).await;
+        let drained = drain::drain(&upstreams, &service.ledger, patience, grace).await;
         self.journal.note(
             "drained",
             &[
                 ("service", Value::from(name)),
                 ("upstreams", Value::from(ids)),
                 ("cut_off", Value::from(drained.cut_off)),
+                (
+                    "closed_after_grace",
+                    Value::from(drained.closed_after_grace),
+                ),
             ],
         );
         Ok(drained)
@@ -294,11 +266,9 @@ impl Balancer {
     pub(crate) fn status(&self) -> Status {
         let live = locked(&self.live);
         let service = |service: &Arc<Service>| {
-            let listener = live
-                .acceptors
-                .get(&service.name)
-                .map(|acceptor| acceptor.address);
-            status::service_status(service, listener)
+            let (listener, connections) = live.doors.of(service).unzip();
+            let preview = live.doors.preview_of(service);
+            status::service_status(service, listener, preview, connections.unwrap_or_default())
         };
         Status {
             generation: live.generation,
@@ -346,34 +316,25 @@ impl Balancer {
     /// Accepts nothing more, and lets what is in flight finish, at most for so long.
     pub(crate) async fn finish(&self, patience: Duration) {
         self.end();
-        let services = {
-            let mut live = locked(&self.live);
-            live.acceptors.clear();
-            live.services.values().cloned().collect::<Vec<_>>()
-        };
-        call_all(&services);
+        let doors = locked(&self.live).doors.close();
+        call_all(&doors);
         let finished = async {
-            for service in &services {
-                service.clients.below(1).await;
+            for door in &doors {
+                door.clients.below(1).await;
             }
         };
         if timeout(patience, finished).await.is_err() {
-            call_all(&services);
+            call_all(&doors);
         }
+        // A disk that hangs must not keep the process.
+        let _written = timeout(LAST_LINES, self.logs.flush()).await;
     }
 }
 
-fn call_all(services: &[Arc<Service>]) {
-    for service in services {
-        service.clients.call();
+fn call_all(doors: &[Arc<Door>]) {
+    for door in doors {
+        door.clients.call();
     }
-}
-
-type Opened = (BTreeMap<String, TcpListener>, BTreeMap<String, SocketAddr>);
-
-/// Whether a socket open at one address is what is wanted; port 0 is any port.
-fn serves(open: SocketAddr, wanted: SocketAddr) -> bool {
-    open.ip() == wanted.ip() && (wanted.port() == 0 || open.port() == wanted.port())
 }
 
 fn close_drained(table: &mut RouteTable, drained: &BTreeMap<String, BTreeSet<String>>) {

@@ -25,15 +25,18 @@ use tokio::{
 };
 
 use crate::{
-    forward::forward,
-    request::Peer,
-    roster::Entry,
-    service::{Routes, Service},
+    door::Door, head_timer::HeadTimer, request::Peer, roster::Entry, service::Routes,
+    worker::Workers,
 };
 
 const BACKLOG: u32 = 4096;
 /// Streams that one HTTP/2 client may have open.
 const STREAMS: u32 = 256;
+/// Streams that a client may reset before they were served; with more, its connection ends. What
+/// CVE-2023-44487 ("rapid reset") is about.
+const RESETS: usize = 50;
+/// Bytes of answers that wait on one stream for a client that reads slowly.
+const STREAM_BUFFER: usize = 64 * 1024;
 /// Pause after the system refused a connection for want of descriptors or memory.
 const SCARCE: Duration = Duration::from_millis(50);
 
@@ -52,16 +55,16 @@ pub(crate) fn bind(address: SocketAddr) -> io::Result<TcpListener> {
 /// An open socket. Closed when dropped; its connections go on.
 #[derive(Debug)]
 pub(crate) struct Acceptor {
-    pub(crate) address: SocketAddr,
     task: AbortHandle,
 }
 
 impl Acceptor {
-    /// Accepts connections for a service.
-    pub(crate) fn start(listener: TcpListener, service: &Arc<Service>) -> io::Result<Self> {
-        let address = listener.local_addr()?;
-        let task = tokio::spawn(accept(listener, Arc::clone(service))).abort_handle();
-        Ok(Self { address, task })
+    /// Accepts connections for the services behind a door, which the workers carry.
+    pub(crate) fn start(listener: TcpListener, door: &Arc<Door>, workers: &Arc<Workers>) -> Self {
+        let accepting = accept(listener, Arc::clone(door), Arc::clone(workers));
+        Self {
+            task: tokio::spawn(accepting).abort_handle(),
+        }
     }
 }
 
@@ -71,14 +74,22 @@ impl Drop for Acceptor {
     }
 }
 
-async fn accept(listener: TcpListener, service: Arc<Service>) {
+async fn accept(listener: TcpListener, door: Arc<Door>, workers: Arc<Workers>) {
     loop {
-        let limit = service.routes().limits.connections.max(1) as u64;
-        service.clients.below(limit).await;
+        let limit = door.routes().limits.connections.max(1) as u64;
+        door.clients.below(limit).await;
         match listener.accept().await {
             Ok((stream, peer)) => {
-                let entry = service.clients.join();
-                tokio::spawn(serve(Arc::clone(&service), stream, peer, entry));
+                // The socket is watched by the worker from here on.
+                let Ok(stream) = stream.into_std() else {
+                    continue;
+                };
+                let (door, entry) = (Arc::clone(&door), door.clients.join());
+                workers.carry(async move {
+                    if let Ok(stream) = TcpStream::from_std(stream) {
+                        serve(door, stream, peer, entry).await;
+                    }
+                });
             }
             // The connection was gone before it was accepted.
             Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
@@ -88,10 +99,10 @@ async fn accept(listener: TcpListener, service: Arc<Service>) {
 }
 
 /// Serves one connection to its end. The first call asks it to finish, the second ends it.
-async fn serve(service: Arc<Service>, stream: TcpStream, peer: SocketAddr, mut entry: Entry) {
+async fn serve(door: Arc<Door>, stream: TcpStream, peer: SocketAddr, mut entry: Entry) {
     // Without it, answers are only slower.
     let _unset = stream.set_nodelay(true);
-    let routes = service.routes();
+    let routes = door.routes();
     let builder = builder(&routes);
     let mut first_request = pin!(sleep(routes.waits.header));
     drop(routes);
@@ -100,8 +111,8 @@ async fn serve(service: Arc<Service>, stream: TcpStream, peer: SocketAddr, mut e
         let (spoken, peer) = (Arc::clone(&spoken), Arc::new(Peer::new(peer)));
         service_fn(move |request| {
             spoken.store(true, Ordering::Relaxed);
-            let (service, peer) = (Arc::clone(&service), Arc::clone(&peer));
-            async move { Ok::<_, Infallible>(forward(&service, &peer, request).await) }
+            let (door, peer) = (Arc::clone(&door), Arc::clone(&peer));
+            async move { Ok::<_, Infallible>(door.enter(&peer, request).await) }
         })
     };
     let connection = builder.serve_connection_with_upgrades(TokioIo::new(stream), handler);
@@ -133,7 +144,7 @@ fn builder(routes: &Routes) -> auto::Builder<TokioExecutor> {
     let mut builder = auto::Builder::new(TokioExecutor::new());
     builder
         .http1()
-        .timer(TokioTimer::new())
+        .timer(HeadTimer::default())
         .header_read_timeout(waits.idle)
         .max_headers(limits.header_fields)
         .max_buf_size(limits.header_bytes.max(8192));
@@ -142,6 +153,9 @@ fn builder(routes: &Routes) -> auto::Builder<TokioExecutor> {
         .timer(TokioTimer::new())
         .keep_alive_interval(waits.idle / 2)
         .max_concurrent_streams(STREAMS)
+        .max_pending_accept_reset_streams(RESETS)
+        .max_local_error_reset_streams(RESETS)
+        .max_send_buf_size(STREAM_BUFFER)
         .max_header_list_size(u32::try_from(limits.header_bytes).unwrap_or(u32::MAX));
     builder
 }

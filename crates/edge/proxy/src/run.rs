@@ -12,6 +12,7 @@ use crate::{
     journal::Journal,
     seconds,
     state::{Loaded, StateError, StateFolder},
+    worker::Workers,
 };
 
 /// How long requests in flight may go on after the end was asked for.
@@ -43,6 +44,9 @@ pub enum Error {
     /// It cannot hear signals.
     #[error("cannot listen for signals")]
     Signals(#[source] io::Error),
+    /// It cannot start its threads.
+    #[error("cannot start the threads that carry requests")]
+    Workers(#[source] io::Error),
 }
 
 /// Runs a balancer until it is asked to end, by SIGTERM, SIGINT or [`crate::Client::shutdown`].
@@ -61,7 +65,11 @@ pub async fn run(options: Options) -> Result<(), Error> {
         path: path.clone(),
         source,
     })?;
-    let balancer = Arc::new(Balancer::new(folder, journal));
+    let balancer = Arc::new(Balancer::new(
+        folder,
+        journal,
+        Workers::start().map_err(Error::Workers)?,
+    ));
     match loaded {
         Loaded::Nothing => {}
         Loaded::Remembered(remembered) => balancer.restore(*remembered).await,

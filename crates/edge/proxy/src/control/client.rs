@@ -145,11 +145,25 @@ impl Client {
         upstreams: &[String],
         timeout_ms: u64,
     ) -> Result<Drained, ClientError> {
+        self.drain_with_grace(service, upstreams, timeout_ms, None)
+            .await
+    }
+
+    /// The same, with another time for WebSockets and streams of events than the table says, after
+    /// which they are asked to part.
+    pub async fn drain_with_grace(
+        &self,
+        service: &str,
+        upstreams: &[String],
+        timeout_ms: u64,
+        grace_ms: Option<u64>,
+    ) -> Result<Drained, ClientError> {
         let (service, upstreams) = (service.to_owned(), upstreams.to_vec());
         let command = Command::Drain {
             service,
             upstreams,
             timeout_ms,
+            grace_ms,
         };
         match self
             .call(command, Duration::from_millis(timeout_ms))

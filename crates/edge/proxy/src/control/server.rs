@@ -128,10 +128,12 @@ async fn perform(command: Command, balancer: &Arc<Balancer>) -> Result<Reply, Re
             service,
             upstreams,
             timeout_ms,
+            grace_ms,
         } => {
             let patience = Duration::from_millis(timeout_ms);
+            let grace = grace_ms.map(Duration::from_millis);
             balancer
-                .drain(&service, &upstreams, patience)
+                .drain(&service, &upstreams, patience, grace)
                 .await
                 .map(Reply::Drained)
         }

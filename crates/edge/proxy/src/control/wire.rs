@@ -36,6 +36,8 @@ pub(crate) enum Command {
         service: String,
         upstreams: Vec<String>,
         timeout_ms: u64,
+        #[serde(default)]
+        grace_ms: Option<u64>,
     },
     /// Tell everything.
     Status,

@@ -127,7 +127,9 @@ pub(crate) fn side(name: &str, weight: u16, upstreams: &[(&str, SocketAddr)]) ->
     Side {
         name: name.to_owned(),
         weight,
+        matches: Vec::new(),
         upstreams: upstreams.iter().map(upstream).collect(),
+        protocol: cutover_proxy::Protocol::default(),
     }
 }
 
