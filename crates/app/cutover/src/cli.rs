@@ -616,6 +616,9 @@ pub(crate) struct Balancer {
     /// Where its table and its socket lie
     #[arg(long)]
     pub(crate) state_dir: Utf8PathBuf,
+    /// Take the place of the one that runs there, with its sockets
+    #[arg(long)]
+    pub(crate) take_over: bool,
 }
 
 #[derive(Debug, Args)]

@@ -11,6 +11,10 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         return Err("usage: balancer balancer --state-dir DIR".into());
     };
     let state_dir = Utf8PathBuf::from(folder);
-    run(Options { state_dir }).await?;
+    run(Options {
+        state_dir,
+        take_over: false,
+    })
+    .await?;
     Ok(())
 }

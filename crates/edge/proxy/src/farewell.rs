@@ -11,7 +11,10 @@ use std::{
     task::Context,
 };
 
-use crate::roster::{Entry, Roster};
+use crate::{
+    metrics::{Cause, SideMetrics},
+    roster::{Entry, Roster},
+};
 
 /// The long streams of one upstream.
 #[derive(Debug, Default)]
@@ -24,13 +27,14 @@ pub(crate) struct Farewell {
 
 impl Farewell {
     /// Signs a stream on.
-    pub(crate) fn join(self: &Arc<Self>) -> Guest {
+    pub(crate) fn join(self: &Arc<Self>, side: &Arc<SideMetrics>) -> Guest {
         // First on the list, then a look at whether everyone was asked: no stream slips through.
         let entry = self.streams.join();
         Guest {
             asked: self.asked.load(Ordering::SeqCst),
             entry,
             farewell: Arc::clone(self),
+            side: Arc::clone(side),
         }
     }
 
@@ -57,6 +61,7 @@ pub(crate) struct Guest {
     entry: Entry,
     asked: bool,
     farewell: Arc<Farewell>,
+    side: Arc<SideMetrics>,
 }
 
 impl Guest {
@@ -69,6 +74,7 @@ impl Guest {
     /// It has parted.
     pub(crate) fn part(self) {
         self.farewell.parted.fetch_add(1, Ordering::SeqCst);
+        self.side.drops.enter(Cause::ClosedAfterGrace);
     }
 }
 
@@ -81,17 +87,18 @@ mod tests {
     #[tokio::test]
     async fn those_who_come_late_are_asked_too() {
         let farewell = Arc::<Farewell>::default();
-        let mut early = farewell.join();
+        let side = Arc::<SideMetrics>::default();
+        let mut early = farewell.join(&side);
         assert!(!poll_fn(|cx| Poll::Ready(early.is_asked(cx))).await);
         farewell.ask();
-        let mut late = farewell.join();
+        let mut late = farewell.join(&side);
         for guest in [&mut early, &mut late] {
             assert!(poll_fn(|cx| Poll::Ready(guest.is_asked(cx))).await);
         }
         early.part();
         assert_eq!(farewell.parted(), 1);
         farewell.stay();
-        let mut again = farewell.join();
+        let mut again = farewell.join(&side);
         assert!(!poll_fn(|cx| Poll::Ready(again.is_asked(cx))).await);
     }
 }

@@ -254,7 +254,13 @@ impl Exchange<'_> {
             let reused = connection.reused;
             let again = reused && self.repeatable;
             let sent = connection.send(request, again, self.waits.response, &self.body);
-            match sent.await {
+            let sent = sent.await;
+            // A body that broke off is the client's fault, and nothing to try elsewhere, even if
+            // it broke off before anything left.
+            if let (false, Some(bad)) = (matches!(sent, Sent::Answered(_)), self.body.fault()) {
+                return Tried::Bad(bad);
+            }
+            match sent {
                 Sent::Answered(response) => return Tried::Answered(response),
                 Sent::Unsent(whole) if reused => request = whole,
                 Sent::Unsent(whole) => return Tried::Unsent(whole),
@@ -263,9 +269,6 @@ impl Exchange<'_> {
                     return Tried::Failed(NoAnswer::TimedOut);
                 }
                 Sent::Lost(spare) => {
-                    if let Some(bad) = self.body.fault() {
-                        return Tried::Bad(bad);
-                    }
                     place.counts(side).trouble(Trouble::Reset);
                     match spare {
                         Some(spare) if !place.claim.was_cut() => request = spare,
@@ -331,11 +334,13 @@ impl Exchange<'_> {
         if let (Some(protocol), Some(client)) = (protocol, asked) {
             headers::set_upgrade(response.headers_mut(), protocol.clone());
             if let Some(upstream) = response.body_mut().release().and_then(Connection::switch) {
-                tokio::spawn(upgrade::tunnel(client, upstream, protocol, claim));
+                let counts = Arc::clone(side.counts(aside));
+                tokio::spawn(upgrade::tunnel(client, upstream, protocol, claim, counts));
             }
             return response.map(|_empty| ResponseBody::empty());
         }
-        let events = events::are_in(response.headers()).then(|| claim.upstream.farewell.join());
+        let events = events::are_in(response.headers())
+            .then(|| claim.upstream.farewell.join(side.counts(aside)));
         let holds = Holds {
             claim,
             side: Arc::clone(side.counts(aside)),

@@ -22,8 +22,11 @@ mod events;
 mod exposition;
 mod farewell;
 mod forward;
+mod framing;
 mod guard;
+mod guarded;
 mod h1;
+mod handover;
 mod head_timer;
 mod headers;
 mod health;
@@ -40,6 +43,7 @@ mod mirror;
 mod multiplex;
 mod patience;
 mod pool;
+mod predecessor;
 mod probe;
 mod rate;
 mod request;
@@ -57,6 +61,7 @@ mod stall;
 mod state;
 mod status;
 mod sticky;
+mod successor;
 mod trust;
 mod upgrade;
 mod upstream;
@@ -76,4 +81,5 @@ pub use self::{
     exposition::exposition,
     run::{Error, Options, run},
     state::StateError,
+    successor::TakeOverError,
 };

@@ -7,12 +7,13 @@ use std::{
     pin::pin,
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicU8, Ordering},
     },
     task::Poll,
     time::Duration,
 };
 
+use http::{HeaderValue, Response, StatusCode, Version, header};
 use hyper::service::service_fn;
 use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
@@ -25,8 +26,8 @@ use tokio::{
 };
 
 use crate::{
-    door::Door, head_timer::HeadTimer, request::Peer, roster::Entry, service::Routes,
-    worker::Workers,
+    door::Door, guarded::Guarded, head_timer::HeadTimer, request::Peer, response::ResponseBody,
+    roster::Entry, service::Routes, worker::Workers,
 };
 
 const BACKLOG: u32 = 4096;
@@ -37,6 +38,10 @@ const STREAMS: u32 = 256;
 const RESETS: usize = 50;
 /// Bytes of answers that wait on one stream for a client that reads slowly.
 const STREAM_BUFFER: usize = 64 * 1024;
+/// What a client has spoken yet.
+const NOTHING: u8 = 0;
+const H1: u8 = 1;
+const H2: u8 = 2;
 /// Pause after the system refused a connection for want of descriptors or memory.
 const SCARCE: Duration = Duration::from_millis(50);
 
@@ -60,7 +65,11 @@ pub(crate) struct Acceptor {
 
 impl Acceptor {
     /// Accepts connections for the services behind a door, which the workers carry.
-    pub(crate) fn start(listener: TcpListener, door: &Arc<Door>, workers: &Arc<Workers>) -> Self {
+    pub(crate) fn start(
+        listener: Arc<TcpListener>,
+        door: &Arc<Door>,
+        workers: &Arc<Workers>,
+    ) -> Self {
         let accepting = accept(listener, Arc::clone(door), Arc::clone(workers));
         Self {
             task: tokio::spawn(accepting).abort_handle(),
@@ -74,7 +83,7 @@ impl Drop for Acceptor {
     }
 }
 
-async fn accept(listener: TcpListener, door: Arc<Door>, workers: Arc<Workers>) {
+async fn accept(listener: Arc<TcpListener>, door: Arc<Door>, workers: Arc<Workers>) {
     loop {
         let limit = door.routes().limits.connections.max(1) as u64;
         door.clients.below(limit).await;
@@ -104,24 +113,39 @@ async fn serve(door: Arc<Door>, stream: TcpStream, peer: SocketAddr, mut entry: 
     let _unset = stream.set_nodelay(true);
     let routes = door.routes();
     let builder = builder(&routes);
+    let guarded = Guarded::new(stream, routes.waits.body);
     let mut first_request = pin!(sleep(routes.waits.header));
     drop(routes);
-    let spoken = Arc::new(AtomicBool::new(false));
+    let spoken = Arc::new(AtomicU8::new(NOTHING));
     let handler = {
         let (spoken, peer) = (Arc::clone(&spoken), Arc::new(Peer::new(peer)));
+        let door = Arc::clone(&door);
         service_fn(move |request| {
-            spoken.store(true, Ordering::Relaxed);
+            let two = request.version() == Version::HTTP_2;
+            spoken.store(if two { H2 } else { H1 }, Ordering::Relaxed);
             let (door, peer) = (Arc::clone(&door), Arc::clone(&peer));
-            async move { Ok::<_, Infallible>(door.enter(&peer, request).await) }
+            async move {
+                let mut answer = door.enter(&peer, request).await;
+                if door.is_leaving() && !two {
+                    close(&mut answer);
+                }
+                Ok::<_, Infallible>(answer)
+            }
         })
     };
-    let connection = builder.serve_connection_with_upgrades(TokioIo::new(stream), handler);
+    let connection = builder.serve_connection_with_upgrades(TokioIo::new(guarded), handler);
     let mut connection = pin!(connection);
-    let mut finishing = false;
+    let (mut finishing, mut leaving) = (false, false);
     std::future::poll_fn(|context| {
         while entry.called(context) {
             if finishing {
                 return Poll::Ready(());
+            }
+            // To close a connection of HTTP/1.1 now could lose a request that is just being sent;
+            // HTTP/2 can say goodbye without that.
+            let gently = door.is_leaving() && spoken.load(Ordering::Relaxed) != H2;
+            if gently && !std::mem::replace(&mut leaving, true) {
+                continue;
             }
             finishing = true;
             connection.as_mut().graceful_shutdown();
@@ -131,12 +155,20 @@ async fn serve(door: Arc<Door>, stream: TcpStream, peer: SocketAddr, mut entry: 
         }
         // Covers what hyper's own time-out for heads does not: the bytes before the protocol is
         // known, and HTTP/2 connections that bring no request.
-        if spoken.load(Ordering::Relaxed) {
+        if spoken.load(Ordering::Relaxed) != NOTHING {
             return Poll::Pending;
         }
         first_request.as_mut().poll(context)
     })
     .await;
+}
+
+/// Makes an answer the last one of its connection. A switch of protocol is that already.
+fn close(answer: &mut Response<ResponseBody>) {
+    if answer.status() != StatusCode::SWITCHING_PROTOCOLS {
+        let close = HeaderValue::from_static("close");
+        answer.headers_mut().insert(header::CONNECTION, close);
+    }
 }
 
 fn builder(routes: &Routes) -> auto::Builder<TokioExecutor> {

@@ -272,6 +272,14 @@ impl Service {
         self.changes.send_modify(|count| *count += 1);
     }
 
+    /// All upstreams, those that already left included.
+    pub(crate) fn all(&self) -> Vec<Arc<Upstream>> {
+        let routes = self.routes();
+        let leaving = locked(&self.leaving);
+        let left = leaving.iter().filter_map(Weak::upgrade);
+        routes.upstreams().cloned().chain(left).collect()
+    }
+
     /// Everything with one of these ids, upstreams that already left included.
     pub(crate) fn with_ids(&self, ids: &[String]) -> Vec<Arc<Upstream>> {
         let routes = self.routes();

@@ -111,6 +111,9 @@ pub struct ServiceStatus {
     pub sides: Vec<SideStatus>,
     /// The drop ledger: requests by what befell them.
     pub ledger: BTreeMap<String, u64>,
+    /// Why nobody listens at its address, when nobody does. It is tried again.
+    #[serde(default)]
+    pub listen_error: Option<String>,
     /// Where its preview listens.
     #[serde(default)]
     pub preview: Option<SocketAddr>,

@@ -19,5 +19,6 @@ mod sides;
 mod streams;
 mod support;
 mod switching;
+mod takeover;
 mod traffic;
 mod upstream_bytes;
