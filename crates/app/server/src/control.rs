@@ -1,5 +1,8 @@
 //! The control plane: what it consists of, how it comes back after a restart, and who may ask it.
 
+#[cfg(test)]
+mod tests;
+
 use std::{collections::BTreeMap, future::Future, sync::Arc, time::Duration};
 
 use camino::{Utf8Path, Utf8PathBuf};
@@ -242,6 +245,16 @@ impl Control {
                 }
                 // It may not have been told yet; nothing else is owed.
                 None => drop(self.drive_deployment(&row.id).await?),
+            }
+        }
+        // A lease is given back last of all: whoever has one owes its end, however long ago it began.
+        for lease in self.store().leases().await? {
+            let deployment = self.read_deployment(&lease.deployment).await?;
+            if deployment.is_finished() {
+                let place = (lease.environment, lease.service);
+                let holder = (lease.fence, lease.deployment);
+                let last = last_holders.entry(place).or_insert(holder.clone());
+                *last = last.clone().max(holder);
             }
         }
         for (place, (fence, id)) in last_holders {
