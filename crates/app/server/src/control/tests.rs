@@ -162,3 +162,86 @@ async fn one_that_began_long_ago_and_just_ended_is_recorded_and_gives_its_lock_b
     assert_eq!(current.unwrap().unwrap().deployment, old.id);
     control.settle().await;
 }
+
+#[tokio::test]
+async fn a_retry_does_not_break_the_glass_that_was_broken_before() {
+    let kept = tempfile::tempdir().unwrap();
+    let dir = Utf8Path::from_path(kept.path()).unwrap().join("data");
+    let store = store(&dir).await;
+    let content = Utf8Path::from_path(kept.path()).unwrap().join("content");
+    tokio::fs::create_dir_all(&content).await.unwrap();
+    tokio::fs::write(content.join("hello"), "").await.unwrap();
+    let bundles = Bundles::new(dir.join("bundles"));
+    let release = release(bundles.pack(&content).unwrap());
+    store.put_release(&release).await.unwrap();
+    let before = DeploymentSpec {
+        break_glass: Some("the shop is down".to_owned()),
+        ..spec(1, "production", &release)
+    };
+    keep(&store, &before, 1, vec![ended(Outcome::Failed)]).await;
+    store
+        .freeze(None, "the fair", "ada", Timestamp(0), None)
+        .await
+        .unwrap();
+    drop(store);
+
+    let control = open(&dir, false).await;
+    let begun = control.retry_deployment(&before.id, "bob").await.unwrap();
+    let retried = control.deployment(&begun.id).await.unwrap();
+    let retried = retried.spec().unwrap();
+    assert_eq!(
+        (retried.break_glass.as_ref(), retried.lift_hold),
+        (None, true)
+    );
+    control.settle().await;
+}
+
+#[tokio::test]
+async fn to_go_back_twice_while_it_goes_back_is_to_go_back_once() {
+    let kept = tempfile::tempdir().unwrap();
+    let dir = Utf8Path::from_path(kept.path()).unwrap().join("data");
+    let store = store(&dir).await;
+    let content = Utf8Path::from_path(kept.path()).unwrap().join("content");
+    tokio::fs::create_dir_all(&content).await.unwrap();
+    let mut releases = Vec::new();
+    for (number, version) in (1..).zip(["1.0.0", "1.1.0"]) {
+        tokio::fs::write(content.join("hello"), version)
+            .await
+            .unwrap();
+        let digest = Bundles::new(dir.join("bundles")).pack(&content).unwrap();
+        let release = Release {
+            id: ReleaseId::derived(&["hello", version]),
+            version: version.to_owned(),
+            ..release(digest)
+        };
+        store.put_release(&release).await.unwrap();
+        let spec = spec(number, "production", &release);
+        let second = i64::try_from(number).unwrap();
+        keep(&store, &spec, second, vec![ended(Outcome::Succeeded)]).await;
+        let at = Timestamp(second);
+        let placed = store.set_current("production", "hello", &release.id, &spec.id, number, at);
+        placed.await.unwrap();
+        releases.push(release);
+    }
+    // Somebody else deploys there, so that a way back waits.
+    let other = spec(3, "production", &releases[1]);
+    keep(&store, &other, 3, Vec::new()).await;
+    let ask = LeaseAsk {
+        environment: "production".to_owned(),
+        service: "hello".to_owned(),
+        deployment: other.id.clone(),
+        owner: OWNER.to_owned(),
+        urgent: false,
+    };
+    let (now, until) = (Timestamp(1_000), Timestamp(31_000));
+    store.take_lease(&ask, now, until).await.unwrap();
+    drop(store);
+
+    let control = open(&dir, false).await;
+    let back = async || {
+        let back = control.rollback(Some("hello"), "production", None, "ada");
+        back.await.unwrap()
+    };
+    assert_eq!(back().await, back().await);
+    control.settle().await;
+}
