@@ -221,7 +221,8 @@ impl Work {
             } => self.run_check(check, attempt, generation).await,
             Effect::Park { parked, generation } => self.park(parked, generation).await,
             Effect::Supersede { holder } => self.supersede(&holder).await,
-            Effect::PlaceHold { hold } => self.place_hold(&hold).await,
+            // Done with the lock, by who gives it back: a moment later it might be somebody else's.
+            Effect::PlaceHold { .. } => {}
             Effect::LiftHold => self.lift_hold().await,
             Effect::Watch => self.watch().await,
             // Done in order.
