@@ -408,24 +408,25 @@ impl Work {
         let drained = self.until_done("drain", || async {
             // Stored as not accepting first, so that a balancer that starts anew agrees.
             let leaving = ids.clone();
-            self.change_route(move |route| {
+            let is_ours = self.change_route(move |route| {
                 for upstream in route.sides.iter_mut().flat_map(|side| &mut side.upstreams) {
                     upstream.accepting &= !leaving.contains(&upstream.id);
                 }
-            })
-            .await?;
+            });
+            // The balancer knows no fences: what the table refuses must not reach it.
+            if !is_ours.await? {
+                return Ok(0);
+            }
             let client = self.control.balancer().ready().await?;
             let limit = self.spec.drain_timeout.as_millis();
-            client
-                .drain(&self.route(), &ids, limit)
-                .await
-                .map_err(crate::Error::balancer)
+            let drained = client.drain(&self.route(), &ids, limit).await;
+            Ok(drained.map_err(crate::Error::balancer)?.cut_off)
         });
-        if let Some(drained) = drained.await {
+        if let Some(cut_off) = drained.await {
             self.mailbox.observe(Input::Drained {
                 side,
                 generation,
-                cut_off: drained.cut_off,
+                cut_off,
             });
         }
     }
@@ -440,12 +441,10 @@ impl Work {
                 .stop(&place, keep, grace, self.generation(generation))
                 .await
             {
+                Ok(()) if keep == 0 => target.remove(&place).await?,
                 // Somebody after us has given another order: ours is done, rightly by doing nothing.
                 Ok(()) | Err(cutover_target::Error::Stale { .. }) => {}
                 Err(error) => return Err(error.into()),
-            }
-            if keep == 0 {
-                target.remove(&place).await?;
             }
             let leaving = leaving.clone();
             self.change_route(move |route| {
@@ -586,12 +585,14 @@ impl Work {
             .collect()
     }
 
+    /// Changes our route; false when it is not ours to change any more, or something later was ordered.
     async fn change_route(
         &self,
         change: impl FnOnce(&mut routes::Route),
-    ) -> Result<(), crate::Error> {
+    ) -> Result<bool, crate::Error> {
         let spec = &self.spec;
         let name = self.route();
+        let mut is_ours = false;
         let changed = self.control.routes().change(|table| {
             // Looked at under the table's lock: a later order has changed it, or will.
             if self.is_late() {
@@ -613,9 +614,11 @@ impl Work {
             route.traffic.clone_from(&spec.traffic);
             route.listen.clone_from(&spec.listen);
             route.health = spec.health.clone();
+            is_ours = true;
             change(route);
         });
-        changed.await.map(drop)
+        changed.await?;
+        Ok(is_ours)
     }
 
     /// Whether something else was ordered after this.

@@ -53,7 +53,7 @@ impl Work {
                 match shown.await {
                     // The balancer cannot do it, and will not be able to: an address that is taken.
                     Err(crate::Error::Refused(why)) => Ok(Err(vec![why])),
-                    other => other.map(Ok),
+                    other => other.map(|_is_ours| Ok(())),
                 }
             }
         });
