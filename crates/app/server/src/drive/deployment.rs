@@ -469,20 +469,28 @@ impl Work {
         let current = self.current_deployment().await;
         let route = self.route();
         let watching = async {
-            tokio::select! {
-                fired = samples::watch(&self.control, &route, &deployment, current) => {
-                    if let Some(fired) = fired {
-                        self.mailbox.observe(Input::TriggerFired {
-                            trigger: fired.trigger,
-                            observed: fired.observed,
-                        });
-                    }
-                }
-                failed = self.death() => self.mailbox.observe(failed),
+            let fired = samples::watch(&self.control, &route, &deployment, current).await;
+            if let Some(fired) = fired {
+                self.mailbox.observe(Input::TriggerFired {
+                    trigger: fired.trigger,
+                    observed: fired.observed,
+                });
             }
         };
-        let tending = async { self.mailbox.observe(self.tend().await) };
-        tokio::join!(watching, tending);
+        // What is seen just as instances are asked for anew is not believed, being about those before:
+        // it is looked for again, and whoever looks does not keep the others from looking.
+        let dying = async {
+            loop {
+                self.mailbox.observe(self.death().await);
+                tokio::time::sleep(deaths::PAUSE).await;
+            }
+        };
+        let tending = async {
+            loop {
+                self.mailbox.observe(self.tend().await);
+            }
+        };
+        tokio::join!(watching, dying, tending);
     }
 
     /// The lock is the last thing that goes: whoever takes it next must find what is current.
