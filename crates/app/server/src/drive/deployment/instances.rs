@@ -9,6 +9,14 @@ use super::Work;
 use crate::{deliver::instance_env, view};
 
 impl Work {
+    /// What may be said of instances: their logs and answers may hold what they were given.
+    pub(super) fn told(&self, detail: Vec<String>) -> Vec<String> {
+        let lines = detail.into_iter();
+        lines
+            .map(|line| self.control.without_secrets(&line))
+            .collect()
+    }
+
     pub(super) async fn ensure(&self, side: Side, count: u32, generation: u64) {
         match self.try_ensure(side, count, generation).await {
             Some(Ok(())) => self
@@ -18,7 +26,7 @@ impl Work {
                 self.mailbox.observe(Input::InstancesFailed {
                     side,
                     generation,
-                    detail,
+                    detail: self.told(detail),
                 });
             }
             None => {}
