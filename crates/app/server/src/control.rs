@@ -1,10 +1,13 @@
 //! The control plane: what it consists of, how it comes back after a restart, and who may ask it.
 
+#[cfg(test)]
+mod tests;
+
 use std::{collections::BTreeMap, future::Future, sync::Arc, time::Duration};
 
 use camino::{Utf8Path, Utf8PathBuf};
 use cutover_engine::{Run, StepView};
-use cutover_executor::{Follow, ProcessExecutor, StepKey};
+use cutover_executor::{Follow, ProcessExecutor, StepKey, TextMask};
 use cutover_forge::Host;
 use cutover_model::{DeploymentId, RunId, Secret, Timestamp, project::TargetSpec, run::State};
 use cutover_rollout::Deployment;
@@ -87,6 +90,7 @@ struct Inner {
     store: Store,
     host: Host,
     executor: ProcessExecutor,
+    mask: TextMask,
     bundles: Bundles,
     balancer: Balancer,
     routes: Routes,
@@ -149,6 +153,7 @@ impl Control {
                 supervisor.clone(),
                 options.base_env.clone(),
             ),
+            mask: TextMask::new(options.secrets.values().map(Secret::expose)),
             process_target: Arc::new(process_target),
             docker_target: tokio::sync::Mutex::default(),
             cancels: Cancels::default(),
@@ -242,6 +247,16 @@ impl Control {
                 }
                 // It may not have been told yet; nothing else is owed.
                 None => drop(self.drive_deployment(&row.id).await?),
+            }
+        }
+        // A lease is given back last of all: whoever has one owes its end, however long ago it began.
+        for lease in self.store().leases().await? {
+            let deployment = self.read_deployment(&lease.deployment).await?;
+            if deployment.is_finished() {
+                let place = (lease.environment, lease.service);
+                let holder = (lease.fence, lease.deployment);
+                let last = last_holders.entry(place).or_insert(holder.clone());
+                *last = last.clone().max(holder);
             }
         }
         for (place, (fence, id)) in last_holders {
@@ -503,12 +518,10 @@ impl Control {
         &self.0.options.base_env
     }
 
-    /// A text as it may be stored: an expression or a library may have put a secret into it.
+    /// A text as it may be stored: an expression, a library or a service may have put a secret into
+    /// it. To be asked before the text is shortened.
     pub(crate) fn without_secrets(&self, text: &str) -> String {
-        let secrets = self.0.options.secrets.values().map(Secret::expose);
-        secrets
-            .filter(|secret| !secret.is_empty())
-            .fold(text.to_owned(), |text, secret| text.replace(secret, "***"))
+        self.0.mask.hide(text)
     }
 
     /// A new, time-ordered run id.

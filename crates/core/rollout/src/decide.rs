@@ -248,7 +248,10 @@ impl Draft {
             return;
         };
         let terms = check::terms(&spec.guards, &check);
-        let consequence = check::consequence(&terms, verdict, errors, after);
+        let consequence = match check::consequence(&terms, verdict, errors, after) {
+            Consequence::AskAgain(_) if self.was_told_long_enough(&spec) => Consequence::GoOn,
+            consequence => consequence,
+        };
         let again_at = match consequence {
             Consequence::AskAgain(pause) => Some(self.at + pause),
             Consequence::GoOn | Consequence::GoBack | Consequence::Pause => None,
@@ -268,6 +271,13 @@ impl Draft {
             Consequence::GoBack => self.fail(said),
             Consequence::GoOn | Consequence::Pause | Consequence::AskAgain(_) => {}
         }
+    }
+
+    /// The way back has no deadline, and what it tells at its end decides nothing: whoever answers
+    /// "later" for ever must not keep the lock for ever.
+    fn was_told_long_enough(&self, spec: &DeploymentSpec) -> bool {
+        let limit = spec.guards.progress_deadline;
+        self.deployment.undo.is_some() && self.at >= self.deployment.asked_at + limit
     }
 
     /// A check said no. What was said stands in the log twice: as an answer, and as the reason.

@@ -24,7 +24,13 @@ pub fn effects(deployment: &Deployment, _at: Timestamp, event: &Event) -> Vec<Ef
         Event::DeploymentCreated { .. } | Event::ApprovalGiven { .. } => lock(deployment),
         Event::LockAwaited { .. } => supersede(deployment),
         Event::ApprovalRequested { .. } => question(deployment),
-        Event::LockTaken { .. } => start(deployment),
+        Event::LockTaken { .. } => {
+            let mut effects = start(deployment);
+            // One that was paused while it waited may have rung for nobody: only who has the lock
+            // keeps others waiting.
+            effects.extend(pause(deployment));
+            effects
+        }
         Event::InstancesRequested { .. }
         | Event::ShiftRequested { .. }
         | Event::BakeStarted { .. }

@@ -23,6 +23,7 @@ pub use self::{
     error::Error,
     follow::Follow,
     layout::{JobPlace, StepKey},
+    mask::TextMask,
     order::{Begun, HandedKind, StepEnd, StepOrder},
     process::ProcessExecutor,
     protocol::Grace,

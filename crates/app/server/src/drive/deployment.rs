@@ -221,7 +221,8 @@ impl Work {
             } => self.run_check(check, attempt, generation).await,
             Effect::Park { parked, generation } => self.park(parked, generation).await,
             Effect::Supersede { holder } => self.supersede(&holder).await,
-            Effect::PlaceHold { hold } => self.place_hold(&hold).await,
+            // Done with the lock, by who gives it back: a moment later it might be somebody else's.
+            Effect::PlaceHold { .. } => {}
             Effect::LiftHold => self.lift_hold().await,
             Effect::Watch => self.watch().await,
             // Done in order.
@@ -407,24 +408,25 @@ impl Work {
         let drained = self.until_done("drain", || async {
             // Stored as not accepting first, so that a balancer that starts anew agrees.
             let leaving = ids.clone();
-            self.change_route(move |route| {
+            let is_ours = self.change_route(move |route| {
                 for upstream in route.sides.iter_mut().flat_map(|side| &mut side.upstreams) {
                     upstream.accepting &= !leaving.contains(&upstream.id);
                 }
-            })
-            .await?;
+            });
+            // The balancer knows no fences: what the table refuses must not reach it.
+            if !is_ours.await? {
+                return Ok(0);
+            }
             let client = self.control.balancer().ready().await?;
             let limit = self.spec.drain_timeout.as_millis();
-            client
-                .drain(&self.route(), &ids, limit)
-                .await
-                .map_err(crate::Error::balancer)
+            let drained = client.drain(&self.route(), &ids, limit).await;
+            Ok(drained.map_err(crate::Error::balancer)?.cut_off)
         });
-        if let Some(drained) = drained.await {
+        if let Some(cut_off) = drained.await {
             self.mailbox.observe(Input::Drained {
                 side,
                 generation,
-                cut_off: drained.cut_off,
+                cut_off,
             });
         }
     }
@@ -439,12 +441,10 @@ impl Work {
                 .stop(&place, keep, grace, self.generation(generation))
                 .await
             {
+                Ok(()) if keep == 0 => target.remove(&place).await?,
                 // Somebody after us has given another order: ours is done, rightly by doing nothing.
                 Ok(()) | Err(cutover_target::Error::Stale { .. }) => {}
                 Err(error) => return Err(error.into()),
-            }
-            if keep == 0 {
-                target.remove(&place).await?;
             }
             let leaving = leaving.clone();
             self.change_route(move |route| {
@@ -469,20 +469,28 @@ impl Work {
         let current = self.current_deployment().await;
         let route = self.route();
         let watching = async {
-            tokio::select! {
-                fired = samples::watch(&self.control, &route, &deployment, current) => {
-                    if let Some(fired) = fired {
-                        self.mailbox.observe(Input::TriggerFired {
-                            trigger: fired.trigger,
-                            observed: fired.observed,
-                        });
-                    }
-                }
-                failed = self.death() => self.mailbox.observe(failed),
+            let fired = samples::watch(&self.control, &route, &deployment, current).await;
+            if let Some(fired) = fired {
+                self.mailbox.observe(Input::TriggerFired {
+                    trigger: fired.trigger,
+                    observed: fired.observed,
+                });
             }
         };
-        let tending = async { self.mailbox.observe(self.tend().await) };
-        tokio::join!(watching, tending);
+        // What is seen just as instances are asked for anew is not believed, being about those before:
+        // it is looked for again, and whoever looks does not keep the others from looking.
+        let dying = async {
+            loop {
+                self.mailbox.observe(self.death().await);
+                tokio::time::sleep(deaths::PAUSE).await;
+            }
+        };
+        let tending = async {
+            loop {
+                self.mailbox.observe(self.tend().await);
+            }
+        };
+        tokio::join!(watching, dying, tending);
     }
 
     /// The lock is the last thing that goes: whoever takes it next must find what is current.
@@ -585,12 +593,14 @@ impl Work {
             .collect()
     }
 
+    /// Changes our route; false when it is not ours to change any more, or something later was ordered.
     async fn change_route(
         &self,
         change: impl FnOnce(&mut routes::Route),
-    ) -> Result<(), crate::Error> {
+    ) -> Result<bool, crate::Error> {
         let spec = &self.spec;
         let name = self.route();
+        let mut is_ours = false;
         let changed = self.control.routes().change(|table| {
             // Looked at under the table's lock: a later order has changed it, or will.
             if self.is_late() {
@@ -612,9 +622,11 @@ impl Work {
             route.traffic.clone_from(&spec.traffic);
             route.listen.clone_from(&spec.listen);
             route.health = spec.health.clone();
+            is_ours = true;
             change(route);
         });
-        changed.await.map(drop)
+        changed.await?;
+        Ok(is_ours)
     }
 
     /// Whether something else was ordered after this.

@@ -57,7 +57,8 @@ impl Work {
             answer = asking => answer,
             () = self.late() => return,
         };
-        let reason = self.control.without_secrets(&shortened(&answer.reason));
+        // What is cut off first is no longer known for a secret.
+        let reason = shortened(&self.control.without_secrets(&answer.reason));
         self.mailbox.observe(Input::CheckEnded {
             generation,
             verdict: answer.verdict,
