@@ -6,7 +6,7 @@ use cutover_model::{
     Duration,
     delivery::Weight,
     traffic::{
-        AccessLogSpec, LimitsSpec, QueryShown, RateSpec, RequestMatch, RouteSpec, RuleAction,
+        AccessLogSpec, LimitsSpec, Protocol, QueryShown, RateSpec, RequestMatch, RouteSpec, RuleAction,
         RuleSpec, TimeoutsSpec, TrafficSpec,
     },
 };
@@ -56,6 +56,14 @@ pub(super) fn fill(service: &mut proxy::Service, route: &Route) {
     }
     if let Some(timeouts) = &spec.timeouts {
         time(&mut service.timeouts, timeouts);
+    }
+    if let Some(protocol) = spec.protocol {
+        for side in &mut service.sides {
+            side.protocol = match protocol {
+                Protocol::H1 => proxy::Protocol::H1,
+                Protocol::H2 => proxy::Protocol::H2,
+            };
+        }
     }
     service.access_log = spec.access_log.as_ref().map(access_log);
 }
@@ -186,6 +194,7 @@ fn time(timeouts: &mut proxy::Timeouts, spec: &TimeoutsSpec) {
     put(&mut timeouts.body_ms, spec.body);
     put(&mut timeouts.connect_ms, spec.connect);
     put(&mut timeouts.response_ms, spec.response);
+    put(&mut timeouts.stream_grace_ms, spec.grace);
 }
 
 fn access_log(spec: &AccessLogSpec) -> proxy::AccessLog {
