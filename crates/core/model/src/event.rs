@@ -450,8 +450,8 @@ pub enum DeploymentEvent {
         /// What it waited for, for people.
         waited_for: String,
     },
-    /// What cannot be given up, or is not worth waiting for, takes too long on the way back or after
-    /// all the traffic has moved. Instances that do not leave are left behind; all else is waited for.
+    /// Something takes too long on the way back, or after all the traffic has moved. Instances that do
+    /// not stop are left behind; all else is waited for still.
     Overdue {
         /// What it waits for, for people.
         waited_for: String,

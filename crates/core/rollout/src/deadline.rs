@@ -2,7 +2,7 @@
 //!
 //! Instances have a time of their own (`start_timeout`), and steps are watched for as long as they are
 //! to be. On the way back, and while tidying up once all the traffic has moved, a deadline does not turn
-//! anything back: instances that do not leave are left behind, so that an engine that hangs does not keep
+//! anything back: instances that do not stop are left behind, so that an engine that hangs does not keep
 //! the place for ever, and for all else there is nothing better to do than to try again. In both cases a
 //! person is told.
 

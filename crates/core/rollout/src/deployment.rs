@@ -280,6 +280,11 @@ impl Deployment {
         }
     }
 
+    /// Sides whose instances did not stop in time: a person must look after them.
+    pub fn left_behind(&self) -> impl Iterator<Item = Side> {
+        self.left_behind.iter().copied()
+    }
+
     /// What was found out about instances that did not become healthy: last status, head of the
     /// body, log lines, exit code, port.
     pub fn detail(&self) -> &[String] {

@@ -419,13 +419,10 @@ impl Deployment {
         if let Some(side) = left_behind {
             self.left_behind.insert(side);
         }
-        match self.ask {
-            Some(Ask::Drain { .. }) => self.ask = None,
-            Some(Ask::Stop { side, keep, .. }) => {
-                self.ask = None;
-                self.progress.side_mut(side).running = keep;
-            }
-            _ => {}
+        // A drain is the balancer's, which keeps its own time: what has not drained is not stopped.
+        if let Some(Ask::Stop { side, keep, .. }) = self.ask {
+            self.ask = None;
+            self.progress.side_mut(side).running = keep;
         }
     }
 

@@ -76,7 +76,7 @@ fn time_in_which_it_is_paused_does_not_count() {
 }
 
 #[test]
-fn a_step_has_no_deadline_and_tidying_up_leaves_behind_what_does_not_leave() {
+fn a_step_has_no_deadline_and_tidying_up_leaves_behind_what_does_not_stop() {
     let baking = Story::over_current(spec(1, blue_green()))
         .when(ready(Candidate, 1))
         .when(shifted(2));
@@ -90,7 +90,9 @@ fn a_step_has_no_deadline_and_tidying_up_leaves_behind_what_does_not_leave() {
     tidying
         .at(760)
         .when(deadline(3))
-        .then("notify deployment.overdue; stop current, keep 0 (g4)")
+        .then("notify deployment.overdue")
+        .when(drained(Current, 3))
+        .then("stop current, keep 0 (g4)")
         .at(1_400)
         .when(deadline(4))
         .then("notify deployment.overdue; record current; release lock; notify deployment.succeeded")
