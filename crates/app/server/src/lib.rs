@@ -9,7 +9,9 @@ pub mod http;
 pub mod view;
 
 mod action;
+mod answer;
 mod balancer;
+mod command;
 mod deliver;
 mod drive;
 mod error;

@@ -17,6 +17,7 @@ use super::Route;
 /// Puts into a service what the file says of it.
 pub(super) fn fill(service: &mut proxy::Service, route: &Route) {
     let spec = route.traffic.as_deref();
+    service.evidence.slow_ms = route.slow.as_ref().map(|slow| slow.ms);
     if let Some(limit) = route.park {
         service.hold = Some(hold(limit, spec));
     }
@@ -35,6 +36,8 @@ pub(super) fn fill(service: &mut proxy::Service, route: &Route) {
             max_age_s: sticky.lifetime.map(|length| length.as_millis() / 1_000),
             secure: false,
         });
+        // Whoever stays with a side is known by that, wherever it comes from.
+        service.evidence.client = proxy::ClientKey::Sticky;
     }
     if let Some(newest) = service.sides.last() {
         let side = newest.name.clone();
@@ -251,6 +254,7 @@ mod tests {
             traffic: Some(Box::new(traffic)),
             matches: Vec::new(),
             park: None,
+            slow: None,
             fence: 0,
         };
         for (place, percent) in weights.iter().enumerate() {
