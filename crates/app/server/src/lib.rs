@@ -22,6 +22,7 @@ mod keeper;
 mod operate;
 mod routes;
 mod samples;
+mod secret_versions;
 mod users;
 mod web;
 

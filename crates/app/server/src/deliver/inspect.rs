@@ -336,6 +336,17 @@ impl Control {
             possible = false;
             lines.push(why);
         }
+        for (name, version) in &before.contents.secrets {
+            let now = self.secret_version(name).await?;
+            if let (Some(then), Some(now)) = (version, &now)
+                && then != now
+            {
+                lines.push(format!(
+                    "secret `{name}` was at version {then} then, and goes back with the value of now, \
+                     version {now}: values are not kept"
+                ));
+            }
+        }
         match self.check_there(before).await {
             Ok(()) => lines.push(format!(
                 "after that `cutover rollback {}` starts {} again from what is kept ({})",
