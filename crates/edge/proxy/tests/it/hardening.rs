@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
 use cutover_proxy::{Limits, Service, Timeouts};
 use http_body_util::BodyExt as _;
 use tokio::{
@@ -10,7 +11,7 @@ use tokio::{
     time::{Instant, sleep},
 };
 
-use crate::support::{Balancer, Origin, RawOrigin, get, raw, service, side, text};
+use crate::support::{Balancer, Origin, RawOrigin, bytes, get, raw, service, side, text};
 
 const OK: &str = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
 
@@ -185,16 +186,19 @@ async fn clients_of_http_1_0_get_what_they_understand() {
 #[tokio::test]
 async fn a_client_that_reads_nothing_is_left_and_holds_up_nobody() {
     let balancer = Balancer::start().await;
-    let origin = Origin::start(|request| async move {
-        match request.uri().path() {
-            "/large" => crate::support::large(64 * 1024 * 1024),
+    // More than the sockets between would hold.
+    let large = Bytes::from(vec![b'x'; 64 * 1024 * 1024]);
+    let origin = Origin::start(move |request| {
+        let answer = match request.uri().path() {
+            "/large" => bytes(&large),
             _ => text("small"),
-        }
+        };
+        async { answer }
     })
     .await;
     let sides = vec![side("1", 10_000, &[("a", origin.address)])];
     let timeouts = Timeouts {
-        body_ms: 300,
+        body_ms: 1_500,
         ..Timeouts::default()
     };
     let slow = Service {
@@ -225,7 +229,7 @@ async fn a_client_that_reads_nothing_is_left_and_holds_up_nobody() {
         if (side.upstreams[0].in_flight, side.totals.client_gone) == (0, 20) {
             break;
         }
-        assert!(began.elapsed() < Duration::from_secs(8), "{status:?}");
+        assert!(began.elapsed() < Duration::from_secs(20), "{status:?}");
         sleep(Duration::from_millis(20)).await;
     }
     drop(dawdlers);

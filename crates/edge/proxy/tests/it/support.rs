@@ -325,9 +325,9 @@ pub(crate) async fn raw(address: SocketAddr, bytes: &[u8]) -> String {
     String::from_utf8_lossy(&answer).into_owned()
 }
 
-/// As many bytes, all the same.
-pub(crate) fn large(bytes: usize) -> Answer {
-    Response::new(Full::new(Bytes::from(vec![b'x'; bytes])).boxed())
+/// An answer of these bytes.
+pub(crate) fn bytes(bytes: &Bytes) -> Answer {
+    Response::new(Full::new(bytes.clone()).boxed())
 }
 
 /// An empty body, where the type matters.
