@@ -179,7 +179,10 @@ mod tests {
         let lines = fs::read_to_string(&told).unwrap();
         for number in lines.lines().filter_map(|line| line.parse::<u32>().ok()) {
             let stat = fs::read_to_string(format!("/proc/{number}/stat")).unwrap_or_default();
-            let state = stat.rsplit(") ").next().and_then(|rest| rest.chars().next());
+            let state = stat
+                .rsplit(") ")
+                .next()
+                .and_then(|rest| rest.chars().next());
             let is_over = matches!(state, None | Some('Z' | 'X'));
             assert!(is_over, "{number} goes on: {stat}");
         }

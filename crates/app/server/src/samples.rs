@@ -16,11 +16,11 @@ use cutover_rollout::{
 };
 use tokio::sync::watch;
 
+pub(crate) use self::record::Record;
 use self::{
     external::Values,
     record::{Recorder, Second},
 };
-pub(crate) use self::record::Record;
 use crate::{
     Control, Error,
     routes::{Route, Slow},
@@ -64,7 +64,9 @@ pub(crate) async fn watch(watching: Watching<'_>) -> Option<Fired> {
         loop {
             match looker.follow().await {
                 Ok(fired) => return Some(fired),
-                Err(error) => tracing::warn!(%error, "the balancer's samples stopped; asking again"),
+                Err(error) => {
+                    tracing::warn!(%error, "the balancer's samples stopped; asking again")
+                }
             }
             tokio::time::sleep(std::time::Duration::from_millis(500)).await;
         }
@@ -280,10 +282,7 @@ mod tests {
         };
         let shifts = [shift(10_500, 10), shift(20_000, 50)];
         let percent = |second| weight_at(&shifts, second).basis_points() / 100;
-        assert_eq!(
-            [9, 10, 11, 19, 20].map(percent),
-            [0, 0, 10, 10, 50]
-        );
+        assert_eq!([9, 10, 11, 19, 20].map(percent), [0, 0, 10, 10, 50]);
     }
 
     #[test]

@@ -131,13 +131,24 @@ mod tests {
         for at in 1..=60 {
             assert_eq!(watch.sample(&before(at)), None);
         }
-        assert_eq!(watch.slow_ms(), Some(30), "learnt before there is a candidate");
+        assert_eq!(
+            watch.slow_ms(),
+            Some(30),
+            "learnt before there is a candidate"
+        );
         let verdict = watch.verdict(true).unwrap();
-        assert_eq!(verdict.word, Word::Error, "nobody has looked at the candidate");
+        assert_eq!(
+            verdict.word,
+            Word::Error,
+            "nobody has looked at the candidate"
+        );
         let shared = |at| second(at, 10, side(10, 0, 30), side(90, 90, 30));
         assert_eq!(watch.sample(&shared(61)), None);
         assert_eq!(watch.sample(&shared(62)), None);
-        assert!(watch.sample(&shared(63)).is_some(), "three seconds of its own");
+        assert!(
+            watch.sample(&shared(63)).is_some(),
+            "three seconds of its own"
+        );
     }
 
     #[test]

@@ -156,10 +156,7 @@ fn end(deployment: &Deployment, spec: &DeploymentSpec) -> Event {
 fn ending(deployment: &Deployment, spec: &DeploymentSpec) -> (Outcome, String) {
     let release = format!("{} {}", spec.release.service, spec.release.version);
     let Some(undo) = &deployment.undo else {
-        return (
-            Outcome::Succeeded,
-            format!("{release} has all the traffic"),
-        );
+        return (Outcome::Succeeded, format!("{release} has all the traffic"));
     };
     let is_held = rollback::is_held(&deployment.progress);
     let outcome = match (undo.outcome, is_held) {

@@ -35,7 +35,10 @@ fn a_step_that_has_seen_too_little_waits_for_a_person_with_the_bound_in_the_log(
     assert_eq!(outcome(&view), None, "{view:#}");
     let said = lines(&view, "step_judged");
     assert_eq!(said.len(), 1, "{view:#}");
-    assert!(said[0].contains("pause") && said[0].contains("so at most"), "{said:?}");
+    assert!(
+        said[0].contains("pause") && said[0].contains("so at most"),
+        "{said:?}"
+    );
     world.cutover(&["abort", &id]).exits(0);
     let view = stage.ends(&id, "cancelled");
     stage.none_failed(&load.stop(), "held by the judge");

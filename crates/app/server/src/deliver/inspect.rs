@@ -5,7 +5,8 @@ use std::{collections::BTreeMap, time::Duration};
 use cutover_judge::{needed, outlook};
 use cutover_model::{
     delivery::{
-        DeploymentSpec, JudgeSpec, OnInsufficient, Package, Release, RollbackTrigger, Strategy, Weight,
+        DeploymentSpec, JudgeSpec, OnInsufficient, Package, Release, RollbackTrigger, Strategy,
+        Weight,
     },
     source::Revision,
 };

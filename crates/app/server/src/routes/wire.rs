@@ -6,8 +6,8 @@ use cutover_model::{
     Duration,
     delivery::Weight,
     traffic::{
-        AccessLogSpec, LimitsSpec, Protocol, QueryShown, RateSpec, RequestMatch, RouteSpec, RuleAction,
-        RuleSpec, TimeoutsSpec, TrafficSpec,
+        AccessLogSpec, LimitsSpec, Protocol, QueryShown, RateSpec, RequestMatch, RouteSpec,
+        RuleAction, RuleSpec, TimeoutsSpec, TrafficSpec,
     },
 };
 use cutover_proxy as proxy;

@@ -119,10 +119,7 @@ fn all_that_a_trigger_can_say_is_understood() {
     let MetricSource::Prometheus { headers, .. } = &source.from else {
         panic!("{source:?}");
     };
-    assert_eq!(
-        headers["authorization"],
-        "Bearer ${{ secrets.PROMETHEUS }}"
-    );
+    assert_eq!(headers["authorization"], "Bearer ${{ secrets.PROMETHEUS }}");
     assert!(matches!(
         &lag.source.as_ref().unwrap().from,
         MetricSource::Http { pointer, .. } if pointer == "/lag/0"

@@ -90,7 +90,8 @@ fn an_answer_about_another_end_or_in_a_pause_changes_nothing() {
 #[test]
 fn the_guard_holds_a_step_once_and_blames_nobody() {
     let guard = || Input::GuardHeld {
-        reason: "12 % of the candidate's answers are bad, more than the 1.0 % of `p_max`".to_owned(),
+        reason: "12 % of the candidate's answers are bad, more than the 1.0 % of `p_max`"
+            .to_owned(),
     };
     let story = watched().at(50).when(guard()).is("baking");
     assert!(story.deployment.paused_by().unwrap().contains("`p_max`"));

@@ -95,7 +95,9 @@ fn a_step_has_no_deadline_and_tidying_up_leaves_behind_what_does_not_stop() {
         .then("stop current, keep 0 (g4)")
         .at(1_400)
         .when(deadline(4))
-        .then("notify deployment.overdue; record current; release lock; notify deployment.succeeded")
+        .then(
+            "notify deployment.overdue; record current; release lock; notify deployment.succeeded",
+        )
         .because(
             "hello 1.1.0 has all the traffic; instances of the current side did not stop in time: \
              look after them",
@@ -135,9 +137,7 @@ fn traffic_that_does_not_come_back_is_told_once_and_waited_for() {
         .when(deadline(3))
         .then("");
     assert_eq!(deadline_of(&story.deployment), None);
-    story
-        .when(shifted(3))
-        .then("drain candidate, keep 0 (g4)");
+    story.when(shifted(3)).then("drain candidate, keep 0 (g4)");
 }
 
 #[test]

@@ -159,7 +159,9 @@ impl Work {
         let ours = self.control.base_env().iter();
         let ours = ours.map(|(name, value)| (name.as_str(), value.as_str()));
         let told = facts.iter().map(|(name, value)| (*name, value.as_str()));
-        let own = env.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+        let own = env
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.as_str()));
         let said = match command::run(argv, ours.chain(told).chain(own)).await {
             Ok(said) => said,
             Err(why) => return Answer::error(why),

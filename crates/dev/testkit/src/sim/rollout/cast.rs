@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use cutover_model::{
     DeploymentId, Duration, ReleaseId, RunId, Timestamp,
-    delivery::{JudgeSpec, 
-        Cause, Contents, DeploymentSpec, Digest, HealthCheck, Package, Release, Step, Strategy,
-        Weight,
+    delivery::{
+        Cause, Contents, DeploymentSpec, Digest, HealthCheck, JudgeSpec, Package, Release, Step,
+        Strategy, Weight,
     },
     gate::ApprovalRule,
     guard::{Guards, Hook, HookAct, HookPoint, OnError, OnSuperseded, RollbackRule, Smoke},

@@ -95,7 +95,11 @@ pub(super) fn ended(number: usize, actor: &Actor, world: &World) -> Result<(), S
             .and_then(|at| world.places.get(at));
         let is_left_behind = deployment.left_behind().any(|it| it == side);
         place.map_or(0, |place| {
-            if is_left_behind { 0 } else { place.instances.len() }
+            if is_left_behind {
+                0
+            } else {
+                place.instances.len()
+            }
         })
     };
     let is_right = match outcome {

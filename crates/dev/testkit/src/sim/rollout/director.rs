@@ -3,9 +3,7 @@
 
 use std::collections::VecDeque;
 
-use cutover_model::{
-    Timestamp, delivery::Judgement, event::DeploymentEvent, run::Outcome,
-};
+use cutover_model::{Timestamp, delivery::Judgement, event::DeploymentEvent, run::Outcome};
 use cutover_rollout::{Effect, Input, TimerKey};
 use rand::{Rng as _, SeedableRng as _, rngs::SmallRng};
 

@@ -153,9 +153,7 @@ impl World {
             Effect::Watch
             | Effect::WakeAt { .. }
             | Effect::JudgeAt { .. }
-            | Effect::Notify { .. } => {
-                Ok(Done::Answers(Vec::new()))
-            }
+            | Effect::Notify { .. } => Ok(Done::Answers(Vec::new())),
         }
     }
 
