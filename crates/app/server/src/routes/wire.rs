@@ -307,6 +307,46 @@ mod tests {
     }
 
     #[test]
+    fn what_instances_speak_and_how_long_streams_have_is_told() {
+        let spec = TrafficSpec {
+            protocol: Some(Protocol::H2),
+            timeouts: Some(TimeoutsSpec {
+                grace: Some(Duration::from_secs(7)),
+                ..TimeoutsSpec::default()
+            }),
+            ..TrafficSpec::default()
+        };
+        let service = route(spec, &[90, 10]).to_wire("s@e");
+        let is_h2 = |side: &proxy::Side| side.protocol == proxy::Protocol::H2;
+        assert!(service.sides.iter().all(is_h2));
+        assert_eq!(service.timeouts.stream_grace_ms, 7_000);
+    }
+
+    #[test]
+    fn what_is_slow_and_who_is_one_client_is_told() {
+        let sticky = TrafficSpec {
+            sticky: Some(Sticky {
+                cookie: None,
+                lifetime: None,
+            }),
+            ..TrafficSpec::default()
+        };
+        let mut route = route(sticky, &[100]);
+        let evidence = route.to_wire("s@e").evidence;
+        assert_eq!(evidence.slow_ms, None);
+        assert_eq!(evidence.client, proxy::ClientKey::Sticky);
+        route.slow = Some(crate::routes::Slow {
+            by: DeploymentId::derived(&["d"]),
+            ms: 30,
+            since: 5,
+        });
+        route.traffic = None;
+        let evidence = route.to_wire("s@e").evidence;
+        assert_eq!(evidence.slow_ms, Some(30));
+        assert_eq!(evidence.client, proxy::ClientKey::Address);
+    }
+
+    #[test]
     fn limits_and_rules_hold_on_each_route() {
         let rule = |name: &str, group: Option<&str>| RuleSpec {
             name: name.to_owned(),
