@@ -711,7 +711,7 @@ fn spec(
         release: request.release,
         target: environment.target.clone(),
         triggers: environment.rollback_triggers.clone(),
-        judge: None,
+        judge: environment.judge,
         health: service.health.clone(),
         start_timeout: service.start_timeout,
         drain_timeout: service.drain_timeout,

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     Duration, GateId, RunId, Timestamp,
-    delivery::{DeploymentSpec, Release, Side, Weight},
+    delivery::{DeploymentSpec, Judgement, Release, Side, Weight},
     gate::ApprovalRule,
     guard::{HookPoint, HookVerdict},
     plan::Plan,
@@ -379,6 +379,15 @@ pub enum DeploymentEvent {
         /// What it saw.
         observed: String,
     },
+    /// The judge was asked at the end of a step, or held it in the middle of one.
+    StepJudged {
+        /// Which step of the strategy, from 0.
+        step: u32,
+        /// What follows.
+        judgement: Judgement,
+        /// What was seen, with the bound of what is not known; for people.
+        reason: String,
+    },
     /// A person wants it held, or its strategy, or a hook that cannot tell.
     Paused {
         /// Who.
@@ -440,6 +449,15 @@ pub enum DeploymentEvent {
     DeadlinePassed {
         /// What it waited for, for people.
         waited_for: String,
+    },
+    /// Something takes too long on the way back, or after all the traffic has moved. Instances that do
+    /// not stop are left behind; all else is waited for still.
+    Overdue {
+        /// What it waits for, for people.
+        waited_for: String,
+        /// The side whose instances are left behind, when it is that.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        left_behind: Option<Side>,
     },
     /// A newer deployment takes its place.
     Superseded {

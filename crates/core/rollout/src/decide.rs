@@ -124,6 +124,13 @@ impl Draft {
                     self.turn_back();
                 }
             }
+            Input::Judged {
+                step,
+                until,
+                judgement,
+                reason,
+            } => self.judged(step, until, judgement, reason),
+            Input::GuardHeld { reason } => self.guard_held(reason),
             Input::Woke { timer } => self.woke(&timer),
         }
         Ok(())
@@ -361,7 +368,9 @@ impl Draft {
         if step != rang || self.deployment.paused.is_some() {
             return;
         }
-        if self.at >= until {
+        if self.deployment.is_judged(step) {
+            // The judge has the word.
+        } else if self.at >= until {
             advance::end_bake(self, step);
         } else {
             // The ring belongs to a bake before a pause, or the clock was set back: ring again.

@@ -4,6 +4,7 @@ mod check;
 mod deaths;
 mod hold;
 mod instances;
+mod judged;
 mod tend;
 
 use std::sync::{
@@ -17,7 +18,7 @@ use cutover_model::{
     event::{DeploymentEvent, Recorded},
 };
 use cutover_release::freeze::Frozen;
-use cutover_rollout::{self as rollout, Deployment, Effect, Input, TimerKey};
+use cutover_rollout::{self as rollout, Deployment, Effect, Input, TimerKey, watch::Verdict};
 use cutover_target::{Generation, Place, Target};
 use tokio::{sync::watch, time::Instant};
 use tokio_util::sync::CancellationToken;
@@ -57,6 +58,8 @@ pub(crate) struct DeploymentEdge {
     /// The newest of the numbered orders.
     newest: watch::Sender<u64>,
     is_watched: AtomicBool,
+    /// What the judge would say if the step were over, after each second that was told.
+    verdicts: Arc<watch::Sender<Option<Verdict>>>,
 }
 
 impl DeploymentEdge {
@@ -66,6 +69,7 @@ impl DeploymentEdge {
             id,
             newest: watch::Sender::default(),
             is_watched: AtomicBool::default(),
+            verdicts: Arc::default(),
         }
     }
 }
@@ -104,6 +108,10 @@ impl Edge<Deployment> for DeploymentEdge {
             if let TimerKey::StartTimeout { .. } | TimerKey::CheckTimeout { .. } = timer {
                 pause += LAST_WORD;
             }
+            // What ran out while nobody was here to do it is tried once more first.
+            if let (true, TimerKey::Deadline { .. }) = (pause.is_zero(), &timer) {
+                pause = ONCE_MORE;
+            }
             return mailbox.wake_after(pause, format!("{timer:?}"), Input::Woke { timer });
         }
         // Each share of traffic asks for a watch; one is enough.
@@ -122,6 +130,7 @@ impl Edge<Deployment> for DeploymentEdge {
             mailbox: mailbox.clone(),
             number,
             newest: self.newest.subscribe(),
+            verdicts: Arc::clone(&self.verdicts),
             begun: Instant::now(),
         };
         match effect {
@@ -169,6 +178,7 @@ const fn number(effect: &Effect) -> Option<u64> {
         | Effect::PlaceHold { .. }
         | Effect::LiftHold
         | Effect::Watch
+        | Effect::JudgeAt { .. }
         | Effect::WakeAt { .. }
         | Effect::RecordCurrent
         | Effect::ReleaseLock
@@ -180,6 +190,9 @@ const fn number(effect: &Effect) -> Option<u64> {
 /// instances did not become healthy, and why; the clock knows only that nobody said anything.
 const LAST_WORD: std::time::Duration = std::time::Duration::from_secs(5);
 
+/// How long something that was owed before a restart may take when its time has run out.
+const ONCE_MORE: std::time::Duration = std::time::Duration::from_secs(30);
+
 /// One effect being done.
 struct Work {
     control: Control,
@@ -189,6 +202,7 @@ struct Work {
     mailbox: Mailbox<Deployment>,
     number: Option<u64>,
     newest: watch::Receiver<u64>,
+    verdicts: Arc<watch::Sender<Option<Verdict>>>,
     begun: Instant,
 }
 
@@ -225,6 +239,7 @@ impl Work {
             Effect::PlaceHold { .. } => {}
             Effect::LiftHold => self.lift_hold().await,
             Effect::Watch => self.watch().await,
+            Effect::JudgeAt { at, step } => self.judge(at, step).await,
             // Done in order.
             Effect::WakeAt { .. } => {}
             Effect::RecordCurrent => self.record_current().await,
@@ -468,9 +483,17 @@ impl Work {
         let deployment = Arc::clone(&self.deployment);
         let current = self.current_deployment().await;
         let route = self.route();
+        let held = |reason| self.mailbox.observe(Input::GuardHeld { reason });
+        let looking = samples::Watching {
+            control: &self.control,
+            route: &route,
+            deployment: &deployment,
+            current,
+            verdicts: &self.verdicts,
+            held: &held,
+        };
         let watching = async {
-            let fired = samples::watch(&self.control, &route, &deployment, current).await;
-            if let Some(fired) = fired {
+            if let Some(fired) = samples::watch(looking).await {
                 self.mailbox.observe(Input::TriggerFired {
                     trigger: fired.trigger,
                     observed: fired.observed,
@@ -614,6 +637,7 @@ impl Work {
                 traffic: None,
                 matches: Vec::new(),
                 park: None,
+                slow: None,
             });
             // Somebody has taken the place since: what we would change is theirs.
             if !route.admit(self.deployment.fence()) {

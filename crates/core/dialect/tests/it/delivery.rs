@@ -296,8 +296,6 @@ fn every_slip_is_told_with_its_place() {
             14:82 1013 `path` of a rule must begin with `/` or `*`, and is `a`
             14:94 1013 `methods` cannot be `get` | did you mean `GET`?
             14:105 1013 `from` must be an address or `address/prefix`, and is `here`
-            15:29 1014 `protocol: h2` is not there yet | let instances speak HTTP/1.1
-            15:45 1014 `grace` in `timeouts` is not there yet | use `drain_timeout` of the service
             15:63 1014 `tls` in `traffic` is not there yet | put a proxy with certificates before the balancer
             17:30 1013 `1A` cannot name a secret | names have letters, digits and `_`, and do not begin with a digit
             17:44 1013 an entry of `config` must be a path inside of the sources, and is `/etc/x`

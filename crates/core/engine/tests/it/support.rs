@@ -139,6 +139,7 @@ pub(crate) fn guarded(name: &str, rule: ApprovalRule) -> Project {
             bake: Duration::ZERO,
         },
         rollback_triggers: Vec::new(),
+        judge: None,
         env: BTreeMap::new(),
         guards: Guards::default(),
         rollback: RollbackRule::default(),

@@ -181,6 +181,7 @@ fn project() -> Project {
             bake: Duration::from_mins(5),
         },
         rollback_triggers: vec![rollback_trigger()],
+        judge: None,
         env: BTreeMap::from([("MODE".to_owned(), "loud".to_owned())]),
         guards: Guards::default(),
         rollback: RollbackRule::default(),

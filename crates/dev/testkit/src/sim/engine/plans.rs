@@ -75,6 +75,7 @@ fn project(rng: &mut SmallRng) -> Project {
             bake: Duration::ZERO,
         },
         rollback_triggers: Vec::new(),
+        judge: None,
         env: BTreeMap::new(),
         guards: Guards::default(),
         rollback: RollbackRule::default(),
