@@ -163,12 +163,13 @@ impl Job {
             Request::End => self.finish(),
         };
         let end = matches!(reply, Reply::Done) && line.starts_with(b"\"end\"");
-        (&visitor).write_all(&serde_json::to_vec(&reply)?)?;
+        let told = (&visitor).write_all(&serde_json::to_vec(&reply)?);
         drop(visitor);
+        // Who asked for the end may not have waited for the answer; it is the end all the same.
         if end {
             lock(&self.end).write_all(b"!")?;
         }
-        Ok(())
+        told
     }
 
     /// Kills what is left, and waits until every step has its record.
