@@ -56,6 +56,8 @@ async fn open(args: &cli::Run, tree: &Tree) -> anyhow::Result<Control> {
         address: None,
         base_env: config::base_env(),
         recover: false,
+        // What goes on here ends with the machine anyway.
+        power_safe: false,
     };
     for place in 0..64 {
         let data_dir = if place == 0 {
@@ -257,13 +259,8 @@ pub(crate) async fn trigger(
     actor: Option<&str>,
     inputs: &[(String, String)],
 ) -> anyhow::Result<Trigger> {
-    let head = tree.git.head().await?;
-    let branch = tree
-        .git
-        .branch()
-        .await?
-        .unwrap_or_else(|| "main".to_owned());
-    let revision = head.unwrap_or_else(|| Revision("0".repeat(40)));
+    let branch = tree.branch.clone().unwrap_or_else(|| "main".to_owned());
+    let revision = tree.head.clone().unwrap_or_else(|| Revision("0".repeat(40)));
     let name = tree.root.file_name().unwrap_or("repository");
     let actor = actor.map_or_else(config::user, ToOwned::to_owned);
     let repository = format!("local/{name}");

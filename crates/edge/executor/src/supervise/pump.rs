@@ -177,9 +177,9 @@ impl Run {
             log: &self.log,
         });
         self.keep(made);
-        // What cannot be removed now is removed with the job.
-        fs::remove_dir_all(&self.exchange).ok();
+        // Nobody needs to wait for what follows. What cannot be removed now is removed with the job.
         self.step.ends();
+        fs::remove_dir_all(&self.exchange).ok();
         Rest {
             filter: self.filter,
             log: self.log,
@@ -195,7 +195,10 @@ impl Run {
         if let Some(withheld) = withheld {
             let path = self.job.layout.withheld(&self.step.name);
             let kept =
-                Reserved::new(&path, 0).and_then(|mut file| file.commit_patiently(&withheld));
+                Reserved::new(&path, 0).and_then(|file| {
+                    file.that_survives(self.job.survives)
+                        .commit_patiently(&withheld)
+                });
             if let Err(error) = kept {
                 report.reasons.push(format!("values are lost: {error}"));
             }

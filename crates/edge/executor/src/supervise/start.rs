@@ -9,16 +9,15 @@ use std::{
     },
     process::{Command, Stdio},
     sync::Arc,
-    thread,
 };
 
 use camino::{Utf8Path, Utf8PathBuf};
-use cutover_supervisor::{log::Log, reaper::Child, record, record::Reserved, tree};
+use cutover_supervisor::{log::Log, reaper::Child, record, record::Reserved};
 
 use super::{cancel, job::Job, pump, pump::Run, step::Step};
 use crate::{
     filter::Filter,
-    protocol::{JOB_MARKER, Reply, STEP_MARKER, Started, Work},
+    protocol::{Grace, JOB_MARKER, Reply, STEP_MARKER, Started, Work},
     shell::Shell,
 };
 
@@ -26,7 +25,6 @@ use crate::{
 const EXIT_BYTES: u64 = 64 * 1024;
 /// The more a pipe holds, the less often writer and reader wait for each other.
 const PIPE: usize = 256 * 1024;
-const STACK: usize = 512 * 1024;
 
 /// The files by which a step hands values on, and the variables that tell it where they are.
 pub(super) const EXCHANGE: [(&str, &str); 5] = [
@@ -38,27 +36,52 @@ pub(super) const EXCHANGE: [(&str, &str); 5] = [
 ];
 
 /// Starts a step, unless it was started before: then, however it ended, nothing happens.
-pub(super) fn start(job: &Arc<Job>, work: &Work) -> Reply {
+pub(super) fn start(job: &Arc<Job>, work: &Work) -> (Reply, Option<Begun>) {
     let Some(step) = job.enter(&work.step) else {
-        return Reply::Done;
+        return (Reply::Done, None);
     };
     let mark = job.layout.started(&work.step);
     // Under a supervisor before us.
     if mark.exists() {
         job.leave(&work.step);
-        return Reply::Done;
+        return (Reply::Done, None);
     }
     match launch(job, &step, work, &mark) {
-        Ok(()) => Reply::Done,
+        Ok(Some(begun)) => (Reply::Started, Some(begun)),
+        Ok(None) => (Reply::Done, None),
         Err(error) => {
             fs::remove_file(&mark).ok();
             job.leave(&step.name);
-            Reply::Refused(error.to_string())
+            (Reply::Refused(error.to_string()), None)
         }
     }
 }
 
-fn launch(job: &Arc<Job>, step: &Arc<Step>, work: &Work, mark: &Utf8Path) -> io::Result<()> {
+/// A step whose process is there. Somebody has to stay with it.
+pub(super) struct Begun {
+    pub(super) run: Run,
+    child: Child,
+    output: PipeReader,
+    /// It was cancelled before its process was there.
+    cancelled: Option<Grace>,
+}
+
+impl Begun {
+    /// Stays with it to its end.
+    pub(super) fn stay(self) {
+        if let Some(grace) = self.cancelled {
+            cancel::begin(&self.run.job, &self.run.step, grace);
+        }
+        pump::pump(self.run, &self.child, self.output);
+    }
+}
+
+fn launch(
+    job: &Arc<Job>,
+    step: &Arc<Step>,
+    work: &Work,
+    mark: &Utf8Path,
+) -> io::Result<Option<Begun>> {
     let exchange = job.layout.exchange(&work.step);
     fs::create_dir_all(job.layout.logs())?;
     DirBuilder::new()
@@ -71,6 +94,7 @@ fn launch(job: &Arc<Job>, step: &Arc<Step>, work: &Work, mark: &Utf8Path) -> io:
     let filter = Filter::new(job.secrets(&work.masks)).map_err(io::Error::other)?;
     let exit =
         Reserved::new(&job.layout.ended(&work.step), EXIT_BYTES).map_err(io::Error::other)?;
+    let exit = exit.that_survives(job.survives);
     let run = Run {
         job: Arc::clone(job),
         step: Arc::clone(step),
@@ -80,27 +104,24 @@ fn launch(job: &Arc<Job>, step: &Arc<Step>, work: &Work, mark: &Utf8Path) -> io:
         exchange,
         untrusted: work.untrusted,
     };
-    record::write(mark, &Started { builtin: false }).map_err(io::Error::other)?;
+    record::write_for(mark, &Started { builtin: false }, job.survives)
+        .map_err(io::Error::other)?;
     match spawn(job, work, &run.exchange)? {
         Ok((child, output)) => {
             let cancelled = step.runs(child.identity.clone());
-            thread::Builder::new()
-                .name(format!("step {}", work.step))
-                .stack_size(STACK)
-                .spawn(move || pump::pump(run, &child, output))
-                .inspect_err(|_| {
-                    tree::kill_all(|| job.tree_of(step));
-                })?;
-            if let Some(grace) = cancelled {
-                cancel::begin(job, step, grace);
-            }
+            Ok(Some(Begun {
+                run,
+                child,
+                output,
+                cancelled,
+            }))
         }
         Err(reason) => {
             drop(run.end(None, vec![reason]));
             step.is_drained();
+            Ok(None)
         }
     }
-    Ok(())
 }
 
 /// The inner error is the step's failure: its shell or its directory is not there.
