@@ -194,11 +194,10 @@ impl Run {
         } = made;
         if let Some(withheld) = withheld {
             let path = self.job.layout.withheld(&self.step.name);
-            let kept =
-                Reserved::new(&path, 0).and_then(|file| {
-                    file.that_survives(self.job.survives)
-                        .commit_patiently(&withheld)
-                });
+            let kept = Reserved::new(&path, 0).and_then(|file| {
+                file.that_survives(self.job.survives)
+                    .commit_patiently(&withheld)
+            });
             if let Err(error) = kept {
                 report.reasons.push(format!("values are lost: {error}"));
             }

@@ -104,8 +104,7 @@ fn launch(
         exchange,
         untrusted: work.untrusted,
     };
-    record::write_for(mark, &Started { builtin: false }, job.survives)
-        .map_err(io::Error::other)?;
+    record::write_for(mark, &Started { builtin: false }, job.survives).map_err(io::Error::other)?;
     match spawn(job, work, &run.exchange)? {
         Ok((child, output)) => {
             let cancelled = step.runs(child.identity.clone());

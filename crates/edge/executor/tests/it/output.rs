@@ -35,7 +35,11 @@ async fn secrets_do_not_reach_the_log_nor_any_other_file() {
     assert_eq!(report.annotations[0].message, "the ***");
     assert_eq!(report.annotations[0].title.as_deref(), Some("***"));
     // Its script and what it wrote to are removed when its end has been told: not to be waited for.
-    world.executor.destroy(&key(0).run, &key(0).job).await.unwrap();
+    world
+        .executor
+        .destroy(&key(0).run, &key(0).job)
+        .await
+        .unwrap();
     let mut open = vec![world.root.clone()];
     while let Some(directory) = open.pop() {
         for entry in directory.read_dir_utf8().unwrap() {
