@@ -96,6 +96,7 @@ pub(crate) fn matrix(values: serde_json::Value) -> MatrixSpec {
         values,
         fail_fast: None,
         max_parallel: None,
+        only: Vec::new(),
         at: Position::new(9, 9),
     }
 }

@@ -148,6 +148,7 @@ fn matrix(rng: &mut SmallRng) -> MatrixSpec {
         fail_fast: maybe(rng, 0.5, |rng| {
             Template::plain(pick(rng, &["true", "false"]))
         }),
+        only: Vec::new(),
         max_parallel: maybe(rng, 0.5, |rng| Template::plain(pick(rng, &["1", "2"]))),
         at: Position::new(1, 1),
     }
