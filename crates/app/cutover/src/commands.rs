@@ -3,6 +3,7 @@
 mod answer;
 mod balancer;
 mod deployments;
+mod expr;
 mod lint;
 mod load;
 mod logs;
@@ -32,6 +33,7 @@ pub(crate) fn run(cli: Cli) -> Exit {
     drop(rustls::crypto::ring::default_provider().install_default());
     let done = match cli.command {
         Command::Explain(args) => Ok(explain(&args.code)),
+        Command::Expr(args) => expr::run(&args),
         Command::Completions(args) => {
             completions(args.shell);
             Ok(Exit::Ok)

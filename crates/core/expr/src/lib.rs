@@ -40,5 +40,5 @@ pub use condition::condition;
 pub use context::{Contexts, JobStatus};
 pub use error::{Error, EvalError, ParseError, ParseErrorKind};
 pub use eval::evaluate;
-pub use parser::parse;
+pub use parser::{lexes, parse};
 pub use value::{Object, Value};
