@@ -388,7 +388,7 @@ impl Control {
             let mut state = self.watch_run(&key.run).await?;
             let ended = state.wait_for(|run| {
                 let step = |step: &StepView<'_>| step.path == key.step && step.outcome.is_some();
-                let leg = run.jobs().find(|leg| leg.key == key.job);
+                let leg = run.job(&key.job);
                 run.state().is_finished()
                     || leg.is_some_and(|leg| leg.outcome.is_some() || leg.steps.iter().any(step))
             });

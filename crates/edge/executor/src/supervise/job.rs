@@ -24,7 +24,7 @@ use rustix::{
     fs::{FlockOperation, flock},
 };
 
-use super::{cancel, start, step::Step};
+use super::{cancel, exchange::Spare, start, step::Step};
 use crate::{
     layout::Layout,
     protocol::{JobOrder, Reply, Request, STEP_MARKER, Work, with_socket},
@@ -69,6 +69,7 @@ pub(super) struct Job {
     /// What the records of its steps have to survive.
     pub(super) survives: Survives,
     pub(super) reaper: Arc<Reaper>,
+    pub(super) spare: Spare,
     steps: Mutex<BTreeMap<String, Arc<Step>>>,
     /// Secrets that steps have added: they hold for the whole job.
     masks: Mutex<Vec<String>>,
@@ -106,6 +107,7 @@ impl Job {
             name: order.job,
             survives: order.survives,
             reaper: Reaper::start()?,
+            spare: Spare::default(),
             steps: Mutex::default(),
             masks: Mutex::new(masks.unwrap_or_default()),
             end: Mutex::new(end_writer),

@@ -1,7 +1,6 @@
 //! From the first byte that a step prints to the record of its end, and what is printed after that.
 
 use std::{
-    fs,
     io::{self, PipeReader, Read as _},
     sync::Arc,
     time::Duration,
@@ -177,9 +176,9 @@ impl Run {
             log: &self.log,
         });
         self.keep(made);
-        // Nobody needs to wait for what follows. What cannot be removed now is removed with the job.
+        // Nobody needs to wait for what follows.
         self.step.ends();
-        fs::remove_dir_all(&self.exchange).ok();
+        self.job.spare.take_back(self.exchange);
         Rest {
             filter: self.filter,
             log: self.log,

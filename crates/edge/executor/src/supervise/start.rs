@@ -1,20 +1,22 @@
 //! The beginning of a step: its mark on disk, its script, its files, its process.
 
 use std::{
-    fs::{self, DirBuilder, OpenOptions},
+    fs::{self, OpenOptions},
     io::{self, PipeReader, Write as _},
-    os::unix::{
-        fs::{DirBuilderExt as _, OpenOptionsExt as _},
-        process::CommandExt as _,
-    },
+    os::unix::{fs::OpenOptionsExt as _, process::CommandExt as _},
     process::{Command, Stdio},
     sync::Arc,
 };
 
 use camino::{Utf8Path, Utf8PathBuf};
-use cutover_supervisor::{log::Log, reaper::Child, record, record::Reserved};
+use cutover_supervisor::{
+    log::Log,
+    reaper::Child,
+    record,
+    record::{Reserved, Survives},
+};
 
-use super::{cancel, job::Job, pump, pump::Run, step::Step};
+use super::{cancel, exchange::SCRIPT, job::Job, pump, pump::Run, step::Step};
 use crate::{
     filter::Filter,
     protocol::{Grace, JOB_MARKER, Reply, STEP_MARKER, Started, Work},
@@ -83,17 +85,14 @@ fn launch(
     mark: &Utf8Path,
 ) -> io::Result<Option<Begun>> {
     let exchange = job.layout.exchange(&work.step);
-    fs::create_dir_all(job.layout.logs())?;
-    DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(&exchange)?;
-    for (_, file) in EXCHANGE {
-        fs::File::create(exchange.join(file))?;
-    }
+    job.spare.open(&exchange)?;
     let filter = Filter::new(job.secrets(&work.masks)).map_err(io::Error::other)?;
-    let exit =
-        Reserved::new(&job.layout.ended(&work.step), EXIT_BYTES).map_err(io::Error::other)?;
+    // Where nothing waits for the disk, a full one is waited for at the end.
+    let room = match job.survives {
+        Survives::PowerLoss => EXIT_BYTES,
+        Survives::ProcessDeath => 0,
+    };
+    let exit = Reserved::new(&job.layout.ended(&work.step), room).map_err(io::Error::other)?;
     let exit = exit.that_survives(job.survives);
     let run = Run {
         job: Arc::clone(job),
@@ -141,7 +140,7 @@ fn spawn(
             "working directory `{directory}` does not exist"
         )));
     }
-    let script = exchange.join(format!("script.{}", shell.extension));
+    let script = exchange.join(format!("{SCRIPT}{}", shell.extension));
     write_script(&script, &shell.file(&work.script))?;
     let (reader, writer) = io::pipe()?;
     // Without the right to a larger one, the usual size does.
