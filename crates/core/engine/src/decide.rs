@@ -1,13 +1,11 @@
 //! Says what happens: an input meets the state of a run, and becomes events.
 
-use std::collections::BTreeMap;
-
 use cutover_model::{
-    RunId, Timestamp,
+    Timestamp,
     event::RunEvent,
     plan::{Plan, StepSpec},
     run::{Attempt, JobKey, Outcome, State, StepPath, StepReport, WaitingOn},
-    source::{Taint, Trigger, Trust},
+    source::{Taint, Trust},
 };
 
 use crate::{Input, Refusal, approval, condition, evolve, run::Run, schedule, step, timeout};
@@ -50,7 +48,21 @@ fn hear(draft: &mut Draft, input: Input) -> Result<(), Refusal> {
             plan,
             trigger,
             vars,
-        } => return create(draft, run, number, plan, trigger, vars),
+            secrets,
+        } => {
+            may_begin(draft, &plan)?;
+            begin(
+                draft,
+                RunEvent::RunCreated {
+                    run,
+                    number,
+                    plan,
+                    trigger,
+                    vars,
+                    secrets: Some(secrets),
+                },
+            );
+        }
         Input::Approve { gate, by, comment } => {
             return approval::answer(draft, &gate, true, by, comment);
         }
@@ -125,19 +137,39 @@ fn hear(draft: &mut Draft, input: Input) -> Result<(), Refusal> {
                 }
             }
         }
+        Input::FilesHashed {
+            job,
+            step,
+            patterns,
+            digest,
+        } => {
+            let asked = (step, patterns);
+            let waits = draft
+                .run
+                .leg(&job)
+                .is_some_and(|leg| leg.hashes.get(&asked) == Some(&None));
+            if waits {
+                let (step, patterns) = asked;
+                let (digest, reason) = match digest {
+                    Ok(digest) => (Some(digest), None),
+                    Err(reason) => (None, Some(reason)),
+                };
+                draft.say(RunEvent::FilesHashed {
+                    job,
+                    step,
+                    patterns,
+                    digest,
+                    reason,
+                });
+            }
+        }
         Input::Woke { timer } => timeout::woke(draft, &timer),
     }
     Ok(())
 }
 
-fn create(
-    draft: &mut Draft,
-    run: RunId,
-    number: u64,
-    plan: Box<Plan>,
-    trigger: Box<Trigger>,
-    vars: BTreeMap<String, String>,
-) -> Result<(), Refusal> {
+/// Whether there may be such a run.
+fn may_begin(draft: &Draft, plan: &Plan) -> Result<(), Refusal> {
     if let Some(id) = draft.run.id() {
         return Err(Refusal(format!("`{id}` has already begun")));
     }
@@ -149,25 +181,25 @@ fn create(
             )));
         }
     }
-    let taint = match &trigger.trust {
-        Trust::Trusted => None,
-        Trust::Untrusted(_) => Some(Taint::Sources {
-            git_ref: trigger.git_ref.clone(),
-            revision: trigger.revision.clone(),
-        }),
-    };
-    draft.say(RunEvent::RunCreated {
-        run,
-        number,
-        plan,
-        trigger,
-        vars,
-    });
+    Ok(())
+}
+
+fn begin(draft: &mut Draft, created: RunEvent) {
+    draft.say(created);
+    let taint = draft
+        .run
+        .trigger()
+        .and_then(|trigger| match &trigger.trust {
+            Trust::Trusted => None,
+            Trust::Untrusted(_) => Some(Taint::Sources {
+                git_ref: trigger.git_ref.clone(),
+                revision: trigger.revision.clone(),
+            }),
+        });
     if let Some(taint) = taint {
         draft.say(RunEvent::RunTainted { taint });
     }
     draft.say(RunEvent::RunStarted);
-    Ok(())
 }
 
 fn must_be_live(run: &Run) -> Result<(), Refusal> {

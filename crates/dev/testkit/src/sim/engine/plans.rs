@@ -160,6 +160,7 @@ fn steps(rng: &mut SmallRng, count: usize, depth: usize) -> Vec<StepSpec> {
 
 fn step(rng: &mut SmallRng, index: usize, depth: usize) -> StepSpec {
     let mut conditions = vec![
+        "hashFiles('lock') != ''",
         "always()",
         "failure()",
         "cancelled()",
