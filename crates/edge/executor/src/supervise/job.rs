@@ -27,6 +27,7 @@ use rustix::{
 use super::{cancel, exchange::Spare, start, step::Step};
 use crate::{
     layout::Layout,
+    matchers::Matchers,
     protocol::{JobOrder, Reply, Request, STEP_MARKER, Work, with_socket},
 };
 
@@ -71,6 +72,8 @@ pub(super) struct Job {
     pub(super) reaper: Arc<Reaper>,
     pub(super) spare: Spare,
     steps: Mutex<BTreeMap<String, Arc<Step>>>,
+    /// The problem matchers that steps have added: they hold for the whole job, too.
+    pub(super) matchers: Mutex<Matchers>,
     /// Secrets that steps have added: they hold for the whole job.
     masks: Mutex<Vec<String>>,
     end: Mutex<PipeWriter>,
@@ -109,6 +112,7 @@ impl Job {
             reaper: Reaper::start()?,
             spare: Spare::default(),
             steps: Mutex::default(),
+            matchers: Mutex::default(),
             masks: Mutex::new(masks.unwrap_or_default()),
             end: Mutex::new(end_writer),
         };

@@ -19,7 +19,11 @@ use rustix::{
 };
 use tokio::time::Instant;
 
-use super::{job::Job, report, step::Step};
+use super::{
+    job::{Job, lock},
+    report,
+    step::Step,
+};
 use crate::{filter::Filter, protocol::Ended};
 
 const CHUNK: usize = 64 * 1024;
@@ -155,6 +159,7 @@ impl Run {
     pub(super) fn end(mut self, status: Option<Status>, reasons: Vec<String>) -> Rest {
         let mut out = Vec::new();
         let mut heard = self.filter.finish(&mut out);
+        lock(&self.job.matchers).clone_from(self.filter.matchers());
         for reason in &reasons {
             out.extend_from_slice(reason.as_bytes());
             out.push(b'\n');

@@ -16,7 +16,14 @@ use cutover_supervisor::{
     record::{Reserved, Survives},
 };
 
-use super::{cancel, exchange::SCRIPT, job::Job, pump, pump::Run, step::Step};
+use super::{
+    cancel,
+    exchange::SCRIPT,
+    job::{Job, lock},
+    pump,
+    pump::Run,
+    step::Step,
+};
 use crate::{
     filter::Filter,
     protocol::{Grace, JOB_MARKER, Reply, STEP_MARKER, Started, Work},
@@ -86,7 +93,11 @@ fn launch(
 ) -> io::Result<Option<Begun>> {
     let exchange = job.layout.exchange(&work.step);
     job.spare.open(&exchange)?;
-    let filter = Filter::new(job.secrets(&work.masks)).map_err(io::Error::other)?;
+    let mut matchers = lock(&job.matchers).clone();
+    matchers.begin_anew();
+    let filter = Filter::new(job.secrets(&work.masks))
+        .map_err(io::Error::other)?
+        .with_matchers(matchers, job.layout.workspace());
     // Where nothing waits for the disk, a full one is waited for at the end.
     let room = match job.survives {
         Survives::PowerLoss => EXIT_BYTES,
