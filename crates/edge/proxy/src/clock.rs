@@ -11,3 +11,8 @@ pub(crate) fn since_epoch() -> Duration {
     let now = SystemTime::now();
     now.duration_since(UNIX_EPOCH).unwrap_or_default()
 }
+
+/// The time by the wall clock, in milliseconds since 1970.
+pub(crate) fn unix_ms() -> u64 {
+    u64::try_from(since_epoch().as_millis()).unwrap_or(u64::MAX)
+}

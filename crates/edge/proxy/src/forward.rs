@@ -3,21 +3,26 @@
 //! A request is sent again only when that is safe: it never left (any method), or it carries no
 //! body, may be repeated, and met a kept connection that the upstream was just closing.
 
-use std::{pin::pin, sync::Arc};
+use std::{sync::Arc, time::Duration};
 
-use http::{HeaderName, Request, Response, StatusCode, Version};
+use http::{HeaderName, Request, Response, StatusCode, Version, header};
 use hyper::{body::Incoming, upgrade::OnUpgrade};
-use tokio::time::{Instant, timeout};
+use tokio::time::Instant;
 
 use crate::{
-    connection::{ConnectError, Connection},
-    errors::{BadRequest, NoAnswer},
-    headers,
+    access_log::Note,
+    answer::AnswerBody,
+    client_address::client_address,
+    connection::{ConnectError, Connection, Sent},
+    distinct::Client,
+    errors::{self, BadRequest, NoAnswer},
+    events, guard, headers, hold,
     metrics::{Cause, SideMetrics, Trouble},
     request::{self, BodyFate, Outbound, Peer, RequestBody},
     response::{Holds, ResponseBody},
-    router::{Place, Way},
-    service::{Service, Side, Waits},
+    route::Route,
+    router::{Place, Way, Wish},
+    service::{Routes, Service, Side, Waits},
     upgrade,
 };
 
@@ -26,12 +31,42 @@ const VERSION: HeaderName = HeaderName::from_static("x-cutover-version");
 /// Answers a request.
 pub(crate) async fn forward(
     service: &Arc<Service>,
+    route: &Route,
+    preview: Option<Arc<str>>,
+    peer: &Peer,
+    mut request: Request<Incoming>,
+) -> Response<ResponseBody> {
+    let routes = service.routes();
+    let Some(log) = &routes.access_log else {
+        return answer(service, &routes, route, preview, peer, request, None).await;
+    };
+    let pending = log.begin(&mut request, peer, &routes.trusted);
+    let note = Some(pending.note());
+    pending.answered(answer(service, &routes, route, preview, peer, request, note).await)
+}
+
+async fn answer(
+    service: &Arc<Service>,
+    routes: &Arc<Routes>,
+    route: &Route,
+    preview: Option<Arc<str>>,
     peer: &Peer,
     request: Request<Incoming>,
+    note: Option<Arc<Note>>,
 ) -> Response<ResponseBody> {
     let began = Instant::now();
-    let routes = service.routes();
-    let prepared = request::prepare(request, peer, &routes.trusted, routes.waits.body);
+    match guard::admit(route, &request, peer, &routes.trusted) {
+        Ok(Some(rule)) => note.iter().for_each(|note| note.rule(rule.clone())),
+        Ok(None) => {}
+        Err(reason) => {
+            service.ledger.enter(reason.cause(), 1);
+            return reason.response();
+        }
+    }
+    let client = client_address(request.headers(), peer.ip(), &routes.trusted);
+    let client = routes.apart.client(request.headers(), client);
+    let wish = Wish::new(routes, preview, request.headers());
+    let prepared = request::prepare(request, peer, &routes.trusted, route, routes.waits.body);
     let Outbound {
         request,
         upgrade,
@@ -44,14 +79,21 @@ pub(crate) async fn forward(
             return bad.response();
         }
     };
+    if let Some(note) = &note {
+        note.body(&body);
+    }
     let exchange = Exchange {
         service,
         began,
         waits: routes.waits,
         repeatable,
         body,
+        note,
+        client,
+        slow: routes.slow,
     };
-    exchange.run(request, upgrade).await
+    let way = Way::new(service, routes, wish);
+    exchange.run(request, upgrade, way).await
 }
 
 struct Exchange<'a> {
@@ -60,24 +102,38 @@ struct Exchange<'a> {
     waits: Waits,
     repeatable: bool,
     body: Arc<BodyFate>,
+    /// For the access log, when there is one.
+    note: Option<Arc<Note>>,
+    /// Who sent it.
+    client: Client,
+    slow: Option<Duration>,
 }
 
 /// What came of a try at one upstream.
 enum Tried {
-    Answered(Response<Incoming>, Connection),
+    Answered(Response<AnswerBody>),
     /// The request is whole and may go elsewhere.
     Unsent(Request<RequestBody>),
     Failed(NoAnswer),
     Bad(BadRequest),
 }
 
-/// What came of sending over one connection.
-enum Sent {
-    Answered(Response<Incoming>),
-    /// The request is whole.
-    Unsent(Request<RequestBody>),
-    Lost,
-    TimedOut,
+impl Tried {
+    /// Whether the upstream failed the request. `None`: the client did.
+    fn failed(&self) -> Option<bool> {
+        match self {
+            Self::Answered(response) => Some(response.status().is_server_error()),
+            Self::Unsent(_) | Self::Failed(_) => Some(true),
+            Self::Bad(_) => None,
+        }
+    }
+}
+
+/// Why there is no place after all.
+enum Waited {
+    /// It only asks for health, and is told that the service holds.
+    Healthy,
+    Vain(NoAnswer),
 }
 
 impl Exchange<'_> {
@@ -85,37 +141,56 @@ impl Exchange<'_> {
         self,
         mut request: Request<RequestBody>,
         upgrade: Option<OnUpgrade>,
+        mut way: Way<'_>,
     ) -> Response<ResponseBody> {
-        let mut way = Way::new(self.service);
         let mut left: Option<Arc<SideMetrics>> = None;
         loop {
-            let Some(place) = way.next() else {
-                let reason = if left.is_some() {
-                    NoAnswer::ConnectFailed
-                } else {
-                    NoAnswer::NoUpstream
-                };
-                return self.no_place(reason, left.as_deref().or(way.own_metrics()));
+            let place = match way.next() {
+                Some(place) => place,
+                // What is rare is put aside, here and below: every request moves and keeps the room
+                // for all that it might have to do.
+                None => match Box::pin(self.wait(&mut way, &request, left.is_some())).await {
+                    Ok(place) => place,
+                    Err(Waited::Healthy) => return errors::holding(),
+                    Err(Waited::Vain(reason)) => {
+                        return self.no_place(reason, left.as_deref().or(way.own_metrics()));
+                    }
+                },
             };
             let Some(side) = place.routes.sides.get(place.side) else {
                 return self.no_place(NoAnswer::NoUpstream, None);
             };
+            if let Some(note) = &self.note {
+                note.place(&side.name, &place.claim.upstream.id);
+            }
             self.count_detour(&place, side, left.as_ref());
-            match self.try_at(&place, side, request).await {
-                Tried::Answered(response, connection) => {
-                    return self.answered(response, connection, place, upgrade);
-                }
+            if left.is_none()
+                && !place.aside
+                && let Some(mirror) = &place.routes.mirror
+            {
+                mirror.reflect(&place.routes, place.side, &request);
+            }
+            let tried = self.try_at(&place, side, request).await;
+            if let (Some(rule), Some(failed)) = (&place.routes.passive, tried.failed()) {
+                place.claim.upstream.ejection.note(rule, failed);
+            }
+            match tried {
+                Tried::Answered(response) => return self.answered(response, place, upgrade),
                 Tried::Unsent(whole) => {
                     request = whole;
-                    left = Some(Arc::clone(&side.metrics));
+                    left = Some(Arc::clone(place.counts(side)));
                     way.avoid(Arc::clone(&place.claim.upstream));
                 }
                 Tried::Failed(reason) => {
+                    let counts = place.counts(side);
                     // What a drain cut, the drain has entered.
-                    if !place.claim.was_cut() {
+                    if place.claim.was_cut() {
+                        counts.drops.enter(Cause::DrainCut);
+                    } else {
                         self.service.ledger.enter(reason.cause(), 1);
+                        counts.drops.enter(reason.cause());
                     }
-                    side.metrics.answered(reason.status(), self.began.elapsed());
+                    self.count(counts, reason.status());
                     return reason.response();
                 }
                 Tried::Bad(bad) => {
@@ -126,12 +201,38 @@ impl Exchange<'_> {
         }
     }
 
+    /// No side takes the request: it waits for one if it may.
+    async fn wait(
+        &self,
+        way: &mut Way<'_>,
+        request: &Request<RequestBody>,
+        refused: bool,
+    ) -> Result<Place, Waited> {
+        let routes = self.service.routes();
+        let Some(hold) = &routes.hold else {
+            let reason = if refused {
+                NoAnswer::ConnectFailed
+            } else {
+                NoAnswer::NoUpstream
+            };
+            return Err(Waited::Vain(reason));
+        };
+        if hold::asks_for_health(request, &routes.health_path) {
+            return Err(Waited::Healthy);
+        }
+        let bytes = hold::head_bytes(request);
+        hold::place(self.service, way, hold, bytes)
+            .await
+            .map_err(Waited::Vain)
+    }
+
     /// Enters that the request does not go the straight way.
     fn count_detour(&self, place: &Place, side: &Side, left: Option<&Arc<SideMetrics>>) {
         if let Some(left) = left {
             self.service.ledger.enter(Cause::Retried, 1);
-            if !Arc::ptr_eq(left, &side.metrics) {
+            if !Arc::ptr_eq(left, place.counts(side)) {
                 left.gave_up();
+                left.bad_for(self.client);
             }
         }
         if place.diverted {
@@ -145,25 +246,30 @@ impl Exchange<'_> {
         let upstream = &place.claim.upstream;
         let mut fresh = false;
         loop {
-            let mut connection = match self.connection(place, side, fresh).await {
+            let connection = match self.connection(place, side, fresh).await {
                 Ok(connection) => connection,
                 Err(_refused) => return Tried::Unsent(request),
             };
             upstream.forgive();
-            let spare = (connection.reused && self.repeatable).then(|| request::repeat(&request));
-            match self.send(&mut connection, request).await {
-                Sent::Answered(response) => return Tried::Answered(response, connection),
-                Sent::Unsent(whole) if connection.reused => request = whole,
+            let reused = connection.reused;
+            let again = reused && self.repeatable;
+            let sent = connection.send(request, again, self.waits.response, &self.body);
+            let sent = sent.await;
+            // A body that broke off is the client's fault, and nothing to try elsewhere, even if
+            // it broke off before anything left.
+            if let (false, Some(bad)) = (matches!(sent, Sent::Answered(_)), self.body.fault()) {
+                return Tried::Bad(bad);
+            }
+            match sent {
+                Sent::Answered(response) => return Tried::Answered(response),
+                Sent::Unsent(whole) if reused => request = whole,
                 Sent::Unsent(whole) => return Tried::Unsent(whole),
                 Sent::TimedOut => {
-                    side.metrics.trouble(Trouble::Timeout);
+                    place.counts(side).trouble(Trouble::Timeout);
                     return Tried::Failed(NoAnswer::TimedOut);
                 }
-                Sent::Lost => {
-                    if let Some(bad) = self.body.fault() {
-                        return Tried::Bad(bad);
-                    }
-                    side.metrics.trouble(Trouble::Reset);
+                Sent::Lost(spare) => {
+                    place.counts(side).trouble(Trouble::Reset);
                     match spare {
                         Some(spare) if !place.claim.was_cut() => request = spare,
                         _ => return Tried::Failed(NoAnswer::Reset),
@@ -182,41 +288,21 @@ impl Exchange<'_> {
         fresh: bool,
     ) -> Result<Connection, ConnectError> {
         let upstream = &place.claim.upstream;
-        if !fresh && let Some(kept) = upstream.connections.kept(self.waits.keep_for).await {
-            return Ok(kept);
-        }
+        let (connect, keep_for) = (self.waits.connect, self.waits.keep_for);
         let opened = upstream
             .connections
-            .open(&upstream.address, self.waits.connect)
+            .take(&upstream.address, connect, keep_for, fresh)
             .await;
         if opened.is_err() {
-            side.metrics.trouble(Trouble::Connect);
+            place.counts(side).trouble(Trouble::Connect);
             upstream.strike(place.routes.strikes);
         }
         opened
     }
 
-    /// Sends, and waits for the head of the answer. The time for it runs anew as long as the body
-    /// of the request gets on: a long upload is not a slow upstream.
-    async fn send(&self, connection: &mut Connection, request: Request<RequestBody>) -> Sent {
-        let mut sending = pin!(connection.sender.try_send_request(request));
-        loop {
-            let progress = self.body.progress();
-            match timeout(self.waits.response, &mut sending).await {
-                Ok(Ok(response)) => return Sent::Answered(response),
-                Ok(Err(mut error)) => {
-                    return error.take_message().map_or(Sent::Lost, Sent::Unsent);
-                }
-                Err(_elapsed) if self.body.progress() == progress => return Sent::TimedOut,
-                Err(_elapsed) => {}
-            }
-        }
-    }
-
     fn answered(
         &self,
-        mut response: Response<Incoming>,
-        connection: Connection,
+        mut response: Response<AnswerBody>,
         place: Place,
         asked: Option<OnUpgrade>,
     ) -> Response<ResponseBody> {
@@ -224,14 +310,15 @@ impl Exchange<'_> {
             claim,
             routes,
             side,
+            aside,
+            cookie,
             ..
         } = place;
         let Some(side) = routes.sides.get(side) else {
             return NoAnswer::NoUpstream.response();
         };
         let switched = response.status() == StatusCode::SWITCHING_PROTOCOLS;
-        side.metrics
-            .answered(response.status(), self.began.elapsed());
+        self.count(side.counts(aside), response.status());
         let protocol = switched
             .then(|| headers::upgrade(response.headers()))
             .flatten();
@@ -239,28 +326,50 @@ impl Exchange<'_> {
         if let Some(version) = &side.version {
             response.headers_mut().insert(VERSION, version.clone());
         }
+        if let Some(cookie) = cookie {
+            response.headers_mut().append(header::SET_COOKIE, cookie);
+        }
         // An upstream may speak HTTP/1.0; what the client is told is what the balancer speaks.
         *response.version_mut() = Version::HTTP_11;
         if let (Some(protocol), Some(client)) = (protocol, asked) {
-            headers::set_upgrade(response.headers_mut(), protocol);
-            let upstream = hyper::upgrade::on(&mut response);
-            tokio::spawn(upgrade::tunnel(client, upstream, claim));
+            headers::set_upgrade(response.headers_mut(), protocol.clone());
+            if let Some(upstream) = response.body_mut().release().and_then(Connection::switch) {
+                let counts = Arc::clone(side.counts(aside));
+                tokio::spawn(upgrade::tunnel(client, upstream, protocol, claim, counts));
+            }
             return response.map(|_empty| ResponseBody::empty());
         }
+        let events = events::are_in(response.headers())
+            .then(|| claim.upstream.farewell.join(side.counts(aside)));
         let holds = Holds {
             claim,
-            connection,
-            side: Arc::clone(&side.metrics),
+            side: Arc::clone(side.counts(aside)),
+            client: self.client,
             ledger: Arc::clone(&self.service.ledger),
             request: Arc::clone(&self.body),
         };
-        response.map(|body| ResponseBody::streamed(body, self.waits.body, holds))
+        response.map(|body| ResponseBody::streamed(body, self.waits.body, holds, events))
+    }
+
+    /// Counts an answer where it belongs.
+    fn count(&self, side: &SideMetrics, status: StatusCode) {
+        let took = self.began.elapsed();
+        side.answered(status, took);
+        if status.is_server_error() {
+            side.bad_for(self.client);
+        }
+        if self.slow.is_some_and(|slow| took > slow) {
+            side.slow_for(self.client);
+        }
     }
 
     fn no_place(&self, reason: NoAnswer, side: Option<&SideMetrics>) -> Response<ResponseBody> {
         self.service.ledger.enter(reason.cause(), 1);
         if let Some(side) = side {
-            side.answered(reason.status(), self.began.elapsed());
+            side.drops.enter(reason.cause());
+            self.count(side, reason.status());
+        } else {
+            self.service.drops.enter(reason.cause());
         }
         reason.response()
     }

@@ -9,7 +9,11 @@ use std::{
 
 use http::StatusCode;
 
-use crate::control::{ErrorTotals, LATENCY_BOUNDS_MS, SideSample, Totals};
+use crate::{
+    control::{ErrorTotals, LATENCY_BOUNDS_MS, SideSample, Totals},
+    distinct::{Client, Distinct},
+    drops::Drops,
+};
 
 const STEPS: usize = LATENCY_BOUNDS_MS.len() + 1;
 
@@ -33,6 +37,11 @@ pub(crate) struct SideMetrics {
     client_gone: AtomicU64,
     time_us: AtomicU64,
     histogram: [AtomicU64; STEPS],
+    slow: AtomicU64,
+    distinct_bad: Distinct,
+    distinct_slow: Distinct,
+    /// Requests that were lost.
+    pub(crate) drops: Drops,
 }
 
 impl SideMetrics {
@@ -49,6 +58,17 @@ impl SideMetrics {
         self.time_us.fetch_add(micros, Ordering::Relaxed);
         let step = LATENCY_BOUNDS_MS.partition_point(|bound| bound * 1_000 < micros);
         self.histogram[step].fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// A request of this client went badly; counted besides, as one of independent events.
+    pub(crate) fn bad_for(&self, client: Client) {
+        self.distinct_bad.note(client);
+    }
+
+    /// A request of this client took longer than the table allows.
+    pub(crate) fn slow_for(&self, client: Client) {
+        self.slow.fetch_add(1, Ordering::Relaxed);
+        self.distinct_slow.note(client);
     }
 
     /// A request had to be given to another side. That it was answered there does not help this
@@ -99,6 +119,9 @@ impl SideMetrics {
             client_gone: read(&self.client_gone),
             time_us: read(&self.time_us),
             histogram: self.histogram.each_ref().map(&read),
+            slow: read(&self.slow),
+            distinct_bad: self.distinct_bad.read(&read),
+            distinct_slow: self.distinct_slow.read(&read),
         }
     }
 }
@@ -115,6 +138,9 @@ pub(crate) struct Counts {
     client_gone: u64,
     time_us: u64,
     histogram: [u64; STEPS],
+    slow: u64,
+    distinct_bad: u64,
+    distinct_slow: u64,
 }
 
 impl Counts {
@@ -126,11 +152,6 @@ impl Counts {
     /// As sums since the start.
     pub(crate) fn totals(&self) -> Totals {
         let [status_2xx, status_3xx, status_4xx, status_5xx] = self.classes;
-        let errors = ErrorTotals {
-            connect: self.connect,
-            timeout: self.timeout,
-            reset: self.reset,
-        };
         Totals {
             requests: self.requests,
             status_2xx,
@@ -138,9 +159,25 @@ impl Counts {
             status_4xx,
             status_5xx,
             bad: self.bad,
-            errors,
+            errors: self.errors(),
             client_gone: self.client_gone,
             time_ms_sum: self.time_us / 1_000,
+            slow: self.slow,
+            distinct_bad: self.distinct_bad,
+            distinct_slow: self.distinct_slow,
+        }
+    }
+
+    /// The steps of the histogram.
+    pub(crate) fn histogram(&self) -> Vec<u64> {
+        self.histogram.to_vec()
+    }
+
+    fn errors(&self) -> ErrorTotals {
+        ErrorTotals {
+            connect: self.connect,
+            timeout: self.timeout,
+            reset: self.reset,
         }
     }
 
@@ -161,6 +198,11 @@ impl Counts {
             healthy,
             expected,
             histogram: self.histogram[..used].iter().map(step).collect(),
+            errors: self.errors(),
+            slow: self.slow,
+            distinct_bad: self.distinct_bad,
+            distinct_slow: self.distinct_slow,
+            drops: BTreeMap::new(),
         }
     }
 }
@@ -177,6 +219,9 @@ impl AddAssign for Counts {
         self.reset += other.reset;
         self.client_gone += other.client_gone;
         self.time_us += other.time_us;
+        self.slow += other.slow;
+        self.distinct_bad += other.distinct_bad;
+        self.distinct_slow += other.distinct_slow;
         for (sum, count) in self.histogram.iter_mut().zip(other.histogram) {
             *sum += count;
         }
@@ -202,13 +247,23 @@ pub(crate) enum Cause {
     AnswerCut,
     /// Still in flight at the end of a drain.
     DrainCut,
+    /// A WebSocket or a stream of events, asked to part by a drain. No failure.
+    ClosedAfterGrace,
+    /// More requests waited for a side than may: 503.
+    HoldFull,
+    /// Waited for a side in vain: 503.
+    HoldTimedOut,
+    /// More often than its client may ask: 429.
+    RateLimited,
+    /// Not wanted by a rule: 403 or 414.
+    Denied,
     /// Refused for what the client sent.
     BadRequest,
 }
 
 impl Cause {
     /// All of them, in the order of the ledger.
-    const ALL: [Self; 9] = [
+    const ALL: [Self; 14] = [
         Self::NoUpstream,
         Self::OtherSide,
         Self::Retried,
@@ -217,6 +272,11 @@ impl Cause {
         Self::Reset,
         Self::AnswerCut,
         Self::DrainCut,
+        Self::ClosedAfterGrace,
+        Self::HoldFull,
+        Self::HoldTimedOut,
+        Self::RateLimited,
+        Self::Denied,
         Self::BadRequest,
     ];
 
@@ -231,6 +291,11 @@ impl Cause {
             Self::Reset => "reset",
             Self::AnswerCut => "answer_cut",
             Self::DrainCut => "drain_cut",
+            Self::ClosedAfterGrace => "closed_after_grace",
+            Self::HoldFull => "hold_full",
+            Self::HoldTimedOut => "hold_timed_out",
+            Self::RateLimited => "rate_limited",
+            Self::Denied => "denied",
             Self::BadRequest => "bad_request",
         }
     }
@@ -302,6 +367,6 @@ mod tests {
         let entries = ledger.entries();
         assert_eq!(entries.len(), Cause::ALL.len());
         assert_eq!(entries["no_upstream"], 1);
-        assert_eq!(entries["bad_request"], 9);
+        assert_eq!(entries["bad_request"], 14);
     }
 }

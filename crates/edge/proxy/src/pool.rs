@@ -45,10 +45,12 @@ fn pick<'a>(upstreams: &'a [Arc<Upstream>], tried: &[Arc<Upstream>]) -> Option<&
     let untried =
         |upstream: &Arc<Upstream>| !tried.iter().any(|other| Arc::ptr_eq(other, upstream));
     let (before, after) = upstreams.split_at(start);
-    after
-        .iter()
-        .chain(before)
-        .find(|upstream| upstream.takes_requests() && untried(upstream))
+    let all = || after.iter().chain(before);
+    let may = |upstream: &&Arc<Upstream>| upstream.takes_requests() && untried(upstream);
+    // Those that fail users are asked when there is nobody else.
+    all()
+        .find(|upstream| !upstream.ejection.is_out() && may(upstream))
+        .or_else(|| all().find(may))
 }
 
 #[cfg(test)]
@@ -56,7 +58,7 @@ mod tests {
     use tokio::sync::watch;
 
     use super::*;
-    use crate::upstream::Condition;
+    use crate::{control::Passive, upstream::Condition};
 
     fn upstreams(count: usize) -> Vec<Arc<Upstream>> {
         let upstream = |index| {
@@ -79,6 +81,25 @@ mod tests {
         }
         assert!(claim(&upstreams, &upstreams[2..]).is_none());
         assert!(claim(&[], &[]).is_none());
+    }
+
+    #[test]
+    fn those_left_out_are_asked_when_nobody_else_is_there() {
+        let upstreams = upstreams(2);
+        let rule = Passive {
+            failures: 1,
+            ..Passive::default()
+        };
+        upstreams[0].ejection.note(&rule, true);
+        for _ in 0..50 {
+            assert_eq!(claim(&upstreams, &[]).unwrap().upstream.id, "u1");
+        }
+        assert_eq!(
+            claim(&upstreams, &upstreams[1..]).unwrap().upstream.id,
+            "u0"
+        );
+        upstreams[1].ejection.note(&rule, true);
+        assert!(claim(&upstreams, &[]).is_some());
     }
 
     #[test]

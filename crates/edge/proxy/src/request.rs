@@ -1,7 +1,7 @@
 //! A client's request made ready for an upstream: what is taken away, set, and refused.
 
 use std::{
-    net::SocketAddr,
+    net::{IpAddr, SocketAddr},
     pin::Pin,
     sync::{
         Arc,
@@ -18,11 +18,12 @@ use http::{
 use http_body::{Body, Frame, SizeHint};
 use hyper::{body::Incoming, upgrade::OnUpgrade};
 
-use crate::{errors::BadRequest, headers, stall::Stall, trust::Network};
+use crate::{errors::BadRequest, headers, route::Route, stall::Stall, trust::Network};
 
 const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 const FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
+const FORWARDED_PREFIX: HeaderName = HeaderName::from_static("x-forwarded-prefix");
 
 /// Who sent the request, as told to upstreams. Made once per connection.
 #[derive(Debug)]
@@ -32,6 +33,11 @@ pub(crate) struct Peer {
 }
 
 impl Peer {
+    /// Its address, which may be that of a proxy.
+    pub(crate) fn ip(&self) -> IpAddr {
+        self.address.ip()
+    }
+
     pub(crate) fn new(address: SocketAddr) -> Self {
         let address = SocketAddr::new(address.ip().to_canonical(), address.port());
         let forwarded = HeaderValue::from_str(&address.ip().to_string()).ok();
@@ -56,8 +62,13 @@ pub(crate) fn prepare(
     mut request: Request<Incoming>,
     peer: &Peer,
     trusted: &[Network],
+    route: &Route,
     body_patience: Duration,
 ) -> Result<Outbound, BadRequest> {
+    let body_limit = route.told.body_bytes;
+    if body_limit.is_some_and(|limit| request.body().size_hint().lower() > limit) {
+        return Err(BadRequest::BodyTooLarge);
+    }
     if request.method() == Method::CONNECT {
         return Err(BadRequest::Connect);
     }
@@ -69,6 +80,7 @@ pub(crate) fn prepare(
     let trusted = trusted
         .iter()
         .any(|network| network.contains(peer.address.ip()));
+    let wants_trailers = headers::wants_trailers(&parts.headers);
     headers::strip_hop_by_hop(&mut parts.headers);
     // The balancer itself answers `100 Continue` as soon as the upstream wants the body.
     parts.headers.remove(header::EXPECT);
@@ -82,11 +94,15 @@ pub(crate) fn prepare(
     if let Some(protocol) = protocol {
         headers::set_upgrade(&mut parts.headers, protocol);
     }
+    if wants_trailers {
+        headers::set_wants_trailers(&mut parts.headers);
+    }
     to_origin_form(&mut parts.uri)?;
+    strip_prefix(&mut parts.uri, &mut parts.headers, route, trusted);
     parts.version = Version::HTTP_11;
     let repeatable = body.is_end_stream() && parts.method.is_idempotent() && upgrade.is_none();
     let fate = Arc::default();
-    let body = RequestBody::new(body, body_patience, &fate);
+    let body = RequestBody::new(body, body_patience, body_limit, &fate);
     let request = Request::from_parts(parts, body);
     Ok(Outbound {
         request,
@@ -94,6 +110,11 @@ pub(crate) fn prepare(
         repeatable,
         body: fate,
     })
+}
+
+/// Whether a request has no body.
+pub(crate) fn is_empty(request: &Request<RequestBody>) -> bool {
+    request.body().0.is_none()
 }
 
 /// A second copy of a repeatable request.
@@ -116,7 +137,14 @@ fn host(
             return Err(BadRequest::Target);
         }
         let value = HeaderValue::from_str(authority.as_str()).map_err(|_| BadRequest::Target)?;
-        return Ok(Some(value));
+        // A second name for whom it is must be the same: not every reader asks the same of the two.
+        let same = |host: &HeaderValue| host.as_bytes().eq_ignore_ascii_case(value.as_bytes());
+        let mut hosts = headers.get_all(header::HOST).iter();
+        return match (hosts.next(), hosts.next()) {
+            (None, _) => Ok(Some(value)),
+            (Some(host), None) if same(host) => Ok(Some(value)),
+            _ => Err(BadRequest::Host),
+        };
     }
     let mut hosts = headers.get_all(header::HOST).iter();
     match (hosts.next(), hosts.next()) {
@@ -192,17 +220,30 @@ fn to_origin_form(uri: &mut Uri) -> Result<(), BadRequest> {
     Ok(())
 }
 
+/// Takes away what only this balancer knows of the path.
+fn strip_prefix(uri: &mut Uri, headers: &mut HeaderMap, route: &Route, trusted: bool) {
+    if !trusted {
+        headers.remove(FORWARDED_PREFIX);
+    }
+    if let (Some(prefix), Some(stripped)) = (&route.stripped, route.strip(uri)) {
+        headers.insert(FORWARDED_PREFIX, prefix.clone());
+        *uri = stripped;
+    }
+}
+
 /// How the body of a request fares: how far it is, and whose fault it is when sending fails.
 #[derive(Debug, Default)]
 pub(crate) struct BodyFate {
     state: AtomicU8,
     pieces: AtomicU64,
+    bytes: AtomicU64,
 }
 
 impl BodyFate {
     const WHOLE: u8 = 1;
     const BROKEN: u8 = 2;
     const STALLED: u8 = 3;
+    const TOO_LARGE: u8 = 4;
 
     fn set(&self, state: u8) {
         self.state.store(state, Ordering::Release);
@@ -213,6 +254,7 @@ impl BodyFate {
         match self.state.load(Ordering::Acquire) {
             Self::BROKEN => Some(BadRequest::BodyBroken),
             Self::STALLED => Some(BadRequest::BodyStalled),
+            Self::TOO_LARGE => Some(BadRequest::BodyTooLarge),
             _ => None,
         }
     }
@@ -220,6 +262,11 @@ impl BodyFate {
     /// Whether all of it was handed over.
     pub(crate) fn is_whole(&self) -> bool {
         self.state.load(Ordering::Acquire) == Self::WHOLE
+    }
+
+    /// Bytes handed over.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.bytes.load(Ordering::Relaxed)
     }
 
     /// Grows with every piece handed over.
@@ -236,11 +283,13 @@ pub(crate) struct RequestBody(Option<Streamed>);
 struct Streamed {
     body: Incoming,
     stall: Stall,
+    /// Bytes that may still come.
+    left: u64,
     fate: Arc<BodyFate>,
 }
 
 impl RequestBody {
-    fn new(body: Incoming, patience: Duration, fate: &Arc<BodyFate>) -> Self {
+    fn new(body: Incoming, patience: Duration, limit: Option<u64>, fate: &Arc<BodyFate>) -> Self {
         if body.is_end_stream() {
             fate.set(BodyFate::WHOLE);
             return Self(None);
@@ -248,6 +297,7 @@ impl RequestBody {
         Self(Some(Streamed {
             body,
             stall: Stall::new(patience),
+            left: limit.unwrap_or(u64::MAX),
             fate: Arc::clone(fate),
         }))
     }
@@ -266,12 +316,25 @@ impl Body for RequestBody {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BodyFailed>>> {
-        let Some(Streamed { body, stall, fate }) = &mut self.0 else {
+        let Some(Streamed {
+            body,
+            stall,
+            left,
+            fate,
+        }) = &mut self.0
+        else {
             return Poll::Ready(None);
         };
         match Pin::new(&mut *body).poll_frame(context) {
             Poll::Ready(Some(Ok(frame))) => {
                 stall.moved();
+                let bytes = frame.data_ref().map_or(0, Bytes::len) as u64;
+                let Some(rest) = left.checked_sub(bytes) else {
+                    fate.set(BodyFate::TOO_LARGE);
+                    return Poll::Ready(Some(Err(BodyFailed)));
+                };
+                *left = rest;
+                fate.bytes.fetch_add(bytes, Ordering::Relaxed);
                 fate.pieces.fetch_add(1, Ordering::Relaxed);
                 if body.is_end_stream() {
                     fate.set(BodyFate::WHOLE);
@@ -355,7 +418,12 @@ mod tests {
             check("/", &["a.example:80"], Version::HTTP_11),
             ok("a.example:80")
         );
-        assert_eq!(check("http://b/", &["a"], Version::HTTP_11), ok("b"));
+        assert_eq!(check("http://b/", &["B"], Version::HTTP_11), ok("b"));
+        assert_eq!(check("http://b/", &[], Version::HTTP_2), ok("b"));
+        assert_eq!(
+            check("http://b/", &["a"], Version::HTTP_11),
+            Err(BadRequest::Host)
+        );
         assert_eq!(check("/", &[], Version::HTTP_10), Ok(None));
         assert_eq!(check("/", &[], Version::HTTP_11), Err(BadRequest::Host));
         assert_eq!(

@@ -13,10 +13,13 @@ use std::{
 
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
-use hyper::body::Incoming;
 
 use crate::{
-    connection::Connection,
+    access_log::Pending,
+    answer::AnswerBody,
+    distinct::Client,
+    events::Events,
+    farewell::Guest,
     metrics::{Cause, Ledger, SideMetrics, Trouble},
     request::BodyFate,
     stall::Stall,
@@ -29,20 +32,24 @@ pub(crate) struct ResponseBody(Kind);
 enum Kind {
     Text(Option<Bytes>),
     Streamed(Box<Streamed>),
+    /// One that goes into the access log.
+    Watched(Box<(ResponseBody, Pending)>),
 }
 
 /// What an answer holds while its body goes through.
 pub(crate) struct Holds {
     pub(crate) claim: Claim,
-    pub(crate) connection: Connection,
     pub(crate) side: Arc<SideMetrics>,
+    pub(crate) client: Client,
     pub(crate) ledger: Arc<Ledger>,
     pub(crate) request: Arc<BodyFate>,
 }
 
 struct Streamed {
-    body: Incoming,
+    body: AnswerBody,
     stall: Stall,
+    /// Followed when it is a stream of events.
+    events: Option<Events>,
     /// Given back as soon as the body has ended.
     holds: Option<Holds>,
 }
@@ -63,14 +70,27 @@ impl ResponseBody {
         Self(Kind::Text(None))
     }
 
+    /// A body whose end is the end of a line in the access log.
+    pub(crate) fn watched(body: Self, pending: Pending) -> Self {
+        Self(Kind::Watched(Box::new((body, pending))))
+    }
+
     /// The body that an upstream sends.
-    pub(crate) fn streamed(body: Incoming, patience: Duration, holds: Holds) -> Self {
+    pub(crate) fn streamed(
+        body: AnswerBody,
+        patience: Duration,
+        holds: Holds,
+        events: Option<Guest>,
+    ) -> Self {
+        // One whose length was told must keep it.
+        let events = events.filter(|_| body.size_hint().exact().is_none());
         let mut streamed = Streamed {
             body,
             stall: Stall::new(patience),
+            events: events.map(Events::new),
             holds: Some(holds),
         };
-        if streamed.body.is_end_stream() {
+        if streamed.body.is_ended() {
             streamed.ended();
         }
         Self(Kind::Streamed(Box::new(streamed)))
@@ -79,33 +99,45 @@ impl ResponseBody {
 
 impl Streamed {
     fn ended(&mut self) {
-        let Some(Holds {
-            claim,
-            connection,
-            request,
-            ..
-        }) = self.holds.take()
-        else {
+        let Some(Holds { claim, request, .. }) = self.holds.take() else {
             return;
         };
         // An upstream may answer before it has read everything. Then the connection still belongs
         // to that request's client, who could hold up the next one on it.
-        if request.is_whole() {
+        if request.is_whole()
+            && let Some(connection) = self.body.release()
+        {
             claim.upstream.connections.keep(connection);
         }
+    }
+
+    /// Ends the stream of events although the upstream goes on.
+    fn part(&mut self) {
+        if let Some(events) = &mut self.events
+            && self.holds.is_some()
+        {
+            events.part();
+        }
+        self.holds = None;
+        let _closed = self.body.release();
     }
 
     fn cut(&mut self, trouble: Trouble) -> AnswerCut {
         if let Some(Holds {
             claim,
             side,
+            client,
             ledger,
             ..
         }) = self.holds.take()
         {
             side.cut();
+            side.bad_for(client);
             side.trouble(trouble);
-            if !claim.was_cut() {
+            if claim.was_cut() {
+                side.drops.enter(Cause::DrainCut);
+            } else {
+                side.drops.enter(Cause::AnswerCut);
                 ledger.enter(Cause::AnswerCut, 1);
             }
         }
@@ -115,7 +147,7 @@ impl Streamed {
 
 impl Drop for Streamed {
     fn drop(&mut self) {
-        if self.body.is_end_stream() {
+        if self.body.is_ended() {
             self.ended();
         }
         if let Some(Holds { side, .. }) = self.holds.take() {
@@ -135,11 +167,26 @@ impl Body for ResponseBody {
         let streamed = match &mut self.0 {
             Kind::Text(text) => return Poll::Ready(text.take().map(|text| Ok(Frame::data(text)))),
             Kind::Streamed(streamed) => streamed,
+            Kind::Watched(watched) => {
+                let (body, pending) = &mut **watched;
+                let piece = ready!(Pin::new(&mut *body).poll_frame(context));
+                pending.saw(piece.as_ref(), body.is_end_stream());
+                return Poll::Ready(piece);
+            }
         };
-        match Pin::new(&mut streamed.body).poll_frame(context) {
-            Poll::Ready(Some(Ok(frame))) => {
+        if let Some(events) = &mut streamed.events
+            && events.is_over(context)
+        {
+            streamed.part();
+            return Poll::Ready(None);
+        }
+        match streamed.body.poll(context) {
+            Poll::Ready(Some(Ok(mut frame))) => {
                 streamed.stall.moved();
-                if streamed.body.is_end_stream() {
+                if let Some(events) = &mut streamed.events {
+                    frame = frame.map_data(|data| events.pass(data, context));
+                }
+                if streamed.body.is_ended() {
                     streamed.ended();
                 }
                 Poll::Ready(Some(Ok(frame)))
@@ -159,7 +206,8 @@ impl Body for ResponseBody {
     fn is_end_stream(&self) -> bool {
         match &self.0 {
             Kind::Text(text) => text.is_none(),
-            Kind::Streamed(streamed) => streamed.body.is_end_stream(),
+            Kind::Streamed(streamed) => streamed.body.is_ended(),
+            Kind::Watched(watched) => watched.0.is_end_stream(),
         }
     }
 
@@ -167,6 +215,7 @@ impl Body for ResponseBody {
         match &self.0 {
             Kind::Text(text) => SizeHint::with_exact(text.as_ref().map_or(0, Bytes::len) as u64),
             Kind::Streamed(streamed) => streamed.body.size_hint(),
+            Kind::Watched(watched) => watched.0.size_hint(),
         }
     }
 }
@@ -176,6 +225,7 @@ impl fmt::Debug for ResponseBody {
         f.write_str(match self.0 {
             Kind::Text(_) => "ResponseBody(text)",
             Kind::Streamed(_) => "ResponseBody(streamed)",
+            Kind::Watched(_) => "ResponseBody(watched)",
         })
     }
 }

@@ -1,7 +1,7 @@
 //! The seconds of a service: what was counted, closed once a second and remembered for a while.
 
 use std::{
-    collections::VecDeque,
+    collections::{BTreeMap, VecDeque},
     sync::{Arc, Mutex},
     time::Duration,
 };
@@ -10,7 +10,7 @@ use tokio::{sync::watch, time::sleep};
 
 use crate::{
     clock,
-    control::{Bucket, SideSample, Totals},
+    control::{Bucket, Dropped, SideSample, Totals},
     lock::locked,
     metrics::{Counts, SideMetrics},
     service::Service,
@@ -34,7 +34,19 @@ pub(crate) struct History {
 struct Remembered {
     name: String,
     metrics: Arc<SideMetrics>,
+    /// Of the preview and of copies; never closed into seconds.
+    aside: Arc<SideMetrics>,
     sums: Counts,
+}
+
+/// All that was counted of a side since the start.
+#[derive(Debug, Default)]
+pub(crate) struct Counted {
+    pub(crate) name: String,
+    pub(crate) totals: Totals,
+    pub(crate) aside: Totals,
+    pub(crate) drops: Vec<Dropped>,
+    pub(crate) histogram: Vec<u64>,
 }
 
 impl Default for History {
@@ -48,29 +60,37 @@ impl Default for History {
 }
 
 impl History {
-    /// The counters of a side; the same as before, if it was there before.
-    pub(crate) fn side(&self, name: &str) -> Arc<SideMetrics> {
+    /// The counters of a side, and those of what is counted apart; the same as before, if it was
+    /// there before.
+    pub(crate) fn side(&self, name: &str) -> (Arc<SideMetrics>, Arc<SideMetrics>) {
         let mut sides = locked(&self.sides);
         if let Some(side) = sides.iter().find(|side| side.name == name) {
-            return Arc::clone(&side.metrics);
+            return (Arc::clone(&side.metrics), Arc::clone(&side.aside));
         }
-        let metrics = Arc::<SideMetrics>::default();
+        let (metrics, aside) = (Arc::<SideMetrics>::default(), Arc::default());
         let (name, sums) = (name.to_owned(), Counts::default());
         sides.push(Remembered {
             name,
             metrics: Arc::clone(&metrics),
+            aside: Arc::clone(&aside),
             sums,
         });
-        metrics
+        (metrics, aside)
     }
 
     /// The sums since the start of every side remembered, oldest first.
-    pub(crate) fn totals(&self) -> Vec<(String, Totals)> {
+    pub(crate) fn totals(&self) -> Vec<Counted> {
         let sides = locked(&self.sides);
         let total = |side: &Remembered| {
             let mut counts = side.sums;
             counts += side.metrics.peek();
-            (side.name.clone(), counts.totals())
+            Counted {
+                name: side.name.clone(),
+                totals: counts.totals(),
+                aside: side.aside.peek().totals(),
+                drops: side.metrics.drops.entries(),
+                histogram: counts.histogram(),
+            }
         };
         sides.iter().map(total).collect()
     }
@@ -88,15 +108,19 @@ impl History {
     }
 
     /// Closes a second. `present` are the sides of the table, with the number of upstreams that
-    /// take requests and that should.
-    fn close(&self, second: u64, present: &[(&str, u32, u32)]) {
+    /// take requests and that should; `drops` are requests that were lost without a side.
+    fn close(&self, second: u64, present: &[(&str, u32, u32)], drops: BTreeMap<String, u64>) {
         let sides = self.close_sides(present);
         let mut seconds = locked(&self.seconds);
         // A clock that was set back must not make seconds twice.
         let second = seconds
             .back()
             .map_or(second, |last| second.max(last.second + 1));
-        seconds.push_back(Arc::new(Bucket { second, sides }));
+        seconds.push_back(Arc::new(Bucket {
+            second,
+            sides,
+            drops,
+        }));
         if seconds.len() > KEPT_SECONDS {
             seconds.pop_front();
         }
@@ -110,13 +134,17 @@ impl History {
         for side in sides.iter_mut() {
             let counts = side.metrics.take();
             side.sums += counts;
+            let drops = side.metrics.drops.take();
             let gauge = present.iter().find(|(name, ..)| *name == side.name);
-            if gauge.is_none() && counts.is_zero() {
+            if gauge.is_none() && counts.is_zero() && drops.is_empty() {
                 continue;
             }
             let (healthy, expected) =
                 gauge.map_or((0, 0), |(_, healthy, expected)| (*healthy, *expected));
-            samples.push(counts.sample(&side.name, healthy, expected));
+            samples.push(SideSample {
+                drops,
+                ..counts.sample(&side.name, healthy, expected)
+            });
         }
         forget(&mut sides, present);
         samples
@@ -128,7 +156,8 @@ fn forget(sides: &mut Vec<Remembered>, present: &[(&str, u32, u32)]) {
     let mut too_many = sides.len().saturating_sub(present.len() + KEPT_SIDES);
     sides.retain(|side| {
         // One that still counts for a request or a table is not forgotten.
-        let forget = too_many > 0 && Arc::strong_count(&side.metrics) == 1;
+        let used = [&side.metrics, &side.aside].map(|counts| Arc::strong_count(counts) > 1);
+        let forget = too_many > 0 && used == [false, false];
         too_many -= usize::from(forget);
         !forget
     });
@@ -174,7 +203,9 @@ fn close(service: &Service, second: u64) {
             (side.name.as_str(), healthy, expected)
         })
         .collect();
-    service.history.close(second, &present);
+    service
+        .history
+        .close(second, &present, service.drops.take());
 }
 
 #[cfg(test)]
@@ -186,10 +217,10 @@ mod tests {
     #[test]
     fn seconds_are_complete_and_bounded() {
         let history = History::default();
-        let side = history.side("1.0.0");
+        let (side, _) = history.side("1.0.0");
         for second in 0..2_000 {
             side.answered(StatusCode::OK, Duration::ZERO);
-            history.close(second, &[("1.0.0", 1, 2)]);
+            history.close(second, &[("1.0.0", 1, 2)], BTreeMap::new());
         }
         side.answered(StatusCode::OK, Duration::ZERO);
         let all = history.since(0);
@@ -201,7 +232,7 @@ mod tests {
             (sample.requests, sample.healthy, sample.expected),
             (1, 1, 2)
         );
-        assert_eq!(history.totals()[0].1.requests, 2_001);
+        assert_eq!(history.totals()[0].totals.requests, 2_001);
     }
 
     #[test]
@@ -209,12 +240,15 @@ mod tests {
         let history = History::default();
         for release in 0..100 {
             let name = format!("1.{release}.0");
-            history.side(&name).answered(StatusCode::OK, Duration::ZERO);
-            history.close(release, &[(&name, 1, 1)]);
+            history
+                .side(&name)
+                .0
+                .answered(StatusCode::OK, Duration::ZERO);
+            history.close(release, &[(&name, 1, 1)], BTreeMap::new());
         }
         let totals = history.totals();
         assert_eq!(totals.len(), KEPT_SIDES + 1);
-        assert_eq!(totals.last().unwrap().0, "1.99.0");
+        assert_eq!(totals.last().unwrap().name, "1.99.0");
         let last = history.since(99);
         assert_eq!(last[0].sides.len(), 1, "sides at rest are not sampled");
     }
@@ -223,7 +257,7 @@ mod tests {
     fn a_clock_set_back_makes_no_second_twice() {
         let history = History::default();
         for second in [10, 11, 5, 12] {
-            history.close(second, &[]);
+            history.close(second, &[], BTreeMap::new());
         }
         let seconds: Vec<_> = history
             .since(0)

@@ -5,12 +5,13 @@ use std::{
     fs::{self, File, TryLockError},
     io::{self, Write as _},
     net::SocketAddr,
+    os::{fd::OwnedFd, unix::fs::OpenOptionsExt as _},
 };
 
 use camino::{Utf8Path, Utf8PathBuf};
 use serde::{Deserialize, Serialize};
 
-use crate::control::RouteTable;
+use crate::{control::RouteTable, predecessor::handle, sticky::Key};
 
 /// Name of the control socket in the state folder.
 pub(crate) const CONTROL_SOCKET: &str = "control.sock";
@@ -18,6 +19,8 @@ const LOCK: &str = "balancer.lock";
 const STATE: &str = "routes.json";
 /// A state file that could not be read is kept under this name, for whoever wants to know why.
 const UNREADABLE: &str = "routes.unreadable.json";
+/// What cookies are signed with; for nobody else to read.
+const KEY: &str = "sticky.key";
 const VERSION: u32 = 1;
 
 /// Why the state folder cannot be used. The operator's fault, or the disk's.
@@ -51,6 +54,9 @@ pub(crate) struct Remembered {
     pub(crate) table: RouteTable,
     /// Where services listen, those that asked for any port included.
     pub(crate) listeners: BTreeMap<String, SocketAddr>,
+    /// Where the previews of services listen.
+    #[serde(default)]
+    pub(crate) previews: BTreeMap<String, SocketAddr>,
     /// Upstreams that were drained since, by service. They stay out of service.
     pub(crate) drained: BTreeMap<String, BTreeSet<String>>,
 }
@@ -59,12 +65,14 @@ impl Remembered {
     pub(crate) fn new(
         table: RouteTable,
         listeners: BTreeMap<String, SocketAddr>,
+        previews: BTreeMap<String, SocketAddr>,
         drained: BTreeMap<String, BTreeSet<String>>,
     ) -> Self {
         Self {
             version: VERSION,
             table,
             listeners,
+            previews,
             drained,
         }
     }
@@ -74,8 +82,8 @@ impl Remembered {
 #[derive(Debug)]
 pub(crate) struct StateFolder {
     path: Utf8PathBuf,
-    /// The lock goes with the process, however it ends.
-    _lock: File,
+    /// The lock goes with the process, however it ends; or to a successor, who holds it too.
+    lock: File,
 }
 
 impl StateFolder {
@@ -100,7 +108,7 @@ impl StateFolder {
         match lock.try_lock() {
             Ok(()) => Ok(Self {
                 path: path.to_owned(),
-                _lock: lock,
+                lock,
             }),
             Err(TryLockError::WouldBlock) => Err(StateError::Taken {
                 folder: path.to_owned(),
@@ -109,8 +117,48 @@ impl StateFolder {
         }
     }
 
+    /// A folder whose lock a predecessor holds, and shares.
+    pub(crate) fn inherited(path: &Utf8Path, lock: OwnedFd) -> Self {
+        Self {
+            path: path.to_owned(),
+            lock: lock.into(),
+        }
+    }
+
+    /// The lock, for a successor.
+    pub(crate) fn lock_handle(&self) -> io::Result<OwnedFd> {
+        handle(&self.lock)
+    }
+
+    pub(crate) fn path(&self) -> &Utf8Path {
+        &self.path
+    }
+
     pub(crate) fn socket(&self) -> Utf8PathBuf {
         self.path.join(CONTROL_SOCKET)
+    }
+
+    /// What cookies are signed with: made once, so that clients stay where they are over restarts.
+    /// Without a disk that keeps it, another one each time is still one that nobody can guess.
+    pub(crate) fn key(&self) -> Key {
+        let path = self.path.join(KEY);
+        if let Ok(known) = fs::read(&path)
+            && let Ok(bytes) = known.try_into()
+        {
+            return Key(bytes);
+        }
+        let bytes: [u8; 32] = rand::random();
+        let file = File::options()
+            .create(true)
+            .truncate(true)
+            .write(true)
+            .mode(0o600)
+            .open(&path);
+        let _kept = file.and_then(|mut file| {
+            file.write_all(&bytes)?;
+            file.sync_all()
+        });
+        Key(bytes)
     }
 
     /// What was remembered. A file that cannot be understood is put aside: to serve nothing until
@@ -187,7 +235,7 @@ mod tests {
             services: vec![Service::new("s")],
         };
         let listeners = BTreeMap::from([("s".to_owned(), "127.0.0.1:4000".parse().unwrap())]);
-        let remembered = Remembered::new(table, listeners, BTreeMap::new());
+        let remembered = Remembered::new(table, listeners, BTreeMap::new(), BTreeMap::new());
         folder.store(&remembered).unwrap();
         assert_eq!(
             folder.load().unwrap(),

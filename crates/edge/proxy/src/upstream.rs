@@ -12,8 +12,11 @@ use std::sync::{
 use tokio::sync::{Notify, watch};
 
 use crate::{
+    clock,
     connection::Connections,
-    control::{UpstreamReport, UpstreamState, UpstreamStatus},
+    control::{Protocol, UpstreamReport, UpstreamState, UpstreamStatus},
+    ejection::Ejection,
+    farewell::Farewell,
     lock::locked,
 };
 
@@ -35,11 +38,15 @@ pub(crate) struct Upstream {
     pub(crate) connections: Connections,
     /// Tells the checker to look at once.
     pub(crate) recheck: Arc<Notify>,
+    /// Its long streams.
+    pub(crate) farewell: Arc<Farewell>,
     accepting: AtomicBool,
     condition: AtomicU8,
     in_flight: AtomicU64,
     emptied: Notify,
     strikes: AtomicU32,
+    /// How it fares with users, where the table has it looked at.
+    pub(crate) ejection: Ejection,
     report: Mutex<UpstreamReport>,
     /// Counts the changes of health in the whole service.
     changes: watch::Sender<u64>,
@@ -52,17 +59,26 @@ impl Upstream {
             address: address.to_owned(),
             connections: Connections::default(),
             recheck: Arc::default(),
+            farewell: Arc::default(),
             accepting: AtomicBool::new(false),
             condition: AtomicU8::new(Condition::Adding as u8),
             in_flight: AtomicU64::new(0),
             emptied: Notify::new(),
             strikes: AtomicU32::new(0),
+            ejection: Ejection::default(),
             report: Mutex::new(UpstreamReport {
                 id: id.to_owned(),
+                since_unix_ms: clock::unix_ms(),
                 ..UpstreamReport::default()
             }),
             changes,
         }
+    }
+
+    /// The same, for an upstream that speaks this.
+    pub(crate) fn speaking(mut self, protocol: Protocol) -> Self {
+        self.connections = Connections::new(protocol);
+        self
     }
 
     /// Whether it takes requests, as far as one can know without a claim.
@@ -82,6 +98,9 @@ impl Upstream {
 
     /// Opens or closes it for new requests.
     pub(crate) fn set_accepting(&self, accepting: bool) {
+        if accepting {
+            self.farewell.stay();
+        }
         self.accepting.store(accepting, Ordering::SeqCst);
     }
 
@@ -118,6 +137,7 @@ impl Upstream {
         self.strikes.store(0, Ordering::Relaxed);
         let before = self.condition.swap(condition as u8, Ordering::AcqRel);
         if before != condition as u8 {
+            locked(&self.report).since_unix_ms = clock::unix_ms();
             self.changes.send_modify(|count| *count += 1);
         }
     }
@@ -149,8 +169,14 @@ impl Upstream {
     /// Notes what a check saw.
     pub(crate) fn note(&self, note: impl FnOnce(&mut UpstreamReport)) {
         let mut report = locked(&self.report);
-        report.checks += 1;
+        let passed_before = (report.checks > 0).then_some(report.last_error.is_none());
         note(&mut report);
+        let passed = report.last_error.is_none();
+        report.checks += 1;
+        report.failed += u64::from(!passed);
+        let same = passed_before == Some(passed);
+        report.in_a_row = if same { report.in_a_row + 1 } else { 1 };
+        report.checked_unix_ms = clock::unix_ms();
     }
 
     pub(crate) fn state(&self) -> UpstreamState {
@@ -171,6 +197,7 @@ impl Upstream {
             state: self.state(),
             in_flight: self.in_flight(),
             connections: self.connections.open_now(),
+            ejected_ms: self.ejection.left_ms(),
             report: self.report(),
         }
     }

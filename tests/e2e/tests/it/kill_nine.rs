@@ -11,7 +11,7 @@ use std::{
 use serde_json::Value;
 
 use crate::{
-    load::Load,
+    load::{Connections, Load},
     repository::{Repository, project, service},
     world::World,
 };
@@ -45,7 +45,7 @@ impl<'a> Stage<'a> {
         Self {
             world,
             repository,
-            load: Load::start(world, &url, RATE, true),
+            load: Load::start(&url, RATE, Connections::Kept),
             runs: 1,
             slowest_start: Duration::ZERO,
         }

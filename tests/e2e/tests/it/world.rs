@@ -26,6 +26,8 @@ pub(crate) struct World {
     binary: PathBuf,
     /// What `cutover serve` is given besides.
     serve_with: Vec<String>,
+    /// What programs find in their environment besides.
+    environment: RefCell<Vec<(String, String)>>,
     server: RefCell<Option<Server>>,
     has_served: RefCell<bool>,
     /// Others may go on beside us, or not; it goes last.
@@ -83,6 +85,11 @@ impl World {
         Self::create(serve_with, turn)
     }
 
+    /// Whoever else goes on: for what mostly waits, for long, and does not mind.
+    pub(crate) fn apart() -> Self {
+        Self::create(&[], turn())
+    }
+
     /// With the machine to itself: what sends traffic at a rate measures nothing on a busy one.
     pub(crate) fn alone() -> Self {
         let turn = turn();
@@ -99,6 +106,7 @@ impl World {
             root,
             binary: binary::path(),
             serve_with: serve_with.iter().map(|&text| text.to_owned()).collect(),
+            environment: RefCell::default(),
             server: RefCell::default(),
             has_served: RefCell::default(),
             _turn: turn,
@@ -145,7 +153,14 @@ impl World {
                 .env(format!("GIT_{who}_NAME"), "Tester")
                 .env(format!("GIT_{who}_EMAIL"), "tester@localhost");
         }
+        command.envs(self.environment.borrow().iter().cloned());
         command
+    }
+
+    /// Puts something into the environment of programs that are started from now on.
+    pub(crate) fn set(&self, name: &str, value: &str) {
+        let pair = (name.to_owned(), value.to_owned());
+        self.environment.borrow_mut().push(pair);
     }
 
     /// `cutover`, meaning this world's server.

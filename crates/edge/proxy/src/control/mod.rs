@@ -4,19 +4,30 @@
 //! never passes here, and nothing here is needed for traffic to go on.
 
 mod client;
+mod guards;
+mod observing;
+mod protocol;
 mod report;
+mod routes;
+mod routing;
 pub(crate) mod server;
+mod sides;
 mod table;
 mod validate;
 pub(crate) mod wire;
 
 pub use self::{
     client::{Client, ClientError, Subscription},
+    guards::{Action, RateLimit, Rule},
+    observing::{AccessLog, ClientKey, Evidence, QueryLog},
+    protocol::Protocol,
     report::{
-        Applied, Bucket, Drained, ErrorTotals, LATENCY_BOUNDS_MS, ServiceStatus, SideSample,
-        SideStatus, Status, Totals, UpstreamReport, UpstreamState, UpstreamStatus,
+        AccessLogStatus, Applied, Bucket, Drained, Dropped, ErrorTotals, LATENCY_BOUNDS_MS,
+        MirrorStatus, RuleCount, ServiceStatus, SideSample, SideStatus, Status, Totals,
+        UpstreamReport, UpstreamState, UpstreamStatus,
     },
-    table::{FULL_WEIGHT, Health, Limits, RouteTable, Service, Side, Timeouts, Upstream},
+    routing::{Hold, Match, Mirror, Preview, Property, Route, Sticky},
+    table::{FULL_WEIGHT, Health, Limits, Passive, RouteTable, Service, Side, Timeouts, Upstream},
     validate::InvalidTable,
     wire::Refusal,
 };

@@ -18,6 +18,9 @@ pub struct Applied {
     pub generation: u64,
     /// Where each service listens.
     pub listeners: BTreeMap<String, SocketAddr>,
+    /// Where the previews of services listen.
+    #[serde(default)]
+    pub previews: BTreeMap<String, SocketAddr>,
 }
 
 /// Upstreams are out of service.
@@ -25,6 +28,9 @@ pub struct Applied {
 pub struct Drained {
     /// Requests that were still in flight at the time-out and were cut.
     pub cut_off: u64,
+    /// WebSockets and streams of events that were asked to part after their grace, and did.
+    #[serde(default)]
+    pub closed_after_grace: u64,
 }
 
 /// How far an upstream is.
@@ -65,8 +71,20 @@ pub struct UpstreamReport {
     pub last_status: Option<u16>,
     /// Why the last check failed.
     pub last_error: Option<String>,
-    /// Head of the body of the last answer to a check that failed.
+    /// First 512 bytes of the body of the last answer to a check that failed.
     pub body_head: Option<String>,
+    /// Checks that failed.
+    #[serde(default)]
+    pub failed: u64,
+    /// Checks in a row that ended as the last one did.
+    #[serde(default)]
+    pub in_a_row: u64,
+    /// When the last check ended, in milliseconds since 1970.
+    #[serde(default)]
+    pub checked_unix_ms: u64,
+    /// Since when it has been as healthy as it is, in milliseconds since 1970.
+    #[serde(default)]
+    pub since_unix_ms: u64,
 }
 
 /// All that the balancer is doing.
@@ -87,12 +105,83 @@ pub struct ServiceStatus {
     pub name: String,
     /// Where it listens. `None` when its address could not be had again at start.
     pub listener: Option<SocketAddr>,
-    /// Client connections open.
+    /// Client connections open at its address; services that share one share them.
     pub connections: u64,
     /// Sides of the table, then those that left it and are still remembered.
     pub sides: Vec<SideStatus>,
     /// The drop ledger: requests by what befell them.
     pub ledger: BTreeMap<String, u64>,
+    /// Why nobody listens at its address, when nobody does. It is tried again.
+    #[serde(default)]
+    pub listen_error: Option<String>,
+    /// Where its preview listens.
+    #[serde(default)]
+    pub preview: Option<SocketAddr>,
+    /// Requests that wait now until a side takes them.
+    #[serde(default)]
+    pub held: u64,
+    /// What the rules of its routes found.
+    #[serde(default)]
+    pub rules: Vec<RuleCount>,
+    /// Requests that were lost when no side had weight; the others stand at their sides.
+    #[serde(default)]
+    pub drops: Vec<Dropped>,
+    /// Its access log.
+    #[serde(default)]
+    pub access_log: Option<AccessLogStatus>,
+    /// What became of copies.
+    #[serde(default)]
+    pub mirror: Option<MirrorStatus>,
+}
+
+/// Requests that were lost between releases for one cause.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Dropped {
+    /// As in the ledger.
+    pub cause: String,
+    /// Requests since the balancer started.
+    pub requests: u64,
+    /// When the first was lost, in milliseconds since 1970.
+    pub first_unix_ms: u64,
+    /// When the last was lost.
+    pub last_unix_ms: u64,
+}
+
+/// An access log, since its file was opened.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AccessLogStatus {
+    /// The file.
+    pub file: String,
+    /// Lines written, by all services that share it.
+    pub written: u64,
+    /// Lines that were not, for want of time or room.
+    pub dropped: u64,
+}
+
+/// How often a rule meant a request, since the table told of its route.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RuleCount {
+    /// The host of its route.
+    pub host: Option<String>,
+    /// The path of its route.
+    pub path: String,
+    /// Its name; those of the common group begin with `common/`.
+    pub rule: String,
+    /// Requests.
+    pub requests: u64,
+}
+
+/// What became of copies of requests, since the table told of this mirror.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MirrorStatus {
+    /// The side that got them.
+    pub side: String,
+    /// Copies sent.
+    pub sent: u64,
+    /// Those without a whole answer.
+    pub failed: u64,
+    /// Copies that were not made, for want of room or of an upstream.
+    pub skipped: u64,
 }
 
 /// One side.
@@ -106,6 +195,15 @@ pub struct SideStatus {
     pub upstreams: Vec<UpstreamStatus>,
     /// Counts since the balancer started.
     pub totals: Totals,
+    /// The same of the preview and of copies, which the others leave out.
+    #[serde(default)]
+    pub aside: Totals,
+    /// The drop ledger of this side. Nothing in it: nobody noticed.
+    #[serde(default)]
+    pub drops: Vec<Dropped>,
+    /// Requests by time to the head of the answer, in the steps of [`LATENCY_BOUNDS_MS`].
+    #[serde(default)]
+    pub histogram: Vec<u64>,
 }
 
 /// One upstream.
@@ -121,6 +219,9 @@ pub struct UpstreamStatus {
     pub in_flight: u64,
     /// Open connections to it.
     pub connections: u64,
+    /// For how much longer it gets no requests, because those of users failed. 0: it gets them.
+    #[serde(default)]
+    pub ejected_ms: u64,
     /// What the checks saw last.
     pub report: UpstreamReport,
 }
@@ -146,6 +247,15 @@ pub struct Totals {
     pub client_gone: u64,
     /// Sum of the times to the head of the answer, in milliseconds.
     pub time_ms_sum: u64,
+    /// Answers that were slow by the table's measure.
+    #[serde(default)]
+    pub slow: u64,
+    /// Requests that went badly, one for each client and ten seconds.
+    #[serde(default)]
+    pub distinct_bad: u64,
+    /// Slow answers, counted likewise.
+    #[serde(default)]
+    pub distinct_slow: u64,
 }
 
 /// What went wrong between balancer and upstream; retries that helped are counted too.
@@ -166,6 +276,9 @@ pub struct Bucket {
     pub second: u64,
     /// Each side that is in the table or was used.
     pub sides: Vec<SideSample>,
+    /// Requests lost when no side had weight, by cause.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub drops: BTreeMap<String, u64>,
 }
 
 /// One side in one second. Requests count when the head of their answer is known.
@@ -189,4 +302,20 @@ pub struct SideSample {
     /// that are 0 to the end are left out.
     #[serde(default)]
     pub histogram: Vec<u32>,
+    /// What went wrong between balancer and upstream.
+    #[serde(default)]
+    pub errors: ErrorTotals,
+    /// Answers that were slow by the table's measure, failed ones too.
+    #[serde(default)]
+    pub slow: u64,
+    /// Requests that went badly, one for each client and ten seconds: events that are independent
+    /// of each other, as a judge needs them.
+    #[serde(default)]
+    pub distinct_bad: u64,
+    /// Slow answers, counted likewise.
+    #[serde(default)]
+    pub distinct_slow: u64,
+    /// Requests lost between releases, by cause.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub drops: BTreeMap<String, u64>,
 }

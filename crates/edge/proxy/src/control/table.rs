@@ -4,6 +4,12 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::{
+    observing::{AccessLog, Evidence},
+    protocol::Protocol,
+    routing::{Hold, Match, Mirror, Preview, Route, Sticky},
+};
+
 /// The sum of the weights of a service that takes traffic: 100 % in basis points.
 pub const FULL_WEIGHT: u32 = 10_000;
 
@@ -26,11 +32,30 @@ pub struct Service {
     /// loopback is chosen once and kept for as long as the service exists, over restarts too.
     #[serde(default)]
     pub listen: Option<String>,
+    /// Which of the requests that reach the address are this service's. None: all of them. Services
+    /// that name the same address share it, each with routes of its own.
+    #[serde(default)]
+    pub routes: Vec<Route>,
     /// The versions that share the traffic by weight.
     pub sides: Vec<Side>,
+    /// Whether clients stay with the side that they got first.
+    #[serde(default)]
+    pub sticky: Option<Sticky>,
+    /// A second address, for one side alone.
+    #[serde(default)]
+    pub preview: Option<Preview>,
+    /// Whether a side gets copies of requests.
+    #[serde(default)]
+    pub mirror: Option<Mirror>,
+    /// Whether requests wait when no side takes any; without it they are answered 503 at once.
+    #[serde(default)]
+    pub hold: Option<Hold>,
     /// How the upstreams are asked whether they can serve.
     #[serde(default)]
     pub health: Health,
+    /// Whether upstreams that fail users are left out; without it checks alone decide.
+    #[serde(default)]
+    pub passive: Option<Passive>,
     /// Bounds on what a client may send.
     #[serde(default)]
     pub limits: Limits,
@@ -40,6 +65,12 @@ pub struct Service {
     /// Peers whose `X-Forwarded-*` is believed and extended, as addresses or `address/prefix`.
     #[serde(default = "loopback")]
     pub trusted_peers: Vec<String>,
+    /// What is noted of requests for whoever judges a release.
+    #[serde(default)]
+    pub evidence: Evidence,
+    /// Whether requests are written down, one by one.
+    #[serde(default)]
+    pub access_log: Option<AccessLog>,
     /// Whether answers carry `x-cutover-version` with the name of their side.
     #[serde(default)]
     pub expose_version: bool,
@@ -52,8 +83,14 @@ pub struct Side {
     pub name: String,
     /// Share of the traffic in basis points. The sides sum up to 10,000, or all are 0.
     pub weight: u16,
+    /// Requests with one of these go here, whatever the weight. No two sides may have the same.
+    #[serde(default, rename = "match", skip_serializing_if = "Vec::is_empty")]
+    pub matches: Vec<Match>,
     /// Where its instances answer.
     pub upstreams: Vec<Upstream>,
+    /// What its instances speak. Another protocol makes another upstream.
+    #[serde(default)]
+    pub protocol: Protocol,
 }
 
 /// One address that requests may be sent to.
@@ -73,7 +110,8 @@ pub struct Upstream {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Health {
-    /// Path and query to ask for.
+    /// Path and query to ask for. With `/grpc.health.v1.Health/Check` an upstream that speaks
+    /// HTTP/2 is asked as gRPC prescribes it, and healthy when it says that it is serving.
     pub path: String,
     /// Time between two checks of one upstream.
     pub interval_ms: u64,
@@ -83,6 +121,20 @@ pub struct Health {
     pub healthy: u32,
     /// Failures in a row that make an upstream unhealthy.
     pub unhealthy: u32,
+}
+
+/// The passive check: an upstream that fails so many requests in a row gets none for a while, and
+/// each time for twice as long. A failure is no connection, no answer in time, or a status of 500
+/// to 599. When all upstreams of a side are left out, none is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Passive {
+    /// Failures in a row, at least 1.
+    pub failures: u32,
+    /// How long it is left out for the first time.
+    pub for_ms: u64,
+    /// How long at most. One that was in for longer than that begins anew.
+    pub at_most_ms: u64,
 }
 
 /// Bounds on what clients may send. Changes reach new connections only.
@@ -111,6 +163,9 @@ pub struct Timeouts {
     pub connect_ms: u64,
     /// For the head of an upstream's answer, once the request was handed over.
     pub response_ms: u64,
+    /// For WebSockets and streams of events to end by themselves when their upstream is drained;
+    /// then they are asked to part. A drain may name another time.
+    pub stream_grace_ms: u64,
     /// After which an unused connection to an upstream is not used again. Below the five seconds
     /// that common servers keep theirs, so that a request seldom meets a closing connection.
     pub upstream_idle_ms: u64,
@@ -124,11 +179,19 @@ impl Service {
         Self {
             name: name.into(),
             listen: None,
+            routes: Vec::new(),
             sides: Vec::new(),
+            sticky: None,
+            preview: None,
+            mirror: None,
+            hold: None,
             health: Health::default(),
+            passive: None,
             limits: Limits::default(),
             timeouts: Timeouts::default(),
             trusted_peers: loopback(),
+            evidence: Evidence::default(),
+            access_log: None,
             expose_version: false,
         }
     }
@@ -157,6 +220,16 @@ impl Default for Health {
     }
 }
 
+impl Default for Passive {
+    fn default() -> Self {
+        Self {
+            failures: 5,
+            for_ms: 5_000,
+            at_most_ms: 60_000,
+        }
+    }
+}
+
 impl Default for Limits {
     fn default() -> Self {
         Self {
@@ -175,6 +248,7 @@ impl Default for Timeouts {
             body_ms: 60_000,
             connect_ms: 2_000,
             response_ms: 60_000,
+            stream_grace_ms: 5_000,
             upstream_idle_ms: 4_000,
             upstream_age_ms: 300_000,
         }

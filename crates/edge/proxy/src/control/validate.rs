@@ -4,7 +4,10 @@ use std::{collections::BTreeSet, net::SocketAddr};
 
 use http::HeaderValue;
 
-use super::table::{FULL_WEIGHT, RouteTable, Service};
+use super::{
+    observing, routes, sides,
+    table::{FULL_WEIGHT, RouteTable, Service},
+};
 use crate::trust::Network;
 
 /// Why a route table cannot be applied. The sender's fault; nothing was changed.
@@ -29,6 +32,20 @@ pub enum InvalidTable {
         /// What they sum up to.
         sum: u32,
     },
+    /// Two routes would take the same requests.
+    #[error(
+        "services `{first}` and `{second}` both have {route} at `{listen}`; give one of them another host, path or address"
+    )]
+    Ambiguous {
+        /// The address that they share.
+        listen: String,
+        /// The host and path in question.
+        route: String,
+        /// One service.
+        first: String,
+        /// The other, or the same once more.
+        second: String,
+    },
     /// A value that cannot be used.
     #[error("{place}: `{value}` is not {expected}")]
     Value {
@@ -45,7 +62,9 @@ impl RouteTable {
     /// Checks everything that can be known without touching the network.
     pub fn validate(&self) -> Result<(), InvalidTable> {
         unique("table", self.services.iter().map(|service| &service.name))?;
-        self.services.iter().try_for_each(Service::validate)
+        self.services.iter().try_for_each(Service::validate)?;
+        observing::agree(&self.services)?;
+        routes::unambiguous(&self.services)
     }
 }
 
@@ -70,12 +89,20 @@ impl Service {
             "a header limit of at least 8192",
             |_| self.limits.header_bytes >= 8192,
         )?;
+        if let Some(passive) = &self.passive {
+            let failures = passive.failures.to_string();
+            let some = "at least one failure that `passive` counts";
+            check(&place, &failures, some, |_| passive.failures > 0)?;
+        }
         for peer in &self.trusted_peers {
             check(&place, peer, "an address or `address/prefix`", |text| {
                 text.parse::<Network>().is_ok()
             })?;
         }
-        self.validate_sides(&place)
+        routes::usable(&place, self)?;
+        self.validate_sides(&place)?;
+        observing::usable(&place, self)?;
+        sides::usable(&place, self)
     }
 
     fn validate_sides(&self, place: &str) -> Result<(), InvalidTable> {
@@ -109,7 +136,10 @@ impl Service {
     }
 }
 
-fn unique<'a>(place: &str, names: impl Iterator<Item = &'a String>) -> Result<(), InvalidTable> {
+pub(super) fn unique<'a>(
+    place: &str,
+    names: impl Iterator<Item = &'a String>,
+) -> Result<(), InvalidTable> {
     let mut seen = BTreeSet::new();
     for name in names {
         if !seen.insert(name) {
@@ -122,7 +152,7 @@ fn unique<'a>(place: &str, names: impl Iterator<Item = &'a String>) -> Result<()
     Ok(())
 }
 
-fn check(
+pub(super) fn check(
     place: &str,
     value: &str,
     expected: &'static str,
@@ -155,7 +185,9 @@ mod tests {
         let side = |(index, weight): (usize, &u16)| Side {
             name: format!("1.{index}.0"),
             weight: *weight,
+            matches: Vec::new(),
             upstreams: vec![Upstream::new(format!("u{index}"), "127.0.0.1:9000")],
+            protocol: crate::control::Protocol::default(),
         };
         Service {
             sides: weights.iter().enumerate().map(side).collect(),

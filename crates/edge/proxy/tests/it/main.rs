@@ -6,9 +6,19 @@
     reason = "these are tests; the lint does not see that their helpers are too"
 )]
 
+mod access_log;
 mod control;
+mod evidence;
+mod guards;
 mod hardening;
+mod http2;
 mod lifecycle;
+mod passive;
+mod routes;
+mod sides;
+mod streams;
 mod support;
 mod switching;
+mod takeover;
 mod traffic;
+mod upstream_bytes;
