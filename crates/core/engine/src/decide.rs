@@ -3,12 +3,13 @@
 use cutover_model::{
     Timestamp,
     event::RunEvent,
+    gate::ApprovalRule,
     plan::{Plan, StepSpec},
     run::{Attempt, JobKey, Outcome, State, StepPath, StepReport, WaitingOn},
     source::{Taint, Trust},
 };
 
-use crate::{Input, Refusal, approval, condition, evolve, run::Run, schedule, step, timeout};
+use crate::{Input, Refusal, approval, condition, evolve, job, run::Run, schedule, step, timeout};
 
 /// A run as it will be, and the events that make it so.
 pub(crate) struct Draft {
@@ -122,19 +123,7 @@ fn hear(draft: &mut Draft, input: Input) -> Result<(), Refusal> {
             rule,
         } => {
             if is_done_at_the_edge(&draft.run, &job, &step, attempt) {
-                // Nobody is asked for what is being ended anyway.
-                let stop = draft.run.leg(&job).and_then(|leg| leg.stop.clone());
-                match stop {
-                    Some(stop) => {
-                        let report = step::because(&stop.reason);
-                        exited(draft, &job, &step, attempt, Outcome::Cancelled, report);
-                    }
-                    None if condition::is_stopping(&draft.run, &job, &step) => {
-                        let report = StepReport::default();
-                        exited(draft, &job, &step, attempt, Outcome::Cancelled, report);
-                    }
-                    None => approval::ask(draft, &job, &step, subject, rule),
-                }
+                asked(draft, &job, &step, attempt, subject, rule);
             }
         }
         Input::FilesHashed {
@@ -142,30 +131,56 @@ fn hear(draft: &mut Draft, input: Input) -> Result<(), Refusal> {
             step,
             patterns,
             digest,
-        } => {
-            let asked = (step, patterns);
-            let waits = draft
-                .run
-                .leg(&job)
-                .is_some_and(|leg| leg.hashes.get(&asked) == Some(&None));
-            if waits {
-                let (step, patterns) = asked;
-                let (digest, reason) = match digest {
-                    Ok(digest) => (Some(digest), None),
-                    Err(reason) => (None, Some(reason)),
-                };
-                draft.say(RunEvent::FilesHashed {
-                    job,
-                    step,
-                    patterns,
-                    digest,
-                    reason,
-                });
-            }
-        }
+        } => hashed(draft, job, (step, patterns), digest),
         Input::Woke { timer } => timeout::woke(draft, &timer),
     }
     Ok(())
+}
+
+/// A built-in action wants a person's yes. Nobody is asked for what is being ended anyway.
+fn asked(
+    draft: &mut Draft,
+    job: &JobKey,
+    step: &StepPath,
+    attempt: Attempt,
+    subject: String,
+    rule: ApprovalRule,
+) {
+    let stop = draft.run.leg(job).and_then(|leg| leg.stop.clone());
+    match stop {
+        Some(stop) => {
+            let report = step::because(&stop.reason);
+            exited(draft, job, step, attempt, Outcome::Cancelled, report);
+        }
+        None if condition::is_stopping(&draft.run, job, step) => {
+            let report = StepReport::default();
+            exited(draft, job, step, attempt, Outcome::Cancelled, report);
+        }
+        None => approval::ask(draft, job, step, subject, rule),
+    }
+}
+
+/// The digest that a condition asked for has come, or the reason why there is none; counts once.
+fn hashed(draft: &mut Draft, job: JobKey, asked: job::Asked, digest: Result<String, String>) {
+    let waits = draft
+        .run
+        .leg(&job)
+        .is_some_and(|leg| leg.hashes.get(&asked) == Some(&None));
+    if !waits {
+        return;
+    }
+    let (step, patterns) = asked;
+    let (digest, reason) = match digest {
+        Ok(digest) => (Some(digest), None),
+        Err(reason) => (None, Some(reason)),
+    };
+    draft.say(RunEvent::FilesHashed {
+        job,
+        step,
+        patterns,
+        digest,
+        reason,
+    });
 }
 
 /// Whether there may be such a run.
