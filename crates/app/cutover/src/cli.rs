@@ -75,7 +75,7 @@ pub(crate) enum Command {
     User(User),
     /// Stop every instance and the balancer of a server
     Down(Listing),
-    /// Tell more about an error code, or why a run, a job or a step did or did not run
+    /// Tell more about an error code
     Explain(Explain),
     /// Evaluate expressions of workflows
     Expr(Expr),

@@ -113,12 +113,12 @@ impl Tree {
     }
 }
 
-/// A step that prints much, with a secret around.
+/// A step that prints much, with a secret around. Its shell is the default one: without `pipefail`,
+/// because `yes` ends by a signal.
 pub(super) fn much(place: &Path) -> anyhow::Result<Tree> {
     let workflow = format!(
-        "on: push\njobs:\n  j:\n    runs-on: ubuntu-latest\n    steps:\n      - shell: bash\n        \
-         env:\n          TOKEN: ${{{{ secrets.TOKEN }}}}\n        \
-         run: yes 'a line as programs print them, of some eighty bytes, and nothing in it' | head -c {MUCH}\n"
+        "on: push\njobs:\n  j:\n    runs-on: ubuntu-latest\n    steps:\n      - env:\n          \
+         TOKEN: ${{{{ secrets.TOKEN }}}}\n        run: yes 'a line as programs print them, of some eighty bytes, and nothing in it' | head -c {MUCH}\n"
     );
     Tree::write(place.join("Much"), &workflow, "", (1, 1, 1))
 }
