@@ -58,6 +58,9 @@ pub struct Options {
     pub base_env: BTreeMap<String, String>,
     /// Whether to go on at once with what was not finished.
     pub recover: bool,
+    /// Whether what is stored survives a loss of power, and not only the death of every process. It
+    /// costs several waits for the disk for each step.
+    pub power_safe: bool,
 }
 
 /// Where the sources of a run come from.
@@ -115,6 +118,16 @@ struct Inner {
     _lock: DirectoryLock,
 }
 
+fn executor(options: &Options, supervisor: Vec<String>) -> ProcessExecutor {
+    let root = options.data_dir.join("runs");
+    let executor = ProcessExecutor::new(root, supervisor, options.base_env.clone());
+    if options.power_safe {
+        executor
+    } else {
+        executor.without_power_safety()
+    }
+}
+
 /// How many of those that have ended are looked at again after a start.
 const LAST_ENDED: u32 = 20;
 /// How long cleaning up may take in the end: a step that ignores every signal takes ten seconds.
@@ -138,7 +151,12 @@ impl Control {
             .map_err(Error::io("create", dir))?;
         let lock = cutover_store::lock_directory(dir)?;
         let owner = lock::owner(dir).await?;
-        let store = Store::open(&format!("sqlite://{dir}/cutover.db")).await?;
+        let place = format!("sqlite://{dir}/cutover.db");
+        let store = if options.power_safe {
+            Store::open(&place).await?
+        } else {
+            Store::open_without_power_safety(&place).await?
+        };
         let supervisor = vec![options.executable.to_string(), "supervise".to_owned()];
         let balancer = Balancer::new(&dir.join("balancer"), &options.executable);
         let routes = Routes::open(store.clone(), balancer.clone()).await?;
@@ -148,11 +166,7 @@ impl Control {
             ProcessTarget::open(&dir.join("instances"), bundles.clone(), supervisor.clone())?;
         let inner = Inner {
             host: Host::new(dir.join("repositories")),
-            executor: ProcessExecutor::new(
-                dir.join("runs"),
-                supervisor.clone(),
-                options.base_env.clone(),
-            ),
+            executor: executor(&options, supervisor.clone()),
             mask: TextMask::new(options.secrets.values().map(Secret::expose)),
             process_target: Arc::new(process_target),
             docker_target: tokio::sync::Mutex::default(),
@@ -395,7 +409,7 @@ impl Control {
             let mut state = self.watch_run(&key.run).await?;
             let ended = state.wait_for(|run| {
                 let step = |step: &StepView<'_>| step.path == key.step && step.outcome.is_some();
-                let leg = run.jobs().find(|leg| leg.key == key.job);
+                let leg = run.job(&key.job);
                 run.state().is_finished()
                     || leg.is_some_and(|leg| leg.outcome.is_some() || leg.steps.iter().any(step))
             });

@@ -3,7 +3,7 @@
 //! A stored event is a fact. Old kinds stay readable for ever: `tests/golden` holds one file for each
 //! kind and version, and those files are only ever added to.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
@@ -62,6 +62,10 @@ pub enum RunEvent {
         trigger: Box<Trigger>,
         /// Variables: values that may be seen.
         vars: BTreeMap<String, String>,
+        /// The names of the secrets that there are: a condition may ask whether one is there. Absent
+        /// in runs that were stored before it was known; then every name counts as there.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        secrets: Option<BTreeSet<String>>,
     },
     /// It touched something untrusted.
     RunTainted {
@@ -161,6 +165,29 @@ pub enum RunEvent {
         name: String,
         /// Why, for people.
         reason: String,
+    },
+    /// The `if:` of a step asks for the digest of files, which only the edge can see; its turn waits
+    /// for the answer.
+    FilesAsked {
+        /// The leg.
+        job: JobKey,
+        /// The step.
+        step: StepPath,
+        /// Which files.
+        patterns: Vec<String>,
+    },
+    /// The digest is known, or why there is none.
+    FilesHashed {
+        /// The leg.
+        job: JobKey,
+        /// The step.
+        step: StepPath,
+        /// Which files.
+        patterns: Vec<String>,
+        /// The digest; empty when there are no such files.
+        digest: Option<String>,
+        /// Why there is none, for people.
+        reason: Option<String>,
     },
     /// A step has ended.
     StepFinished {

@@ -12,6 +12,7 @@ mod filter;
 mod follow;
 mod layout;
 mod mask;
+mod matchers;
 mod order;
 mod process;
 mod protocol;

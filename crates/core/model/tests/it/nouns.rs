@@ -129,6 +129,7 @@ pub(crate) fn plan() -> Plan {
             matrix: Some(MatrixSpec {
                 values: json!({ "os": ["linux", "mac"], "include": [{ "os": "bsd" }] }),
                 fail_fast: Some(template("false")),
+                only: Vec::new(),
                 max_parallel: Some(template("2")),
                 at: Position::new(6, 5),
             }),

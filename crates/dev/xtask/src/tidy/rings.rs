@@ -51,6 +51,7 @@ pub(crate) const ARROWS: &[(&str, &[&str])] = &[
         "cutover",
         &[
             "cutover-model",
+            "cutover-expr",
             "cutover-dialect",
             "cutover-engine",
             "cutover-judge",
