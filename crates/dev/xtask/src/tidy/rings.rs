@@ -21,6 +21,7 @@ pub(crate) const ARROWS: &[(&str, &[&str])] = &[
     ("cutover-docker", &[]),
     ("cutover-proxy", &[]),
     ("cutover-store", &["cutover-model"]),
+    ("cutover-results", &["cutover-model"]),
     ("cutover-forge", &["cutover-model"]),
     ("cutover-executor", &["cutover-model", "cutover-supervisor"]),
     (
@@ -43,6 +44,7 @@ pub(crate) const ARROWS: &[(&str, &[&str])] = &[
             "cutover-target",
             "cutover-docker",
             "cutover-proxy",
+            "cutover-results",
         ],
     ),
     (
@@ -57,6 +59,7 @@ pub(crate) const ARROWS: &[(&str, &[&str])] = &[
             "cutover-supervisor",
             "cutover-docker",
             "cutover-proxy",
+            "cutover-results",
             "cutover-store",
             "cutover-forge",
             "cutover-executor",
