@@ -5,6 +5,7 @@
 //! job may do is said by the caller; nothing here knows what a workflow is.
 #![warn(missing_docs)]
 
+mod archive;
 mod artifacts;
 mod blobs;
 mod caches;
@@ -24,6 +25,7 @@ mod tokens;
 mod twirp;
 
 pub use crate::{
+    archive::{ArchiveError, Bounds, Extracted, Format, Packed, extract, pack},
     artifacts::{Artifact, InvalidName},
     caches::Cache,
     clock::{Clock, SystemClock},
