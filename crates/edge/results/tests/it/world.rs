@@ -60,6 +60,13 @@ impl World {
         Self::open(tempfile::tempdir().unwrap(), limits, clock).await
     }
 
+    /// By the machine's clock: for clients that look at it.
+    pub(crate) async fn by_the_clock() -> Self {
+        let now = cutover_results::SystemClock.now();
+        let clock = Arc::new(HandClock(AtomicI64::new(now.0)));
+        Self::open(tempfile::tempdir().unwrap(), Limits::default(), clock).await
+    }
+
     async fn open(dir: TempDir, limits: Limits, clock: Arc<HandClock>) -> Self {
         static TLS: Once = Once::new();
         TLS.call_once(|| drop(rustls::crypto::ring::default_provider().install_default()));
