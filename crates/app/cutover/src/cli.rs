@@ -28,18 +28,20 @@ pub(crate) enum Command {
     Run(Run),
     /// Compile workflows and `cutover.yml`, and say what is wrong in them
     Lint(Lint),
-    /// Show the compiled plan of a workflow
+    /// Show the compiled plan of a workflow, or what a deployment would do
     Plan(Plan),
     /// The server: git hosting, runs, approvals, deployments, the page
     Serve(Serve),
     /// What runs, waits and bakes, and on what
-    Status(Listing),
+    Status(Status),
     /// List runs
     Runs(Runs),
     /// Show the log of a run
     Logs(Logs),
-    /// List deployments
+    /// List deployments, or tell one from beginning to end
     History(History),
+    /// What differs between environments and releases
+    Diff(Diff),
     /// Deploy a release to an environment
     Deploy(Deploy),
     /// Deploy the release before the current one
@@ -48,8 +50,20 @@ pub(crate) enum Command {
     Abort(OneDeployment),
     /// Hold a rollout where it is
     Pause(OneDeployment),
-    /// Let a rollout go on
-    Resume(OneDeployment),
+    /// Let a rollout go on, or lift the hold of a rollback
+    Resume(Resume),
+    /// Let the present step of a rollout be enough
+    Promote(Promote),
+    /// Deploy once more what failed or was taken back; lifts the hold
+    Retry(Retry),
+    /// Judge a deployment again, by other numbers; nothing comes of it
+    Rejudge(Rejudge),
+    /// Let nothing be deployed for a while; the way back stays open
+    Freeze(Freeze),
+    /// Lift a freeze
+    Unfreeze(Unfreeze),
+    /// Throw away packages that nobody goes back to
+    Gc(Gc),
     /// Say yes to an open question
     Approve(AnswerGate),
     /// Say no to an open question
@@ -206,9 +220,19 @@ pub(crate) struct Lint {
 }
 
 #[derive(Debug, Args)]
+#[command(
+    args_conflicts_with_subcommands = true,
+    subcommand_negates_reqs = true,
+    after_help = "Examples:
+  cutover plan ci.yml
+  cutover plan deploy 1.4.0 --to production"
+)]
 pub(crate) struct Plan {
+    #[command(subcommand)]
+    pub(crate) of: Option<PlanOf>,
     /// Workflow: its path or its file's name
-    pub(crate) workflow: String,
+    #[arg(required = true)]
+    pub(crate) workflow: Option<String>,
     /// The repository
     #[arg(
         short = 'C',
@@ -220,6 +244,30 @@ pub(crate) struct Plan {
     /// Print the plan as JSON
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+/// What else there are plans of.
+#[derive(Debug, Subcommand)]
+pub(crate) enum PlanOf {
+    /// What a deployment would do, what is in its way, and whether there is a way back
+    Deploy(PlanDeploy),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct PlanDeploy {
+    /// The release: version, `service@version`, id or the beginning of a digest
+    pub(crate) release: String,
+    /// The environment
+    #[arg(long, value_name = "ENVIRONMENT")]
+    pub(crate) to: String,
+    /// The service, when versions alone are not enough
+    #[arg(long, value_name = "NAME")]
+    pub(crate) service: Option<String>,
+    /// Another strategy than the environment's
+    #[arg(long, value_name = "STRATEGY")]
+    pub(crate) strategy: Option<String>,
+    #[command(flatten)]
+    pub(crate) listing: Listing,
 }
 
 #[derive(Debug, Args)]
@@ -264,6 +312,15 @@ pub(crate) struct Listing {
 }
 
 #[derive(Debug, Args)]
+pub(crate) struct Status {
+    /// Go on telling, until it is interrupted: redrawn on a terminal, else what is new line by line
+    #[arg(short, long)]
+    pub(crate) watch: bool,
+    #[command(flatten)]
+    pub(crate) listing: Listing,
+}
+
+#[derive(Debug, Args)]
 pub(crate) struct Runs {
     /// How many
     #[arg(long, default_value_t = 20, value_name = "N")]
@@ -297,15 +354,53 @@ pub(crate) struct Logs {
 }
 
 #[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  cutover history production --outcome rolled_back
+  cutover history --actor ada --since 7d
+  cutover history dep_01…                  from its creation to its end")]
 pub(crate) struct History {
-    /// Only this environment
+    /// Only this environment; or a deployment's id: all that happened to it
+    #[arg(value_name = "ENVIRONMENT|DEPLOYMENT")]
     pub(crate) environment: Option<String>,
     /// Only this service
     #[arg(long, value_name = "NAME")]
     pub(crate) service: Option<String>,
+    /// Only those that ended so: `succeeded`, `failed`, `rolled_back`, `cancelled`
+    #[arg(long, value_name = "OUTCOME")]
+    pub(crate) outcome: Option<String>,
+    /// Only of this version
+    #[arg(long, value_name = "VERSION")]
+    pub(crate) version: Option<String>,
+    /// Only those that this user wanted
+    #[arg(long, value_name = "NAME")]
+    pub(crate) actor: Option<String>,
+    /// Only those of so long ago or less: `24h`, `7d`
+    #[arg(long, value_name = "LENGTH")]
+    pub(crate) since: Option<cutover_model::Duration>,
+    /// Only those that have not ended
+    #[arg(long)]
+    pub(crate) unfinished: bool,
     /// How many
     #[arg(long, default_value_t = 20, value_name = "N")]
     pub(crate) limit: u32,
+    #[command(flatten)]
+    pub(crate) listing: Listing,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  cutover diff production                  what the newest release would change there
+  cutover diff production 1.4.0
+  cutover diff staging production
+  cutover diff 1.3.0 1.4.0")]
+pub(crate) struct Diff {
+    /// An environment, or a release
+    pub(crate) from: String,
+    /// Another one; default: the newest release
+    pub(crate) to: Option<String>,
+    /// The service, when names alone are not enough
+    #[arg(long, value_name = "NAME")]
+    pub(crate) service: Option<String>,
     #[command(flatten)]
     pub(crate) listing: Listing,
 }
@@ -322,9 +417,55 @@ pub(crate) struct Deploy {
     /// The service, when versions alone are not enough
     #[arg(long, value_name = "NAME")]
     pub(crate) service: Option<String>,
-    /// Another strategy than the environment's: `rolling`, `blue_green`, `canary`
+    /// Another strategy than the environment's: `rolling`, `blue_green`, `canary`, `linear`, `recreate`
     #[arg(long, value_name = "STRATEGY")]
     pub(crate) strategy: Option<String>,
+    /// Deploy although the environment is frozen, and say why; it is recorded
+    #[arg(long, value_name = "REASON")]
+    pub(crate) break_glass: Option<String>,
+    /// End the hold that an earlier rollback has put on the service
+    #[arg(long)]
+    pub(crate) lift_hold: bool,
+    /// Do not wait for its end
+    #[arg(long)]
+    pub(crate) detach: bool,
+    #[command(flatten)]
+    pub(crate) listing: Listing,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Resume {
+    /// The deployment's id
+    #[arg(
+        required_unless_present = "environment",
+        conflicts_with = "environment"
+    )]
+    pub(crate) deployment: Option<String>,
+    /// Lift the hold of an earlier rollback at this environment
+    #[arg(long, value_name = "ENVIRONMENT")]
+    pub(crate) environment: Option<String>,
+    /// The service, when the environment has several
+    #[arg(long, value_name = "NAME", requires = "environment")]
+    pub(crate) service: Option<String>,
+    #[command(flatten)]
+    pub(crate) listing: Listing,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Promote {
+    /// The deployment's id
+    pub(crate) deployment: String,
+    /// All steps that are left, straight to the end
+    #[arg(long)]
+    pub(crate) full: bool,
+    #[command(flatten)]
+    pub(crate) listing: Listing,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Retry {
+    /// The deployment's id
+    pub(crate) deployment: String,
     /// Do not wait for its end
     #[arg(long)]
     pub(crate) detach: bool,
@@ -353,6 +494,72 @@ pub(crate) struct Rollback {
 pub(crate) struct OneDeployment {
     /// The deployment's id
     pub(crate) deployment: String,
+    #[command(flatten)]
+    pub(crate) listing: Listing,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Rejudge {
+    /// The deployment's id
+    pub(crate) deployment: String,
+    /// The chance to accuse wrongly: `0.01`
+    #[arg(long, value_name = "SHARE")]
+    pub(crate) alpha: Option<f64>,
+    /// The share of bad answers that is accepted of any release: `0.005`
+    #[arg(long, value_name = "SHARE")]
+    pub(crate) p_max: Option<f64>,
+    /// How many times as bad it must be at least: `1.5`
+    #[arg(long, value_name = "RATIO")]
+    pub(crate) min_ratio: Option<f64>,
+    #[command(flatten)]
+    pub(crate) listing: Listing,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  cutover freeze production --reason 'the fair' --for 3d
+  cutover freeze --all --reason 'incident 17'
+  cutover freeze --list")]
+pub(crate) struct Freeze {
+    /// The environment
+    #[arg(required_unless_present_any = ["all", "list"], conflicts_with = "all")]
+    pub(crate) environment: Option<String>,
+    /// All environments, also those that come
+    #[arg(long)]
+    pub(crate) all: bool,
+    /// Why
+    #[arg(long, value_name = "TEXT", required_unless_present = "list")]
+    pub(crate) reason: Option<String>,
+    /// Until when: `2026-12-27T06:00:00+01:00`; default: until it is lifted
+    #[arg(long, value_name = "INSTANT", conflicts_with = "length")]
+    pub(crate) until: Option<String>,
+    /// For how long: `90m`, `3d`
+    #[arg(long = "for", value_name = "LENGTH")]
+    pub(crate) length: Option<cutover_model::Duration>,
+    /// Show what is frozen, and what was
+    #[arg(long, conflicts_with_all = ["environment", "all", "reason", "until", "length"])]
+    pub(crate) list: bool,
+    #[command(flatten)]
+    pub(crate) listing: Listing,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Unfreeze {
+    /// The environment
+    #[arg(required_unless_present = "all", conflicts_with = "all")]
+    pub(crate) environment: Option<String>,
+    /// The freeze of all environments; those of single ones stay
+    #[arg(long)]
+    pub(crate) all: bool,
+    #[command(flatten)]
+    pub(crate) listing: Listing,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Gc {
+    /// Only say what would go
+    #[arg(long)]
+    pub(crate) dry_run: bool,
     #[command(flatten)]
     pub(crate) listing: Listing,
 }
@@ -409,6 +616,9 @@ pub(crate) struct Balancer {
     /// Where its table and its socket lie
     #[arg(long)]
     pub(crate) state_dir: Utf8PathBuf,
+    /// Take the place of the one that runs there, with its sockets
+    #[arg(long)]
+    pub(crate) take_over: bool,
 }
 
 #[derive(Debug, Args)]

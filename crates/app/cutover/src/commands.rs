@@ -3,9 +3,15 @@
 mod answer;
 mod balancer;
 mod deployments;
+mod diff;
+mod freeze;
+mod gc;
+mod history;
 mod lint;
 mod load;
 mod logs;
+mod plan;
+mod rejudge;
 mod run;
 mod runs;
 mod serve;
@@ -37,7 +43,7 @@ pub(crate) fn run(cli: Cli) -> Exit {
             Ok(Exit::Ok)
         }
         Command::Lint(args) => on_runtime(lint::lint(args)),
-        Command::Plan(args) => on_runtime(lint::plan(args)),
+        Command::Plan(args) => on_runtime(plan::run(args)),
         Command::Demo(args) => on_runtime(demo::run(args)),
         Command::DemoService(args) => on_runtime(demo::service::run(args)),
         Command::Run(args) => on_runtime(run::run(args)),
@@ -47,12 +53,19 @@ pub(crate) fn run(cli: Cli) -> Exit {
         Command::Runs(args) => on_runtime(runs::list(args)),
         Command::Cancel(args) => on_runtime(runs::cancel(args)),
         Command::Logs(args) => on_runtime(logs::run(args)),
-        Command::History(args) => on_runtime(deployments::history(args)),
+        Command::History(args) => on_runtime(history::run(args)),
+        Command::Diff(args) => on_runtime(diff::run(args)),
         Command::Deploy(args) => on_runtime(deployments::deploy(args)),
         Command::Rollback(args) => on_runtime(deployments::rollback(args)),
         Command::Abort(args) => on_runtime(deployments::verb(args, "abort")),
         Command::Pause(args) => on_runtime(deployments::verb(args, "pause")),
-        Command::Resume(args) => on_runtime(deployments::verb(args, "resume")),
+        Command::Resume(args) => on_runtime(deployments::resume(args)),
+        Command::Promote(args) => on_runtime(deployments::promote(args)),
+        Command::Retry(args) => on_runtime(deployments::retry(args)),
+        Command::Rejudge(args) => on_runtime(rejudge::run(args)),
+        Command::Freeze(args) => on_runtime(freeze::freeze(args)),
+        Command::Unfreeze(args) => on_runtime(freeze::unfreeze(args)),
+        Command::Gc(args) => on_runtime(gc::run(args)),
         Command::Approve(args) => on_runtime(answer::run(args, "approve")),
         Command::Reject(args) => on_runtime(answer::run(args, "reject")),
         Command::User(args) => on_runtime(user::run(args)),

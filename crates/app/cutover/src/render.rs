@@ -32,6 +32,18 @@ pub(crate) fn bytes(bytes: &[u8]) {
     drop(out.write_all(bytes).and_then(|()| out.flush()));
 }
 
+/// Data in the place of so many lines that were shown before.
+pub(crate) fn again(height: usize, text: &str) {
+    let up = match height {
+        0 => String::new(),
+        height => format!("\u{1b}[{height}A"),
+    };
+    // Each line is cleared to its end, and what was below is cleared too.
+    let body: Vec<&str> = text.lines().collect();
+    let body = body.join("\u{1b}[K\n");
+    out(&format!("{up}{body}\u{1b}[K\n\u{1b}[J"));
+}
+
 /// JSON for programs.
 pub(crate) fn json(value: &Value) {
     out(&format!("{value:#}\n"));

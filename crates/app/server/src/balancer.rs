@@ -61,6 +61,11 @@ impl Balancer {
         Ok(&self.client)
     }
 
+    /// The one that runs, when there is one; none is started.
+    pub(crate) async fn known(&self) -> Option<&Client> {
+        self.status().await.map(|_| &self.client)
+    }
+
     /// What it does now; `None` when there is none.
     pub(crate) async fn status(&self) -> Option<Status> {
         self.client.status().await.ok()

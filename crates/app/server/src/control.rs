@@ -18,10 +18,11 @@ use crate::{
     Error,
     action::Cancels,
     balancer::{self, Balancer},
+    deliver::retention,
     drive::{
         self, Driven, Edge, Machine,
         deployment::DeploymentEdge,
-        lock::{Asked, Locks},
+        lock::{self, Locks},
         notify::Outbox,
         run::RunEdge,
         runner::Runners,
@@ -132,6 +133,7 @@ impl Control {
             .await
             .map_err(Error::io("create", dir))?;
         let lock = cutover_store::lock_directory(dir)?;
+        let owner = lock::owner(dir).await?;
         let store = Store::open(&format!("sqlite://{dir}/cutover.db")).await?;
         let supervisor = vec![options.executable.to_string(), "supervise".to_owned()];
         let balancer = Balancer::new(&dir.join("balancer"), &options.executable);
@@ -154,7 +156,7 @@ impl Control {
             balancer,
             routes,
             runners: Runners::new("local", options.runners),
-            locks: Locks::default(),
+            locks: Locks::new(store.clone(), owner),
             outbox: Outbox::new(store.clone(), options.secrets.clone()),
             runs: Mutex::default(),
             deployments: Mutex::default(),
@@ -176,19 +178,23 @@ impl Control {
         }
         drop(services.spawn(control.0.outbox.clone().run(leaving.clone())));
         drop(services.spawn(keeper::run(control.clone())));
+        drop(services.spawn(lock::keep(control.clone())));
+        drop(services.spawn(retention::run(control.clone())));
         Ok(control)
     }
 
     /// Deployments first, and among them the ones that hold a lock; then runs, whose steps may wait
     /// for deployments.
     async fn recover(&self) -> Result<(), Error> {
+        self.store().tidy_lock_queue().await?;
         let mut waiting = Vec::new();
         for id in self.store().unfinished_deployments().await? {
             let deployment = self.read_deployment(&id).await?;
-            match deployment.spec().filter(|_| deployment.fence().is_some()) {
-                Some(spec) => {
+            match deployment.spec().zip(deployment.fence()) {
+                Some((spec, fence)) => {
                     let place = (spec.environment.clone(), spec.release.service.clone());
-                    drop(self.locks().ask(&place, &id));
+                    // When somebody else has it, our orders are refused by their fence.
+                    self.locks().adopt(&place, &id, fence).await?;
                     self.drive_deployment(&id).await?;
                 }
                 None => waiting.push(id),
@@ -238,10 +244,10 @@ impl Control {
                 None => drop(self.drive_deployment(&row.id).await?),
             }
         }
-        for (place, (_, id)) in last_holders {
+        for (place, (fence, id)) in last_holders {
             // Under the lock, so that whoever comes next waits until it is recorded what is current.
             // When somebody has the lock already, it has been.
-            if let Asked::Taken = self.locks().ask(&place, &id) {
+            if self.locks().adopt(&place, &id, fence).await? {
                 self.drive_deployment(&id).await?;
             }
         }
@@ -485,6 +491,16 @@ impl Control {
                 Ok(Target::Docker(target))
             }
         }
+    }
+
+    /// The `secrets` context of trusted runs.
+    pub(crate) fn secrets(&self) -> &BTreeMap<String, Secret> {
+        &self.0.options.secrets
+    }
+
+    /// What programs need to be found and to run; nothing else of the server's own environment.
+    pub(crate) fn base_env(&self) -> &BTreeMap<String, String> {
+        &self.0.options.base_env
     }
 
     /// A text as it may be stored: an expression or a library may have put a secret into it.

@@ -1,12 +1,21 @@
 //! Deployments as people and steps ask for them: which release, by which rules, and back again.
 
+mod frozen;
+pub(crate) mod inspect;
+pub(crate) mod rejudge;
+pub(crate) mod retention;
+
 use std::collections::BTreeMap;
 
 use cutover_model::{
     DeploymentId, ReleaseId, RunId,
     delivery::{Cause, DeploymentSpec, Package, Release, Strategy},
-    project::{Environment, Project, TargetSpec},
+    guard::{Guards, Hook, HookAct, HookPoint, OnError, OnSuperseded},
+    project::{Environment, Project, Service, TargetSpec},
+    run::Outcome,
+    traffic::TrafficSpec,
 };
+use cutover_release::compare;
 use cutover_rollout::{Deployment, Input};
 use cutover_store::{DeploymentFilter, DeploymentRow};
 
@@ -21,7 +30,26 @@ pub(crate) struct Request {
     pub(crate) strategy: Option<String>,
     /// Whether people have agreed already.
     pub(crate) approved: bool,
+    /// Why it may go on although the environment is frozen.
+    pub(crate) break_glass: Option<String>,
+    /// Whether the hold of an earlier rollback ends with it.
+    pub(crate) lift_hold: bool,
     pub(crate) cause: Cause,
+}
+
+/// What a person asks for beside a release.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Ask {
+    /// Where.
+    pub environment: String,
+    /// Of which service, when a version alone does not tell.
+    pub service: Option<String>,
+    /// A word instead of the environment's strategy.
+    pub strategy: Option<String>,
+    /// Why it may go on although the environment is frozen.
+    pub break_glass: Option<String>,
+    /// Whether the hold of an earlier rollback ends with it.
+    pub lift_hold: bool,
 }
 
 /// Which release is meant.
@@ -43,7 +71,8 @@ impl Control {
             return self.drive_deployment(&request.id).await;
         }
         let environment = environment_of(project, &request.environment)?;
-        self.check_order(environment, &request).await?;
+        self.check_order(environment, &request.environment, &request.release)
+            .await?;
         check_package(&environment.target, &request.environment, &request.release)?;
         let spec = spec(project, environment, request)?;
         let driven = self.drive_deployment(&spec.id).await?;
@@ -57,24 +86,28 @@ impl Control {
     }
 
     /// `after:`: what comes here must serve there, or have served there.
-    async fn check_order(&self, environment: &Environment, request: &Request) -> Result<(), Error> {
+    async fn check_order(
+        &self,
+        environment: &Environment,
+        name: &str,
+        release: &Release,
+    ) -> Result<(), Error> {
         let Some(before) = &environment.after else {
             return Ok(());
         };
-        let digest = request.release.package.digest();
+        let digest = release.package.digest();
         if self
             .store()
-            .has_succeeded(before, &request.release.service, digest)
+            .has_succeeded(before, &release.service, digest)
             .await?
         {
             return Ok(());
         }
         Err(Error::Refused(format!(
-            "{} {} ({}) has not succeeded in `{before}`, which comes before `{}`; deploy it there first",
-            request.release.service,
-            request.release.version,
+            "{} {} ({}) has not succeeded in `{before}`, which comes before `{name}`; deploy it there first",
+            release.service,
+            release.version,
             digest.short(),
-            request.environment
         )))
     }
 
@@ -110,38 +143,90 @@ impl Control {
         }
     }
 
-    /// `cutover deploy`: a release that exists, by the rules that its run brought with it.
-    pub async fn deploy(
-        &self,
-        service: Option<&str>,
-        release: &str,
-        environment: &str,
-        strategy: Option<&str>,
-        by: &str,
-    ) -> Result<DeploymentId, Error> {
-        let release = self.release_of_any(service, release).await?;
+    /// `cutover deploy`: a release that exists, by the rules that its run brought with it. The same
+    /// person asking for the same once more, while it is under way, finds what there is.
+    pub async fn deploy(&self, named: &str, ask: &Ask, by: &str) -> Result<Begun, Error> {
+        let release = self.release_of_any(ask.service.as_deref(), named).await?;
+        if let Some(id) = self.under_way(&release, ask, by).await? {
+            return Ok(Begun { id, already: true });
+        }
         let project = self.project_of(&release).await?;
-        let id = self.new_deployment_id();
-        let request = Request {
-            id: id.clone(),
-            environment: environment.to_owned(),
-            release,
-            strategy: strategy.map(ToOwned::to_owned),
-            approved: false,
-            cause: Cause::Person { by: by.to_owned() },
-        };
+        let request = self.request(release, ask, by);
+        let id = request.id.clone();
         self.begin_deployment(&project, request).await?;
-        Ok(id)
+        Ok(Begun { id, already: false })
+    }
+
+    fn request(&self, release: Release, ask: &Ask, by: &str) -> Request {
+        Request {
+            id: self.new_deployment_id(),
+            environment: ask.environment.clone(),
+            release,
+            strategy: ask.strategy.clone(),
+            approved: false,
+            break_glass: ask.break_glass.clone(),
+            lift_hold: ask.lift_hold,
+            cause: Cause::Person { by: by.to_owned() },
+        }
+    }
+
+    /// What a deployment of this release would be, by the rules that its run brought with it.
+    async fn spec_of(
+        &self,
+        release: &Release,
+        ask: &Ask,
+        by: &str,
+    ) -> Result<DeploymentSpec, Error> {
+        let project = self.project_of(release).await?;
+        let environment = environment_of(&project, &ask.environment)?;
+        spec(
+            &project,
+            environment,
+            self.request(release.clone(), ask, by),
+        )
+    }
+
+    /// The deployment that this very person began, of this very release, and that goes forward still.
+    async fn under_way(
+        &self,
+        release: &Release,
+        ask: &Ask,
+        by: &str,
+    ) -> Result<Option<DeploymentId>, Error> {
+        let unfinished = DeploymentFilter {
+            environment: Some(ask.environment.clone()),
+            service: Some(release.service.clone()),
+            unfinished_only: true,
+            actor: Some(by.to_owned()),
+            ..DeploymentFilter::default()
+        };
+        for row in self.store().deployments(&unfinished).await? {
+            let deployment = self.deployment(&row.id).await?;
+            let Some(spec) = deployment.spec() else {
+                continue;
+            };
+            let is_same = matches!(spec.cause, Cause::Person { .. })
+                && spec.release.id == release.id
+                && !deployment.is_going_back()
+                && ask
+                    .strategy
+                    .as_ref()
+                    .is_none_or(|word| word == spec.strategy.word());
+            if is_same && !deployment.is_finished() {
+                return Ok(Some(row.id));
+            }
+        }
+        Ok(None)
     }
 
     /// Waits until it is recorded what is current: a deployment that has ended holds the lock until
     /// then.
     async fn settled(&self, environment: &str, service: &str) -> Result<(), Error> {
         let place = (environment.to_owned(), service.to_owned());
-        if let Some(holder) = self.locks().holder(&place)
+        if let Some(holder) = self.locks().holder(&place).await?
             && self.deployment(&holder).await?.is_finished()
         {
-            self.locks().freed_by(&place, &holder).await;
+            self.locks().freed_by(&place, &holder).await?;
         }
         Ok(())
     }
@@ -198,26 +283,11 @@ impl Control {
                 routes::name(&service, environment)
             )));
         }
-        let project = self.project_of(&current.release).await?;
-        let id = self.new_deployment_id();
-        let target = environment_of(&project, environment)?;
-        check_package(&target.target, environment, &release)?;
-        let request = Request {
-            id: id.clone(),
-            environment: environment.to_owned(),
-            release,
-            // The known good one needs no canary: it is wanted now.
-            strategy: Some("blue_green".to_owned()),
-            approved: true,
-            cause: Cause::Rollback {
-                by: by.to_owned(),
-                of: current.deployment,
-            },
-        };
-        let mut spec = spec(&project, target, request)?;
-        if let Strategy::BlueGreen { bake } = &mut spec.strategy {
-            *bake = cutover_model::Duration::ZERO;
-        }
+        self.check_there(&release).await?;
+        let spec = self
+            .way_back_to(release, environment, &current.deployment, by)
+            .await?;
+        let id = spec.id.clone();
         let driven = self.drive_deployment(&id).await?;
         driven
             .mailbox
@@ -228,35 +298,206 @@ impl Control {
         Ok(id)
     }
 
-    /// Stops a rollout; traffic goes back. Harmless when it is being stopped.
-    pub async fn abort_deployment(&self, id: &DeploymentId, by: &str) -> Result<(), Error> {
-        self.command_deployment(id, Input::Abort { by: by.to_owned() })
-            .await
-    }
-
-    /// Holds a rollout where it is.
-    pub async fn pause_deployment(&self, id: &DeploymentId, by: &str) -> Result<(), Error> {
-        self.command_deployment(id, Input::Pause { by: by.to_owned() })
-            .await
-    }
-
-    /// Lets a rollout go on.
-    pub async fn resume_deployment(&self, id: &DeploymentId, by: &str) -> Result<(), Error> {
-        self.command_deployment(id, Input::Resume { by: by.to_owned() })
-            .await
-    }
-
-    async fn command_deployment(&self, id: &DeploymentId, input: Input) -> Result<(), Error> {
-        let deployment = self.deployment(id).await?;
-        if let Some(outcome) = deployment.state().outcome() {
-            return Err(Error::Refused(format!("{id} has ended: {outcome}")));
+    /// All of what the release was here when it served: its environment and its rules, not today's.
+    /// How many copies there are and where the balancer listens is no part of a release.
+    async fn way_back_to(
+        &self,
+        release: Release,
+        environment: &str,
+        current: &DeploymentId,
+        by: &str,
+    ) -> Result<DeploymentSpec, Error> {
+        let now = self.deployment(current).await?;
+        let now = now
+            .spec()
+            .ok_or_else(|| Error::Corrupt(format!("the log of {current}")))?;
+        check_package(&now.target, environment, &release)?;
+        let then = self.last_of(environment, &release).await?;
+        let mut then = then.unwrap_or_else(|| now.clone());
+        // Whoever could say no has said yes to it before.
+        then.guards.smoke = None;
+        then.guards.hooks.retain(|hook| hook.on.only_tells());
+        if let Some(why) = floor_over(now, &release) {
+            return Err(Error::Refused(why));
         }
-        Ok(self
-            .drive_deployment(id)
-            .await?
-            .mailbox
-            .command(input)
-            .await?)
+        Ok(DeploymentSpec {
+            id: self.new_deployment_id(),
+            environment: environment.to_owned(),
+            release,
+            target: now.target.clone(),
+            listen: now.listen.clone(),
+            // The known good one needs no canary: it is wanted now.
+            strategy: back_at_once()?,
+            approval: None,
+            cause: Cause::Rollback {
+                by: by.to_owned(),
+                of: current.clone(),
+            },
+            notify: now.notify.clone(),
+            rollback: now.rollback.clone(),
+            on_superseded: OnSuperseded::Replace,
+            lift_hold: false,
+            break_glass: None,
+            ..then
+        })
+    }
+
+    /// The newest deployment that brought this package here with success.
+    async fn last_of(
+        &self,
+        environment: &str,
+        release: &Release,
+    ) -> Result<Option<DeploymentSpec>, Error> {
+        let filter = DeploymentFilter {
+            environment: Some(environment.to_owned()),
+            service: Some(release.service.clone()),
+            version: Some(release.version.clone()),
+            outcome: Some(Outcome::Succeeded),
+            ..DeploymentFilter::default()
+        };
+        let rows = self.store().deployments(&filter).await?;
+        let row = rows
+            .into_iter()
+            .find(|row| row.digest == *release.package.digest());
+        match row {
+            Some(row) => Ok(self.deployment(&row.id).await?.spec().cloned()),
+            None => Ok(None),
+        }
+    }
+
+    /// Stops a rollout; traffic goes back. Says what is so already, if it is.
+    pub async fn abort_deployment(
+        &self,
+        id: &DeploymentId,
+        by: &str,
+    ) -> Result<Option<String>, Error> {
+        let by = by.to_owned();
+        self.command_deployment(id, Input::Abort { by }).await
+    }
+
+    /// Holds a rollout where it is. Says what is so already, if it is.
+    pub async fn pause_deployment(
+        &self,
+        id: &DeploymentId,
+        by: &str,
+    ) -> Result<Option<String>, Error> {
+        let by = by.to_owned();
+        self.command_deployment(id, Input::Pause { by }).await
+    }
+
+    /// Lets a rollout go on. Says what is so already, if it is.
+    pub async fn resume_deployment(
+        &self,
+        id: &DeploymentId,
+        by: &str,
+    ) -> Result<Option<String>, Error> {
+        let by = by.to_owned();
+        self.command_deployment(id, Input::Resume { by }).await
+    }
+
+    /// Lets the present step be enough, or with `full` all that are left. Says what is so already, if
+    /// it is.
+    pub async fn promote_deployment(
+        &self,
+        id: &DeploymentId,
+        by: &str,
+        full: bool,
+    ) -> Result<Option<String>, Error> {
+        let by = by.to_owned();
+        self.command_deployment(id, Input::Promote { by, full })
+            .await
+    }
+
+    /// Each command can be repeated: what is already so is not an error, and not done again.
+    async fn command_deployment(
+        &self,
+        id: &DeploymentId,
+        input: Input,
+    ) -> Result<Option<String>, Error> {
+        let deployment = self.deployment(id).await?;
+        if let Some(already) = cutover_rollout::notice(&deployment, &input) {
+            return Ok(Some(already));
+        }
+        if let Some(outcome) = deployment.state().outcome() {
+            let reason = deployment.reason().unwrap_or_default();
+            return Err(Error::Refused(format!(
+                "{id} has ended: {outcome}: {reason}"
+            )));
+        }
+        let driven = self.drive_deployment(id).await?;
+        driven.mailbox.command(input).await?;
+        Ok(None)
+    }
+
+    /// The same release by the same rules once more, after it has failed or was taken back; the hold of
+    /// its rollback ends with that.
+    pub async fn retry_deployment(&self, of: &DeploymentId, by: &str) -> Result<Begun, Error> {
+        let before = self.deployment(of).await?;
+        let spec = before
+            .spec()
+            .ok_or_else(|| Error::NotFound(format!("there is no deployment `{of}`")))?;
+        match before.state().outcome() {
+            None => {
+                return Err(Error::Refused(format!(
+                    "{of} has not ended; `cutover abort {of}` ends it"
+                )));
+            }
+            Some(Outcome::Succeeded) => {
+                return Err(Error::Refused(format!(
+                    "{of} has succeeded; `cutover deploy` brings the release once more"
+                )));
+            }
+            Some(_) => {}
+        }
+        if let Some(id) = self.retried(spec).await? {
+            return Ok(Begun { id, already: true });
+        }
+        self.check_there(&spec.release).await?;
+        let spec = DeploymentSpec {
+            id: self.new_deployment_id(),
+            cause: Cause::Retry {
+                by: by.to_owned(),
+                of: of.clone(),
+            },
+            lift_hold: true,
+            ..spec.clone()
+        };
+        let id = spec.id.clone();
+        let driven = self.drive_deployment(&id).await?;
+        let spec = Box::new(spec);
+        driven.mailbox.command(Input::Create { spec }).await?;
+        Ok(Begun { id, already: false })
+    }
+
+    /// The retry of this one that has not ended yet.
+    async fn retried(&self, spec: &DeploymentSpec) -> Result<Option<DeploymentId>, Error> {
+        let unfinished = DeploymentFilter {
+            environment: Some(spec.environment.clone()),
+            service: Some(spec.release.service.clone()),
+            unfinished_only: true,
+            ..DeploymentFilter::default()
+        };
+        for row in self.store().deployments(&unfinished).await? {
+            let deployment = self.deployment(&row.id).await?;
+            let cause = deployment.spec().map(|spec| &spec.cause);
+            if matches!(cause, Some(Cause::Retry { of, .. }) if *of == spec.id) {
+                return Ok(Some(row.id));
+            }
+        }
+        Ok(None)
+    }
+
+    /// `cutover resume --environment`: what an earlier rollback pins is free again. Says what was
+    /// lifted.
+    pub async fn resume_environment(
+        &self,
+        service: Option<&str>,
+        environment: &str,
+    ) -> Result<Option<cutover_model::guard::Hold>, Error> {
+        let service = self.only_service(service, environment).await?;
+        let lifted = self.lift_hold(environment, &service).await?;
+        self.locks().changed();
+        Ok(lifted)
     }
 
     async fn release_of_any(&self, service: Option<&str>, named: &str) -> Result<Release, Error> {
@@ -387,11 +628,36 @@ fn check_package(target: &TargetSpec, environment: &str, release: &Release) -> R
     )))
 }
 
+/// What somebody asked for: it was begun now, or before.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Begun {
+    /// The deployment.
+    pub id: DeploymentId,
+    /// Whether it was there.
+    pub already: bool,
+}
+
+/// Why the database that this one has left behind is too new for a release.
+fn floor_over(now: &DeploymentSpec, release: &Release) -> Option<String> {
+    let migrations = now.release.contents.migrations.as_ref()?;
+    compare::below_floor(&release.version, migrations.floor.as_deref())
+}
+
+/// Everything at once, and nothing to wait for.
+fn back_at_once() -> Result<Strategy, Error> {
+    let mut strategy = strategy("blue_green")?;
+    if let Strategy::BlueGreen { bake, .. } = &mut strategy {
+        *bake = cutover_model::Duration::ZERO;
+    }
+    Ok(strategy)
+}
+
 /// By a word, with the figures that such a strategy has by default.
 fn strategy(word: &str) -> Result<Strategy, Error> {
     cutover_dialect::default_strategy(word).ok_or_else(|| {
         Error::Refused(format!(
-            "`{word}` is not a strategy; there is `rolling`, `blue_green` and `canary`"
+            "`{word}` is not a strategy; there is `rolling`, `blue_green`, `canary`, `linear` and \
+             `recreate`"
         ))
     })
 }
@@ -416,6 +682,7 @@ fn spec(
         release: request.release,
         target: environment.target.clone(),
         triggers: environment.rollback_triggers.clone(),
+        judge: None,
         health: service.health.clone(),
         start_timeout: service.start_timeout,
         drain_timeout: service.drain_timeout,
@@ -425,12 +692,64 @@ fn spec(
         approval: environment.approvals.clone().filter(|_| !request.approved),
         cause: request.cause,
         notify: project.notify.clone(),
+        guards: guards(service, environment),
+        rollback: environment.rollback.clone(),
+        on_superseded: environment.on_superseded,
+        lift_hold: request.lift_hold,
+        break_glass: request.break_glass,
+        traffic: traffic(service, environment),
     })
 }
 
+/// What the environment asks for, and before it what the service does to its database.
+fn guards(service: &Service, environment: &Environment) -> Guards {
+    let mut guards = environment.guards.clone();
+    let expand = service.migrations.as_ref().map(|it| it.expand.clone());
+    if let Some(argv) = expand.filter(|argv| !argv.is_empty()) {
+        let hook = Hook {
+            name: "migrations.expand".to_owned(),
+            on: HookPoint::BeforeStart,
+            act: HookAct::Command {
+                argv,
+                env: BTreeMap::new(),
+            },
+            timeout: guards.progress_deadline,
+            retries: 0,
+            required: true,
+            on_error: OnError::Rollback,
+        };
+        guards.hooks.insert(0, hook);
+    }
+    guards
+}
+
+/// What the environment says of the balancer, over what the service says.
+fn traffic(service: &Service, environment: &Environment) -> Option<Box<TrafficSpec>> {
+    match (&service.traffic, &environment.traffic) {
+        (Some(service), Some(over)) => Some(Box::new(service.as_ref().clone().under(over))),
+        (one, other) => one.clone().or_else(|| other.clone()),
+    }
+}
+
 /// What the instances of a deployment find in their environment over that of their release.
-pub(crate) fn instance_env(spec: &DeploymentSpec) -> BTreeMap<String, String> {
+/// Secrets are put in here and now; they lie in no store.
+///
+/// # Errors
+/// When a secret that the release asks for is not set.
+pub(crate) fn instance_env(
+    control: &Control,
+    spec: &DeploymentSpec,
+) -> Result<BTreeMap<String, String>, Error> {
     let mut env = spec.env.clone();
     env.insert("CUTOVER_DEPLOYMENT".to_owned(), spec.id.to_string());
-    env
+    for name in spec.release.contents.secrets.keys() {
+        let secret = control.secrets().get(name).ok_or_else(|| {
+            Error::Refused(format!(
+                "secret `{name}`, which {} asks for, is not set",
+                spec.release.service
+            ))
+        })?;
+        env.insert(name.clone(), secret.expose().to_owned());
+    }
+    Ok(env)
 }

@@ -2,6 +2,7 @@
 
 mod api;
 mod auth;
+mod delivery;
 mod fault;
 mod git;
 mod log;
@@ -49,13 +50,26 @@ pub fn router(control: Control, address: SocketAddr) -> Router {
         .route("/approvals", get(api::approvals))
         .route("/approvals/{gate}/{answer}", post(api::answer))
         .route("/releases", get(api::releases))
-        .route("/deployments", get(api::deployments).post(api::deploy))
-        .route("/deployments/{deployment}", get(api::deployment))
         .route(
-            "/deployments/{deployment}/{verb}",
-            post(api::command_deployment),
+            "/deployments",
+            get(delivery::deployments).post(delivery::deploy),
         )
-        .route("/environments/{environment}/rollback", post(api::rollback))
+        .route("/deployments/{deployment}", get(delivery::deployment))
+        .route("/deployments/{deployment}/{verb}", post(delivery::command))
+        .route("/deployments/{deployment}/rejudge", get(delivery::rejudge))
+        .route("/plan/deploy", get(delivery::plan))
+        .route("/diff", get(delivery::diff))
+        .route("/gc", post(delivery::collect))
+        .route("/freezes", get(delivery::freezes).post(delivery::freeze))
+        .route("/unfreeze", post(delivery::unfreeze))
+        .route(
+            "/environments/{environment}/resume",
+            post(delivery::resume_environment),
+        )
+        .route(
+            "/environments/{environment}/rollback",
+            post(delivery::rollback),
+        )
         .route(
             "/repositories",
             get(api::repositories).post(api::create_repository),
@@ -74,6 +88,7 @@ pub fn router(control: Control, address: SocketAddr) -> Router {
         .route("/runs/{run}/log", get(log::stream))
         .route("/deployments/{deployment}", get(web::deployment))
         .route("/assets/{name}", get(web::asset))
+        .fallback(web::missing)
         .layer(middleware::from_fn_with_state(door, auth::guard))
         .layer(SetResponseHeaderLayer::if_not_present(
             header::CONTENT_SECURITY_POLICY,

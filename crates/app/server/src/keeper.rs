@@ -81,10 +81,8 @@ async fn keep(control: &Control, side: &RouteSide) -> Result<Option<String>, Err
         return Ok(None);
     };
     let (environment, service) = (&spec.environment, &spec.release.service);
-    if control
-        .locks()
-        .is_held(&(environment.clone(), service.clone()))
-    {
+    let held = (environment.clone(), service.clone());
+    if control.locks().holder(&held).await?.is_some() {
         return Ok(None);
     }
     let place = Place {
@@ -108,7 +106,7 @@ async fn keep(control: &Control, side: &RouteSide) -> Result<Option<String>, Err
         place,
         release: spec.release.clone(),
         count: u32::try_from(side.upstreams.len()).unwrap_or(u32::MAX),
-        env: instance_env(spec),
+        env: instance_env(control, spec)?,
         // Younger than what its own deployment ordered, older than what the next one will.
         generation: Generation {
             fence: current.fence,

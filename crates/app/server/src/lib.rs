@@ -24,6 +24,7 @@ mod users;
 mod web;
 
 pub use control::{Control, Notice, Options, Sources};
+pub use deliver::{Ask, Begun};
 pub use error::Error;
 pub use hear::{Heard, Started};
 pub use operate::Answer;

@@ -3,11 +3,14 @@
 //! Stored before the balancer hears of them, so that a restart of either side ends at the same table.
 //! A change is applied to the stored table as a whole; its generation only grows.
 
+mod wire;
+
 use std::{collections::BTreeMap, net::SocketAddr, sync::Arc, time::Duration};
 
 use cutover_model::{
     DeploymentId,
     delivery::{HealthCheck, Weight},
+    traffic::{RequestMatch, TrafficSpec},
 };
 use cutover_proxy::{self as proxy, Applied, ClientError, Refusal};
 use cutover_store::Store;
@@ -20,6 +23,8 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use crate::{Error, balancer::Balancer};
+
+pub(crate) use wire::step_matches;
 
 /// Where the table lies in the store.
 const SETTING: &str = "routes";
@@ -37,7 +42,19 @@ pub(crate) struct Table {
 pub(crate) struct Route {
     pub(crate) listen: Option<String>,
     pub(crate) health: HealthCheck,
+    /// Of the newest holder of the place that has changed it.
+    #[serde(default)]
+    pub(crate) fence: u64,
     pub(crate) sides: Vec<RouteSide>,
+    /// What else the balancer is to do with its requests.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) traffic: Option<Box<TrafficSpec>>,
+    /// Requests that go to the newest side by the step that it is at.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) matches: Vec<RequestMatch>,
+    /// Requests wait, each for so long at most.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) park: Option<cutover_model::Duration>,
 }
 
 /// The instances that one deployment made.
@@ -65,6 +82,21 @@ pub(crate) fn name(service: &str, environment: &str) -> String {
 }
 
 impl Route {
+    /// Lets a change pass that does not come from a holder of before, and remembers its fence.
+    pub(crate) fn admit(&mut self, fence: Option<u64>) -> bool {
+        let fence = fence.unwrap_or_default();
+        let is_late = fence < self.fence;
+        self.fence = fence.max(self.fence);
+        if is_late {
+            tracing::warn!(
+                fence,
+                newest = self.fence,
+                "an order of an earlier holder is not carried out"
+            );
+        }
+        !is_late
+    }
+
     pub(crate) fn side(&self, deployment: &DeploymentId) -> Option<&RouteSide> {
         self.sides
             .iter()
@@ -110,9 +142,10 @@ impl Route {
                 weight: side.weight.basis_points(),
                 matches: Vec::new(),
                 upstreams: side.upstreams.iter().map(RouteUpstream::to_wire).collect(),
+                protocol: proxy::Protocol::default(),
             })
             .collect();
-        proxy::Service {
+        let mut service = proxy::Service {
             listen: self.listen.clone(),
             sides,
             health: proxy::Health {
@@ -124,7 +157,9 @@ impl Route {
             },
             expose_version: true,
             ..proxy::Service::new(name)
-        }
+        };
+        wire::fill(&mut service, self);
+        service
     }
 }
 
@@ -321,8 +356,22 @@ mod tests {
         Route {
             listen: None,
             health: HealthCheck::default(),
+            fence: 0,
             sides: Vec::new(),
+            traffic: None,
+            matches: Vec::new(),
+            park: None,
         }
+    }
+
+    #[test]
+    fn an_earlier_holder_changes_nothing_any_more() {
+        let mut route = route();
+        assert!(route.admit(Some(2)));
+        assert!(route.admit(Some(2)));
+        assert!(!route.admit(Some(1)));
+        assert!(!route.admit(None));
+        assert!(route.admit(Some(3)));
     }
 
     #[test]

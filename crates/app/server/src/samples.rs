@@ -1,12 +1,18 @@
 //! The balancer's seconds, told to the watch of a deployment.
 
+mod record;
+
+use std::collections::BTreeMap;
+
 use cutover_model::{DeploymentId, Timestamp, delivery::Weight};
-use cutover_proxy::{Bucket, SideSample as Seen};
+use cutover_proxy::{Bucket, LATENCY_BOUNDS_MS, SideSample as Seen};
 use cutover_rollout::{
     Deployment,
-    watch::{Fired, Sample, SideSample, Watch},
+    watch::{Fired, Latency, Sample, SideSample, Watch},
 };
 
+pub(crate) use self::record::Record;
+use self::record::{Recorder, Second};
 use crate::{Control, Error};
 
 /// Looks until a trigger fires or the deployment ends. After a restart, or when the balancer was
@@ -26,6 +32,7 @@ pub(crate) async fn watch(
         .find(|shift| shift.weight > Weight::NONE);
     let since = first.map_or_else(|| control.now(), |shift| shift.at);
     let mut next = u64::try_from(since.0 / 1_000).unwrap_or_default();
+    let mut recorder = Recorder::new(control, &spec.id, route, next).await;
     let looker = Looker {
         control,
         route,
@@ -42,7 +49,7 @@ pub(crate) async fn watch(
     loop {
         tokio::select! {
             () = &mut ended => return None,
-            fired = looker.follow(&mut watch, &mut next) => match fired {
+            fired = looker.follow(&mut watch, &mut next, &mut recorder) => match fired {
                 Ok(fired) => return Some(fired),
                 Err(error) => tracing::warn!(%error, "the balancer's samples stopped; asking again"),
             }
@@ -62,7 +69,12 @@ struct Looker<'a> {
 }
 
 impl Looker<'_> {
-    async fn follow(&self, watch: &mut Watch, next: &mut u64) -> Result<Fired, Error> {
+    async fn follow(
+        &self,
+        watch: &mut Watch,
+        next: &mut u64,
+        recorder: &mut Recorder,
+    ) -> Result<Fired, Error> {
         let client = self.control.balancer().ready().await?;
         let mut stream = client
             .subscribe(self.route)
@@ -73,19 +85,25 @@ impl Looker<'_> {
             .await
             .map_err(Error::balancer)?
         {
-            if let Some(fired) = self.tell(watch, next, &bucket).await {
+            if let Some(fired) = self.tell(watch, next, recorder, &bucket).await {
                 return Ok(fired);
             }
         }
         loop {
             let bucket = stream.next().await.map_err(Error::balancer)?;
-            if let Some(fired) = self.tell(watch, next, &bucket).await {
+            if let Some(fired) = self.tell(watch, next, recorder, &bucket).await {
                 return Ok(fired);
             }
         }
     }
 
-    async fn tell(&self, watch: &mut Watch, next: &mut u64, bucket: &Bucket) -> Option<Fired> {
+    async fn tell(
+        &self,
+        watch: &mut Watch,
+        next: &mut u64,
+        recorder: &mut Recorder,
+        bucket: &Bucket,
+    ) -> Option<Fired> {
         if bucket.second < *next {
             return None;
         }
@@ -94,19 +112,29 @@ impl Looker<'_> {
         let route = table.routes.get(self.route)?;
         let side = |deployment: &DeploymentId| {
             let name = &route.side(deployment)?.name;
-            bucket
-                .sides
-                .iter()
-                .find(|side| side.name == *name)
-                .map(sample)
+            bucket.sides.iter().find(|side| side.name == *name).cloned()
         };
-        let end = i64::try_from((bucket.second + 1) * 1_000).unwrap_or(i64::MAX);
-        watch.sample(&Sample {
-            at: Timestamp(end),
+        let seen = Second {
+            at: bucket.second,
+            weight: route.side(self.candidate)?.weight,
             candidate: side(self.candidate)?,
             current: self.current.as_ref().and_then(side),
-            weight: route.side(self.candidate)?.weight,
-        })
+        };
+        let fired = watch.sample(&told(&seen));
+        recorder.add(seen).await;
+        fired
+    }
+}
+
+/// A second in the words of the watch.
+pub(crate) fn told(seen: &Second) -> Sample {
+    let end = i64::try_from((seen.at + 1) * 1_000).unwrap_or(i64::MAX);
+    Sample {
+        at: Timestamp(end),
+        candidate: sample(&seen.candidate),
+        current: seen.current.as_ref().map(sample),
+        weight: seen.weight,
+        external: BTreeMap::new(),
     }
 }
 
@@ -116,7 +144,9 @@ fn sample(seen: &Seen) -> SideSample {
         errors_5xx: seen.errors_5xx,
         bad: seen.bad,
         time_ms_sum: seen.time_ms_sum,
+        latency: Latency::of_steps(&LATENCY_BOUNDS_MS, &seen.histogram),
         healthy_hosts: seen.healthy,
         expected_hosts: seen.expected,
+        ..SideSample::default()
     }
 }

@@ -2,7 +2,9 @@
 //! page all show these, so that they never disagree.
 
 mod deployment;
+mod lock;
 mod run;
+mod timeline;
 
 use serde::Serialize;
 
@@ -15,8 +17,11 @@ pub(crate) use deployment::{
     approvals as deployment_approvals, ended, line as deployment_line, row as deployment_row,
     unhealthy,
 };
+pub(crate) use lock::locks;
+pub use lock::{LockView, TurnView};
 pub use run::{JobView, RunView, StepView};
 pub(crate) use run::{approvals as run_approvals, leg_environment, row as run_row};
+pub use timeline::Moment;
 
 /// What runs, waits and bakes, and on what.
 #[derive(Debug, Serialize)]
@@ -25,6 +30,8 @@ pub struct Status {
     pub runs: Vec<RunRow>,
     /// Deployments that have not ended.
     pub deployments: Vec<DeploymentRow>,
+    /// Who deploys where, until when, and who is next.
+    pub locks: Vec<LockView>,
     /// Questions that nobody has answered yet.
     pub approvals: Vec<ApprovalRow>,
     /// What serves, as the balancer sees it; as it should be, when the balancer does not answer.
@@ -61,6 +68,7 @@ pub async fn status(control: &Control) -> Result<Status, Error> {
     Ok(Status {
         runs: store.runs(&runs).await?,
         deployments: store.deployments(&deployments).await?,
+        locks: lock::locks(control).await?,
         approvals: store.open_approvals().await?,
         balancer_answers: deployment::balancer_answers(control).await,
         services: deployment::traffic(control).await,

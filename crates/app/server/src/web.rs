@@ -8,7 +8,7 @@ mod page;
 
 use axum::{
     extract::{Path, State},
-    http::{StatusCode, header},
+    http::{HeaderMap, StatusCode, Uri, header},
     response::{IntoResponse as _, Redirect, Response},
 };
 use cutover_store::{DeploymentFilter, RunFilter};
@@ -20,7 +20,7 @@ use crate::{Control, Error, http::Fault, view};
 const LISTED: u32 = 12;
 
 /// The newest run that there is, or how to make one.
-pub(crate) async fn home(State(control): State<Control>) -> Result<Response, Fault> {
+pub(crate) async fn home(State(control): State<Control>) -> Result<Response, Broken> {
     let newest = RunFilter {
         limit: 1,
         ..RunFilter::default()
@@ -36,7 +36,7 @@ pub(crate) async fn home(State(control): State<Control>) -> Result<Response, Fau
 pub(crate) async fn run(
     State(control): State<Control>,
     Path(text): Path<String>,
-) -> Result<Markup, Fault> {
+) -> Result<Markup, Broken> {
     let row = control.find_run(&text).await?;
     let run = control.run(&row.id).await?;
     let lists = lists(&control).await?;
@@ -49,7 +49,7 @@ pub(crate) async fn run(
 pub(crate) async fn deployment(
     State(control): State<Control>,
     Path(text): Path<String>,
-) -> Result<Markup, Fault> {
+) -> Result<Markup, Broken> {
     let id = text
         .parse()
         .map_err(|error: cutover_model::id::ParseIdError| Error::NotFound(error.to_string()))?;
@@ -60,6 +60,35 @@ pub(crate) async fn deployment(
     let lists = lists(&control).await?;
     let status = view::status(&control).await?;
     Ok(page::deployment(&view, &lists, &status, control.now()))
+}
+
+/// An error on a page: the page says it.
+pub(crate) struct Broken(Error);
+
+impl<E: Into<Error>> From<E> for Broken {
+    fn from(error: E) -> Self {
+        Self(error.into())
+    }
+}
+
+impl axum::response::IntoResponse for Broken {
+    fn into_response(self) -> Response {
+        let text = self.0.to_string();
+        let status = Fault::from(self.0).status();
+        (status, page::fault(status.as_u16(), &text)).into_response()
+    }
+}
+
+/// What is at no address: a page for people, JSON for programs.
+pub(crate) async fn missing(uri: Uri, headers: HeaderMap) -> Response {
+    let why = format!("there is nothing at `{}`", uri.path());
+    let accepts = headers.get(header::ACCEPT);
+    let accepts = accepts.and_then(|value| value.to_str().ok());
+    let is_page = accepts.is_some_and(|value| value.contains("text/html"));
+    if is_page && !uri.path().starts_with("/api/") {
+        return Broken(Error::NotFound(why)).into_response();
+    }
+    Fault::from(Error::NotFound(why)).into_response()
 }
 
 async fn lists(control: &Control) -> Result<page::Lists, Error> {

@@ -1,6 +1,8 @@
 //! What can be said about a file: the codes with their titles and explanations, and the sink that
 //! collects diagnostics while the reading goes on.
 
+use std::collections::BTreeSet;
+
 use cutover_model::{Diagnostic, Position, Severity};
 
 use crate::yaml::Fault;
@@ -53,6 +55,10 @@ codes! {
         "The workflow language has this, and cutover does not support it yet. It is refused, because running the workflow without it would do something else than you wrote.";
     Conflict, "CUT-1015", "keys that exclude each other",
         "Only one of these keys may stand here.";
+    Refused, "CUT-1016", "the hosted service refuses this",
+        "The official reader of workflows does not accept the file, in the words given. It would not run there, so it does not run here.";
+    UnusedAnchor, "CUT-1017", "an anchor that nothing uses",
+        "An anchor (`&name`) without an alias (`*name`) often is a slip in one of the two names.";
     BadId, "CUT-1020", "an id that is not allowed",
         "Ids consist of letters, digits, `_` and `-`, begin with a letter or `_`, and have fewer than 100 characters. Those that begin with `__` are reserved.";
     DuplicateId, "CUT-1021", "an id is there twice",
@@ -61,12 +67,22 @@ codes! {
         "`needs` takes ids of jobs of the same workflow.";
     NeedsCycle, "CUT-1023", "jobs wait for each other",
         "Following `needs` leads back to where it began, so that none of these jobs could ever start.";
+    DoubleNeed, "CUT-1024", "`needs` names a job twice",
+        "A job is needed or not; the second mention changes nothing.";
     Expression, "CUT-1030", "an expression does not hold",
         "The text between `${{` and `}}` (or of an `if`) is not an expression, or uses a context or a function that is not available for this key. The words are those of the official runner.";
+    Untrusted, "CUT-1031", "text of strangers in a script",
+        "Titles, messages and names of branches are written by whoever opens a request. Put into a script by `${{ }}` they become commands of it. As variables (`env:`) they stay text.";
+    Typing, "CUT-1032", "an expression that cannot be meant",
+        "The parts of the expression do not fit together: a property that is not there, an object where a text is wanted, a comparison that is never true. It evaluates, most often to nothing.";
     UnknownEvent, "CUT-1040", "an unknown event",
         "`on` takes the names of events, such as `push`, `pull_request` and `workflow_dispatch`.";
     BadPattern, "CUT-1041", "a filter pattern does not hold",
         "Patterns for branches, tags and paths know `*` (no slash), `**`, `?` and `+` (none or one, and one or more, of the character before), `[]` and a leading `!`; a `\\` takes the meaning from the character after it.";
+    EventFilter, "CUT-1042", "an event has no such type or filter",
+        "Each event has types and filters of its own: `paths` go with `push` and `pull_request`, `tags` with `push`, `workflows` with `workflow_run`.";
+    Schedule, "CUT-1043", "a time that does not hold",
+        "`cron` has five fields (minute, hour, day, month, day of the week) and starts a workflow at most every five minutes; `timezone` is a name such as `Europe/Zurich`.";
     LackingAction, "CUT-1050", "an action that is not there",
         "Fetching actions is not there yet. Built in are `actions/checkout` and `cutover/gate`, `cutover/release`, `cutover/build`, `cutover/deploy` at `@v1`; local composite actions (`uses: ./path`) work. Often a `run` step does the same.";
     NoAction, "CUT-1051", "a local action is missing",
@@ -77,12 +93,32 @@ codes! {
         "`with` takes the inputs that the action declares, and must give those that it requires.";
     ActionVersion, "CUT-1054", "a built-in action in a version that is not there",
         "The built-in actions `cutover/…` are there as `@v1`.";
+    BadReference, "CUT-1055", "`uses` names nothing",
+        "A step uses `owner/repository@ref` (with a path between, if need be), `./path` or `docker://image`.";
+    WorkflowCall, "CUT-1056", "the call of a workflow does not hold",
+        "A job uses `owner/repository/path/file.yml@ref` or `./path/file.yml`, gives the inputs and secrets that the workflow declares, and those that it requires.";
+    OutdatedAction, "CUT-1057", "an action in a version that no longer runs",
+        "This version of the action asks for a node that the hosted service has removed. A later one runs.";
     Matrix, "CUT-1060", "a matrix does not hold",
         "A matrix maps names to lists of values; `include` and `exclude` are lists of mappings; all in all there may be 256 combinations.";
+    MatrixValue, "CUT-1061", "a value of a matrix that changes nothing",
+        "A value that is there twice, or an `exclude` that matches no combination, most often is a slip.";
     UnknownShell, "CUT-1070", "an unknown shell",
         "Known are `bash`, `sh`, `python`, `pwsh`, and any command that has `{0}` where the script's path goes.";
     NoToken, "CUT-1080", "permissions without a token",
         "`permissions` says what the token of a job may do. cutover mints no token, so no job has any of these permissions.";
+    Permission, "CUT-1081", "no such permission",
+        "`permissions` is `read-all`, `write-all`, or a mapping of scopes to `read`, `write` or `none`; some scopes have only two of these.";
+    RunnerLabel, "CUT-1082", "a label that no runner has",
+        "The hosted service has no runner with this label, or none with all of these. Runners of your own may have it.";
+    Credentials, "CUT-1083", "a password in the file",
+        "Whoever can read the file can read the password. Secrets are for that.";
+    VariableName, "CUT-1084", "a variable that cannot be named so",
+        "Names of variables have no blanks, no `=` and no `&`.";
+    ConstantCondition, "CUT-1085", "a condition that does not depend on anything",
+        "With text around `${{ }}` a condition is a text that is not empty, and holds. A plain `true` or `false` says nothing either.";
+    DeprecatedCommand, "CUT-1086", "a command that goes away",
+        "`::set-output::`, `::save-state::`, `::set-env::` and `::add-path::` have been replaced by files, whose names are in `GITHUB_OUTPUT`, `GITHUB_STATE`, `GITHUB_ENV` and `GITHUB_PATH`.";
     Input, "CUT-1090", "inputs that the workflow does not take",
         "The inputs given must be those that `on.workflow_dispatch.inputs` declares, of the declared types.";
     UnknownName, "CUT-1101", "a name that `cutover.yml` does not have",
@@ -183,9 +219,10 @@ impl Sink {
             ),
             Fault::Tag(_) => (Code::Yaml, Some("remove the tag")),
             Fault::NotOfTag { .. }
+            | Fault::StyleOfTag { .. }
             | Fault::KeyNotScalar
             | Fault::UnknownAlias(_)
-            | Fault::RecursiveAlias => (Code::Yaml, None),
+            | Fault::RecursiveAlias { .. } => (Code::Yaml, None),
             Fault::SecondDocument => (Code::Yaml, Some("put it into a file of its own")),
         };
         self.error_hint(code, at, fault.to_string(), hint.map(str::to_owned));
@@ -194,6 +231,15 @@ impl Sink {
     /// Whether more is only counted: then nobody reads a hint, and none needs to be found.
     pub(crate) fn is_full(&self) -> bool {
         self.list.len() >= MAX_PER_FILE
+    }
+
+    /// Makes a warning of everything so far, and leaves some codes out.
+    pub(crate) fn advise(&mut self, out: &[Code]) {
+        self.list
+            .retain(|it| !out.iter().any(|code| code.id() == it.code));
+        for diagnostic in &mut self.list {
+            diagnostic.severity = Severity::Warning;
+        }
     }
 
     pub(crate) fn has_errors(&self) -> bool {
@@ -206,6 +252,18 @@ impl Sink {
     pub(crate) fn finish(mut self) -> Vec<Diagnostic> {
         self.list
             .sort_by(|one, two| (one.at, &one.code).cmp(&(two.at, &two.code)));
+        // What an anchor names is looked at wherever an alias stands.
+        self.list.dedup();
+        // An error says what a warning of the same kind and place says.
+        let refused: BTreeSet<(Position, String)> = self
+            .list
+            .iter()
+            .filter(|it| it.severity == Severity::Error)
+            .map(|it| (it.at, it.code.clone()))
+            .collect();
+        self.list.retain(|it| {
+            it.severity == Severity::Error || !refused.contains(&(it.at, it.code.clone()))
+        });
         if self.beyond > 0
             && let Some(last) = self.list.last_mut()
         {

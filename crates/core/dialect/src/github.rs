@@ -4,15 +4,19 @@
 mod action;
 mod builtin;
 mod context;
+mod cron;
 mod filter;
+mod lint;
 mod lower;
 mod matrix;
 mod model;
 mod parse;
+mod template;
 mod trigger;
 mod value;
 
-pub(crate) use lower::compile;
+pub(crate) use lower::{compile, lint};
+pub use template::{DefaultPermissions, ReadError, ReadOptions, read};
 pub(crate) use trigger::{inputs, triggered_by};
 
 use crate::SourceTree;

@@ -20,6 +20,7 @@ use cutover_model::{
 };
 
 pub use diagnostic::{CODES, explain};
+pub use github::{DefaultPermissions, ReadError, ReadOptions, read};
 pub use tree::SourceTree;
 
 /// What compiling gave.
@@ -66,12 +67,12 @@ pub fn workflows(tree: &SourceTree) -> Vec<String> {
 
 /// Compiles one workflow for a trigger. Whether the trigger starts it is not asked here.
 pub fn compile(tree: &SourceTree, path: &str, trigger: &Trigger, options: Options) -> Compiled {
-    github::compile(tree, path, Some(trigger), options)
+    github::compile(tree, path, trigger, options)
 }
 
 /// What there is to say about a workflow, whatever starts it.
 pub fn lint(tree: &SourceTree, path: &str) -> Vec<Diagnostic> {
-    github::compile(tree, path, None, Options::default()).diagnostics
+    github::lint(tree, path)
 }
 
 /// Whether a trigger starts a workflow, by its `on:`.

@@ -1,10 +1,13 @@
 //! `cutover.yml` → [`Project`]. Every key is honoured or refused.
 
 mod environment;
+mod freeze;
 mod gate;
+mod hook;
 mod notify;
 mod service;
 mod strategy;
+mod traffic;
 mod value;
 
 use std::collections::{BTreeMap, BTreeSet};

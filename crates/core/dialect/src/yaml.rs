@@ -12,7 +12,7 @@ use std::rc::Rc;
 
 use cutover_model::Position;
 
-pub(crate) use build::parse;
+pub(crate) use build::{as_written, parse};
 pub(crate) use scalar::Kind;
 
 /// The largest file, in bytes.
@@ -22,10 +22,42 @@ pub(crate) const MAX_DEPTH: usize = 50;
 /// The most nodes, aliases counted as what they stand for.
 pub(crate) const MAX_NODES: usize = 1_000_000;
 
+/// A file as it was written.
+#[derive(Debug)]
+pub(crate) struct Document {
+    /// Its value; `None` when it is no YAML, or empty.
+    pub(crate) root: Option<Node>,
+    /// What is wrong, each with its place.
+    pub(crate) faults: Vec<(Position, Fault)>,
+    /// The anchors in the order of the file.
+    pub(crate) anchors: Vec<Anchor>,
+}
+
+impl Document {
+    fn refused(fault: Fault) -> Self {
+        Self {
+            root: None,
+            faults: vec![(Position::new(1, 1), fault)],
+            anchors: Vec::new(),
+        }
+    }
+}
+
+/// A name for a value.
+#[derive(Debug)]
+pub(crate) struct Anchor {
+    /// Without the `&`.
+    pub(crate) name: String,
+    /// Where its `&` stands.
+    pub(crate) at: Position,
+    /// Whether an alias names it.
+    pub(crate) used: bool,
+}
+
 /// A value and its place. Cheap to clone: an alias shares what it stands for.
 #[derive(Debug, Clone)]
 pub(crate) struct Node {
-    /// Where it begins; for an alias, where the alias stands.
+    /// Where it begins, an anchor and a tag included; what an alias stands for begins where it was written.
     pub(crate) at: Position,
     /// What it is.
     pub(crate) value: Rc<Value>,
@@ -49,6 +81,8 @@ pub(crate) struct Entry {
     pub(crate) key: String,
     /// Where the key stands.
     pub(crate) at: Position,
+    /// The key itself.
+    pub(crate) node: Node,
     /// Its value.
     pub(crate) value: Node,
 }
@@ -71,6 +105,8 @@ pub(crate) enum Layout {
     Block(Position),
     /// Folded or with escapes: only the beginning is known.
     Opaque,
+    /// Nowhere: an alias inside of what it names.
+    Recursive,
 }
 
 impl Node {
@@ -132,8 +168,15 @@ impl Node {
                     start.column.saturating_add(count(last)),
                 )
             }
-            Layout::Opaque => self.at,
+            Layout::Opaque | Layout::Recursive => self.at,
         }
+    }
+
+    /// Whether it is `<<`; a quoted one begins one column later and is a key like others.
+    pub(crate) fn is_merge_key(&self) -> bool {
+        self.scalar().is_some_and(|scalar| {
+            scalar.text == "<<" && matches!(scalar.layout, Layout::Line(at) if at == self.at)
+        })
     }
 }
 
@@ -162,12 +205,14 @@ pub(crate) enum Fault {
         wanted: &'static str,
         tag: String,
     },
+    #[error("tag `!!{tag}` needs a value without quotes")]
+    StyleOfTag { style: &'static str, tag: String },
     #[error("a key must be a scalar")]
     KeyNotScalar,
     #[error("alias `*{0}` names no anchor before it")]
     UnknownAlias(String),
-    #[error("an alias stands inside the value that it names")]
-    RecursiveAlias,
+    #[error("alias `*{name}` stands inside the value that it names, from line {} on", first.line)]
+    RecursiveAlias { name: String, first: Position },
     #[error("a second document begins here")]
     SecondDocument,
 }

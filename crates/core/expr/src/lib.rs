@@ -32,6 +32,7 @@ mod parser;
 pub mod template;
 mod text;
 mod token;
+mod tree;
 mod value;
 
 pub use allowed::Allowed;
@@ -41,4 +42,5 @@ pub use context::{Contexts, JobStatus};
 pub use error::{Error, EvalError, ParseError, ParseErrorKind};
 pub use eval::evaluate;
 pub use parser::parse;
+pub use tree::{Part, Tree, tree};
 pub use value::{Object, Value};

@@ -63,6 +63,26 @@ pub fn is_static(text: &str) -> bool {
     !text.contains(OPEN)
 }
 
+/// The bare expressions of a text, each with the byte where it begins, without blanks around them.
+pub fn expressions(text: &str) -> Result<Vec<(usize, &str)>, ParseError> {
+    let found = |expression: &Expression<'_>| {
+        (expression.offset, expression.offset + expression.text.len())
+    };
+    let ranges = match Template::read(text)? {
+        Template::Text(_) => Vec::new(),
+        Template::Single(expression) => vec![found(&expression)],
+        Template::Mixed(pieces) => pieces
+            .iter()
+            .filter_map(|piece| match piece {
+                Piece::Text(_) => None,
+                Piece::Expression(expression) => Some(found(expression)),
+            })
+            .collect(),
+    };
+    let slice = |(start, end)| (start, text.get(start..end).unwrap_or_default());
+    Ok(ranges.into_iter().map(slice).collect())
+}
+
 const OPEN: &str = "${{";
 const CLOSE: &str = "}}";
 

@@ -7,9 +7,19 @@ use serde::{Deserialize, Serialize};
 use crate::{
     DeploymentId, Duration, ReleaseId, RunId, Timestamp,
     gate::ApprovalRule,
+    guard::{Guards, OnSuperseded, RollbackRule},
     project::{NotifyRule, TargetSpec},
     run::{Attempt, JobKey, Outcome, StepPath, WaitingOn},
     source::Revision,
+    traffic::{RequestMatch, TrafficSpec},
+};
+
+pub use crate::{
+    judge::{InvalidJudge, JudgeSpec, OnInsufficient, Split},
+    trigger::{
+        ExternalMetric, InvalidTrigger, Metric, MetricSource, Missing, Operator, RollbackTrigger,
+        Scope, Statistic,
+    },
 };
 
 /// A digest: `sha256:` and 64 hexadecimal digits.
@@ -78,10 +88,50 @@ pub struct Release {
     pub port: Option<u16>,
     /// Plain configuration of the service at that revision.
     pub env: BTreeMap<String, String>,
+    /// What else belongs to it, so that going back brings back all of it.
+    #[serde(default, skip_serializing_if = "Contents::is_empty")]
+    pub contents: Contents,
     /// The run that built it.
     pub run: RunId,
     /// When.
     pub created_at: Timestamp,
+}
+
+/// What a release has beside its package and its environment.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Contents {
+    /// Files of configuration, by their path in the sources.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub config: BTreeMap<String, Digest>,
+    /// Secrets by name, each with the version that was in force; absent while nobody knows it.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub secrets: BTreeMap<String, Option<String>>,
+    /// The file of feature flags.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub flags: Option<Digest>,
+    /// What it does to the database.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub migrations: Option<Migrations>,
+}
+
+impl Contents {
+    /// Whether there is nothing.
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// `migrations:` of a service: which releases can live with the database as this one leaves it.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Migrations {
+    /// The oldest version that still works once this one has run: nobody goes back below it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub floor: Option<String>,
+    /// The command that adds to the schema; it runs before the first instance starts.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub expand: Vec<String>,
 }
 
 /// A share of traffic in hundredths of a percent: 10 000 is all of it.
@@ -142,25 +192,58 @@ impl fmt::Display for Weight {
 pub enum Strategy {
     /// A few instances at a time.
     Rolling {
-        /// How many at once.
+        /// How many more than a whole side may run at once (`surge`).
         batch: u32,
+        /// How many fewer than a whole side may serve.
+        #[serde(default, skip_serializing_if = "is_none")]
+        max_unavailable: u32,
         /// How long both sides are watched at the end.
         bake: Duration,
     },
     /// All of the candidate beside all of the current side, then one switch.
     BlueGreen {
+        /// Smaller shares before the switch.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        canary: Vec<Step>,
         /// How long the old side stays after the switch.
         bake: Duration,
     },
     /// Traffic by steps.
     Canary {
         /// The candidate's share at each step; the last is everything.
-        steps: Vec<Weight>,
+        steps: Vec<Step>,
+        /// How long a step lasts that does not say it itself.
+        interval: Duration,
+        /// Whether the candidate has only as many instances as its share asks for.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        scaled: bool,
+        /// How long the old side stays after the last step.
+        bake: Duration,
+    },
+    /// Traffic by equal steps.
+    Linear {
+        /// How much more at each step.
+        increment: Weight,
         /// How long each step lasts.
         interval: Duration,
         /// How long the old side stays after the last step.
         bake: Duration,
     },
+    /// The old side goes before the new one comes; requests wait in the balancer meanwhile.
+    Recreate {
+        /// How long a request waits at most.
+        hold: Duration,
+        /// How long the candidate is watched.
+        bake: Duration,
+    },
+}
+
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde hands a reference to what decides whether a field is written"
+)]
+const fn is_none(count: &u32) -> bool {
+    *count == 0
 }
 
 impl Strategy {
@@ -170,6 +253,96 @@ impl Strategy {
             Self::Rolling { .. } => "rolling",
             Self::BlueGreen { .. } => "blue_green",
             Self::Canary { .. } => "canary",
+            Self::Linear { .. } => "linear",
+            Self::Recreate { .. } => "recreate",
+        }
+    }
+
+    /// Whether it keeps both sides under traffic for the sake of comparing them.
+    pub const fn compares_sides(&self) -> bool {
+        match self {
+            Self::Canary { .. } | Self::Linear { .. } => true,
+            Self::BlueGreen { canary, .. } => !canary.is_empty(),
+            Self::Rolling { .. } | Self::Recreate { .. } => false,
+        }
+    }
+}
+
+/// One step of traffic. In the log a plain one is the number of its weight.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "StepShape", into = "StepShape")]
+pub struct Step {
+    /// The candidate's share.
+    pub weight: Weight,
+    /// How long it is watched, when it is not as long as the others.
+    pub length: Option<Duration>,
+    /// Whether it then waits until a person lets it go on.
+    pub pause: bool,
+    /// Requests that go to the candidate from this step on, whatever its share.
+    pub matches: Vec<RequestMatch>,
+}
+
+impl Step {
+    /// One that has nothing but a weight.
+    pub const fn of(weight: Weight) -> Self {
+        Self {
+            weight,
+            length: None,
+            pause: false,
+            matches: Vec::new(),
+        }
+    }
+
+    fn is_plain(&self) -> bool {
+        *self == Self::of(self.weight)
+    }
+}
+
+/// How a step is written.
+#[derive(Serialize, Deserialize)]
+#[serde(untagged)]
+enum StepShape {
+    Plain(Weight),
+    Full {
+        weight: Weight,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        length: Option<Duration>,
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        pause: bool,
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        matches: Vec<RequestMatch>,
+    },
+}
+
+impl From<StepShape> for Step {
+    fn from(shape: StepShape) -> Self {
+        match shape {
+            StepShape::Plain(weight) => Self::of(weight),
+            StepShape::Full {
+                weight,
+                length,
+                pause,
+                matches,
+            } => Self {
+                weight,
+                length,
+                pause,
+                matches,
+            },
+        }
+    }
+}
+
+impl From<Step> for StepShape {
+    fn from(step: Step) -> Self {
+        if step.is_plain() {
+            return Self::Plain(step.weight);
+        }
+        Self::Full {
+            weight: step.weight,
+            length: step.length,
+            pause: step.pause,
+            matches: step.matches,
         }
     }
 }
@@ -198,74 +371,6 @@ impl Default for HealthCheck {
             timeout: Duration::from_secs(1),
             healthy: 2,
             unhealthy: 2,
-        }
-    }
-}
-
-/// One entry of `rollback_triggers:`: taken back when the metric has been beyond the threshold for
-/// the whole duration.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct RollbackTrigger {
-    /// Which.
-    pub metric: Metric,
-    /// In thousandths of the metric's unit, so that the type stays `Eq`: seconds for times, errors
-    /// a minute, hosts.
-    pub threshold_milli: u64,
-    /// For how long it must hold.
-    pub duration: Duration,
-}
-
-impl fmt::Display for RollbackTrigger {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let threshold = self.threshold_milli / 1_000;
-        let rest = self.threshold_milli % 1_000;
-        write!(
-            f,
-            "{} {} {threshold}",
-            self.metric.name(),
-            self.metric.operator()
-        )?;
-        if rest > 0 {
-            write!(f, ".{}", format!("{rest:03}").trim_end_matches('0'))?;
-        }
-        write!(f, " for {}", self.duration)
-    }
-}
-
-/// The metrics of the pipeline-flow document, by the names that load balancers of AWS give them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub enum Metric {
-    /// Mean time of the candidate's answers, in seconds; a maximum: breached when above.
-    TargetResponseTime,
-    /// Answers 500–599 of the candidate in the last 60 s; a maximum: breached when above.
-    #[serde(rename = "HTTPCode_Target_5XX_Count")]
-    Target5xxCount,
-    /// Healthy instances of the candidate; a minimum: breached when below.
-    HealthyHostCount,
-}
-
-impl Metric {
-    /// All of them.
-    pub const ALL: [Self; 3] = [
-        Self::TargetResponseTime,
-        Self::Target5xxCount,
-        Self::HealthyHostCount,
-    ];
-
-    /// The name in `cutover.yml`.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::TargetResponseTime => "TargetResponseTime",
-            Self::Target5xxCount => "HTTPCode_Target_5XX_Count",
-            Self::HealthyHostCount => "HealthyHostCount",
-        }
-    }
-
-    /// The operator that the document's comments mean.
-    pub const fn operator(self) -> &'static str {
-        match self {
-            Self::TargetResponseTime | Self::Target5xxCount => ">",
-            Self::HealthyHostCount => "<",
         }
     }
 }
@@ -309,6 +414,13 @@ pub enum Cause {
         /// Who.
         by: String,
     },
+    /// A person, by `cutover retry`: the same release once more.
+    Retry {
+        /// Who.
+        by: String,
+        /// What is tried again.
+        of: DeploymentId,
+    },
     /// A person, by `cutover rollback`.
     Rollback {
         /// Who.
@@ -316,6 +428,13 @@ pub enum Cause {
         /// What is taken back.
         of: DeploymentId,
     },
+}
+
+impl Cause {
+    /// Whether nobody asked for it by name.
+    pub const fn is_automatic(&self) -> bool {
+        matches!(self, Self::Step { .. })
+    }
 }
 
 /// Everything a deployment needs to know, fixed when it is created.
@@ -333,6 +452,9 @@ pub struct DeploymentSpec {
     pub strategy: Strategy,
     /// When it is taken back.
     pub triggers: Vec<RollbackTrigger>,
+    /// How the candidate is compared with the current side; absent for the usual way.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub judge: Option<JudgeSpec>,
     /// How we know that an instance can serve.
     pub health: HealthCheck,
     /// How long instances may take to become healthy, all together.
@@ -351,6 +473,33 @@ pub struct DeploymentSpec {
     pub cause: Cause,
     /// Who wants to hear of it.
     pub notify: Vec<NotifyRule>,
+    /// What it must get past on its way, and how long it may take.
+    #[serde(default, skip_serializing_if = "Guards::is_usual")]
+    pub guards: Guards,
+    /// What a rollback means for what comes after it.
+    #[serde(default, skip_serializing_if = "RollbackRule::is_usual")]
+    pub rollback: RollbackRule,
+    /// Whether it waits for those that were there before it, or takes their place.
+    #[serde(default, skip_serializing_if = "OnSuperseded::is_usual")]
+    pub on_superseded: OnSuperseded,
+    /// A person said that the hold of an earlier rollback ends with this.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub lift_hold: bool,
+    /// Why it may go on although the environment is frozen.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub break_glass: Option<String>,
+    /// What the balancer does with requests besides sharing them out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub traffic: Option<Box<TrafficSpec>>,
+}
+
+impl DeploymentSpec {
+    /// The judge's parameters: those that were asked for, else the usual ones where a strategy
+    /// compares the sides; `None` when nobody judges.
+    pub fn judged_by(&self) -> Option<JudgeSpec> {
+        let usual = self.strategy.compares_sides().then(JudgeSpec::default);
+        self.judge.or(usual).filter(|spec| spec.enabled)
+    }
 }
 
 /// The state of a deployment.
@@ -368,6 +517,13 @@ pub enum DeploymentState {
     },
     /// Instances of the candidate start and are asked for their health.
     Provisioning {
+        /// Since when.
+        since: Timestamp,
+    },
+    /// A hook or a smoke test has the word.
+    Checking {
+        /// Which, for people.
+        what: String,
         /// Since when.
         since: Timestamp,
     },
@@ -411,6 +567,7 @@ impl DeploymentState {
             Self::Pending
             | Self::Waiting { .. }
             | Self::Provisioning { .. }
+            | Self::Checking { .. }
             | Self::Shifting { .. }
             | Self::Baking { .. }
             | Self::Draining { .. } => None,
@@ -423,6 +580,7 @@ impl DeploymentState {
             Self::Pending => "pending",
             Self::Waiting { .. } => "waiting",
             Self::Provisioning { .. } => "provisioning",
+            Self::Checking { .. } => "checking",
             Self::Shifting { .. } => "shifting",
             Self::Baking { .. } => "baking",
             Self::Draining { .. } => "draining",
@@ -446,12 +604,23 @@ mod tests {
     }
 
     #[test]
-    fn a_trigger_says_its_operator() {
-        let trigger = RollbackTrigger {
-            metric: Metric::TargetResponseTime,
-            threshold_milli: 5_500,
-            duration: Duration::from_secs(300),
+    fn a_plain_step_is_written_as_its_weight() {
+        let tenth = Step::of(Weight::from_percent(10).unwrap());
+        let full = Step {
+            pause: true,
+            length: Some(Duration::from_secs(30)),
+            matches: vec![RequestMatch::Header {
+                name: "x-beta".to_owned(),
+                value: "1".to_owned(),
+            }],
+            ..tenth.clone()
         };
-        assert_eq!(trigger.to_string(), "TargetResponseTime > 5.5 for 5m");
+        let written = serde_json::to_string(&[tenth.clone(), full.clone()]).unwrap();
+        assert_eq!(
+            written,
+            r#"[1000,{"weight":1000,"length":"30s","pause":true,"matches":[{"kind":"header","name":"x-beta","value":"1"}]}]"#
+        );
+        let read: Vec<Step> = serde_json::from_str(&written).unwrap();
+        assert_eq!(read, [tenth, full]);
     }
 }

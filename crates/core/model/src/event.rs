@@ -11,6 +11,7 @@ use crate::{
     Duration, GateId, RunId, Timestamp,
     delivery::{DeploymentSpec, Release, Side, Weight},
     gate::ApprovalRule,
+    guard::{HookPoint, HookVerdict},
     plan::Plan,
     run::{Attempt, JobKey, Outcome, Runner, StepPath, StepReport, WaitingOn},
     source::{Taint, Trigger},
@@ -237,6 +238,23 @@ pub enum RunEvent {
     },
 }
 
+/// What a deployment asks on its way.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "what")]
+pub enum Check {
+    /// The smoke test.
+    Smoke,
+    /// A hook.
+    Hook {
+        /// When.
+        point: HookPoint,
+        /// The candidate's share that the step is about.
+        weight: Weight,
+        /// Its place in the list of hooks, from 0.
+        index: u32,
+    },
+}
+
 /// What happened to a deployment.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "kind")]
@@ -288,7 +306,22 @@ pub enum DeploymentEvent {
         /// Grows with each holder; what carries an older one is refused.
         fence: u64,
         /// What served when we came; `None` for the first deployment.
-        current: Option<Release>,
+        current: Option<Box<Release>>,
+        /// How many instances it had, when that is known; else as many as there are to be.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        instances: Option<u32>,
+    },
+    /// Nothing may be deployed here now.
+    FreezeAwaited {
+        /// Why, for people.
+        reason: String,
+        /// Until when, when that is known.
+        until: Option<Timestamp>,
+    },
+    /// An earlier rollback pins what serves here, and nobody has lifted that.
+    HoldMet {
+        /// Why, for people.
+        reason: String,
     },
     /// Instances were asked for.
     InstancesRequested {
@@ -346,7 +379,7 @@ pub enum DeploymentEvent {
         /// What it saw.
         observed: String,
     },
-    /// A person wants it held.
+    /// A person wants it held, or its strategy, or a hook that cannot tell.
     Paused {
         /// Who.
         by: String,
@@ -354,6 +387,63 @@ pub enum DeploymentEvent {
     /// A person wants it to go on.
     Resumed {
         /// Who.
+        by: String,
+    },
+    /// A person wants the present step to be enough.
+    Promoted {
+        /// Who.
+        by: String,
+        /// Whether all that is left of the steps is skipped.
+        full: bool,
+    },
+    /// A hook or the smoke test is about to be asked. It is stored before anything is done.
+    CheckStarted {
+        /// What is asked.
+        check: Check,
+        /// Which try, from 1.
+        attempt: u32,
+        /// How many asks so far; a later one makes this one void.
+        generation: u64,
+    },
+    /// It has answered, or could not.
+    CheckEnded {
+        /// What was asked.
+        check: Check,
+        /// Which try, from 1.
+        attempt: u32,
+        /// What came of it.
+        verdict: HookVerdict,
+        /// Why, for people.
+        reason: String,
+        /// When it is asked again; absent when it has had its say.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        again_at: Option<Timestamp>,
+    },
+    /// A hook or the smoke test sends it back.
+    CheckFailed {
+        /// Which, and what it said, for people.
+        reason: String,
+    },
+    /// Requests are to wait in the balancer, or to wait no longer.
+    ParkRequested {
+        /// Whether they are to wait.
+        parked: bool,
+        /// How many asks so far; the balancer does nothing for an older one.
+        generation: u64,
+    },
+    /// The balancer lets them wait, or lets them go.
+    Parked {
+        /// Whether they wait.
+        parked: bool,
+    },
+    /// Nothing has come of what was asked for, for too long.
+    DeadlinePassed {
+        /// What it waited for, for people.
+        waited_for: String,
+    },
+    /// A newer deployment takes its place.
+    Superseded {
+        /// Which.
         by: String,
     },
     /// A person wants it stopped, and traffic back where it was.

@@ -8,7 +8,9 @@ pub mod delivery;
 pub mod event;
 pub mod evidence;
 pub mod gate;
+pub mod guard;
 pub mod id;
+pub mod judge;
 pub mod plan;
 pub mod project;
 pub mod run;
@@ -16,6 +18,8 @@ pub mod secret;
 pub mod source;
 pub mod span;
 pub mod time;
+pub mod traffic;
+pub mod trigger;
 
 pub use id::{DeploymentId, GateId, NotificationId, ReleaseId, RunId};
 pub use secret::Secret;

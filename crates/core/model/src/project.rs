@@ -6,8 +6,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     Duration,
-    delivery::{HealthCheck, RollbackTrigger, Strategy},
+    delivery::{HealthCheck, Migrations, RollbackTrigger, Strategy},
     gate::{ApprovalRule, GateSpec},
+    guard::{FreezeWindow, Guards, OnSuperseded, RollbackRule},
+    traffic::TrafficSpec,
 };
 
 /// The whole file.
@@ -42,6 +44,21 @@ pub struct Service {
     pub drain_timeout: Duration,
     /// How long after SIGTERM an instance is killed.
     pub stop_grace: Duration,
+    /// Paths of files whose content belongs to a release.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub config: Vec<String>,
+    /// Names of the secrets that instances find in their environment.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub secrets: Vec<String>,
+    /// Path of the file of feature flags.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub flags: Option<String>,
+    /// What a release does to the database.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub migrations: Option<Migrations>,
+    /// What the balancer does with its requests, in all environments.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub traffic: Option<Box<TrafficSpec>>,
 }
 
 /// `build:` of a service.
@@ -70,6 +87,21 @@ pub struct Environment {
     pub rollback_triggers: Vec<RollbackTrigger>,
     /// Plain configuration over that of the service.
     pub env: BTreeMap<String, String>,
+    /// What a deployment must get past: `hooks`, `smoke`, `progress_deadline`, `pause_limit`.
+    #[serde(default, skip_serializing_if = "Guards::is_usual")]
+    pub guards: Guards,
+    /// What a rollback means for what comes after it.
+    #[serde(default, skip_serializing_if = "RollbackRule::is_usual")]
+    pub rollback: RollbackRule,
+    /// What a newer deployment does to one that is under way.
+    #[serde(default, skip_serializing_if = "OnSuperseded::is_usual")]
+    pub on_superseded: OnSuperseded,
+    /// When nothing may be deployed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub freeze: Vec<FreezeWindow>,
+    /// What the balancer does with requests here, over what the services say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub traffic: Option<Box<TrafficSpec>>,
 }
 
 /// `target:` of an environment.

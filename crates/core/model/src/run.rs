@@ -132,6 +132,15 @@ pub enum WaitingOn {
         /// Who holds it.
         holder: String,
     },
+    /// The end of a freeze.
+    Freeze {
+        /// The environment.
+        environment: String,
+        /// Why, for people.
+        reason: String,
+        /// Until when, when that is known.
+        until: Option<Timestamp>,
+    },
 }
 
 impl fmt::Display for WaitingOn {
@@ -145,6 +154,17 @@ impl fmt::Display for WaitingOn {
                 environment,
                 holder,
             } => write!(f, "{environment}, held by {holder}"),
+            Self::Freeze {
+                environment,
+                reason,
+                until,
+            } => {
+                write!(f, "{environment}, frozen: {reason}")?;
+                match until {
+                    Some(until) => write!(f, " (until {until})"),
+                    None => Ok(()),
+                }
+            }
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Commits into a version and a changelog.
+//! Commits into a version and a changelog; what differs between releases, and the way back.
 //!
 //! Pure: commits come in as id and message, newest first as git lists them; which ones they are,
 //! and making the tag, is the caller's.
@@ -20,7 +20,9 @@
 pub mod bump;
 pub mod changelog;
 mod commit;
+pub mod compare;
 mod conventional;
+pub mod freeze;
 mod revert;
 
 pub use bump::{Bump, Next};

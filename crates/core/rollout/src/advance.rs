@@ -1,10 +1,15 @@
 //! What follows without anybody saying more: the next question, the next move, the end.
 
 use cutover_model::{
-    Duration, Timestamp, delivery::DeploymentSpec, event::DeploymentEvent as Event, run::Outcome,
+    Duration, Timestamp,
+    delivery::DeploymentSpec,
+    event::{Check, DeploymentEvent as Event},
+    run::Outcome,
 };
 
-use crate::{approval, decide::Draft, deployment::Deployment, progress::Move, rollback, strategy};
+use crate::{
+    approval, check, decide::Draft, deployment::Deployment, progress::Move, rollback, strategy,
+};
 
 /// Goes on until something must be waited for.
 pub(crate) fn advance(draft: &mut Draft) {
@@ -23,18 +28,40 @@ fn step(draft: &mut Draft) -> bool {
     if deployment.lock.is_none() {
         return step_before_lock(draft, &spec);
     }
+    if deployment.undo.is_none() && deployment.paused.is_some() {
+        return false;
+    }
     let next = if deployment.undo.is_some() {
         rollback::next(&deployment.progress)
-    } else if deployment.paused_by.is_some() {
-        return false;
     } else {
         strategy::next(&spec.strategy, &deployment.progress)
     };
+    if let Some(check) = due(deployment, &spec, next) {
+        draft.push(Event::CheckStarted {
+            check,
+            attempt: 1,
+            generation: draft.deployment.generation + 1,
+        });
+        return true;
+    }
     match next {
         Some(next) => carry_out(draft, next),
         None => draft.push(end(&draft.deployment, &spec)),
     }
     true
+}
+
+/// Who has the word before this move.
+fn due(deployment: &Deployment, spec: &DeploymentSpec, next: Option<Move>) -> Option<Check> {
+    let (guards, passed) = (&spec.guards, &deployment.passed);
+    let Some(undo) = &deployment.undo else {
+        return check::due(guards, &deployment.progress, next, passed);
+    };
+    if next.is_some() {
+        return None;
+    }
+    let is_back = deployment.had_traffic() && !rollback::is_held(&deployment.progress);
+    check::due_at_end(guards, is_back, undo.outcome.is_none(), passed)
 }
 
 /// Without the lock it asks people, once, and may end; all else waits for answers.
@@ -61,6 +88,7 @@ fn carry_out(draft: &mut Draft, next: Move) {
             generation,
         },
         Move::Shift(weight) => Event::ShiftRequested { weight, generation },
+        Move::Park(parked) => Event::ParkRequested { parked, generation },
         Move::Bake { step } => return bake(draft, step),
         Move::Drain { side, keep } => Event::DrainStarted {
             side,
@@ -89,7 +117,21 @@ pub(crate) fn bake_until(draft: &mut Draft, step: u32, until: Timestamp) {
     let until = until.min(draft.at + draft.deployment.bake_length(step));
     draft.push(Event::BakeStarted { step, until });
     if draft.at >= until {
-        draft.push(Event::BakeEnded { step });
+        end_bake(draft, step);
+    }
+}
+
+/// A step has been watched to its end; some then wait for a person.
+pub(crate) fn end_bake(draft: &mut Draft, step: u32) {
+    draft.push(Event::BakeEnded { step });
+    let deployment = &draft.deployment;
+    let has_current = deployment.progress.has_current;
+    let stage = deployment
+        .spec()
+        .and_then(|spec| strategy::stage(&spec.strategy, has_current, step));
+    if let Some(stage) = stage.filter(|stage| stage.pause) {
+        let by = format!("the step of {}", stage.weight);
+        draft.push(Event::Paused { by });
     }
 }
 
@@ -111,10 +153,10 @@ fn end(deployment: &Deployment, spec: &DeploymentSpec) -> Event {
         };
     };
     let is_held = rollback::is_held(&deployment.progress);
-    let outcome = match (undo.aborted, is_held) {
-        (true, _) => Outcome::Cancelled,
-        (false, false) if deployment.had_traffic() => Outcome::RolledBack,
-        (false, _) => Outcome::Failed,
+    let outcome = match (undo.outcome, is_held) {
+        (Some(outcome), _) => outcome,
+        (None, false) if deployment.had_traffic() => Outcome::RolledBack,
+        (None, _) => Outcome::Failed,
     };
     let reason = match (is_held, deployment.progress.has_current) {
         (false, true) if !rollback::is_whole(&deployment.progress) => format!(

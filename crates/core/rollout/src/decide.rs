@@ -3,22 +3,28 @@
 //! What follows from it without anybody saying more stands in `advance.rs`.
 
 use cutover_model::{
-    Timestamp,
-    delivery::{DeploymentSpec, DeploymentState, Side},
+    Duration, Timestamp,
+    delivery::{DeploymentSpec, DeploymentState, Release, Side},
     event::DeploymentEvent as Event,
+    guard::{Hold, HookVerdict},
     run::WaitingOn,
 };
 
 use crate::{
     Input, Refusal, TimerKey, advance, approval,
+    check::{self, Consequence},
+    command,
     deployment::{Ask, Deployment},
     evolve::evolve,
-    strategy,
+    hold, strategy,
 };
 
 /// Says what has happened. The events are to be stored together; then each is remembered by
 /// [`crate::evolve`], and what [`crate::effects`] says after each is to be done.
 pub fn decide(deployment: &Deployment, at: Timestamp, input: Input) -> Result<Vec<Event>, Refusal> {
+    if command::notice(deployment, &input).is_some() {
+        return Ok(Vec::new());
+    }
     let mut draft = Draft {
         deployment: deployment.clone(),
         at,
@@ -57,10 +63,25 @@ impl Draft {
             Input::Abort { by } => self.abort(by)?,
             Input::Pause { by } => self.pause(by)?,
             Input::Resume { by } => self.resume(by)?,
+            Input::Promote { by, full } => self.promote(by, full)?,
+            Input::Supersede { by } => self.supersede(by),
             Input::LockBusy { holder } => self.lock_busy(holder),
-            Input::LockTaken { fence, current } => {
-                if self.wants_lock() {
-                    self.push(Event::LockTaken { fence, current });
+            Input::Frozen { reason, until } => self.frozen(reason, until),
+            Input::LockTaken {
+                fence,
+                current,
+                instances,
+                hold,
+            } => self.lock_taken(fence, current, instances, hold.as_deref()),
+            Input::CheckEnded {
+                generation,
+                verdict,
+                reason,
+                after,
+            } => self.check_ended(generation, verdict, reason, after),
+            Input::Parked { generation } => {
+                if let Some(Ask::Park { parked, .. }) = self.answered(generation) {
+                    self.push(Event::Parked { parked });
                 }
             }
             Input::InstancesReady { side, generation } => self.instances_ready(side, generation),
@@ -115,14 +136,16 @@ impl Draft {
             Ask::Instances { generation, .. }
             | Ask::Shift { generation, .. }
             | Ask::Drain { generation, .. }
+            | Ask::Check { generation, .. }
+            | Ask::Park { generation, .. }
             | Ask::Stop { generation, .. } => generation,
-            Ask::Bake { .. } => return None,
+            Ask::Bake { .. } | Ask::CheckAgain { .. } => return None,
         };
         (asked == generation).then_some(ask)
     }
 
     /// Whether it is under way and not yet on its way back.
-    fn may_go_back(&self) -> bool {
+    pub(crate) fn may_go_back(&self) -> bool {
         let deployment = &self.deployment;
         deployment.lock.is_some() && deployment.undo.is_none() && !deployment.is_finished()
     }
@@ -148,7 +171,7 @@ impl Draft {
     }
 
     /// Says that traffic goes back, when some has moved and there is a side to go back to.
-    fn turn_back(&mut self) {
+    pub(crate) fn turn_back(&mut self) {
         let progress = &self.deployment.progress;
         if !(progress.has_current && progress.has_traffic()) {
             return;
@@ -157,49 +180,6 @@ impl Draft {
             let reason = undo.reason.clone();
             self.push(Event::RollbackStarted { reason });
         }
-    }
-
-    /// That it exists, has not ended, and does not go back.
-    fn check_under_way(&self) -> Result<(), Refusal> {
-        if self.deployment.spec.is_none() {
-            return Err(Refusal("it has not begun".to_owned()));
-        }
-        if let Some(outcome) = self.deployment.state().outcome() {
-            return Err(Refusal(format!("it has ended: {}", outcome.word())));
-        }
-        match &self.deployment.undo {
-            Some(undo) => Err(Refusal(format!("it goes back already: {}", undo.reason))),
-            None => Ok(()),
-        }
-    }
-
-    fn abort(&mut self, by: String) -> Result<(), Refusal> {
-        self.check_under_way()?;
-        self.push(Event::AbortRequested { by });
-        self.turn_back();
-        Ok(())
-    }
-
-    fn pause(&mut self, by: String) -> Result<(), Refusal> {
-        self.check_under_way()?;
-        if let Some(holder) = self.deployment.paused_by() {
-            return Err(Refusal(format!("`{holder}` has paused it already")));
-        }
-        self.push(Event::Paused { by });
-        Ok(())
-    }
-
-    fn resume(&mut self, by: String) -> Result<(), Refusal> {
-        self.check_under_way()?;
-        if self.deployment.paused_by.is_none() {
-            return Err(Refusal("it is not paused".to_owned()));
-        }
-        self.push(Event::Resumed { by });
-        // What was seen before the pause is no proof of what is there after it.
-        if let Some(Ask::Bake { step, .. }) = self.deployment.ask {
-            advance::bake(self, step);
-        }
-        Ok(())
     }
 
     fn lock_busy(&mut self, holder: String) {
@@ -212,6 +192,89 @@ impl Draft {
         );
         if self.wants_lock() && is_news {
             self.push(Event::LockAwaited { holder });
+        }
+    }
+
+    fn frozen(&mut self, reason: String, until: Option<Timestamp>) {
+        let is_known = matches!(
+            self.deployment.state(),
+            DeploymentState::Waiting {
+                on: WaitingOn::Freeze { reason: known, until: then, .. },
+                ..
+            } if *known == reason && *then == until
+        );
+        if self.wants_lock() && !is_known {
+            self.push(Event::FreezeAwaited { reason, until });
+        }
+    }
+
+    fn lock_taken(
+        &mut self,
+        fence: u64,
+        current: Option<Box<Release>>,
+        instances: Option<u32>,
+        hold: Option<&Hold>,
+    ) {
+        let Some(spec) = self.deployment.spec.clone().filter(|_| self.wants_lock()) else {
+            return;
+        };
+        self.push(Event::LockTaken {
+            fence,
+            current,
+            instances,
+        });
+        if let Some(reason) = hold.and_then(|hold| hold::objection(hold, &spec)) {
+            self.push(Event::HoldMet { reason });
+        }
+    }
+
+    fn check_ended(
+        &mut self,
+        generation: u64,
+        verdict: HookVerdict,
+        reason: String,
+        after: Option<Duration>,
+    ) {
+        let Some(Ask::Check {
+            check,
+            attempt,
+            errors,
+            ..
+        }) = self.answered(generation)
+        else {
+            return;
+        };
+        let Some(spec) = self.deployment.spec.clone() else {
+            return;
+        };
+        let terms = check::terms(&spec.guards, &check);
+        let consequence = check::consequence(&terms, verdict, errors, after);
+        let again_at = match consequence {
+            Consequence::AskAgain(pause) => Some(self.at + pause),
+            Consequence::GoOn | Consequence::GoBack | Consequence::Pause => None,
+        };
+        let said = format!("{} says {}: {reason}", terms.name, verdict.word());
+        self.push(Event::CheckEnded {
+            check,
+            attempt,
+            verdict,
+            reason,
+            again_at,
+        });
+        match consequence {
+            Consequence::Pause if self.deployment.paused.is_none() => {
+                self.push(Event::Paused { by: said });
+            }
+            Consequence::GoBack => self.fail(said),
+            Consequence::GoOn | Consequence::Pause | Consequence::AskAgain(_) => {}
+        }
+    }
+
+    /// A check said no. What was said stands in the log twice: as an answer, and as the reason.
+    fn fail(&mut self, reason: String) {
+        if self.may_go_back() {
+            self.push(Event::CheckFailed { reason });
+            self.turn_back();
         }
     }
 
@@ -269,6 +332,10 @@ impl Draft {
                 }
             }
             TimerKey::Bake { step } => self.bake_rang(*step),
+            TimerKey::CheckTimeout { generation } => self.check_timed_out(*generation),
+            TimerKey::CheckAgain { generation } => self.check_again(*generation),
+            TimerKey::Deadline { generation } => self.deadline_rang(*generation),
+            TimerKey::PauseLimit { since } => self.pause_rang(*since),
             TimerKey::ApprovalExpiry => {
                 if let Some(event) = approval::expire(&self.deployment) {
                     self.push(event);
@@ -281,14 +348,43 @@ impl Draft {
         let Some(Ask::Bake { step, until }) = self.deployment.ask else {
             return;
         };
-        if step != rang || self.deployment.paused_by.is_some() {
+        if step != rang || self.deployment.paused.is_some() {
             return;
         }
         if self.at >= until {
-            self.push(Event::BakeEnded { step });
+            advance::end_bake(self, step);
         } else {
             // The ring belongs to a bake before a pause, or the clock was set back: ring again.
             advance::bake_until(self, step, until);
+        }
+    }
+
+    fn check_timed_out(&mut self, generation: u64) {
+        if let Some(Ask::Check { check, .. }) = self.answered(generation) {
+            let guards = self.deployment.spec().map(|spec| spec.guards.clone());
+            let terms = check::terms(&guards.unwrap_or_default(), &check);
+            let reason = format!("no answer within {}", terms.timeout);
+            self.check_ended(generation, HookVerdict::Error, reason, None);
+        }
+    }
+
+    fn check_again(&mut self, follows: u64) {
+        let Some(Ask::CheckAgain {
+            check,
+            attempt,
+            generation,
+            ..
+        }) = self.deployment.ask.clone()
+        else {
+            return;
+        };
+        if generation == follows && self.deployment.paused.is_none() {
+            let generation = self.deployment.generation + 1;
+            self.push(Event::CheckStarted {
+                check,
+                attempt,
+                generation,
+            });
         }
     }
 }

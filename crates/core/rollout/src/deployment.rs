@@ -2,12 +2,14 @@
 //!
 //! How an event changes it stands in `evolve.rs`.
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use cutover_model::{
     Timestamp,
     delivery::{DeploymentSpec, DeploymentState, Release, Side, Weight},
+    event::Check,
     gate::Approval,
+    run::Outcome,
 };
 
 use crate::progress::Progress;
@@ -25,9 +27,15 @@ pub struct Deployment {
     pub(crate) candidate_generation: u64,
     pub(crate) current_generation: u64,
     pub(crate) ask: Option<Ask>,
+    /// Since when the open ask is waited for, pauses taken away.
+    pub(crate) asked_at: Timestamp,
+    /// What has had its say, or is not to be asked any more.
+    pub(crate) passed: BTreeSet<Check>,
+    /// What has been said, oldest first.
+    pub(crate) said: Vec<Said>,
     pub(crate) shifts: Vec<Shift>,
     pub(crate) cut_off: u64,
-    pub(crate) paused_by: Option<String>,
+    pub(crate) paused: Option<Paused>,
     pub(crate) undo: Option<Undo>,
     pub(crate) detail: Vec<String>,
 }
@@ -78,6 +86,48 @@ pub(crate) enum Ask {
         step: u32,
         until: Timestamp,
     },
+    Check {
+        check: Check,
+        attempt: u32,
+        errors: u32,
+        generation: u64,
+    },
+    /// A check that has answered "later" or erred is to be asked again.
+    CheckAgain {
+        check: Check,
+        attempt: u32,
+        errors: u32,
+        generation: u64,
+        at: Timestamp,
+    },
+    Park {
+        parked: bool,
+        generation: u64,
+    },
+}
+
+/// What a hook or the smoke test said.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Said {
+    /// When.
+    pub at: Timestamp,
+    /// What was asked.
+    pub check: Check,
+    /// Which try, from 1.
+    pub attempt: u32,
+    /// What came of it.
+    pub verdict: cutover_model::guard::HookVerdict,
+    /// Why, for people.
+    pub reason: String,
+}
+
+/// It is held where it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Paused {
+    /// Who wants it so.
+    pub by: String,
+    /// Since when.
+    pub since: Timestamp,
 }
 
 /// A share of traffic that was in force from some time on.
@@ -92,8 +142,8 @@ pub struct Shift {
 /// Why it goes back, or does not begin.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Undo {
-    /// A person wants it so: it ends as cancelled.
-    pub(crate) aborted: bool,
+    /// How it ends, when traffic is back or never moved; `None` where that depends on traffic.
+    pub(crate) outcome: Option<Outcome>,
     /// For people.
     pub(crate) reason: String,
 }
@@ -146,7 +196,22 @@ impl Deployment {
 
     /// Who holds it, when somebody does.
     pub fn paused_by(&self) -> Option<&str> {
-        self.paused_by.as_deref()
+        self.paused.as_ref().map(|paused| paused.by.as_str())
+    }
+
+    /// The pause that lasts, when one does.
+    pub const fn paused(&self) -> Option<&Paused> {
+        self.paused.as_ref()
+    }
+
+    /// What hooks and the smoke test have said, oldest first.
+    pub fn said(&self) -> &[Said] {
+        &self.said
+    }
+
+    /// Whether requests wait in the balancer, or may.
+    pub const fn is_parked(&self) -> bool {
+        self.progress.is_parked
     }
 
     /// The question that was put to people, answered or not.
@@ -200,6 +265,7 @@ impl Deployment {
             DeploymentState::Pending
             | DeploymentState::Waiting { .. }
             | DeploymentState::Provisioning { .. }
+            | DeploymentState::Checking { .. }
             | DeploymentState::Shifting { .. }
             | DeploymentState::Baking { .. }
             | DeploymentState::Draining { .. } => {

@@ -9,15 +9,39 @@ use std::fmt;
 use cutover_model::{
     Timestamp,
     delivery::{Side, Weight},
+    event::Check,
+    guard::{Hold, HookPoint},
 };
 use serde::{Deserialize, Serialize};
 
 /// An order to the edge.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Effect {
-    /// Take the lock of the environment, in order of asking; answered by `LockBusy`, then by
-    /// `LockTaken`. Carried out after `ReleaseLock` it does nothing.
+    /// Take the lock of the environment, in order of asking; answered by `LockBusy` or `Frozen`, then
+    /// by `LockTaken`. Carried out after `ReleaseLock` it does nothing.
     TakeLock,
+    /// Tell those that are before it at the lock to make way: `Supersede`. They may ignore it.
+    Supersede {
+        /// Who holds the lock, as `LockBusy` said.
+        holder: String,
+    },
+    /// Ask a hook or the smoke test; answered by `CheckEnded`. With the same generation it is the same
+    /// question: whoever is asked can tell by it that it was asked before.
+    RunCheck {
+        /// What is asked.
+        check: Check,
+        /// Which try, from 1.
+        attempt: u32,
+        /// How many asks so far.
+        generation: u64,
+    },
+    /// Let requests wait in the balancer, or let them go; answered by `Parked`.
+    Park {
+        /// Whether they wait.
+        parked: bool,
+        /// How many asks so far.
+        generation: u64,
+    },
     /// Let there be this many instances of a side, healthy; answered by `InstancesReady` or
     /// `InstancesFailed`. More than there are: start some. Never fewer. Those that are draining serve
     /// again.
@@ -68,6 +92,14 @@ pub enum Effect {
     /// The release is current now: write it down. Repeating it changes nothing; without the lock it is
     /// not done. It must be done before `ReleaseLock` is.
     RecordCurrent,
+    /// The place is held from now on. It must be done before `ReleaseLock` is; without the lock it is
+    /// not done.
+    PlaceHold {
+        /// Until somebody lifts it.
+        hold: Hold,
+    },
+    /// A hold that another deployment made ends. One that this deployment made stays.
+    LiftHold,
     /// It has ended: free the lock, or leave the queue for it.
     ReleaseLock,
     /// Tell the world; `topic` is `deployment.succeeded`, `deployment.rolled_back` and the like. A
@@ -96,12 +128,44 @@ pub enum TimerKey {
     },
     /// A question has been open long enough.
     ApprovalExpiry,
+    /// A hook or the smoke test has had its time to answer.
+    CheckTimeout {
+        /// Which ask.
+        generation: u64,
+    },
+    /// It is to be asked again.
+    CheckAgain {
+        /// Which ask it follows.
+        generation: u64,
+    },
+    /// Nothing has come of an ask for too long.
+    Deadline {
+        /// Which ask.
+        generation: u64,
+    },
+    /// A pause has been long enough.
+    PauseLimit {
+        /// When it began.
+        since: Timestamp,
+    },
 }
 
 impl fmt::Display for Effect {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::TakeLock => f.write_str("take lock"),
+            Self::Supersede { holder } => write!(f, "supersede {holder}"),
+            Self::RunCheck {
+                check,
+                attempt,
+                generation,
+            } => write!(f, "ask {}, try {attempt} (g{generation})", name(check)),
+            Self::Park { parked, generation } => {
+                let verb = if *parked { "park" } else { "unpark" };
+                write!(f, "{verb} requests (g{generation})")
+            }
+            Self::PlaceHold { .. } => f.write_str("place hold"),
+            Self::LiftHold => f.write_str("lift hold"),
             Self::EnsureInstances {
                 side,
                 count,
@@ -132,5 +196,18 @@ impl fmt::Display for Effect {
             Self::ReleaseLock => f.write_str("release lock"),
             Self::Notify { topic, text } => write!(f, "notify {topic}: {text}"),
         }
+    }
+}
+
+/// A check in a few words.
+fn name(check: &Check) -> String {
+    match check {
+        Check::Smoke => "smoke".to_owned(),
+        Check::Hook {
+            point: point @ (HookPoint::BeforeStep | HookPoint::AfterStep),
+            weight,
+            index,
+        } => format!("hook {index} {point} of {weight}"),
+        Check::Hook { point, index, .. } => format!("hook {index} {point}"),
     }
 }

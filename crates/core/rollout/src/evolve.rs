@@ -3,16 +3,17 @@
 use std::sync::Arc;
 
 use cutover_model::{
-    Timestamp,
+    GateId, Timestamp,
     delivery::{DeploymentSpec, DeploymentState, Release, Side, Weight},
-    event::DeploymentEvent as Event,
-    gate::{Answer, Approval},
+    event::{Check, DeploymentEvent as Event},
+    gate::{Answer, Approval, ApprovalRule},
+    guard::HookVerdict,
     run::{Outcome, WaitingOn},
 };
 
 use crate::{
-    approval,
-    deployment::{Ask, Deployment, Lock, Shift, Undo},
+    approval, check,
+    deployment::{Ask, Deployment, Lock, Paused, Said, Shift, Undo},
     progress::Progress,
 };
 
@@ -27,26 +28,28 @@ pub fn evolve(deployment: &mut Deployment, at: Timestamp, event: &Event) {
             gate,
             subject,
             rule,
-        } => deployment.ask_people(Approval {
-            gate: gate.clone(),
-            subject: subject.clone(),
-            rule: rule.clone(),
-            asked_at: at,
-            given: Vec::new(),
-        }),
+        } => deployment.ask_people(at, gate, subject, rule),
         Event::ApprovalGiven { by, comment, .. } => deployment.approve(Answer {
             by: by.clone(),
             at,
             comment: comment.clone(),
         }),
         Event::ApprovalRefused { by, comment, .. } => {
-            deployment.go_back(false, approval::refused(by, comment.as_deref()));
+            deployment.go_back(None, approval::refused(by, comment.as_deref()));
         }
         Event::ApprovalExpired { .. } => {
-            deployment.go_back(false, approval::expired(deployment.approval.as_ref()));
+            deployment.go_back(None, approval::expired(deployment.approval.as_ref()));
         }
         Event::LockAwaited { holder } => deployment.wait_for_lock(at, holder),
-        Event::LockTaken { fence, current } => deployment.take_lock(*fence, current.as_ref()),
+        Event::FreezeAwaited { reason, until } => deployment.wait_for_thaw(at, reason, *until),
+        Event::LockTaken {
+            fence,
+            current,
+            instances,
+        } => deployment.take_lock(*fence, current.as_deref(), *instances),
+        Event::HoldMet { reason } | Event::CheckFailed { reason } => {
+            deployment.go_back(None, reason.clone());
+        }
         Event::InstancesRequested {
             side,
             count,
@@ -54,21 +57,46 @@ pub fn evolve(deployment: &mut Deployment, at: Timestamp, event: &Event) {
         } => deployment.request_instances(at, *side, *count, *generation),
         Event::InstancesReady { side, count } => deployment.have_instances(*side, *count),
         Event::InstancesFailed { side, detail } => deployment.miss_instances(*side, detail),
+        Event::CheckStarted {
+            check,
+            attempt,
+            generation,
+        } => deployment.ask_check(at, check, *attempt, *generation),
+        Event::CheckEnded {
+            check,
+            attempt,
+            verdict,
+            reason,
+            again_at,
+        } => deployment.hear_check(at, check, *attempt, *verdict, reason, *again_at),
+        Event::ParkRequested { parked, generation } => {
+            deployment.request_park(at, *parked, *generation);
+        }
+        Event::Parked { parked } => {
+            deployment.ask = None;
+            deployment.progress.is_parked = *parked;
+        }
         Event::ShiftRequested { weight, generation } => {
             deployment.request_shift(at, *weight, *generation);
         }
         Event::Shifted { weight, .. } => deployment.shift(at, *weight),
         Event::BakeStarted { step, until } => deployment.bake(*step, *until),
-        Event::BakeEnded { step } => {
-            deployment.ask = None;
-            deployment.progress.baked = step.saturating_add(1);
-        }
+        Event::BakeEnded { step } => deployment.end_bake(*step),
         Event::TriggerFired { trigger, observed } => {
-            deployment.go_back(false, format!("{trigger}: {observed}"));
+            deployment.go_back(None, format!("{trigger}: {observed}"));
         }
-        Event::AbortRequested { by } => deployment.go_back(true, format!("aborted by `{by}`")),
-        Event::Paused { by } => deployment.paused_by = Some(by.clone()),
-        Event::Resumed { .. } => deployment.paused_by = None,
+        Event::DeadlinePassed { waited_for } => {
+            deployment.go_back(None, format!("no progress: it waited for {waited_for}"));
+        }
+        Event::Superseded { by } => {
+            deployment.go_back(Some(Outcome::Superseded), format!("superseded by {by}"));
+        }
+        Event::AbortRequested { by } => {
+            deployment.go_back(Some(Outcome::Cancelled), format!("aborted by `{by}`"));
+        }
+        Event::Paused { by } => deployment.pause(at, by),
+        Event::Resumed { .. } => deployment.go_on(at),
+        Event::Promoted { full, .. } => deployment.promote(at, *full),
         Event::RollbackStarted { .. } => deployment.enter(DeploymentState::Shifting {
             weight: Weight::NONE,
             since: at,
@@ -82,7 +110,7 @@ pub fn evolve(deployment: &mut Deployment, at: Timestamp, event: &Event) {
             side,
             remaining,
             generation,
-        } => deployment.request_stop(*side, *remaining, *generation),
+        } => deployment.request_stop(at, *side, *remaining, *generation),
         Event::InstancesStopped { side, remaining } => {
             deployment.ask = None;
             deployment.progress.side_mut(*side).running = *remaining;
@@ -105,7 +133,14 @@ impl Deployment {
         self.spec = Some(Arc::new(spec.clone()));
     }
 
-    fn ask_people(&mut self, approval: Approval) {
+    fn ask_people(&mut self, at: Timestamp, gate: &GateId, subject: &str, rule: &ApprovalRule) {
+        let approval = Approval {
+            gate: gate.clone(),
+            subject: subject.to_owned(),
+            rule: rule.clone(),
+            asked_at: at,
+            given: Vec::new(),
+        };
         self.enter(DeploymentState::Waiting {
             on: WaitingOn::Approval {
                 gate: approval.gate.clone(),
@@ -145,9 +180,23 @@ impl Deployment {
         });
     }
 
-    fn take_lock(&mut self, fence: u64, current: Option<&Release>) {
+    fn wait_for_thaw(&mut self, at: Timestamp, reason: &str, until: Option<Timestamp>) {
+        let environment = self.spec().map(|spec| spec.environment.clone());
+        self.enter(DeploymentState::Waiting {
+            on: WaitingOn::Freeze {
+                environment: environment.unwrap_or_default(),
+                reason: reason.to_owned(),
+                until,
+            },
+            since: at,
+        });
+    }
+
+    fn take_lock(&mut self, fence: u64, current: Option<&Release>, instances: Option<u32>) {
         if current.is_some() {
-            self.progress.meet_current();
+            // None of them would be no side at all; what was not counted was as large as ours.
+            let before = instances.unwrap_or(self.progress.instances).max(1);
+            self.progress.meet_current(before);
         }
         self.lock = Some(Lock {
             fence,
@@ -159,12 +208,14 @@ impl Deployment {
     fn request_instances(&mut self, at: Timestamp, side: Side, count: u32, generation: u64) {
         self.number(generation);
         let patience = self.spec().map(|spec| spec.start_timeout);
-        self.ask = Some(Ask::Instances {
+        let until = at + patience.unwrap_or_default();
+        let ask = Ask::Instances {
             side,
             count,
             generation,
-            until: at + patience.unwrap_or_default(),
-        });
+            until,
+        };
+        self.expect(at, ask);
         let known = self.progress.side_mut(side);
         known.accepting = known.accepting.max(count);
         known.running = known.running.max(count);
@@ -205,7 +256,7 @@ impl Deployment {
                     first.unwrap_or("nothing more is known")
                 );
                 self.detail = detail.to_vec();
-                self.go_back(false, reason);
+                self.go_back(None, reason);
             }
         }
     }
@@ -213,7 +264,7 @@ impl Deployment {
     fn request_shift(&mut self, at: Timestamp, weight: Weight, generation: u64) {
         self.number(generation);
         self.progress.requested = weight;
-        self.ask = Some(Ask::Shift { weight, generation });
+        self.expect(at, Ask::Shift { weight, generation });
         self.enter(DeploymentState::Shifting { weight, since: at });
     }
 
@@ -229,6 +280,102 @@ impl Deployment {
         self.enter(DeploymentState::Baking { weight, until });
     }
 
+    fn ask_check(&mut self, at: Timestamp, check: &Check, attempt: u32, generation: u64) {
+        self.number(generation);
+        let errors = match &self.ask {
+            Some(Ask::CheckAgain { errors, .. }) => *errors,
+            _ => 0,
+        };
+        let is_first = !matches!(self.ask, Some(Ask::CheckAgain { .. }));
+        let ask = Ask::Check {
+            check: check.clone(),
+            attempt,
+            errors,
+            generation,
+        };
+        if is_first {
+            self.expect(at, ask);
+        } else {
+            // All tries together have the time of one question.
+            self.ask = Some(ask);
+        }
+        let guards = self.spec().map(|spec| spec.guards.clone());
+        let what = check::terms(&guards.unwrap_or_default(), check).name;
+        self.enter(DeploymentState::Checking { what, since: at });
+    }
+
+    fn hear_check(
+        &mut self,
+        at: Timestamp,
+        check: &Check,
+        attempt: u32,
+        verdict: HookVerdict,
+        reason: &str,
+        again_at: Option<Timestamp>,
+    ) {
+        let asked = self.ask.take();
+        self.said.push(Said {
+            at,
+            check: check.clone(),
+            attempt,
+            verdict,
+            reason: reason.to_owned(),
+        });
+        let Some(at) = again_at else {
+            self.passed.insert(check.clone());
+            return;
+        };
+        let errors = match asked {
+            Some(Ask::Check { errors, .. }) => errors,
+            _ => 0,
+        };
+        self.ask = Some(Ask::CheckAgain {
+            check: check.clone(),
+            attempt: attempt.saturating_add(1),
+            errors: errors + u32::from(verdict == HookVerdict::Error),
+            generation: self.generation,
+            at,
+        });
+    }
+
+    fn request_park(&mut self, at: Timestamp, parked: bool, generation: u64) {
+        self.number(generation);
+        // Until the answer has come, they may wait.
+        self.progress.is_parked = true;
+        self.expect(at, Ask::Park { parked, generation });
+        let weight = self.progress.weight;
+        self.enter(DeploymentState::Shifting { weight, since: at });
+    }
+
+    fn pause(&mut self, at: Timestamp, by: &str) {
+        self.paused = Some(Paused {
+            by: by.to_owned(),
+            since: at,
+        });
+    }
+
+    fn promote(&mut self, at: Timestamp, full: bool) {
+        self.go_on(at);
+        self.progress.is_full |= full;
+    }
+
+    /// What was waited for when a pause began has had the time that passed before it.
+    fn go_on(&mut self, at: Timestamp) {
+        if let Some(paused) = self.paused.take() {
+            self.asked_at = self.asked_at + at.since(paused.since);
+        }
+    }
+
+    fn expect(&mut self, at: Timestamp, ask: Ask) {
+        self.ask = Some(ask);
+        self.asked_at = at;
+    }
+
+    fn end_bake(&mut self, step: u32) {
+        self.ask = None;
+        self.progress.baked = step.saturating_add(1);
+    }
+
     /// A drain has no number in the log: it takes the next one.
     fn start_drain(&mut self, at: Timestamp, side: Side, count: Option<u32>) {
         let generation = self.generation + 1;
@@ -237,26 +384,28 @@ impl Deployment {
         let keep = count.map_or(0, |count| known.accepting.saturating_sub(count));
         known.accepting = keep;
         known.serving = known.serving.min(keep);
-        self.ask = Some(Ask::Drain {
+        let ask = Ask::Drain {
             side,
             keep,
             generation,
-        });
+        };
+        self.expect(at, ask);
         self.enter(DeploymentState::Draining { side, since: at });
     }
 
-    fn request_stop(&mut self, side: Side, keep: u32, generation: u64) {
+    fn request_stop(&mut self, at: Timestamp, side: Side, keep: u32, generation: u64) {
         self.number(generation);
-        self.ask = Some(Ask::Stop {
+        let ask = Ask::Stop {
             side,
             keep,
             generation,
-        });
+        };
+        self.expect(at, ask);
     }
 
     fn finish(&mut self, at: Timestamp, outcome: Outcome, reason: &str) {
         self.ask = None;
-        self.paused_by = None;
+        self.paused = None;
         self.enter(DeploymentState::Finished {
             outcome,
             reason: reason.to_owned(),
@@ -265,11 +414,11 @@ impl Deployment {
     }
 
     /// The first reason stays: what follows from it is not news.
-    fn go_back(&mut self, aborted: bool, reason: String) {
+    fn go_back(&mut self, outcome: Option<Outcome>, reason: String) {
         if self.undo.is_none() {
-            self.undo = Some(Undo { aborted, reason });
+            self.undo = Some(Undo { outcome, reason });
             self.ask = None;
-            self.paused_by = None;
+            self.paused = None;
         }
     }
 }

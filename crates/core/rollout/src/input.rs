@@ -1,13 +1,15 @@
 //! Everything that can be said to a deployment.
 
 use cutover_model::{
-    GateId,
+    Duration, GateId, Timestamp,
     delivery::{DeploymentSpec, Release, Side},
+    guard::{Hold, HookVerdict},
 };
 
 use crate::TimerKey;
 
-/// Commands may be refused; observations never are: one that comes twice, late or out of order
+/// Commands may be refused, and change nothing where what they want is so already (see
+/// [`crate::notice`]); observations never are refused: one that comes twice, late or out of order
 /// changes nothing. Each observation carries the generation of the effect that it answers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Input {
@@ -34,7 +36,20 @@ pub enum Input {
         /// Why.
         comment: Option<String>,
     },
-    /// Command: stop, traffic back to current. Refused when it has ended.
+    /// Command: the present step is enough. Refused where there is no step to skip.
+    Promote {
+        /// Who.
+        by: String,
+        /// Whether all that is left of the steps is skipped.
+        full: bool,
+    },
+    /// Command: make way for a newer deployment. It changes nothing for one that is nearly done, or that
+    /// is itself a rollback.
+    Supersede {
+        /// For which, as people read it.
+        by: String,
+    },
+    /// Command: stop, traffic back to current. Refused when it has succeeded.
     Abort {
         /// Who.
         by: String,
@@ -59,7 +74,18 @@ pub enum Input {
         /// Grows with each holder.
         fence: u64,
         /// What serves now; `None` before the first deployment.
-        current: Option<Release>,
+        current: Option<Box<Release>>,
+        /// How many instances that has, when it is known.
+        instances: Option<u32>,
+        /// What an earlier rollback said of this place.
+        hold: Option<Box<Hold>>,
+    },
+    /// Observation: the place is frozen; the lock comes when it is no longer.
+    Frozen {
+        /// Why, for people.
+        reason: String,
+        /// Until when, when that is known.
+        until: Option<Timestamp>,
     },
     /// Observation: the instances of a side all run and are healthy.
     InstancesReady {
@@ -77,6 +103,22 @@ pub enum Input {
         generation: u64,
         /// Last status, head of the body, last log lines, exit code, port.
         detail: Vec<String>,
+    },
+    /// Observation: a hook or the smoke test has answered, or could not.
+    CheckEnded {
+        /// Which ask.
+        generation: u64,
+        /// What came of it.
+        verdict: HookVerdict,
+        /// Why, for people.
+        reason: String,
+        /// When it wants to be asked again, with [`HookVerdict::Later`].
+        after: Option<Duration>,
+    },
+    /// Observation: the balancer lets requests wait, or no longer.
+    Parked {
+        /// Which ask.
+        generation: u64,
     },
     /// Observation: the balancer works by these weights.
     Shifted {

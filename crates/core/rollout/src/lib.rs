@@ -8,30 +8,35 @@
 
 mod advance;
 mod approval;
-mod blue_green;
-mod canary;
+mod check;
+mod command;
+mod deadline;
 mod decide;
 mod deployment;
 mod effect;
 mod effects;
 mod evolve;
+pub mod hold;
 mod input;
-mod judge;
 mod outstanding;
 pub mod preview;
 mod progress;
+mod recreate;
+mod retry;
 mod rollback;
 mod rolling;
+mod steps;
 mod strategy;
 #[cfg(test)]
 mod tests;
-mod trigger;
 pub mod watch;
 
+pub use command::notice;
 pub use decide::decide;
-pub use deployment::{Deployment, Shift};
+pub use deployment::{Deployment, Paused, Said, Shift};
 pub use effect::{Effect, TimerKey};
 pub use effects::effects;
 pub use evolve::evolve;
 pub use input::{Input, Refusal};
 pub use outstanding::outstanding;
+pub use retry::retry;

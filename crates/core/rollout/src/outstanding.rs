@@ -16,13 +16,17 @@ pub fn outstanding(deployment: &Deployment) -> Vec<Effect> {
         return effects::end(deployment);
     }
     if deployment.lock.is_none() {
-        return if deployment.may_begin() {
-            effects::lock(deployment)
+        let mut owed = effects::pause(deployment);
+        if deployment.may_begin() {
+            owed.extend(effects::lock(deployment));
+            owed.extend(effects::supersede(deployment));
         } else {
-            effects::question(deployment)
-        };
+            owed.extend(effects::question(deployment));
+        }
+        return owed;
     }
     let mut owed = effects::start(deployment);
+    owed.extend(effects::pause(deployment));
     owed.extend(effects::watch(deployment));
     owed.extend(effects::asked(deployment));
     owed

@@ -1,8 +1,16 @@
 //! What will happen, for people: one line for each thing, if all goes well.
 
-use cutover_model::delivery::{DeploymentSpec, Side, Strategy};
+use std::collections::BTreeSet;
+
+use cutover_model::{
+    Duration,
+    delivery::{DeploymentSpec, Side, Strategy},
+    event::Check,
+    guard::HookPoint,
+};
 
 use crate::{
+    check,
     progress::{Count, Move, Progress},
     strategy,
 };
@@ -16,9 +24,16 @@ pub fn steps(spec: &DeploymentSpec, has_current: bool) -> Vec<String> {
     let mut lines = before(spec);
     let mut progress = Progress::new(spec.target.instances());
     if has_current {
-        progress.meet_current();
+        progress.meet_current(spec.target.instances());
     }
-    while let Some(next) = strategy::next(&spec.strategy, &progress) {
+    let mut passed = BTreeSet::new();
+    loop {
+        let next = strategy::next(&spec.strategy, &progress);
+        while let Some(check) = check::due(&spec.guards, &progress, next, &passed) {
+            lines.push(asked(spec, &check));
+            passed.insert(check);
+        }
+        let Some(next) = next else { break };
         lines.push(describe(spec, &progress, next));
         apply(&mut progress, next);
     }
@@ -61,6 +76,13 @@ fn describe(spec: &DeploymentSpec, progress: &Progress, next: Move) -> String {
         }
         Move::Shift(weight) => format!("send {weight} of the traffic to the candidate"),
         Move::Bake { step } => watched(spec, progress, step),
+        Move::Park(true) => match spec.strategy {
+            Strategy::Recreate { hold, .. } => {
+                format!("let requests wait in the balancer, each for at most {hold}")
+            }
+            _ => "let requests wait in the balancer".to_owned(),
+        },
+        Move::Park(false) => "let the requests go that wait".to_owned(),
         Move::Drain { side, keep } => format!(
             "give no new request to {}, and wait for those in flight, for at most {}",
             some_of(progress, side, progress.side(side).accepting, keep),
@@ -73,10 +95,36 @@ fn describe(spec: &DeploymentSpec, progress: &Progress, next: Move) -> String {
     }
 }
 
+/// A hook or the smoke test, in words.
+fn asked(spec: &DeploymentSpec, check: &Check) -> String {
+    let terms = check::terms(&spec.guards, check);
+    let weight = match check {
+        Check::Hook {
+            point: HookPoint::BeforeStep | HookPoint::AfterStep,
+            weight,
+            ..
+        } => format!(" of {weight}"),
+        Check::Hook { .. } | Check::Smoke => String::new(),
+    };
+    let means = if terms.required {
+        "; go back if it says no"
+    } else {
+        "; its answer is only written down"
+    };
+    format!(
+        "ask {}{weight}, for at most {}{means}",
+        terms.name, terms.timeout
+    )
+}
+
 /// All but `keep` of `count` instances, in words.
 fn some_of(progress: &Progress, side: Side, count: u32, keep: u32) -> String {
+    let whole = match side {
+        Side::Current => progress.before,
+        Side::Candidate => progress.instances,
+    };
     match (keep, count.saturating_sub(keep)) {
-        (0, all) if all == progress.instances => format!("the {side} side"),
+        (0, all) if all == whole => format!("the {side} side"),
         (0, _) => format!("what is left of the {side} side"),
         (_, 1) => format!("1 instance of the {side} side"),
         (_, some) => format!("{some} instances of the {side} side"),
@@ -84,10 +132,16 @@ fn some_of(progress: &Progress, side: Side, count: u32, keep: u32) -> String {
 }
 
 fn watched(spec: &DeploymentSpec, progress: &Progress, step: u32) -> String {
-    let length = strategy::bake_length(&spec.strategy, progress.has_current, step);
+    let stage = strategy::stage(&spec.strategy, progress.has_current, step);
+    let length = stage.map_or(Duration::ZERO, |stage| stage.length);
+    let then = if stage.is_some_and(|stage| stage.pause) {
+        ", then wait until somebody lets it go on"
+    } else {
+        ""
+    };
     let mut conditions: Vec<String> = spec.triggers.iter().map(ToString::to_string).collect();
     let shares = progress.has_current && progress.weight.rest().basis_points() > 0;
-    if shares && matches!(spec.strategy, Strategy::Canary { .. }) {
+    if shares && spec.judged_by().is_some() {
         conditions.push("the judge finds it worse than current".to_owned());
     }
     let verb = if progress.has_current {
@@ -96,8 +150,8 @@ fn watched(spec: &DeploymentSpec, progress: &Progress, step: u32) -> String {
         "fail"
     };
     match conditions.as_slice() {
-        [] => format!("watch for {length}"),
-        some => format!("watch for {length}; {verb} if {}", some.join(", or ")),
+        [] => format!("watch for {length}{then}"),
+        some => format!("watch for {length}; {verb} if {}{then}", some.join(", or ")),
     }
 }
 
@@ -115,6 +169,7 @@ fn apply(progress: &mut Progress, next: Move) {
             progress.requested = weight;
         }
         Move::Bake { step } => progress.baked = step + 1,
+        Move::Park(parked) => progress.is_parked = parked,
         Move::Drain { side, keep } => {
             let count = progress.side_mut(side);
             count.serving = keep;

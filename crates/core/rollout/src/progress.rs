@@ -18,6 +18,8 @@ pub(crate) enum Move {
     Drain { side: Side, keep: u32 },
     /// Stop all but `keep` instances.
     Stop { side: Side, keep: u32 },
+    /// Let requests wait in the balancer, or no longer.
+    Park(bool),
 }
 
 /// The instances of one side.
@@ -33,12 +35,18 @@ pub(crate) struct Count {
 }
 
 /// Where a rollout stands.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "facts that do not exclude each other"
+)]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct Progress {
     /// How many instances a whole side has; at least 1.
     pub(crate) instances: u32,
     /// Whether there is a side to go back to.
     pub(crate) has_current: bool,
+    /// How many instances that side had when we came.
+    pub(crate) before: u32,
     /// The new side.
     pub(crate) candidate: Count,
     /// The serving side.
@@ -49,6 +57,10 @@ pub(crate) struct Progress {
     pub(crate) requested: Weight,
     /// How many steps have been watched to the end.
     pub(crate) baked: u32,
+    /// Somebody wants the rest of the steps skipped.
+    pub(crate) is_full: bool,
+    /// Requests wait in the balancer, or may.
+    pub(crate) is_parked: bool,
     /// The candidate has lost an instance that did not come back.
     pub(crate) candidate_is_sick: bool,
     /// The current side has lost an instance that did not come back.
@@ -65,13 +77,15 @@ impl Progress {
         }
     }
 
-    /// The current side is there, whole as far as we know.
-    pub(crate) fn meet_current(&mut self) {
+    /// The current side is there, whole as far as we know. It may be of another size than the
+    /// candidate is to be.
+    pub(crate) fn meet_current(&mut self, instances: u32) {
         self.has_current = true;
+        self.before = instances;
         self.current = Count {
-            serving: self.instances,
-            accepting: self.instances,
-            running: self.instances,
+            serving: instances,
+            accepting: instances,
+            running: instances,
         };
     }
 

@@ -22,17 +22,24 @@ pub(crate) fn next(progress: &Progress) -> Option<Move> {
             progress.reduce(Side::Candidate, 0)
         };
     }
+    // Whoever has all the traffic and is well need not keep it waiting while the other one comes back.
+    let serves = progress.weight == Weight::ALL && progress.requested == Weight::ALL;
+    if progress.is_parked && serves && !progress.candidate_is_sick {
+        return Some(Move::Park(false));
+    }
     let lost = progress.failed_restores >= RESTORES;
     let restore = Move::Ensure {
         side: Side::Current,
-        count: progress.instances,
+        count: progress.before,
     };
     if progress.has_traffic() {
         if can_take_all(progress) {
             return Some(Move::Shift(Weight::NONE));
         }
         return if lost {
-            hold(progress).or_else(|| give_up_current(progress))
+            hold(progress)
+                .or_else(|| let_go(progress))
+                .or_else(|| give_up_current(progress))
         } else {
             Some(restore)
         };
@@ -40,7 +47,12 @@ pub(crate) fn next(progress: &Progress) -> Option<Move> {
     if !is_whole(progress) && !lost {
         return Some(restore);
     }
-    progress.reduce(Side::Candidate, 0)
+    let_go(progress).or_else(|| progress.reduce(Side::Candidate, 0))
+}
+
+/// Requests wait no longer: for the current side, or for nobody.
+fn let_go(progress: &Progress) -> Option<Move> {
+    progress.is_parked.then_some(Move::Park(false))
 }
 
 /// Whether the traffic could not be brought back, so that the candidate's instances must stay.
@@ -50,12 +62,12 @@ pub(crate) fn is_held(progress: &Progress) -> bool {
 
 /// Whether the current side is as it was.
 pub(crate) fn is_whole(progress: &Progress) -> bool {
-    progress.current.serving >= progress.instances && !progress.current_is_sick
+    progress.current.serving >= progress.before && !progress.current_is_sick
 }
 
 fn can_take_all(progress: &Progress) -> bool {
     let serving = progress.current.serving;
-    !progress.current_is_sick && serving > 0 && serving >= progress.instances.div_ceil(2)
+    !progress.current_is_sick && serving > 0 && serving >= progress.before.div_ceil(2)
 }
 
 /// A candidate that has everything is current from now on; what is left of the side before it would

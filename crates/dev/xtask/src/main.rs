@@ -1,5 +1,7 @@
-//! What this repository does to itself: `cargo xtask tidy [--fix]`, `cargo xtask sim --seeds N [--from S]`.
+//! What this repository does to itself: `cargo xtask tidy [--fix]`, `cargo xtask sim --seeds N [--from S]`,
+//! `cargo xtask bench balancer|judge`.
 
+mod bench;
 mod tidy;
 
 use std::{
@@ -10,11 +12,13 @@ use std::{
 use anyhow::{Context as _, bail};
 use cutover_testkit::sim;
 
-const USAGE: &str = "usage: cargo xtask tidy [--fix] | cargo xtask sim --seeds N [--from S]";
+const USAGE: &str = "usage: cargo xtask tidy [--fix] | cargo xtask sim --seeds N [--from S] | \
+                     cargo xtask bench NAME";
 
 fn main() -> anyhow::Result<ExitCode> {
     let mut words = std::env::args().skip(1);
     match words.next().as_deref() {
+        Some("bench") => bench::run(words),
         Some("sim") => simulate(words),
         Some("tidy") => keep_tidy(words),
         _ => bail!(USAGE),

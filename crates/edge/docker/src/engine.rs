@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use bollard::{API_DEFAULT_VERSION, Docker};
+use bollard::{API_DEFAULT_VERSION, Docker, query_parameters::RemoveImageOptions};
 
 use crate::error::{Error, is_absent, with_causes};
 
@@ -79,6 +79,29 @@ impl Engine {
             Err(error) if is_absent(&error) => Ok(false),
             Err(error) => Err(Error::from_client("look at an image", error)),
         }
+    }
+
+    /// Takes an image away, with all its names; one that is not there is as good as taken away, and one
+    /// that a container uses is refused.
+    pub async fn remove_image(&self, digest: &str) -> Result<(), Error> {
+        const VERB: &str = "remove an image";
+        let image = match self.docker.inspect_image(digest).await {
+            Ok(image) => image,
+            Err(error) if is_absent(&error) => return Ok(()),
+            Err(error) => return Err(Error::from_client(VERB, error)),
+        };
+        // By its names first: an engine takes an image that has several only by force, and force would
+        // also take one that a stopped container needs.
+        let names = image.repo_tags.unwrap_or_default();
+        let gently = None::<RemoveImageOptions>;
+        for name in names.iter().map(String::as_str).chain([digest]) {
+            match self.docker.remove_image(name, gently.clone(), None).await {
+                Ok(_) => {}
+                Err(error) if is_absent(&error) => {}
+                Err(error) => return Err(Error::from_client(VERB, error)),
+            }
+        }
+        Ok(())
     }
 
     /// The client, for ordinary requests.

@@ -2,78 +2,214 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    io,
+    net::SocketAddr,
+    os::{fd::OwnedFd, unix::net::UnixStream},
     sync::{
-        Arc, Mutex,
-        atomic::{AtomicBool, Ordering},
+        Arc, Mutex, OnceLock,
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::Duration,
 };
 
 use serde_json::Value;
 use tokio::{
-    sync::{Mutex as AsyncMutex, Notify},
-    time::timeout,
+    net::{TcpListener, UnixListener},
+    sync::{Mutex as AsyncMutex, Notify, RwLock, watch},
+    time::{Instant, sleep, timeout},
 };
 
 use crate::{
-    control::{Applied, Drained, Refusal, RouteTable, Status, UpstreamReport},
+    control::{Applied, Drained, Refusal, RouteTable, ServiceStatus, Status, UpstreamReport},
     door::Door,
     doors::{Doors, Listeners, Opened},
     drain, health_log,
     journal::Journal,
     lock::locked,
     log_file::LogFiles,
+    predecessor::handle,
     service::{Origin, Service},
     state::{Remembered, StateFolder},
     status,
     sticky::Key,
     waiting,
+    worker::Workers,
 };
 
 /// How long the access logs may take for their last lines.
 const LAST_LINES: Duration = Duration::from_secs(1);
 
+/// Pause before an address that could not be had is tried again, and the longest one.
+const RELISTEN: Duration = Duration::from_millis(500);
+const RELISTEN_SELDOM: Duration = Duration::from_secs(30);
+/// How long connections may wait for their next request when a successor has taken over.
+const NEXT_ANSWER: Duration = Duration::from_secs(5);
+
 /// Everything live.
 #[derive(Debug)]
 pub(crate) struct Balancer {
-    folder: Arc<StateFolder>,
+    pub(crate) folder: Arc<StateFolder>,
     key: Key,
     logs: Arc<LogFiles>,
     pub(crate) journal: Arc<Journal>,
+    workers: Arc<Workers>,
     /// Held while a table takes the place of another; requests do not come by here.
-    in_force: AsyncMutex<InForce>,
-    live: Mutex<Live>,
+    pub(crate) in_force: AsyncMutex<InForce>,
+    pub(crate) live: Mutex<Live>,
+    /// Counts the changes of what is in force, for a successor.
+    revision: AtomicU64,
+    /// Held by each drain that runs. Whoever hands over waits for them.
+    pub(crate) drains: RwLock<()>,
+    control: OnceLock<OwnedFd>,
+    /// Open to a successor until this process has nothing in flight.
+    pub(crate) successor: Mutex<Option<UnixStream>>,
+    /// Whether a predecessor is gone, if there was one.
+    predecessor: Option<watch::Receiver<bool>>,
+    /// Told when an address cannot be had.
+    lost: Notify,
+    leaving: AtomicBool,
     ending: AtomicBool,
     end: Notify,
 }
 
 #[derive(Debug, Default)]
-struct InForce {
+pub(crate) struct InForce {
     table: RouteTable,
     listeners: Listeners,
     previews: Listeners,
     drained: BTreeMap<String, BTreeSet<String>>,
 }
 
+impl InForce {
+    /// What would be remembered over a restart.
+    pub(crate) fn remembered(&self) -> Remembered {
+        Remembered::new(
+            self.table.clone(),
+            self.listeners.clone(),
+            self.previews.clone(),
+            self.drained.clone(),
+        )
+    }
+}
+
+impl From<Remembered> for InForce {
+    fn from(remembered: Remembered) -> Self {
+        let Remembered {
+            table,
+            listeners,
+            previews,
+            drained,
+            ..
+        } = remembered;
+        Self {
+            table,
+            listeners,
+            previews,
+            drained,
+        }
+    }
+}
+
 #[derive(Debug, Default)]
-struct Live {
+pub(crate) struct Live {
     generation: u64,
-    services: BTreeMap<String, Arc<Service>>,
-    doors: Doors,
+    pub(crate) services: BTreeMap<String, Arc<Service>>,
+    pub(crate) doors: Doors,
 }
 
 impl Balancer {
-    pub(crate) fn new(folder: StateFolder, journal: Journal) -> Self {
+    pub(crate) fn new(folder: StateFolder, journal: Journal, workers: Workers) -> Self {
         Self {
+            workers: Arc::new(workers),
             key: folder.key(),
             logs: Arc::new(LogFiles::new(folder.path().to_owned())),
             folder: Arc::new(folder),
             journal: Arc::new(journal),
             in_force: AsyncMutex::default(),
             live: Mutex::default(),
+            revision: AtomicU64::new(0),
+            drains: RwLock::default(),
+            control: OnceLock::new(),
+            successor: Mutex::default(),
+            predecessor: None,
+            lost: Notify::new(),
+            leaving: AtomicBool::new(false),
             ending: AtomicBool::new(false),
             end: Notify::new(),
         }
+    }
+
+    /// One that follows on another process, which still has requests in flight.
+    pub(crate) fn after(self, predecessor: watch::Receiver<bool>) -> Self {
+        Self {
+            predecessor: Some(predecessor),
+            ..self
+        }
+    }
+
+    /// Keeps a handle of the control socket, for a successor.
+    pub(crate) fn set_control(&self, control: &UnixListener) -> io::Result<()> {
+        let _set_once = self.control.set(handle(control)?);
+        Ok(())
+    }
+
+    pub(crate) fn control_handle(&self) -> io::Result<OwnedFd> {
+        handle(self.control.get().ok_or(io::ErrorKind::NotConnected)?)
+    }
+
+    pub(crate) fn revision(&self) -> u64 {
+        self.revision.load(Ordering::SeqCst)
+    }
+
+    /// Takes on what a predecessor had in force. Its doors are opened by [`Self::open_doors`].
+    pub(crate) async fn inherit(&self, remembered: Remembered) {
+        let mut in_force = self.in_force.lock().await;
+        let mut table = remembered.table.clone();
+        close_drained(&mut table, &remembered.drained);
+        *in_force = InForce::from(remembered);
+        let (listeners, previews) = (in_force.listeners.clone(), in_force.previews.clone());
+        let closed = Doors::inherited(BTreeMap::new(), listeners, previews);
+        self.put_in_force(&table, closed, Origin::Restored);
+    }
+
+    /// Opens doors with sockets that a predecessor had.
+    pub(crate) async fn open_doors(&self, sockets: BTreeMap<SocketAddr, TcpListener>) {
+        let in_force = self.in_force.lock().await;
+        let (listeners, previews) = (in_force.listeners.clone(), in_force.previews.clone());
+        let opened = Doors::inherited(sockets, listeners, previews);
+        let mut live = locked(&self.live);
+        let services = live.services.clone();
+        live.doors.set(&services, opened, &self.workers);
+    }
+
+    /// Tries from time to time to listen where another process does. Nothing tells when such an
+    /// address gets free.
+    pub(crate) async fn relisten(&self) {
+        loop {
+            // Only a start or a table can lose one.
+            self.lost.notified().await;
+            let mut pause = RELISTEN;
+            while !self.try_lost().await {
+                sleep(pause).await;
+                pause = (pause * 2).min(RELISTEN_SELDOM);
+            }
+        }
+    }
+
+    /// Opens what could not be had, as far as it can be now. Whether nothing is left.
+    async fn try_lost(&self) -> bool {
+        let in_force = self.in_force.lock().await;
+        let mut live = locked(&self.live);
+        if !live.doors.has_lost() || self.is_ending() {
+            return true;
+        }
+        let opened = live.doors.retry(&in_force.listeners, &in_force.previews);
+        if !opened.is_empty() {
+            self.journal.note("listener_back", &[]);
+        }
+        let services = live.services.clone();
+        live.doors.set(&services, opened, &self.workers);
+        !live.doors.has_lost()
     }
 
     /// Goes on where the last process ended. A service whose address cannot be had is left out,
@@ -161,18 +297,8 @@ impl Balancer {
     }
 
     async fn store(&self, in_force: &InForce) -> Result<(), Refusal> {
-        let InForce {
-            table,
-            listeners,
-            previews,
-            drained,
-        } = in_force;
-        let remembered = Remembered::new(
-            table.clone(),
-            listeners.clone(),
-            previews.clone(),
-            drained.clone(),
-        );
+        self.revision.fetch_add(1, Ordering::SeqCst);
+        let remembered = in_force.remembered();
         let folder = Arc::clone(&self.folder);
         let stored = tokio::task::spawn_blocking(move || folder.store(&remembered)).await;
         let reason = match stored {
@@ -192,7 +318,10 @@ impl Balancer {
             service.update(entry, origin);
             services.insert(entry.name.clone(), service);
         }
-        live.doors.set(&services, opened);
+        live.doors.set(&services, opened, &self.workers);
+        if live.doors.has_lost() {
+            self.lost.notify_one();
+        }
         let removed = std::mem::replace(&mut live.services, services);
         for service in removed.into_values() {
             service.dismiss_all();
@@ -224,9 +353,16 @@ impl Balancer {
         name: &str,
         ids: &[String],
         patience: Duration,
+        grace: Option<Duration>,
     ) -> Result<Drained, Refusal> {
+        let _running = self.drains.read().await;
+        if self.is_ending() {
+            return Err(Refusal::ShuttingDown);
+        }
+        let began = Instant::now();
         let service = self.service(name)?;
         let upstreams = service.with_ids(ids);
+        let grace = grace.unwrap_or(service.routes().waits.grace);
         {
             let mut in_force = self.in_force.lock().await;
             // A full disk must not keep traffic on what is to be stopped: closed first, and drained
@@ -242,13 +378,22 @@ impl Balancer {
                     .note("drain_not_remembered", &[("reason", reason)]);
             }
         }
-        let drained = drain::drain(&upstreams, &service.ledger, patience).await;
+        let drained = drain::drain(&upstreams, &service.ledger, patience, grace).await;
+        if let Some(mut gone) = self.predecessor.clone() {
+            // It may have requests in flight at the same upstreams, and counts them itself.
+            let left = patience.saturating_sub(began.elapsed());
+            let _in_time = timeout(left, gone.wait_for(|gone| *gone)).await;
+        }
         self.journal.note(
             "drained",
             &[
                 ("service", Value::from(name)),
                 ("upstreams", Value::from(ids)),
                 ("cut_off", Value::from(drained.cut_off)),
+                (
+                    "closed_after_grace",
+                    Value::from(drained.closed_after_grace),
+                ),
             ],
         );
         Ok(drained)
@@ -259,7 +404,11 @@ impl Balancer {
         let service = |service: &Arc<Service>| {
             let (listener, connections) = live.doors.of(service).unzip();
             let preview = live.doors.preview_of(service);
-            status::service_status(service, listener, preview, connections.unwrap_or_default())
+            let connections = connections.unwrap_or_default();
+            ServiceStatus {
+                listen_error: live.doors.why_lost(&service.name).cloned(),
+                ..status::service_status(service, listener, preview, connections)
+            }
         };
         Status {
             generation: live.generation,
@@ -289,7 +438,7 @@ impl Balancer {
         self.end.notify_waiters();
     }
 
-    fn is_ending(&self) -> bool {
+    pub(crate) fn is_ending(&self) -> bool {
         self.ending.load(Ordering::SeqCst)
     }
 
@@ -304,22 +453,75 @@ impl Balancer {
         }
     }
 
+    /// A successor has taken over: what is open ends with its next answer.
+    pub(crate) fn leave(&self) {
+        self.leaving.store(true, Ordering::SeqCst);
+        self.ending.store(true, Ordering::SeqCst);
+    }
+
+    /// The successor was gone before it heard that it is one.
+    pub(crate) fn stay(&self) {
+        self.leaving.store(false, Ordering::SeqCst);
+        self.ending.store(false, Ordering::SeqCst);
+    }
+
+    pub(crate) fn is_leaving(&self) -> bool {
+        self.leaving.load(Ordering::SeqCst)
+    }
+
     /// Accepts nothing more, and lets what is in flight finish, at most for so long.
     pub(crate) async fn finish(&self, patience: Duration) {
         self.end();
-        let doors = locked(&self.live).doors.close();
-        call_all(&doors);
-        let finished = async {
-            for door in &doors {
-                door.clients.below(1).await;
-            }
+        let (doors, services) = {
+            let mut live = locked(&self.live);
+            let services: Vec<_> = live.services.values().cloned().collect();
+            (live.doors.close(), services)
         };
-        if timeout(patience, finished).await.is_err() {
+        if self.is_leaving() {
+            for door in &doors {
+                door.leave();
+            }
             call_all(&doors);
+            let _all_left = timeout(NEXT_ANSWER, all_gone(&doors)).await;
+        }
+        call_all(&doors);
+        tokio::select! {
+            () = all_finished(&doors, &services) => {}
+            () = part(&services) => {}
+            () = sleep(patience) => call_all(&doors),
         }
         // A disk that hangs must not keep the process.
         let _written = timeout(LAST_LINES, self.logs.flush()).await;
     }
+}
+
+/// Waits until no client is connected, and no tunnel is open.
+async fn all_finished(doors: &[Arc<Door>], services: &[Arc<Service>]) {
+    all_gone(doors).await;
+    for service in services {
+        let upstreams = service.all();
+        // Nobody is left to send requests; now the end of the last one is told.
+        for upstream in &upstreams {
+            upstream.set_accepting(false);
+        }
+        drain::all_emptied(&upstreams).await;
+    }
+}
+
+async fn all_gone(doors: &[Arc<Door>]) {
+    for door in doors {
+        door.clients.below(1).await;
+    }
+}
+
+/// Asks the long streams to part when the longest grace is over. Does not come back.
+async fn part(services: &[Arc<Service>]) {
+    let grace = services.iter().map(|service| service.routes().waits.grace);
+    sleep(grace.max().unwrap_or_default()).await;
+    for upstream in services.iter().flat_map(|service| service.all()) {
+        upstream.farewell.ask();
+    }
+    std::future::pending::<()>().await;
 }
 
 fn call_all(doors: &[Arc<Door>]) {

@@ -2,7 +2,10 @@
 //!
 //! What is done with a request that has found its service is in `forward`.
 
-use std::sync::Arc;
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
 
 use arc_swap::ArcSwap;
 use http::{Request, Response, Version};
@@ -24,6 +27,8 @@ pub(crate) struct Door {
     /// The connections of clients. They may speak to any service behind the address.
     pub(crate) clients: Arc<Roster>,
     behind: ArcSwap<Behind>,
+    /// Whether its connections are to end, each with its next answer.
+    leaving: AtomicBool,
 }
 
 /// What one table says about an address: its entries, the most specific first.
@@ -74,7 +79,18 @@ impl Door {
         Self {
             clients: Arc::default(),
             behind: ArcSwap::from_pointee(behind),
+            leaving: AtomicBool::new(false),
         }
+    }
+
+    /// Lets its connections end, each with its next answer: to close one while its client may be
+    /// sending would lose a request.
+    pub(crate) fn leave(&self) {
+        self.leaving.store(true, Ordering::Relaxed);
+    }
+
+    pub(crate) fn is_leaving(&self) -> bool {
+        self.leaving.load(Ordering::Relaxed)
     }
 
     /// Puts in force what another table says.

@@ -1,6 +1,6 @@
 //! All doors: which addresses a table needs, opening them, and who is behind each.
 
-use std::{collections::BTreeMap, net::SocketAddr, sync::Arc};
+use std::{collections::BTreeMap, net::SocketAddr, os::fd::OwnedFd, sync::Arc};
 
 use serde_json::Value;
 use tokio::net::TcpListener;
@@ -10,17 +10,26 @@ use crate::{
     door::{Behind, Door, Entry},
     journal::Journal,
     listener::{self, Acceptor},
+    predecessor,
     route::Route,
     service::Service,
+    worker::Workers,
 };
 
 /// The doors that are open, by the address that they really have.
 #[derive(Debug, Default)]
-pub(crate) struct Doors(BTreeMap<SocketAddr, Open>);
+pub(crate) struct Doors {
+    open: BTreeMap<SocketAddr, Open>,
+    /// Addresses that are needed and cannot be had now, with what the system said.
+    lost: BTreeMap<SocketAddr, String>,
+    /// The same by service.
+    silent: BTreeMap<String, String>,
+}
 
 #[derive(Debug)]
 struct Open {
     door: Arc<Door>,
+    socket: Arc<TcpListener>,
     /// Closes the socket when dropped.
     _acceptor: Acceptor,
 }
@@ -32,6 +41,8 @@ pub(crate) type Listeners = BTreeMap<String, SocketAddr>;
 #[derive(Debug, Default)]
 pub(crate) struct Opened {
     sockets: BTreeMap<SocketAddr, TcpListener>,
+    /// What services had and cannot have now.
+    lost: BTreeMap<SocketAddr, String>,
     pub(crate) listeners: Listeners,
     pub(crate) previews: Listeners,
 }
@@ -88,10 +99,20 @@ impl Doors {
         let open = known
             .filter(|known| serves(*known, wanted))
             .unwrap_or(wanted);
-        if self.0.contains_key(&open) {
+        if self.open.contains_key(&open) {
             return Ok(open);
         }
-        opened.take(wanted).map_err(|error| Refusal::Listen {
+        let error = match opened.take(wanted) {
+            Ok(address) => return Ok(address),
+            Err(error) => error,
+        };
+        // Another process took the address while nobody listened there. That is no reason to refuse
+        // what a table says about everything else.
+        if let Some(known) = known.filter(|known| serves(*known, wanted)) {
+            opened.lost.insert(known, error.to_string());
+            return Ok(known);
+        }
+        Err(Refusal::Listen {
             service: service.to_owned(),
             address: wanted.to_string(),
             reason: error.to_string(),
@@ -104,6 +125,7 @@ impl Doors {
         let mut opened = Opened::default();
         for (service, address) in listeners.iter().chain(previews) {
             if let Err(error) = opened.take(*address) {
+                opened.lost.insert(*address, error.to_string());
                 journal.note(
                     "listener_lost",
                     &[
@@ -119,11 +141,54 @@ impl Doors {
         opened
     }
 
+    /// Sockets of a predecessor.
+    pub(crate) fn inherited(
+        sockets: BTreeMap<SocketAddr, TcpListener>,
+        listeners: Listeners,
+        previews: Listeners,
+    ) -> Opened {
+        Opened {
+            sockets,
+            lost: BTreeMap::new(),
+            listeners,
+            previews,
+        }
+    }
+
+    /// Whether there are addresses that could not be had.
+    pub(crate) fn has_lost(&self) -> bool {
+        !self.lost.is_empty()
+    }
+
+    /// Why nobody listens for a service.
+    pub(crate) fn why_lost(&self, service: &str) -> Option<&String> {
+        self.silent.get(service)
+    }
+
+    /// Tries again to open what could not be had.
+    pub(crate) fn retry(&self, listeners: &Listeners, previews: &Listeners) -> Opened {
+        let mut opened = Opened::default();
+        for address in self.lost.keys() {
+            if let Err(error) = opened.take(*address) {
+                opened.lost.insert(*address, error.to_string());
+            }
+        }
+        opened.listeners.clone_from(listeners);
+        opened.previews.clone_from(previews);
+        opened
+    }
+
     /// Puts services behind their doors. Doors that nobody is behind any more are closed, and
     /// their connections asked to finish.
-    pub(crate) fn set(&mut self, services: &BTreeMap<String, Arc<Service>>, opened: Opened) {
+    pub(crate) fn set(
+        &mut self,
+        services: &BTreeMap<String, Arc<Service>>,
+        opened: Opened,
+        workers: &Arc<Workers>,
+    ) {
         let Opened {
             mut sockets,
+            lost,
             listeners,
             previews,
         } = opened;
@@ -137,12 +202,12 @@ impl Doors {
             let preview = services.get(name).and_then(preview);
             behind.entry(*address).or_default().extend(preview);
         }
-        let before = std::mem::take(&mut self.0);
+        let before = std::mem::take(&mut self.open);
         for (address, open) in before {
             match behind.remove(&address) {
                 Some(entries) => {
                     open.door.set(Behind::new(entries));
-                    self.0.insert(address, open);
+                    self.open.insert(address, open);
                 }
                 None => open.door.clients.call(),
             }
@@ -152,21 +217,36 @@ impl Doors {
                 continue;
             };
             let door = Arc::new(Door::new(Behind::new(entries)));
-            let acceptor = Acceptor::start(socket, &door);
-            self.0.insert(
+            let socket = Arc::new(socket);
+            let acceptor = Acceptor::start(Arc::clone(&socket), &door, workers);
+            self.open.insert(
                 address,
                 Open {
                     door,
+                    socket,
                     _acceptor: acceptor,
                 },
             );
         }
+        let silent = |(name, address): (&String, &SocketAddr)| {
+            let reason = lost.get(address)?;
+            Some((
+                name.clone(),
+                format!("cannot listen at `{address}`: {reason}"),
+            ))
+        };
+        self.silent = listeners
+            .iter()
+            .chain(&previews)
+            .filter_map(silent)
+            .collect();
+        self.lost = lost;
     }
 
     /// The address and the open connections of the door that a service is behind.
     pub(crate) fn of(&self, service: &Arc<Service>) -> Option<(SocketAddr, u64)> {
         let (address, open) = self
-            .0
+            .open
             .iter()
             .find(|(_, open)| open.door.has(service, false))?;
         Some((*address, open.door.clients.present()))
@@ -175,15 +255,23 @@ impl Doors {
     /// The address of a service's preview.
     pub(crate) fn preview_of(&self, service: &Arc<Service>) -> Option<SocketAddr> {
         let (address, _) = self
-            .0
+            .open
             .iter()
             .find(|(_, open)| open.door.has(service, true))?;
         Some(*address)
     }
 
+    /// The sockets of all doors, for a successor.
+    pub(crate) fn handles(&self) -> std::io::Result<Vec<(SocketAddr, OwnedFd)>> {
+        let handle = |(address, open): (&SocketAddr, &Open)| {
+            Ok((*address, predecessor::handle(&open.socket)?))
+        };
+        self.open.iter().map(handle).collect()
+    }
+
     /// Closes all doors, and gives them to whoever waits for their clients.
     pub(crate) fn close(&mut self) -> Vec<Arc<Door>> {
-        let doors = std::mem::take(&mut self.0).into_values();
+        let doors = std::mem::take(&mut self.open).into_values();
         doors.map(|open| open.door).collect()
     }
 }

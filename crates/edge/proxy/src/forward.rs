@@ -3,19 +3,20 @@
 //! A request is sent again only when that is safe: it never left (any method), or it carries no
 //! body, may be repeated, and met a kept connection that the upstream was just closing.
 
-use std::{pin::pin, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use http::{HeaderName, Request, Response, StatusCode, Version, header};
 use hyper::{body::Incoming, upgrade::OnUpgrade};
-use tokio::time::{Instant, timeout};
+use tokio::time::Instant;
 
 use crate::{
     access_log::Note,
+    answer::AnswerBody,
     client_address::client_address,
-    connection::{ConnectError, Connection},
+    connection::{ConnectError, Connection, Sent},
     distinct::Client,
     errors::{self, BadRequest, NoAnswer},
-    guard, headers, hold,
+    events, guard, headers, hold,
     metrics::{Cause, SideMetrics, Trouble},
     request::{self, BodyFate, Outbound, Peer, RequestBody},
     response::{Holds, ResponseBody},
@@ -110,7 +111,7 @@ struct Exchange<'a> {
 
 /// What came of a try at one upstream.
 enum Tried {
-    Answered(Response<Incoming>, Connection),
+    Answered(Response<AnswerBody>),
     /// The request is whole and may go elsewhere.
     Unsent(Request<RequestBody>),
     Failed(NoAnswer),
@@ -121,7 +122,7 @@ impl Tried {
     /// Whether the upstream failed the request. `None`: the client did.
     fn failed(&self) -> Option<bool> {
         match self {
-            Self::Answered(response, _) => Some(response.status().is_server_error()),
+            Self::Answered(response) => Some(response.status().is_server_error()),
             Self::Unsent(_) | Self::Failed(_) => Some(true),
             Self::Bad(_) => None,
         }
@@ -135,15 +136,6 @@ enum Waited {
     Vain(NoAnswer),
 }
 
-/// What came of sending over one connection.
-enum Sent {
-    Answered(Response<Incoming>),
-    /// The request is whole.
-    Unsent(Request<RequestBody>),
-    Lost,
-    TimedOut,
-}
-
 impl Exchange<'_> {
     async fn run(
         self,
@@ -155,7 +147,9 @@ impl Exchange<'_> {
         loop {
             let place = match way.next() {
                 Some(place) => place,
-                None => match self.wait(&mut way, &request, left.is_some()).await {
+                // What is rare is put aside, here and below: every request moves and keeps the room
+                // for all that it might have to do.
+                None => match Box::pin(self.wait(&mut way, &request, left.is_some())).await {
                     Ok(place) => place,
                     Err(Waited::Healthy) => return errors::holding(),
                     Err(Waited::Vain(reason)) => {
@@ -181,9 +175,7 @@ impl Exchange<'_> {
                 place.claim.upstream.ejection.note(rule, failed);
             }
             match tried {
-                Tried::Answered(response, connection) => {
-                    return self.answered(response, connection, place, upgrade);
-                }
+                Tried::Answered(response) => return self.answered(response, place, upgrade),
                 Tried::Unsent(whole) => {
                     request = whole;
                     left = Some(Arc::clone(place.counts(side)));
@@ -254,24 +246,29 @@ impl Exchange<'_> {
         let upstream = &place.claim.upstream;
         let mut fresh = false;
         loop {
-            let mut connection = match self.connection(place, side, fresh).await {
+            let connection = match self.connection(place, side, fresh).await {
                 Ok(connection) => connection,
                 Err(_refused) => return Tried::Unsent(request),
             };
             upstream.forgive();
-            let spare = (connection.reused && self.repeatable).then(|| request::repeat(&request));
-            match self.send(&mut connection, request).await {
-                Sent::Answered(response) => return Tried::Answered(response, connection),
-                Sent::Unsent(whole) if connection.reused => request = whole,
+            let reused = connection.reused;
+            let again = reused && self.repeatable;
+            let sent = connection.send(request, again, self.waits.response, &self.body);
+            let sent = sent.await;
+            // A body that broke off is the client's fault, and nothing to try elsewhere, even if
+            // it broke off before anything left.
+            if let (false, Some(bad)) = (matches!(sent, Sent::Answered(_)), self.body.fault()) {
+                return Tried::Bad(bad);
+            }
+            match sent {
+                Sent::Answered(response) => return Tried::Answered(response),
+                Sent::Unsent(whole) if reused => request = whole,
                 Sent::Unsent(whole) => return Tried::Unsent(whole),
                 Sent::TimedOut => {
                     place.counts(side).trouble(Trouble::Timeout);
                     return Tried::Failed(NoAnswer::TimedOut);
                 }
-                Sent::Lost => {
-                    if let Some(bad) = self.body.fault() {
-                        return Tried::Bad(bad);
-                    }
+                Sent::Lost(spare) => {
                     place.counts(side).trouble(Trouble::Reset);
                     match spare {
                         Some(spare) if !place.claim.was_cut() => request = spare,
@@ -291,12 +288,10 @@ impl Exchange<'_> {
         fresh: bool,
     ) -> Result<Connection, ConnectError> {
         let upstream = &place.claim.upstream;
-        if !fresh && let Some(kept) = upstream.connections.kept(self.waits.keep_for).await {
-            return Ok(kept);
-        }
+        let (connect, keep_for) = (self.waits.connect, self.waits.keep_for);
         let opened = upstream
             .connections
-            .open(&upstream.address, self.waits.connect)
+            .take(&upstream.address, connect, keep_for, fresh)
             .await;
         if opened.is_err() {
             place.counts(side).trouble(Trouble::Connect);
@@ -305,27 +300,9 @@ impl Exchange<'_> {
         opened
     }
 
-    /// Sends, and waits for the head of the answer. The time for it runs anew as long as the body
-    /// of the request gets on: a long upload is not a slow upstream.
-    async fn send(&self, connection: &mut Connection, request: Request<RequestBody>) -> Sent {
-        let mut sending = pin!(connection.sender.try_send_request(request));
-        loop {
-            let progress = self.body.progress();
-            match timeout(self.waits.response, &mut sending).await {
-                Ok(Ok(response)) => return Sent::Answered(response),
-                Ok(Err(mut error)) => {
-                    return error.take_message().map_or(Sent::Lost, Sent::Unsent);
-                }
-                Err(_elapsed) if self.body.progress() == progress => return Sent::TimedOut,
-                Err(_elapsed) => {}
-            }
-        }
-    }
-
     fn answered(
         &self,
-        mut response: Response<Incoming>,
-        connection: Connection,
+        mut response: Response<AnswerBody>,
         place: Place,
         asked: Option<OnUpgrade>,
     ) -> Response<ResponseBody> {
@@ -355,20 +332,23 @@ impl Exchange<'_> {
         // An upstream may speak HTTP/1.0; what the client is told is what the balancer speaks.
         *response.version_mut() = Version::HTTP_11;
         if let (Some(protocol), Some(client)) = (protocol, asked) {
-            headers::set_upgrade(response.headers_mut(), protocol);
-            let upstream = hyper::upgrade::on(&mut response);
-            tokio::spawn(upgrade::tunnel(client, upstream, claim));
+            headers::set_upgrade(response.headers_mut(), protocol.clone());
+            if let Some(upstream) = response.body_mut().release().and_then(Connection::switch) {
+                let counts = Arc::clone(side.counts(aside));
+                tokio::spawn(upgrade::tunnel(client, upstream, protocol, claim, counts));
+            }
             return response.map(|_empty| ResponseBody::empty());
         }
+        let events = events::are_in(response.headers())
+            .then(|| claim.upstream.farewell.join(side.counts(aside)));
         let holds = Holds {
             claim,
-            connection,
             side: Arc::clone(side.counts(aside)),
             client: self.client,
             ledger: Arc::clone(&self.service.ledger),
             request: Arc::clone(&self.body),
         };
-        response.map(|body| ResponseBody::streamed(body, self.waits.body, holds))
+        response.map(|body| ResponseBody::streamed(body, self.waits.body, holds, events))
     }
 
     /// Counts an answer where it belongs.

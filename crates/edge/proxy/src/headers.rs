@@ -22,7 +22,6 @@ pub(crate) fn strip_hop_by_hop(headers: &mut HeaderMap) {
         header::PROXY_AUTHENTICATE,
         header::PROXY_AUTHORIZATION,
         header::TE,
-        header::TRAILER,
         header::TRANSFER_ENCODING,
         header::UPGRADE,
     ] {
@@ -43,6 +42,21 @@ fn connection_tokens(headers: &HeaderMap) -> impl Iterator<Item = &str> {
         .filter_map(|line| line.to_str().ok())
         .flat_map(|line| line.split(','))
         .map(str::trim)
+}
+
+/// Whether the sender wants to get trailers. They go through, so this is passed on.
+pub(crate) fn wants_trailers(headers: &HeaderMap) -> bool {
+    let lines = headers.get_all(header::TE).iter();
+    lines
+        .filter_map(|line| line.to_str().ok())
+        .flat_map(|line| line.split(','))
+        .any(|token| token.trim().eq_ignore_ascii_case("trailers"))
+}
+
+/// Says so to the next hop, where it stands among what concerns the connection.
+pub(crate) fn set_wants_trailers(headers: &mut HeaderMap) {
+    headers.insert(header::TE, HeaderValue::from_static("trailers"));
+    headers.append(header::CONNECTION, HeaderValue::from_static("te"));
 }
 
 /// The protocol that the message asks to switch to, or switches to.
@@ -87,6 +101,13 @@ mod tests {
         ]);
         strip_hop_by_hop(&mut headers);
         assert_eq!(headers, map(&[("accept", "*/*")]));
+    }
+
+    #[test]
+    fn trailers_are_wanted_only_in_so_many_words() {
+        assert!(wants_trailers(&map(&[("te", "gzip, Trailers")])));
+        assert!(!wants_trailers(&map(&[("te", "gzip, trailers;q=0")])));
+        assert!(!wants_trailers(&map(&[])));
     }
 
     #[test]

@@ -36,7 +36,8 @@ pub(crate) fn watch(
     health: watch::Receiver<Health>,
     origin: Origin,
 ) -> impl Future<Output = ()> + Send + use<> {
-    watch_with(upstream, health, origin, crate::probe::Http)
+    let probe = crate::probe::Http(upstream.connections.protocol());
+    watch_with(upstream, health, origin, probe)
 }
 
 fn watch_with<P: Probe>(

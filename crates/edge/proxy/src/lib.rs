@@ -4,6 +4,7 @@
 //! [`Client`] over a Unix socket. It decides nothing about releases, and imports nothing of ours.
 
 mod access_log;
+mod answer;
 mod balancer;
 mod client_address;
 mod clock;
@@ -17,13 +18,21 @@ mod drain;
 mod drops;
 mod ejection;
 mod errors;
+mod events;
 mod exposition;
+mod farewell;
 mod forward;
+mod framing;
 mod guard;
+mod guarded;
+mod h1;
+mod handover;
+mod head_timer;
 mod headers;
 mod health;
 mod health_log;
 mod hold;
+mod idle;
 mod journal;
 mod listener;
 mod lock;
@@ -31,7 +40,10 @@ mod log_file;
 mod matches;
 mod metrics;
 mod mirror;
+mod multiplex;
+mod patience;
 mod pool;
+mod predecessor;
 mod probe;
 mod rate;
 mod request;
@@ -43,26 +55,31 @@ mod rules;
 mod run;
 mod seconds;
 mod service;
+mod shape;
 mod split;
 mod stall;
 mod state;
 mod status;
 mod sticky;
+mod successor;
 mod trust;
 mod upgrade;
 mod upstream;
 mod waiting;
+mod websocket;
+mod worker;
 
 pub use self::{
     control::{
         AccessLog, AccessLogStatus, Action, Applied, Bucket, Client, ClientError, ClientKey,
         Drained, Dropped, ErrorTotals, Evidence, FULL_WEIGHT, Health, Hold, InvalidTable,
         LATENCY_BOUNDS_MS, Limits, Match, Mirror, MirrorStatus, Passive, Preview, Property,
-        QueryLog, RateLimit, Refusal, Route, RouteTable, Rule, RuleCount, Service, ServiceStatus,
-        Side, SideSample, SideStatus, Status, Sticky, Subscription, Timeouts, Totals, Upstream,
-        UpstreamReport, UpstreamState, UpstreamStatus,
+        Protocol, QueryLog, RateLimit, Refusal, Route, RouteTable, Rule, RuleCount, Service,
+        ServiceStatus, Side, SideSample, SideStatus, Status, Sticky, Subscription, Timeouts,
+        Totals, Upstream, UpstreamReport, UpstreamState, UpstreamStatus,
     },
     exposition::exposition,
     run::{Error, Options, run},
     state::StateError,
+    successor::TakeOverError,
 };

@@ -7,12 +7,13 @@ use std::{
     pin::pin,
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicU8, Ordering},
     },
     task::Poll,
     time::Duration,
 };
 
+use http::{HeaderValue, Response, StatusCode, Version, header};
 use hyper::service::service_fn;
 use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
@@ -24,11 +25,23 @@ use tokio::{
     time::sleep,
 };
 
-use crate::{door::Door, request::Peer, roster::Entry, service::Routes};
+use crate::{
+    door::Door, guarded::Guarded, head_timer::HeadTimer, request::Peer, response::ResponseBody,
+    roster::Entry, service::Routes, worker::Workers,
+};
 
 const BACKLOG: u32 = 4096;
 /// Streams that one HTTP/2 client may have open.
 const STREAMS: u32 = 256;
+/// Streams that a client may reset before they were served; with more, its connection ends. What
+/// CVE-2023-44487 ("rapid reset") is about.
+const RESETS: usize = 50;
+/// Bytes of answers that wait on one stream for a client that reads slowly.
+const STREAM_BUFFER: usize = 64 * 1024;
+/// What a client has spoken yet.
+const NOTHING: u8 = 0;
+const H1: u8 = 1;
+const H2: u8 = 2;
 /// Pause after the system refused a connection for want of descriptors or memory.
 const SCARCE: Duration = Duration::from_millis(50);
 
@@ -51,10 +64,16 @@ pub(crate) struct Acceptor {
 }
 
 impl Acceptor {
-    /// Accepts connections for the services behind a door.
-    pub(crate) fn start(listener: TcpListener, door: &Arc<Door>) -> Self {
-        let task = tokio::spawn(accept(listener, Arc::clone(door))).abort_handle();
-        Self { task }
+    /// Accepts connections for the services behind a door, which the workers carry.
+    pub(crate) fn start(
+        listener: Arc<TcpListener>,
+        door: &Arc<Door>,
+        workers: &Arc<Workers>,
+    ) -> Self {
+        let accepting = accept(listener, Arc::clone(door), Arc::clone(workers));
+        Self {
+            task: tokio::spawn(accepting).abort_handle(),
+        }
     }
 }
 
@@ -64,14 +83,22 @@ impl Drop for Acceptor {
     }
 }
 
-async fn accept(listener: TcpListener, door: Arc<Door>) {
+async fn accept(listener: Arc<TcpListener>, door: Arc<Door>, workers: Arc<Workers>) {
     loop {
         let limit = door.routes().limits.connections.max(1) as u64;
         door.clients.below(limit).await;
         match listener.accept().await {
             Ok((stream, peer)) => {
-                let entry = door.clients.join();
-                tokio::spawn(serve(Arc::clone(&door), stream, peer, entry));
+                // The socket is watched by the worker from here on.
+                let Ok(stream) = stream.into_std() else {
+                    continue;
+                };
+                let (door, entry) = (Arc::clone(&door), door.clients.join());
+                workers.carry(async move {
+                    if let Ok(stream) = TcpStream::from_std(stream) {
+                        serve(door, stream, peer, entry).await;
+                    }
+                });
             }
             // The connection was gone before it was accepted.
             Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
@@ -86,24 +113,39 @@ async fn serve(door: Arc<Door>, stream: TcpStream, peer: SocketAddr, mut entry: 
     let _unset = stream.set_nodelay(true);
     let routes = door.routes();
     let builder = builder(&routes);
+    let guarded = Guarded::new(stream, routes.waits.body);
     let mut first_request = pin!(sleep(routes.waits.header));
     drop(routes);
-    let spoken = Arc::new(AtomicBool::new(false));
+    let spoken = Arc::new(AtomicU8::new(NOTHING));
     let handler = {
         let (spoken, peer) = (Arc::clone(&spoken), Arc::new(Peer::new(peer)));
+        let door = Arc::clone(&door);
         service_fn(move |request| {
-            spoken.store(true, Ordering::Relaxed);
+            let two = request.version() == Version::HTTP_2;
+            spoken.store(if two { H2 } else { H1 }, Ordering::Relaxed);
             let (door, peer) = (Arc::clone(&door), Arc::clone(&peer));
-            async move { Ok::<_, Infallible>(door.enter(&peer, request).await) }
+            async move {
+                let mut answer = door.enter(&peer, request).await;
+                if door.is_leaving() && !two {
+                    close(&mut answer);
+                }
+                Ok::<_, Infallible>(answer)
+            }
         })
     };
-    let connection = builder.serve_connection_with_upgrades(TokioIo::new(stream), handler);
+    let connection = builder.serve_connection_with_upgrades(TokioIo::new(guarded), handler);
     let mut connection = pin!(connection);
-    let mut finishing = false;
+    let (mut finishing, mut leaving) = (false, false);
     std::future::poll_fn(|context| {
         while entry.called(context) {
             if finishing {
                 return Poll::Ready(());
+            }
+            // To close a connection of HTTP/1.1 now could lose a request that is just being sent;
+            // HTTP/2 can say goodbye without that.
+            let gently = door.is_leaving() && spoken.load(Ordering::Relaxed) != H2;
+            if gently && !std::mem::replace(&mut leaving, true) {
+                continue;
             }
             finishing = true;
             connection.as_mut().graceful_shutdown();
@@ -113,7 +155,7 @@ async fn serve(door: Arc<Door>, stream: TcpStream, peer: SocketAddr, mut entry: 
         }
         // Covers what hyper's own time-out for heads does not: the bytes before the protocol is
         // known, and HTTP/2 connections that bring no request.
-        if spoken.load(Ordering::Relaxed) {
+        if spoken.load(Ordering::Relaxed) != NOTHING {
             return Poll::Pending;
         }
         first_request.as_mut().poll(context)
@@ -121,12 +163,20 @@ async fn serve(door: Arc<Door>, stream: TcpStream, peer: SocketAddr, mut entry: 
     .await;
 }
 
+/// Makes an answer the last one of its connection. A switch of protocol is that already.
+fn close(answer: &mut Response<ResponseBody>) {
+    if answer.status() != StatusCode::SWITCHING_PROTOCOLS {
+        let close = HeaderValue::from_static("close");
+        answer.headers_mut().insert(header::CONNECTION, close);
+    }
+}
+
 fn builder(routes: &Routes) -> auto::Builder<TokioExecutor> {
     let (limits, waits) = (&routes.limits, routes.waits);
     let mut builder = auto::Builder::new(TokioExecutor::new());
     builder
         .http1()
-        .timer(TokioTimer::new())
+        .timer(HeadTimer::default())
         .header_read_timeout(waits.idle)
         .max_headers(limits.header_fields)
         .max_buf_size(limits.header_bytes.max(8192));
@@ -135,6 +185,9 @@ fn builder(routes: &Routes) -> auto::Builder<TokioExecutor> {
         .timer(TokioTimer::new())
         .keep_alive_interval(waits.idle / 2)
         .max_concurrent_streams(STREAMS)
+        .max_pending_accept_reset_streams(RESETS)
+        .max_local_error_reset_streams(RESETS)
+        .max_send_buf_size(STREAM_BUFFER)
         .max_header_list_size(u32::try_from(limits.header_bytes).unwrap_or(u32::MAX));
     builder
 }

@@ -247,7 +247,7 @@ pub(crate) enum Cause {
     AnswerCut,
     /// Still in flight at the end of a drain.
     DrainCut,
-    /// A stream that went on when the grace of its drain ended.
+    /// A WebSocket or a stream of events, asked to part by a drain. No failure.
     ClosedAfterGrace,
     /// More requests waited for a side than may: 503.
     HoldFull,

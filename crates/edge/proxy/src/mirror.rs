@@ -2,6 +2,7 @@
 //! they were made of, and keep no upstream from being drained: they hold no claim.
 
 use std::{
+    future::poll_fn,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -10,16 +11,16 @@ use std::{
 };
 
 use http::{HeaderName, HeaderValue, Method, Request};
-use http_body_util::BodyExt as _;
 use tokio::{
     sync::Semaphore,
     time::{Instant, timeout},
 };
 
 use crate::{
+    connection::Sent,
     control::{self, MirrorStatus},
     metrics::{SideMetrics, Trouble},
-    request::{self, RequestBody},
+    request::{self, BodyFate, RequestBody},
     service::{Routes, Waits},
     split::Split,
     upstream::Upstream,
@@ -124,21 +125,24 @@ impl Copy {
         let patience = self.waits.response.min(Duration::from_mins(1));
         let exchange = async {
             let connections = &self.upstream.connections;
-            let mut connection = match connections.kept(self.waits.keep_for).await {
-                Some(kept) => kept,
-                None => connections
-                    .open(&self.upstream.address, self.waits.connect)
-                    .await
-                    .map_err(|_refused| Trouble::Connect)?,
+            let (address, keep_for) = (&self.upstream.address, self.waits.keep_for);
+            let taken = connections.take(address, self.waits.connect, keep_for, false);
+            let connection = taken.await.map_err(|_refused| Trouble::Connect)?;
+            let no_body = BodyFate::default();
+            let sent = connection.send(request, false, patience, &no_body).await;
+            let answer = match sent {
+                Sent::Answered(answer) => answer,
+                Sent::TimedOut => return Err(Trouble::Timeout),
+                Sent::Unsent(_) | Sent::Lost(_) => return Err(Trouble::Reset),
             };
-            let answer = connection.sender.send_request(request).await;
-            let answer = answer.map_err(|_lost| Trouble::Reset)?;
             self.counts.answered(answer.status(), began.elapsed());
             let mut body = answer.into_body();
-            while let Some(frame) = body.frame().await {
+            while let Some(frame) = poll_fn(|context| body.poll(context)).await {
                 frame.map_err(|_cut| Trouble::Reset)?;
             }
-            connections.keep(connection);
+            if let Some(connection) = body.release() {
+                connections.keep(connection);
+            }
             Ok(())
         };
         let sent = timeout(patience, exchange).await;

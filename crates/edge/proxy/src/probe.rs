@@ -1,18 +1,32 @@
-//! One health check: a `GET` over a connection of its own, and what came back.
+//! One health check: a request over a connection of its own, and what came back.
+//!
+//! Plain HTTP asks with `GET`. The health service of gRPC is asked in its own words, which are few
+//! enough to be written down here as bytes.
 
 use std::{error::Error as _, future::Future, pin::pin, time::Duration};
 
 use bytes::Bytes;
-use http::{HeaderValue, Request, Uri, header};
-use http_body_util::{BodyExt as _, Empty};
-use hyper::{body::Incoming, client::conn::http1};
-use hyper_util::rt::TokioIo;
+use http::{HeaderValue, Method, Request, Response, Uri, Version, header};
+use http_body_util::{BodyExt as _, Full};
+use hyper::{
+    body::Incoming,
+    client::conn::{http1, http2},
+};
+use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::{net::TcpStream, time::timeout};
 
-use crate::control::Health;
+use crate::control::{Health, Protocol};
 
 /// As much of a body as is shown to a person who asks why.
 const HEAD_LIMIT: usize = 512;
+/// Where gRPC servers tell how they are.
+const GRPC_HEALTH: &str = "/grpc.health.v1.Health/Check";
+/// The empty question: how is the server as a whole.
+const GRPC_QUESTION: &[u8] = &[0, 0, 0, 0, 0];
+/// A message of two bytes: `status` is `SERVING`.
+const GRPC_SERVING: &[u8] = &[0, 0, 0, 0, 2, 8, 1];
+
+const AGENT: &str = "cutover-health";
 
 /// What a check saw.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -31,12 +45,12 @@ pub(crate) trait Probe: Send + Sync + 'static {
 
 /// Checks over HTTP.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Http;
+pub(crate) struct Http(pub(crate) Protocol);
 
 impl Probe for Http {
     async fn probe(&self, address: &str, health: &Health) -> Seen {
         let patience = Duration::from_millis(health.timeout_ms.max(1));
-        match timeout(patience, get(address, &health.path)).await {
+        match timeout(patience, ask(self.0, address, &health.path)).await {
             Ok(Ok(seen)) => seen,
             Ok(Err(failed)) => Seen {
                 error: Some(failed.to_string()),
@@ -63,14 +77,23 @@ enum ProbeError {
     Request(String),
 }
 
-async fn get(address: &str, path: &str) -> Result<Seen, ProbeError> {
+async fn ask(protocol: Protocol, address: &str, path: &str) -> Result<Seen, ProbeError> {
+    let request = match protocol {
+        Protocol::H1 => over_h1(address, path),
+        Protocol::H2 => over_h2(address, path),
+    };
+    let request = request.ok_or_else(|| ProbeError::Request(format!("http://{address}{path}")))?;
     let stream = TcpStream::connect(address)
         .await
         .map_err(|error| ProbeError::Connect {
             address: address.to_owned(),
             reason: error.to_string(),
         })?;
-    let failed = |error: hyper::Error| {
+    let answer = match protocol {
+        Protocol::H1 => exchange_h1(stream, request).await,
+        Protocol::H2 => exchange_h2(stream, request).await,
+    };
+    answer.map_err(|error| {
         let reason = error
             .source()
             .map_or_else(|| error.to_string(), ToString::to_string);
@@ -78,25 +101,62 @@ async fn get(address: &str, path: &str) -> Result<Seen, ProbeError> {
             address: address.to_owned(),
             reason,
         }
-    };
-    let unusable = || ProbeError::Request(format!("http://{address}{path}"));
-    let mut request = Request::new(Empty::<Bytes>::new());
-    *request.uri_mut() = path.parse::<Uri>().map_err(|_| unusable())?;
-    let host = HeaderValue::from_str(address).map_err(|_| unusable())?;
-    request.headers_mut().insert(header::HOST, host);
-    let agent = HeaderValue::from_static("cutover-health");
+    })
+}
+
+fn over_h1(address: &str, path: &str) -> Option<Request<Full<Bytes>>> {
+    let mut request = Request::new(Full::default());
+    *request.uri_mut() = path.parse::<Uri>().ok()?;
+    let headers = request.headers_mut();
+    headers.insert(header::HOST, HeaderValue::from_str(address).ok()?);
+    headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+    headers.insert(header::USER_AGENT, HeaderValue::from_static(AGENT));
+    Some(request)
+}
+
+fn over_h2(address: &str, path: &str) -> Option<Request<Full<Bytes>>> {
+    let mut request = Request::new(Full::default());
+    *request.version_mut() = Version::HTTP_2;
+    *request.uri_mut() = format!("http://{address}{path}").parse::<Uri>().ok()?;
+    let agent = HeaderValue::from_static(AGENT);
     request.headers_mut().insert(header::USER_AGENT, agent);
-    request
-        .headers_mut()
-        .insert(header::CONNECTION, HeaderValue::from_static("close"));
-    let (mut sender, connection) = http1::handshake(TokioIo::new(stream))
-        .await
-        .map_err(failed)?;
-    let exchange = async {
-        let response = sender.send_request(request).await.map_err(failed)?;
-        Ok(judge(response.status(), head(response.into_body()).await))
+    if path == GRPC_HEALTH {
+        *request.method_mut() = Method::POST;
+        *request.body_mut() = Full::from(GRPC_QUESTION);
+        let headers = request.headers_mut();
+        let kind = HeaderValue::from_static("application/grpc");
+        headers.insert(header::CONTENT_TYPE, kind);
+        headers.insert(header::TE, HeaderValue::from_static("trailers"));
+    }
+    Some(request)
+}
+
+async fn exchange_h1(stream: TcpStream, request: Request<Full<Bytes>>) -> hyper::Result<Seen> {
+    let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
+    let exchange = async { Ok(judge(sender.send_request(request).await?).await) };
+    until_ended(exchange, connection).await
+}
+
+async fn exchange_h2(stream: TcpStream, request: Request<Full<Bytes>>) -> hyper::Result<Seen> {
+    let grpc = request.method() == Method::POST;
+    let handshake = http2::handshake(TokioExecutor::new(), TokioIo::new(stream));
+    let (mut sender, connection) = handshake.await?;
+    let exchange = async move {
+        let answer = sender.send_request(request).await?;
+        Ok(if grpc {
+            judge_grpc(answer).await
+        } else {
+            judge(answer).await
+        })
     };
-    // The connection ends with the exchange, whatever the upstream thinks.
+    until_ended(exchange, connection).await
+}
+
+/// The connection ends with the exchange, whatever the upstream thinks.
+async fn until_ended<C: Future>(
+    exchange: impl Future<Output = hyper::Result<Seen>>,
+    connection: C,
+) -> hyper::Result<Seen> {
     let (mut exchange, mut connection) = (pin!(exchange), pin!(connection));
     tokio::select! {
         seen = &mut exchange => return seen,
@@ -105,13 +165,16 @@ async fn get(address: &str, path: &str) -> Result<Seen, ProbeError> {
     exchange.await
 }
 
-fn judge(status: http::StatusCode, head: String) -> Seen {
+async fn judge(answer: Response<Incoming>) -> Seen {
+    let status = answer.status();
+    let head = head(answer.into_body()).await;
     if status.is_success() {
         return Seen {
             status: Some(status.as_u16()),
             ..Seen::default()
         };
     }
+    let head = String::from_utf8_lossy(&head).into_owned();
     Seen {
         status: Some(status.as_u16()),
         error: Some(format!("status {} is not 2xx", status.as_u16())),
@@ -119,8 +182,29 @@ fn judge(status: http::StatusCode, head: String) -> Seen {
     }
 }
 
+async fn judge_grpc(answer: Response<Incoming>) -> Seen {
+    let status = answer.status();
+    let said = |headers: &http::HeaderMap, name| {
+        let value = headers.get(name)?.to_str().ok();
+        value.map(str::to_owned)
+    };
+    // A server that does not know the service says so in the head already.
+    let refused = said(answer.headers(), "grpc-status");
+    let head = head(answer.into_body()).await;
+    let error = match refused {
+        _ if status.is_success() && head == GRPC_SERVING => None,
+        Some(code) => Some(format!("the gRPC status of the check is {code}")),
+        None => Some("the gRPC health service does not say that it is serving".to_owned()),
+    };
+    Seen {
+        status: Some(status.as_u16()),
+        error,
+        body_head: None,
+    }
+}
+
 /// The first bytes of a body; what cannot be read any more is left out.
-async fn head(mut body: Incoming) -> String {
+async fn head(mut body: Incoming) -> Vec<u8> {
     let mut head = Vec::new();
     while head.len() < HEAD_LIMIT
         && let Some(Ok(frame)) = body.frame().await
@@ -129,5 +213,5 @@ async fn head(mut body: Incoming) -> String {
             head.extend_from_slice(&data[..data.len().min(HEAD_LIMIT - head.len())]);
         }
     }
-    String::from_utf8_lossy(&head).into_owned()
+    head
 }

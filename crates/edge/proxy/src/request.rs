@@ -80,6 +80,7 @@ pub(crate) fn prepare(
     let trusted = trusted
         .iter()
         .any(|network| network.contains(peer.address.ip()));
+    let wants_trailers = headers::wants_trailers(&parts.headers);
     headers::strip_hop_by_hop(&mut parts.headers);
     // The balancer itself answers `100 Continue` as soon as the upstream wants the body.
     parts.headers.remove(header::EXPECT);
@@ -92,6 +93,9 @@ pub(crate) fn prepare(
     }
     if let Some(protocol) = protocol {
         headers::set_upgrade(&mut parts.headers, protocol);
+    }
+    if wants_trailers {
+        headers::set_wants_trailers(&mut parts.headers);
     }
     to_origin_form(&mut parts.uri)?;
     strip_prefix(&mut parts.uri, &mut parts.headers, route, trusted);
@@ -133,7 +137,14 @@ fn host(
             return Err(BadRequest::Target);
         }
         let value = HeaderValue::from_str(authority.as_str()).map_err(|_| BadRequest::Target)?;
-        return Ok(Some(value));
+        // A second name for whom it is must be the same: not every reader asks the same of the two.
+        let same = |host: &HeaderValue| host.as_bytes().eq_ignore_ascii_case(value.as_bytes());
+        let mut hosts = headers.get_all(header::HOST).iter();
+        return match (hosts.next(), hosts.next()) {
+            (None, _) => Ok(Some(value)),
+            (Some(host), None) if same(host) => Ok(Some(value)),
+            _ => Err(BadRequest::Host),
+        };
     }
     let mut hosts = headers.get_all(header::HOST).iter();
     match (hosts.next(), hosts.next()) {
@@ -407,7 +418,12 @@ mod tests {
             check("/", &["a.example:80"], Version::HTTP_11),
             ok("a.example:80")
         );
-        assert_eq!(check("http://b/", &["a"], Version::HTTP_11), ok("b"));
+        assert_eq!(check("http://b/", &["B"], Version::HTTP_11), ok("b"));
+        assert_eq!(check("http://b/", &[], Version::HTTP_2), ok("b"));
+        assert_eq!(
+            check("http://b/", &["a"], Version::HTTP_11),
+            Err(BadRequest::Host)
+        );
         assert_eq!(check("/", &[], Version::HTTP_10), Ok(None));
         assert_eq!(check("/", &[], Version::HTTP_11), Err(BadRequest::Host));
         assert_eq!(

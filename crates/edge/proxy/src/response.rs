@@ -13,12 +13,13 @@ use std::{
 
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
-use hyper::body::Incoming;
 
 use crate::{
     access_log::Pending,
-    connection::Connection,
+    answer::AnswerBody,
     distinct::Client,
+    events::Events,
+    farewell::Guest,
     metrics::{Cause, Ledger, SideMetrics, Trouble},
     request::BodyFate,
     stall::Stall,
@@ -38,7 +39,6 @@ enum Kind {
 /// What an answer holds while its body goes through.
 pub(crate) struct Holds {
     pub(crate) claim: Claim,
-    pub(crate) connection: Connection,
     pub(crate) side: Arc<SideMetrics>,
     pub(crate) client: Client,
     pub(crate) ledger: Arc<Ledger>,
@@ -46,8 +46,10 @@ pub(crate) struct Holds {
 }
 
 struct Streamed {
-    body: Incoming,
+    body: AnswerBody,
     stall: Stall,
+    /// Followed when it is a stream of events.
+    events: Option<Events>,
     /// Given back as soon as the body has ended.
     holds: Option<Holds>,
 }
@@ -74,13 +76,21 @@ impl ResponseBody {
     }
 
     /// The body that an upstream sends.
-    pub(crate) fn streamed(body: Incoming, patience: Duration, holds: Holds) -> Self {
+    pub(crate) fn streamed(
+        body: AnswerBody,
+        patience: Duration,
+        holds: Holds,
+        events: Option<Guest>,
+    ) -> Self {
+        // One whose length was told must keep it.
+        let events = events.filter(|_| body.size_hint().exact().is_none());
         let mut streamed = Streamed {
             body,
             stall: Stall::new(patience),
+            events: events.map(Events::new),
             holds: Some(holds),
         };
-        if streamed.body.is_end_stream() {
+        if streamed.body.is_ended() {
             streamed.ended();
         }
         Self(Kind::Streamed(Box::new(streamed)))
@@ -89,20 +99,27 @@ impl ResponseBody {
 
 impl Streamed {
     fn ended(&mut self) {
-        let Some(Holds {
-            claim,
-            connection,
-            request,
-            ..
-        }) = self.holds.take()
-        else {
+        let Some(Holds { claim, request, .. }) = self.holds.take() else {
             return;
         };
         // An upstream may answer before it has read everything. Then the connection still belongs
         // to that request's client, who could hold up the next one on it.
-        if request.is_whole() {
+        if request.is_whole()
+            && let Some(connection) = self.body.release()
+        {
             claim.upstream.connections.keep(connection);
         }
+    }
+
+    /// Ends the stream of events although the upstream goes on.
+    fn part(&mut self) {
+        if let Some(events) = &mut self.events
+            && self.holds.is_some()
+        {
+            events.part();
+        }
+        self.holds = None;
+        let _closed = self.body.release();
     }
 
     fn cut(&mut self, trouble: Trouble) -> AnswerCut {
@@ -130,7 +147,7 @@ impl Streamed {
 
 impl Drop for Streamed {
     fn drop(&mut self) {
-        if self.body.is_end_stream() {
+        if self.body.is_ended() {
             self.ended();
         }
         if let Some(Holds { side, .. }) = self.holds.take() {
@@ -157,10 +174,19 @@ impl Body for ResponseBody {
                 return Poll::Ready(piece);
             }
         };
-        match Pin::new(&mut streamed.body).poll_frame(context) {
-            Poll::Ready(Some(Ok(frame))) => {
+        if let Some(events) = &mut streamed.events
+            && events.is_over(context)
+        {
+            streamed.part();
+            return Poll::Ready(None);
+        }
+        match streamed.body.poll(context) {
+            Poll::Ready(Some(Ok(mut frame))) => {
                 streamed.stall.moved();
-                if streamed.body.is_end_stream() {
+                if let Some(events) = &mut streamed.events {
+                    frame = frame.map_data(|data| events.pass(data, context));
+                }
+                if streamed.body.is_ended() {
                     streamed.ended();
                 }
                 Poll::Ready(Some(Ok(frame)))
@@ -180,7 +206,7 @@ impl Body for ResponseBody {
     fn is_end_stream(&self) -> bool {
         match &self.0 {
             Kind::Text(text) => text.is_none(),
-            Kind::Streamed(streamed) => streamed.body.is_end_stream(),
+            Kind::Streamed(streamed) => streamed.body.is_ended(),
             Kind::Watched(watched) => watched.0.is_end_stream(),
         }
     }

@@ -1,7 +1,7 @@
 //! Connections that can all be told something at once.
 //!
-//! A connection's task looks at one atomic number each time it is polled, and leaves its waker here
-//! once. Waiting on a shared `Notify` or `watch` in every task would instead take a lock at every
+//! A connection's task looks at one atomic number each time it is polled, and leaves its waker in
+//! a place of its own. Waiting on a shared `Notify` or `watch` in every task would instead take a lock at every
 //! poll, that is, several times per request.
 
 use std::{
@@ -13,6 +13,7 @@ use std::{
     task::{Context, Waker},
 };
 
+use futures_util::task::AtomicWaker;
 use tokio::sync::Notify;
 
 use crate::lock::locked;
@@ -23,7 +24,7 @@ pub(crate) struct Roster {
     calls: AtomicU64,
     next_key: AtomicU64,
     present: AtomicU64,
-    wakers: Mutex<BTreeMap<u64, Waker>>,
+    wakers: Mutex<BTreeMap<u64, Arc<AtomicWaker>>>,
     left: Notify,
 }
 
@@ -31,19 +32,25 @@ impl Roster {
     /// Signs on. Calls from now on are heard.
     pub(crate) fn join(self: &Arc<Self>) -> Entry {
         self.present.fetch_add(1, Ordering::SeqCst);
+        let key = self.next_key.fetch_add(1, Ordering::Relaxed);
+        let waker = Arc::<AtomicWaker>::default();
+        locked(&self.wakers).insert(key, Arc::clone(&waker));
         Entry {
             roster: Arc::clone(self),
-            key: self.next_key.fetch_add(1, Ordering::Relaxed),
+            key,
             heard: self.calls(),
-            registered: false,
+            waker,
+            registered: None,
         }
     }
 
     /// Tells everyone present. What the call means is for those who hear it to know.
     pub(crate) fn call(&self) {
         self.calls.fetch_add(1, Ordering::SeqCst);
-        let wakers = std::mem::take(&mut *locked(&self.wakers));
-        wakers.into_values().for_each(Waker::wake);
+        let wakers: Vec<_> = locked(&self.wakers).values().cloned().collect();
+        for waker in wakers {
+            waker.wake();
+        }
     }
 
     /// How often everyone was called.
@@ -74,24 +81,33 @@ pub(crate) struct Entry {
     roster: Arc<Roster>,
     key: u64,
     heard: u64,
-    registered: bool,
+    waker: Arc<AtomicWaker>,
+    /// What lies in `waker`, so that it need not be put there at every poll.
+    registered: Option<Waker>,
 }
 
 impl Entry {
-    /// Whether there was a call since the last look. Wakes the task at the next call otherwise,
-    /// provided that it is always polled by the same spawned task.
+    /// Whether there was a call since the last look. Wakes the task at the next call otherwise.
     pub(crate) fn called(&mut self, context: &Context<'_>) -> bool {
-        if !self.registered && self.roster.calls() == self.heard {
-            locked(&self.roster.wakers).insert(self.key, context.waker().clone());
-            self.registered = true;
+        let waker = context.waker();
+        let registered = self.registered.as_ref();
+        if !registered.is_some_and(|registered| registered.will_wake(waker)) {
+            self.waker.register(waker);
+            self.registered = Some(waker.clone());
         }
         let calls = self.roster.calls();
         let called = calls != self.heard;
         if called {
+            // The call has taken the waker.
             self.heard = calls;
-            self.registered = false;
+            self.registered = None;
         }
         called
+    }
+
+    /// Whether there was a call since the last look, which this is not.
+    pub(crate) fn was_called(&self) -> bool {
+        self.roster.calls() != self.heard
     }
 }
 

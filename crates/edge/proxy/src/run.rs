@@ -4,14 +4,19 @@ use std::{io, sync::Arc, time::Duration};
 
 use camino::Utf8PathBuf;
 use serde_json::Value;
-use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::{
+    net::UnixListener,
+    signal::unix::{Signal, SignalKind, signal},
+};
 
 use crate::{
     balancer::Balancer,
     control::server,
     journal::Journal,
     seconds,
-    state::{Loaded, StateError, StateFolder},
+    state::{CONTROL_SOCKET, Loaded, StateError, StateFolder},
+    successor::{self, Inherited, TakeOverError},
+    worker::Workers,
 };
 
 /// How long requests in flight may go on after the end was asked for.
@@ -22,6 +27,9 @@ const FINISH_PATIENCE: Duration = Duration::from_secs(30);
 pub struct Options {
     /// Folder of the control socket, the remembered table and the log. One balancer each.
     pub state_dir: Utf8PathBuf,
+    /// Whether to take the place of a balancer that runs on the folder, with its sockets, without a
+    /// gap. Where none runs this is an ordinary start.
+    pub take_over: bool,
 }
 
 /// Why the balancer could not run.
@@ -40,9 +48,15 @@ pub enum Error {
         #[source]
         source: io::Error,
     },
+    /// It cannot take the place of the one that runs, which goes on.
+    #[error(transparent)]
+    TakeOver(#[from] TakeOverError),
     /// It cannot hear signals.
     #[error("cannot listen for signals")]
     Signals(#[source] io::Error),
+    /// It cannot start its threads.
+    #[error("cannot start the threads that carry requests")]
+    Workers(#[source] io::Error),
 }
 
 /// Runs a balancer until it is asked to end, by SIGTERM, SIGINT or [`crate::Client::shutdown`].
@@ -50,18 +64,58 @@ pub enum Error {
 /// It serves the table that the folder remembers, and looks neither at its parent nor at its
 /// standard streams: the control plane may die and come back. SIGHUP is ignored for the same reason.
 pub async fn run(options: Options) -> Result<(), Error> {
-    let folder = StateFolder::take(&options.state_dir)?;
     let mut signals = Signals::new().map_err(Error::Signals)?;
+    let inherited = if options.take_over {
+        successor::take_over(&options.state_dir).await?
+    } else {
+        None
+    };
+    let path = options.state_dir.join(CONTROL_SOCKET);
+    let (balancer, listener) = match inherited {
+        Some(Inherited {
+            balancer,
+            control,
+            sockets,
+        }) => {
+            balancer.open_doors(sockets).await;
+            (balancer, control)
+        }
+        None => start(&options).await?,
+    };
+    balancer
+        .set_control(&listener)
+        .map_err(|source| Error::Control {
+            path: path.clone(),
+            source,
+        })?;
+    tokio::select! {
+        () = server::serve(listener, Arc::clone(&balancer)) => {}
+        () = seconds::tick(|| balancer.services()) => {}
+        () = balancer.relisten() => {}
+        () = balancer.ended() => {}
+        () = signals.end() => {}
+    }
+    // The socket is closed: from here on clients are told that nobody is there, or a successor
+    // listens at it.
+    if !balancer.is_leaving() {
+        let _gone = std::fs::remove_file(&path);
+    }
+    balancer.journal.note("finishing", &[]);
+    balancer.finish(FINISH_PATIENCE).await;
+    balancer.journal.note("ended", &[]);
+    Ok(())
+}
+
+/// Starts with nothing but what the folder remembers.
+async fn start(options: &Options) -> Result<(Arc<Balancer>, UnixListener), Error> {
+    let folder = StateFolder::take(&options.state_dir)?;
     let journal = Journal::new(&options.state_dir);
     journal.note("started", &[("pid", Value::from(std::process::id()))]);
     let loaded = folder.load()?;
     let path = folder.socket();
-    let listener = server::bind(&path);
-    let listener = listener.map_err(|source| Error::Control {
-        path: path.clone(),
-        source,
-    })?;
-    let balancer = Arc::new(Balancer::new(folder, journal));
+    let listener = server::bind(&path).map_err(|source| Error::Control { path, source })?;
+    let workers = Workers::start().map_err(Error::Workers)?;
+    let balancer = Arc::new(Balancer::new(folder, journal, workers));
     match loaded {
         Loaded::Nothing => {}
         Loaded::Remembered(remembered) => balancer.restore(*remembered).await,
@@ -73,18 +127,7 @@ pub async fn run(options: Options) -> Result<(), Error> {
             ],
         ),
     }
-    tokio::select! {
-        () = server::serve(listener, Arc::clone(&balancer)) => {}
-        () = seconds::tick(|| balancer.services()) => {}
-        () = balancer.ended() => {}
-        () = signals.end() => {}
-    }
-    // The socket is closed: from here on clients are told that nobody is there.
-    let _gone = std::fs::remove_file(&path);
-    balancer.journal.note("finishing", &[]);
-    balancer.finish(FINISH_PATIENCE).await;
-    balancer.journal.note("ended", &[]);
-    Ok(())
+    Ok((balancer, listener))
 }
 
 struct Signals {

@@ -110,6 +110,7 @@ pub(crate) struct Waits {
     pub(crate) body: Duration,
     pub(crate) connect: Duration,
     pub(crate) response: Duration,
+    pub(crate) grace: Duration,
     pub(crate) keep_for: KeepFor,
 }
 
@@ -217,10 +218,10 @@ impl Service {
         origin: Origin,
     ) -> Side {
         let upstream = |upstream: &control::Upstream| {
-            let live = before
-                .find(&upstream.id)
-                .filter(|live| live.address == upstream.address);
-            let live = live.unwrap_or_else(|| self.add(upstream, origin));
+            let live = before.find(&upstream.id).filter(|live| {
+                live.address == upstream.address && live.connections.protocol() == side.protocol
+            });
+            let live = live.unwrap_or_else(|| self.add(upstream, side.protocol, origin));
             live.set_accepting(upstream.accepting);
             live
         };
@@ -239,9 +240,14 @@ impl Service {
         }
     }
 
-    fn add(&self, upstream: &control::Upstream, origin: Origin) -> Arc<Upstream> {
+    fn add(
+        &self,
+        upstream: &control::Upstream,
+        protocol: control::Protocol,
+        origin: Origin,
+    ) -> Arc<Upstream> {
         let live = Upstream::new(&upstream.id, &upstream.address, self.changes.clone());
-        let live = Arc::new(live);
+        let live = Arc::new(live.speaking(protocol));
         tokio::spawn(health::watch(&live, self.health.subscribe(), origin));
         live
     }
@@ -264,6 +270,14 @@ impl Service {
         let before = self.routes.swap(Arc::new(Routes::none()));
         self.dismiss(&before, &Routes::none());
         self.changes.send_modify(|count| *count += 1);
+    }
+
+    /// All upstreams, those that already left included.
+    pub(crate) fn all(&self) -> Vec<Arc<Upstream>> {
+        let routes = self.routes();
+        let leaving = locked(&self.leaving);
+        let left = leaving.iter().filter_map(Weak::upgrade);
+        routes.upstreams().cloned().chain(left).collect()
     }
 
     /// Everything with one of these ids, upstreams that already left included.
@@ -343,6 +357,7 @@ impl From<&control::Timeouts> for Waits {
             body: Duration::from_millis(timeouts.body_ms),
             connect: Duration::from_millis(timeouts.connect_ms),
             response: Duration::from_millis(timeouts.response_ms),
+            grace: Duration::from_millis(timeouts.stream_grace_ms),
             keep_for,
         }
     }

@@ -5,13 +5,13 @@ use std::{
     fs::{self, File, TryLockError},
     io::{self, Write as _},
     net::SocketAddr,
-    os::unix::fs::OpenOptionsExt as _,
+    os::{fd::OwnedFd, unix::fs::OpenOptionsExt as _},
 };
 
 use camino::{Utf8Path, Utf8PathBuf};
 use serde::{Deserialize, Serialize};
 
-use crate::{control::RouteTable, sticky::Key};
+use crate::{control::RouteTable, predecessor::handle, sticky::Key};
 
 /// Name of the control socket in the state folder.
 pub(crate) const CONTROL_SOCKET: &str = "control.sock";
@@ -82,8 +82,8 @@ impl Remembered {
 #[derive(Debug)]
 pub(crate) struct StateFolder {
     path: Utf8PathBuf,
-    /// The lock goes with the process, however it ends.
-    _lock: File,
+    /// The lock goes with the process, however it ends; or to a successor, who holds it too.
+    lock: File,
 }
 
 impl StateFolder {
@@ -108,13 +108,26 @@ impl StateFolder {
         match lock.try_lock() {
             Ok(()) => Ok(Self {
                 path: path.to_owned(),
-                _lock: lock,
+                lock,
             }),
             Err(TryLockError::WouldBlock) => Err(StateError::Taken {
                 folder: path.to_owned(),
             }),
             Err(TryLockError::Error(source)) => Err(failed("lock", &lock_path)(source)),
         }
+    }
+
+    /// A folder whose lock a predecessor holds, and shares.
+    pub(crate) fn inherited(path: &Utf8Path, lock: OwnedFd) -> Self {
+        Self {
+            path: path.to_owned(),
+            lock: lock.into(),
+        }
+    }
+
+    /// The lock, for a successor.
+    pub(crate) fn lock_handle(&self) -> io::Result<OwnedFd> {
+        handle(&self.lock)
     }
 
     pub(crate) fn path(&self) -> &Utf8Path {

@@ -38,6 +38,7 @@ pub(crate) fn service_status(
         connections,
         sides,
         ledger: service.ledger.entries(),
+        listen_error: None,
         preview,
         rules: rules(&routes),
         drops: service.drops.entries(),

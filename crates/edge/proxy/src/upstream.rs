@@ -14,8 +14,9 @@ use tokio::sync::{Notify, watch};
 use crate::{
     clock,
     connection::Connections,
-    control::{UpstreamReport, UpstreamState, UpstreamStatus},
+    control::{Protocol, UpstreamReport, UpstreamState, UpstreamStatus},
     ejection::Ejection,
+    farewell::Farewell,
     lock::locked,
 };
 
@@ -37,6 +38,8 @@ pub(crate) struct Upstream {
     pub(crate) connections: Connections,
     /// Tells the checker to look at once.
     pub(crate) recheck: Arc<Notify>,
+    /// Its long streams.
+    pub(crate) farewell: Arc<Farewell>,
     accepting: AtomicBool,
     condition: AtomicU8,
     in_flight: AtomicU64,
@@ -56,6 +59,7 @@ impl Upstream {
             address: address.to_owned(),
             connections: Connections::default(),
             recheck: Arc::default(),
+            farewell: Arc::default(),
             accepting: AtomicBool::new(false),
             condition: AtomicU8::new(Condition::Adding as u8),
             in_flight: AtomicU64::new(0),
@@ -69,6 +73,12 @@ impl Upstream {
             }),
             changes,
         }
+    }
+
+    /// The same, for an upstream that speaks this.
+    pub(crate) fn speaking(mut self, protocol: Protocol) -> Self {
+        self.connections = Connections::new(protocol);
+        self
     }
 
     /// Whether it takes requests, as far as one can know without a claim.
@@ -88,6 +98,9 @@ impl Upstream {
 
     /// Opens or closes it for new requests.
     pub(crate) fn set_accepting(&self, accepting: bool) {
+        if accepting {
+            self.farewell.stay();
+        }
         self.accepting.store(accepting, Ordering::SeqCst);
     }
 

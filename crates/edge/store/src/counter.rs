@@ -25,6 +25,11 @@ pub(crate) async fn value(store: &Store, name: &str) -> Result<i64, Error> {
     Ok(row.map_or(0, |(value,)| value))
 }
 
+/// Under which name the fences of a place are counted.
+pub(crate) fn fence(environment: &str, service: &str) -> String {
+    format!("fence {environment:?} {service:?}")
+}
+
 impl Store {
     /// The next number for a run of this repository. No two callers get the same, and a number that
     /// was taken and not used is a gap for ever.
@@ -34,8 +39,7 @@ impl Store {
 
     /// The next fence of a service at an environment: larger than all before it, for ever.
     pub async fn next_fence(&self, environment: &str, service: &str) -> Result<u64, Error> {
-        self.next(&format!("fence {environment:?} {service:?}"))
-            .await
+        self.next(&fence(environment, service)).await
     }
 
     async fn next(&self, name: &str) -> Result<u64, Error> {

@@ -24,7 +24,11 @@ sql! {
             WHERE (CAST($1 AS TEXT) IS NULL OR environment = $1)
               AND (CAST($2 AS TEXT) IS NULL OR service = $2)
               AND ($3 = 0 OR outcome IS NULL)
-            ORDER BY created_at DESC, id DESC LIMIT $4";
+              AND (CAST($4 AS TEXT) IS NULL OR outcome = $4)
+              AND (CAST($5 AS TEXT) IS NULL OR version = $5)
+              AND (CAST($6 AS TEXT) IS NULL OR actor = $6)
+              AND created_at >= $7
+            ORDER BY created_at DESC, id DESC LIMIT $8";
     PROVED = "SELECT id FROM deployment
               WHERE environment = $1 AND service = $2 AND digest = $3 AND outcome = 'succeeded' LIMIT 1";
     UNFINISHED = "SELECT id FROM deployment WHERE outcome IS NULL ORDER BY created_at, id";
@@ -112,6 +116,14 @@ pub struct DeploymentFilter {
     pub service: Option<String>,
     /// Only those that have not ended.
     pub unfinished_only: bool,
+    /// Only those that ended so.
+    pub outcome: Option<Outcome>,
+    /// Only of this version.
+    pub version: Option<String>,
+    /// Only those that this person, or this job, wanted.
+    pub actor: Option<String>,
+    /// Only those that were created then or later.
+    pub since: Timestamp,
     /// At most so many.
     pub limit: u32,
 }
@@ -123,6 +135,10 @@ impl Default for DeploymentFilter {
             environment: None,
             service: None,
             unfinished_only: false,
+            outcome: None,
+            version: None,
+            actor: None,
+            since: Timestamp::default(),
             limit: 50,
         }
     }
@@ -178,6 +194,10 @@ impl Store {
             filter.environment.as_deref(),
             filter.service.as_deref(),
             i64::from(filter.unfinished_only),
+            filter.outcome.map(Outcome::word),
+            filter.version.as_deref(),
+            filter.actor.as_deref(),
+            filter.since.0,
             i64::from(filter.limit),
         )?)
     }

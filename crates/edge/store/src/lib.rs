@@ -14,12 +14,15 @@ mod deployments;
 mod directory_lock;
 mod error;
 mod event_log;
+mod freezes;
+mod leases;
 mod migrate;
 mod open;
 mod outbox;
 mod placements;
 mod releases;
 mod runs;
+mod samples;
 mod settings;
 
 use std::{fmt, sync::Arc};
@@ -33,6 +36,8 @@ pub use crate::{
     directory_lock::{DirectoryLock, lock_directory},
     error::Error,
     event_log::Tailed,
+    freezes::FreezeRow,
+    leases::{Lease, LeaseAnswer, LeaseAsk, Queued},
     outbox::{Due, Notification, OutboxCounts},
     placements::Current,
     runs::{RunFilter, RunRow},
@@ -55,15 +60,18 @@ impl Store {
     /// Prepares every statement that this crate ever sends. `cutover doctor` asks this way whether the
     /// database understands us.
     pub async fn check_statements(&self) -> Result<(), Error> {
-        let files: [&[db::Statement]; 9] = [
+        let files: [&[db::Statement]; 12] = [
             approvals::STATEMENTS,
             counter::STATEMENTS,
             deployments::STATEMENTS,
             event_log::STATEMENTS,
+            freezes::STATEMENTS,
+            leases::STATEMENTS,
             outbox::STATEMENTS,
             placements::STATEMENTS,
             releases::STATEMENTS,
             runs::STATEMENTS,
+            samples::STATEMENTS,
             settings::STATEMENTS,
         ];
         for (name, text) in files.into_iter().flatten().copied() {

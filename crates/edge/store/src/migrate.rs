@@ -11,12 +11,20 @@ use sqlx::{
 use crate::{Error, db::Db};
 
 /// Number, name, text for SQLite, text for PostgreSQL.
-const MIGRATIONS: &[(i64, &str, &str, &str)] = &[(
-    1,
-    "first",
-    include_str!("../migrations/sqlite/0001_first.sql"),
-    include_str!("../migrations/postgres/0001_first.sql"),
-)];
+const MIGRATIONS: &[(i64, &str, &str, &str)] = &[
+    (
+        1,
+        "first",
+        include_str!("../migrations/sqlite/0001_first.sql"),
+        include_str!("../migrations/postgres/0001_first.sql"),
+    ),
+    (
+        2,
+        "leases",
+        include_str!("../migrations/sqlite/0002_leases.sql"),
+        include_str!("../migrations/postgres/0002_leases.sql"),
+    ),
+];
 
 /// Runs what has not run yet.
 pub(crate) async fn run(db: &Db) -> Result<(), Error> {

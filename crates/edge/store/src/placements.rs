@@ -28,6 +28,12 @@ sql! {
                       SELECT MIN(first.fence) FROM placement AS first
                       WHERE first.environment = $1 AND first.service = $2 AND first.release = $3)
                 ORDER BY placement.fence DESC LIMIT 1";
+    PLACES = "SELECT DISTINCT environment, service FROM placement ORDER BY environment, service";
+    WINDOW = "SELECT release.body FROM release JOIN (
+                  SELECT placement.release AS id, MAX(placement.fence) AS newest FROM placement
+                  WHERE environment = $1 AND service = $2 GROUP BY placement.release) AS placed
+                  ON placed.id = release.id
+              ORDER BY placed.newest DESC LIMIT $3";
 }
 
 /// What serves at a place.
@@ -131,5 +137,29 @@ impl Store {
             id
         )?;
         Ok(row.map(|stored| stored.0))
+    }
+
+    /// Where something has ever served: environment and service.
+    pub async fn places(&self) -> Result<Vec<(String, String)>, Error> {
+        Ok(fetch_all!(&self.db, (String, String), PLACES)?)
+    }
+
+    /// The releases that served here last, each once, what serves now first; at most so many.
+    pub async fn served_last(
+        &self,
+        environment: &str,
+        service: &str,
+        limit: u32,
+    ) -> Result<Vec<Release>, Error> {
+        let limit = i64::from(limit);
+        let rows = fetch_all!(
+            &self.db,
+            releases::Stored,
+            WINDOW,
+            environment,
+            service,
+            limit
+        )?;
+        Ok(rows.into_iter().map(|stored| stored.0).collect())
     }
 }

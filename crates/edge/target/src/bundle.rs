@@ -93,6 +93,17 @@ impl Bundles {
         path.try_exists().map_err(BundleError::io(path))
     }
 
+    /// Takes a bundle away; one that is not there is as good as taken away.
+    pub fn remove(&self, digest: &Digest) -> Result<(), BundleError> {
+        let path = self.path(digest)?;
+        match std::fs::remove_file(&path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                Err(BundleError::io(path)(error))
+            }
+            _ => Ok(()),
+        }
+    }
+
     fn directory(&self) -> Utf8PathBuf {
         self.root.join("sha256")
     }

@@ -10,6 +10,7 @@ pub(crate) async fn run(args: cli::Balancer) -> anyhow::Result<Exit> {
     rustix::process::setsid().ok();
     cutover_proxy::run(Options {
         state_dir: args.state_dir,
+        take_over: args.take_over,
     })
     .await?;
     Ok(Exit::Ok)

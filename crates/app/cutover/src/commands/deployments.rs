@@ -1,39 +1,17 @@
-//! `cutover deploy`, `rollback`, `abort`, `pause`, `resume` and `history`.
+//! `cutover deploy`, `rollback`, `retry`, and what is said to one that is under way: `abort`, `pause`,
+//! `resume`, `promote`.
 
 use futures_util::StreamExt as _;
 use serde_json::{Value, json};
 
 use crate::{cli, client::Client, exit::Exit, render};
 
-pub(crate) async fn history(args: cli::History) -> anyhow::Result<Exit> {
-    let mut query = vec![("limit", args.limit.to_string())];
-    query.extend(
-        args.environment
-            .map(|environment| ("environment", environment)),
-    );
-    query.extend(args.service.map(|service| ("service", service)));
-    let answer = Client::new(&args.listing.connection)?
-        .get("/api/v1/deployments", &query)
-        .await?;
-    let rows = answer["deployments"]
-        .as_array()
-        .cloned()
-        .unwrap_or_default();
-    if args.listing.json {
-        render::json(&answer);
-    } else if rows.is_empty() {
-        render::talk("nothing has been deployed yet");
-    } else {
-        render::data(&render::deployments(&rows));
-    }
-    Ok(Exit::Ok)
-}
-
 pub(crate) async fn deploy(args: cli::Deploy) -> anyhow::Result<Exit> {
     let client = Client::new(&args.listing.connection)?;
     let body = json!({
         "release": args.release, "environment": args.environment,
         "service": args.service, "strategy": args.strategy,
+        "break_glass": args.break_glass, "lift_hold": args.lift_hold,
     });
     let answer = client.post("/api/v1/deployments", &body).await?;
     begun(&client, &answer, args.detach, args.listing.json).await
@@ -49,14 +27,56 @@ pub(crate) async fn rollback(args: cli::Rollback) -> anyhow::Result<Exit> {
 }
 
 pub(crate) async fn verb(args: cli::OneDeployment, verb: &str) -> anyhow::Result<Exit> {
-    let path = format!("/api/v1/deployments/{}/{verb}", args.deployment);
+    tell(&args.listing, &args.deployment, verb).await
+}
+
+pub(crate) async fn promote(args: cli::Promote) -> anyhow::Result<Exit> {
+    let verb = if args.full { "promote-full" } else { "promote" };
+    tell(&args.listing, &args.deployment, verb).await
+}
+
+pub(crate) async fn resume(args: cli::Resume) -> anyhow::Result<Exit> {
+    if let Some(deployment) = &args.deployment {
+        return tell(&args.listing, deployment, "resume").await;
+    }
+    let environment = args.environment.unwrap_or_default();
+    let path = format!("/api/v1/environments/{environment}/resume");
     let answer = Client::new(&args.listing.connection)?
-        .post(&path, &json!({}))
+        .post(&path, &json!({ "service": args.service }))
         .await?;
     if args.listing.json {
         render::json(&answer);
+    } else if answer["already"] == Value::Bool(true) {
+        render::talk(&format!("nothing is held at {environment}"));
     } else {
-        render::talk(&format!("{} is told to {verb}", args.deployment));
+        let reason = answer["lifted"]["reason"].as_str().unwrap_or_default();
+        render::talk(&format!("the hold is lifted: {reason}"));
+    }
+    Ok(Exit::Ok)
+}
+
+pub(crate) async fn retry(args: cli::Retry) -> anyhow::Result<Exit> {
+    let client = Client::new(&args.listing.connection)?;
+    let path = format!("/api/v1/deployments/{}/retry", args.deployment);
+    let answer = client.post(&path, &json!({})).await?;
+    begun(&client, &answer, args.detach, args.listing.json).await
+}
+
+/// Says a verb to a deployment. What is so already is said, and is no failure.
+async fn tell(listing: &cli::Listing, deployment: &str, verb: &str) -> anyhow::Result<Exit> {
+    let path = format!("/api/v1/deployments/{deployment}/{verb}");
+    let answer = Client::new(&listing.connection)?
+        .post(&path, &json!({}))
+        .await?;
+    if listing.json {
+        render::json(&answer);
+    } else {
+        let line = answer["line"].as_str().unwrap_or_default();
+        let said = match answer["notice"].as_str() {
+            Some(notice) => format!("nothing to do: {notice}"),
+            None => format!("told to {verb}"),
+        };
+        render::talk(&format!("{line}\n{said}"));
     }
     Ok(Exit::Ok)
 }
@@ -76,6 +96,9 @@ async fn begun(
             render::data(&id);
         }
         return Ok(Exit::Ok);
+    }
+    if answer["already"] == Value::Bool(true) {
+        render::talk("you have asked for this before, and it is under way");
     }
     render::talk(&client.link(&format!("/deployments/{id}")));
     let last = follow(client, &id).await?;

@@ -46,7 +46,8 @@ pub(crate) async fn lint(args: cli::Lint) -> anyhow::Result<Exit> {
 
 pub(crate) async fn plan(args: cli::Plan) -> anyhow::Result<Exit> {
     let tree = Tree::open(&args.directory).await?;
-    let path = tree.workflow(&args.workflow)?;
+    let named = args.workflow.unwrap_or_default();
+    let path = tree.workflow(&named)?;
     let trigger = super::run::trigger(&tree, None, &path, None, &[]).await?;
     let compiled = dialect::compile(&tree.files, &path, &trigger, dialect::Options::default());
     render::diagnostics(&compiled.diagnostics, |path| tree.text(path));

@@ -104,6 +104,39 @@ pub(crate) fn deployments(rows: &[Value]) -> String {
     table(&header, rows)
 }
 
+/// Who deploys where, until when, and who waits.
+fn lock(place: &Value) -> String {
+    let name = format!(
+        "{}@{}",
+        text(&place["service"]),
+        text(&place["environment"])
+    );
+    let mut lines = match place["holder"].as_object() {
+        Some(holder) => vec![format!(
+            "{name} is held by {} since {}, until {} unless renewed (fence {})",
+            text(&holder["deployment"]),
+            time(&holder["since"]),
+            time(&holder["until"]),
+            holder["fence"]
+        )],
+        None => vec![format!("{name} is held by nobody")],
+    };
+    for turn in place["queue"].as_array().into_iter().flatten() {
+        let why = match (turn["frozen"].as_bool(), turn["urgent"].as_bool()) {
+            (Some(true), _) => ", kept by a freeze",
+            (_, Some(true)) => ", a way back",
+            _ => "",
+        };
+        lines.push(format!(
+            "  {}. {} waits since {}{why}",
+            turn["position"],
+            text(&turn["deployment"]),
+            time(&turn["since"])
+        ));
+    }
+    lines.join("\n")
+}
+
 /// What is going on.
 pub(crate) fn status(status: &Value) -> String {
     let list = |name: &str| status[name].as_array().cloned().unwrap_or_default();
@@ -114,6 +147,7 @@ pub(crate) fn status(status: &Value) -> String {
     if !list("deployments").is_empty() {
         parts.push(deployments(&list("deployments")));
     }
+    parts.extend(list("locks").iter().map(lock));
     for question in list("approvals") {
         parts.push(format!(
             "waits for an approval: {}\n  cutover approve {} -m 'why'",

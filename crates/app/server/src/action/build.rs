@@ -3,8 +3,13 @@
 use std::collections::BTreeMap;
 
 use cutover_executor::BuiltinLog;
-use cutover_model::{ReleaseId, delivery::Release};
+use cutover_model::{
+    ReleaseId,
+    delivery::{Contents, Digest, Release},
+    project::Service,
+};
 use cutover_target::{BuildError, BuildOrder};
+use sha2::{Digest as _, Sha256};
 
 use super::{Context, Done, Left, checkout::inside};
 use crate::Error;
@@ -68,6 +73,7 @@ pub(super) async fn perform(context: &Context, log: &mut BuiltinLog) -> Result<D
         command: service.command.clone(),
         port: service.port,
         env: service.env.clone(),
+        contents: contents(context, service).await?,
         run: context.key.run.clone(),
         created_at: context.run.created_at().unwrap_or_default(),
     };
@@ -79,6 +85,37 @@ pub(super) async fn perform(context: &Context, log: &mut BuiltinLog) -> Result<D
         .output("digest", digest.0.as_str())
         .summary(format!("Built `{name}` {version}: `{digest}`\n"));
     Ok(Done::Succeeded(left))
+}
+
+/// What belongs to the release beside its package: digests of the files that the service names.
+async fn contents(context: &Context, service: &Service) -> Result<Contents, Error> {
+    let mut contents = Contents {
+        migrations: service.migrations.clone(),
+        secrets: service
+            .secrets
+            .iter()
+            .map(|name| (name.clone(), None))
+            .collect(),
+        ..Contents::default()
+    };
+    for path in &service.config {
+        contents
+            .config
+            .insert(path.clone(), file_digest(context, path).await?);
+    }
+    if let Some(path) = &service.flags {
+        contents.flags = Some(file_digest(context, path).await?);
+    }
+    Ok(contents)
+}
+
+async fn file_digest(context: &Context, path: &str) -> Result<Digest, Error> {
+    let file = inside(&context.place.workspace, path)?;
+    let bytes = tokio::fs::read(&file)
+        .await
+        .map_err(|error| Error::Refused(format!("`{path}` cannot be read: {error}")))?;
+    let sum = crate::hex(&Sha256::digest(&bytes));
+    Ok(Digest(format!("sha256:{sum}")))
 }
 
 /// Versions go into file names, tags and pages: letters, digits and `.-+_`, as semver and tags have.

@@ -36,6 +36,8 @@ pub(super) async fn perform(
         // The leg has asked already when it works in this very environment.
         approved: view::leg_environment(&context.run, &context.key.job).as_deref()
             == Some(environment.as_str()),
+        break_glass: None,
+        lift_hold: false,
         cause: Cause::Step {
             run: context.key.run.clone(),
             job: context.key.job.clone(),
@@ -67,7 +69,7 @@ pub(super) async fn perform(
                 match control.abort_deployment(&id, "the run").await {
                     // It ends already, or goes back already: that is waited for.
                     Err(Error::Refused(why)) => log.line(&why),
-                    told => told?,
+                    told => drop(told?),
                 }
             }
         }

@@ -1,7 +1,10 @@
 //! Drives a deployment: locks, instances, weights, drains, samples.
 
+mod check;
 mod deaths;
+mod hold;
 mod instances;
+mod tend;
 
 use std::sync::{
     Arc,
@@ -10,15 +13,19 @@ use std::sync::{
 
 use cutover_model::{
     DeploymentId, Timestamp,
-    delivery::{DeploymentSpec, Release, Side, Weight},
+    delivery::{Cause, DeploymentSpec, Release, Side, Strategy, Weight},
     event::{DeploymentEvent, Recorded},
 };
+use cutover_release::freeze::Frozen;
 use cutover_rollout::{self as rollout, Deployment, Effect, Input, TimerKey};
 use cutover_target::{Generation, Place, Target};
 use tokio::{sync::watch, time::Instant};
 use tokio_util::sync::CancellationToken;
 
-use super::{Edge, Error, Machine, Mailbox, lock::Asked};
+use super::{
+    Edge, Error, Machine, Mailbox,
+    lock::{self, Asked},
+};
 use crate::{Control, routes, samples, view};
 
 impl Machine for Deployment {
@@ -94,7 +101,7 @@ impl Edge<Deployment> for DeploymentEdge {
         if let Effect::WakeAt { at, timer } = effect {
             // At once, so that the newest time of a timer is the one that counts.
             let mut pause = at.since(self.control.now()).to_std();
-            if let TimerKey::StartTimeout { .. } = timer {
+            if let TimerKey::StartTimeout { .. } | TimerKey::CheckTimeout { .. } = timer {
                 pause += LAST_WORD;
             }
             return mailbox.wake_after(pause, format!("{timer:?}"), Input::Woke { timer });
@@ -119,7 +126,10 @@ impl Edge<Deployment> for DeploymentEdge {
         };
         match effect {
             // What is owed at the end is done after it.
-            Effect::RecordCurrent | Effect::ReleaseLock | Effect::Notify { .. } => {
+            Effect::RecordCurrent
+            | Effect::PlaceHold { .. }
+            | Effect::ReleaseLock
+            | Effect::Notify { .. } => {
                 mailbox.spawn(work.perform(effect));
             }
             // Not dropped half-way: it would keep a lock that it took just after the end.
@@ -151,8 +161,13 @@ const fn number(effect: &Effect) -> Option<u64> {
         Effect::EnsureInstances { generation, .. }
         | Effect::Shift { generation, .. }
         | Effect::Drain { generation, .. }
+        | Effect::RunCheck { generation, .. }
+        | Effect::Park { generation, .. }
         | Effect::Stop { generation, .. } => Some(*generation),
         Effect::TakeLock
+        | Effect::Supersede { .. }
+        | Effect::PlaceHold { .. }
+        | Effect::LiftHold
         | Effect::Watch
         | Effect::WakeAt { .. }
         | Effect::RecordCurrent
@@ -161,8 +176,8 @@ const fn number(effect: &Effect) -> Option<u64> {
     }
 }
 
-/// How much longer than instances may take the clock waits: the balancer says in time that they did
-/// not become healthy, and why; the clock knows only that nobody said anything.
+/// How much longer than instances and checks may take the clock waits: the balancer says in time that
+/// instances did not become healthy, and why; the clock knows only that nobody said anything.
 const LAST_WORD: std::time::Duration = std::time::Duration::from_secs(5);
 
 /// One effect being done.
@@ -199,6 +214,15 @@ impl Work {
                 keep,
                 generation,
             } => self.stop(side, keep, generation).await,
+            Effect::RunCheck {
+                check,
+                attempt,
+                generation,
+            } => self.run_check(check, attempt, generation).await,
+            Effect::Park { parked, generation } => self.park(parked, generation).await,
+            Effect::Supersede { holder } => self.supersede(&holder).await,
+            Effect::PlaceHold { hold } => self.place_hold(&hold).await,
+            Effect::LiftHold => self.lift_hold().await,
             Effect::Watch => self.watch().await,
             // Done in order.
             Effect::WakeAt { .. } => {}
@@ -238,32 +262,78 @@ impl Work {
 
     async fn take_lock(&self) {
         let place = self.lock_place();
-        while let Asked::Busy { holder, turn } = self.control.locks().ask(&place, self.id()) {
-            self.mailbox.observe(Input::LockBusy {
-                holder: holder.to_string(),
-            });
-            if turn.await.is_err() {
-                return;
-            }
-        }
+        let Some(fence) = self.wait_for_turn(&place).await else {
+            return;
+        };
         // It may have ended, and given back what it did not have yet, before we asked.
         if self.has_ended().await {
-            return self.control.locks().release(&place, self.id());
+            return self.give_back(&place).await;
         }
         let taken = self.until_done("take the lock", || async {
             let store = self.control.store();
-            let fence = store.next_fence(&place.0, &place.1).await?;
             let current = store.current(&place.0, &place.1).await?;
             // What was taken down cannot be shifted away from.
             let table = self.control.routes().table().await;
             let route = table.routes.get(&self.route());
             let current = current
                 .filter(|current| route.is_some_and(|it| it.side(&current.deployment).is_some()));
-            Ok((fence, current.map(|current| current.release)))
+            let instances = current
+                .as_ref()
+                .and_then(|current| route?.side(&current.deployment))
+                .map(|side| side.upstreams.iter().filter(|it| it.accepting).count())
+                .and_then(|count| u32::try_from(count).ok());
+            let hold = self.control.hold(&place.0, &place.1).await?;
+            Ok(Input::LockTaken {
+                fence,
+                current: current.map(|current| Box::new(current.release)),
+                instances,
+                hold: hold.map(Box::new),
+            })
         });
-        if let Some((fence, current)) = taken.await {
-            self.mailbox.observe(Input::LockTaken { fence, current });
+        if let Some(taken) = taken.await {
+            self.mailbox.observe(taken);
         }
+    }
+
+    /// Waits in the queue, and says for whom. `None` when it has ended meanwhile.
+    async fn wait_for_turn(&self, place: &lock::Place) -> Option<u64> {
+        let urgent = matches!(self.spec.cause, Cause::Rollback { .. });
+        let mut changes = self.control.locks().changes();
+        loop {
+            let frozen = self.until_done("look for a freeze", || {
+                self.control.frozen_before(&self.spec, urgent)
+            });
+            if let Some(Frozen { reason, until }) = frozen.await? {
+                self.mailbox.observe(Input::Frozen { reason, until });
+                if self.has_ended().await {
+                    self.give_back(place).await;
+                    return None;
+                }
+                lock::worth_asking(&mut changes, until).await;
+                continue;
+            }
+            let asked = self.until_done("ask for the lock", || async {
+                self.control.locks().ask(place, self.id(), urgent).await
+            });
+            let (holder, until) = match asked.await? {
+                Asked::Taken { fence } => return Some(fence),
+                Asked::Busy { holder, until } => (holder, until),
+            };
+            if self.has_ended().await {
+                self.give_back(place).await;
+                return None;
+            }
+            let holder = holder.to_string();
+            self.mailbox.observe(Input::LockBusy { holder });
+            lock::worth_asking(&mut changes, until).await;
+        }
+    }
+
+    async fn give_back(&self, place: &lock::Place) {
+        self.until_done("give the lock back", || {
+            self.control.locks().release(place, self.id())
+        })
+        .await;
     }
 
     /// Whether the deployment, as it is now, has nothing to do any more.
@@ -278,6 +348,7 @@ impl Work {
             let current = current.clone();
             self.change_route(move |route| {
                 let candidate = self.id().clone();
+                route.matches = routes::step_matches(&self.spec.strategy, weight);
                 route.change_side(&candidate, &self.spec.release.version, |side| {
                     side.weight = weight;
                 });
@@ -291,6 +362,43 @@ impl Work {
         });
         if shifted.await.is_some() {
             self.mailbox.observe(Input::Shifted { generation });
+        }
+    }
+
+    async fn park(&self, parked: bool, generation: u64) {
+        let limit = match self.spec.strategy {
+            Strategy::Recreate { hold, .. } if parked => Some(hold),
+            _ => None,
+        };
+        let done = self.until_done("let requests wait", || {
+            self.change_route(move |route| route.park = limit)
+        });
+        if done.await.is_some() {
+            self.mailbox.observe(Input::Parked { generation });
+        }
+    }
+
+    /// Those before us at the lock make way, if they can; otherwise we wait for them.
+    async fn supersede(&self, holder: &str) {
+        let release = &self.spec.release;
+        let by = format!("{} {} ({})", release.service, release.version, self.id());
+        let place = self.lock_place();
+        let before = self.control.locks().before(&place, self.id()).await;
+        let mut before = before.unwrap_or_default();
+        before.extend(holder.parse());
+        before.dedup();
+        for id in before {
+            let told = async {
+                let driven = self.control.drive_deployment(&id).await?;
+                driven
+                    .mailbox
+                    .command(Input::Supersede { by: by.clone() })
+                    .await?;
+                Ok::<(), crate::Error>(())
+            };
+            if let Err(error) = told.await {
+                tracing::info!(%error, deployment = %id, "does not make way");
+            }
         }
     }
 
@@ -360,17 +468,21 @@ impl Work {
         let deployment = Arc::clone(&self.deployment);
         let current = self.current_deployment().await;
         let route = self.route();
-        tokio::select! {
-            fired = samples::watch(&self.control, &route, &deployment, current) => {
-                if let Some(fired) = fired {
-                    self.mailbox.observe(Input::TriggerFired {
-                        trigger: fired.trigger,
-                        observed: fired.observed,
-                    });
+        let watching = async {
+            tokio::select! {
+                fired = samples::watch(&self.control, &route, &deployment, current) => {
+                    if let Some(fired) = fired {
+                        self.mailbox.observe(Input::TriggerFired {
+                            trigger: fired.trigger,
+                            observed: fired.observed,
+                        });
+                    }
                 }
+                failed = self.death() => self.mailbox.observe(failed),
             }
-            failed = self.death() => self.mailbox.observe(failed),
-        }
+        };
+        let tending = async { self.mailbox.observe(self.tend().await) };
+        tokio::join!(watching, tending);
     }
 
     /// The lock is the last thing that goes: whoever takes it next must find what is current.
@@ -379,7 +491,12 @@ impl Work {
         if owed.contains(&Effect::RecordCurrent) {
             self.record_current().await;
         }
-        self.control.locks().release(&self.lock_place(), self.id());
+        for effect in owed {
+            if let Effect::PlaceHold { hold } = effect {
+                self.place_hold(&hold).await;
+            }
+        }
+        self.give_back(&self.lock_place()).await;
     }
 
     async fn record_current(&self) {
@@ -482,8 +599,17 @@ impl Work {
             let route = table.routes.entry(name).or_insert_with(|| routes::Route {
                 listen: None,
                 health: spec.health.clone(),
+                fence: 0,
                 sides: Vec::new(),
+                traffic: None,
+                matches: Vec::new(),
+                park: None,
             });
+            // Somebody has taken the place since: what we would change is theirs.
+            if !route.admit(self.deployment.fence()) {
+                return;
+            }
+            route.traffic.clone_from(&spec.traffic);
             route.listen.clone_from(&spec.listen);
             route.health = spec.health.clone();
             change(route);

@@ -207,7 +207,7 @@ fn page_of(stream: &str) -> String {
 }
 
 /// Replaces `${{ secrets.NAME }}`.
-fn filled_in(text: &str, secrets: &BTreeMap<String, Secret>) -> Result<String, String> {
+pub(super) fn filled_in(text: &str, secrets: &BTreeMap<String, Secret>) -> Result<String, String> {
     let mut done = String::new();
     let mut rest = text;
     while let Some((before, after)) = rest.split_once("${{") {

@@ -8,17 +8,17 @@ use axum::{
 };
 use cutover_dialect as dialect;
 use cutover_model::{
-    DeploymentId, GateId, Severity,
+    GateId, Severity,
     source::{GitRef, Trigger, TriggerKind, Trust},
 };
-use cutover_store::{DeploymentFilter, RunFilter};
+use cutover_store::RunFilter;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{Fault, auth::User};
 use crate::{Control, Error, operate::Answer, view};
 
-type Answered = Result<Json<Value>, Fault>;
+pub(super) type Answered = Result<Json<Value>, Fault>;
 
 pub(super) async fn healthz(State(control): State<Control>) -> Result<&'static str, Fault> {
     // A store that cannot be read makes the server unhealthy.
@@ -34,7 +34,7 @@ pub(super) async fn status(State(control): State<Control>) -> Result<Json<view::
 const LISTED: u32 = 20;
 const MOST_LISTED: u32 = 1_000;
 
-fn limit(said: Option<u32>) -> u32 {
+pub(super) fn limit(said: Option<u32>) -> u32 {
     said.unwrap_or(LISTED).min(MOST_LISTED)
 }
 
@@ -52,15 +52,6 @@ pub(super) struct RunList {
 #[serde(deny_unknown_fields)]
 pub(super) struct ReleaseList {
     limit: Option<u32>,
-    service: Option<String>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct DeploymentList {
-    limit: Option<u32>,
-    unfinished: Option<bool>,
-    environment: Option<String>,
     service: Option<String>,
 }
 
@@ -141,93 +132,6 @@ pub(super) async fn releases(
         releases.extend(control.store().releases(&service, limit).await?);
     }
     Ok(Json(json!({ "releases": releases })))
-}
-
-pub(super) async fn deployments(
-    State(control): State<Control>,
-    Query(list): Query<DeploymentList>,
-) -> Answered {
-    let filter = DeploymentFilter {
-        environment: list.environment,
-        service: list.service,
-        unfinished_only: list.unfinished.unwrap_or_default(),
-        limit: limit(list.limit),
-    };
-    Ok(Json(
-        json!({ "deployments": control.deployments(&filter).await? }),
-    ))
-}
-
-pub(super) async fn deployment(
-    State(control): State<Control>,
-    Path(text): Path<String>,
-) -> Result<Json<view::DeploymentView>, Fault> {
-    let id: DeploymentId = text.parse().map_err(not_found)?;
-    let deployment = control.deployment(&id).await?;
-    let view = view::DeploymentView::of(&control, &deployment).await;
-    Ok(Json(view.ok_or_else(|| {
-        not_found("the deployment does not exist yet")
-    })?))
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Deploy {
-    release: String,
-    environment: String,
-    service: Option<String>,
-    strategy: Option<String>,
-}
-
-pub(super) async fn deploy(
-    State(control): State<Control>,
-    Extension(User(user)): Extension<User>,
-    Json(wanted): Json<Deploy>,
-) -> Answered {
-    let (service, strategy) = (wanted.service.as_deref(), wanted.strategy.as_deref());
-    let id = control
-        .deploy(
-            service,
-            &wanted.release,
-            &wanted.environment,
-            strategy,
-            &user,
-        )
-        .await?;
-    Ok(Json(json!({ "deployment": id })))
-}
-
-pub(super) async fn command_deployment(
-    State(control): State<Control>,
-    Extension(User(user)): Extension<User>,
-    Path((text, verb)): Path<(String, String)>,
-) -> Answered {
-    let id: DeploymentId = text.parse().map_err(not_found)?;
-    match verb.as_str() {
-        "abort" => control.abort_deployment(&id, &user).await?,
-        "pause" => control.pause_deployment(&id, &user).await?,
-        "resume" => control.resume_deployment(&id, &user).await?,
-        other => return Err(Error::NotFound(format!("a deployment has no verb `{other}`")).into()),
-    }
-    Ok(Json(json!({ "deployment": id })))
-}
-
-#[derive(Deserialize, Default)]
-#[serde(deny_unknown_fields, default)]
-pub(super) struct Rollback {
-    service: Option<String>,
-    to: Option<String>,
-}
-
-pub(super) async fn rollback(
-    State(control): State<Control>,
-    Extension(User(user)): Extension<User>,
-    Path(environment): Path<String>,
-    Json(wanted): Json<Rollback>,
-) -> Answered {
-    let (service, to) = (wanted.service.as_deref(), wanted.to.as_deref());
-    let id = control.rollback(service, &environment, to, &user).await?;
-    Ok(Json(json!({ "deployment": id })))
 }
 
 pub(super) async fn repositories(State(control): State<Control>) -> Answered {
@@ -352,6 +256,6 @@ fn workflow_path(tree: &dialect::SourceTree, wanted: &str) -> Result<String, Err
         })
 }
 
-fn not_found(error: impl std::fmt::Display) -> Error {
+pub(super) fn not_found(error: impl std::fmt::Display) -> Error {
     Error::NotFound(error.to_string())
 }

@@ -19,9 +19,10 @@ impl<E: Into<Error>> From<E> for Fault {
     }
 }
 
-impl IntoResponse for Fault {
-    fn into_response(self) -> Response {
-        let status = match &self.0 {
+impl Fault {
+    /// Whose fault it is.
+    pub(crate) const fn status(&self) -> StatusCode {
+        match &self.0 {
             Error::NotFound(_) => StatusCode::NOT_FOUND,
             Error::Refused(_) => StatusCode::CONFLICT,
             Error::Invalid(_) => StatusCode::UNPROCESSABLE_ENTITY,
@@ -35,7 +36,13 @@ impl IntoResponse for Fault {
             | Error::Balancer(_)
             | Error::Io { .. }
             | Error::Corrupt(_) => StatusCode::INTERNAL_SERVER_ERROR,
-        };
+        }
+    }
+}
+
+impl IntoResponse for Fault {
+    fn into_response(self) -> Response {
+        let status = self.status();
         if status.is_server_error() {
             tracing::error!(error = chain(&self.0), "a request could not be served");
         }

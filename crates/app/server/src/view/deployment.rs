@@ -11,9 +11,12 @@ use cutover_store::{ApprovalChange, ApprovalRow, DeploymentRow, StreamKind};
 use cutover_target::InstanceState;
 use serde::Serialize;
 
+use super::timeline::{self, Moment};
 use crate::{
     Control,
+    deliver::inspect::Cost,
     routes::{self, Route},
+    samples::Record,
 };
 
 /// The projection of a deployment.
@@ -27,6 +30,7 @@ pub(crate) fn row(deployment: &Deployment) -> Option<DeploymentRow> {
             format!("job {job} of {run}"),
         ),
         Cause::Person { by } => (by.clone(), None, format!("{by} asked for it")),
+        Cause::Retry { by, of } => (by.clone(), None, format!("{by} tries {of} again")),
         Cause::Rollback { by, of } => (by.clone(), None, format!("{by} takes back {of}")),
     };
     let (outcome, reason, finished_at) = match deployment.state() {
@@ -38,6 +42,7 @@ pub(crate) fn row(deployment: &Deployment) -> Option<DeploymentRow> {
         DeploymentState::Waiting { on, .. } => (None, Some(on.to_string()), None),
         DeploymentState::Pending
         | DeploymentState::Provisioning { .. }
+        | DeploymentState::Checking { .. }
         | DeploymentState::Shifting { .. }
         | DeploymentState::Baking { .. }
         | DeploymentState::Draining { .. } => {
@@ -137,6 +142,7 @@ pub(crate) fn line(deployment: &Deployment) -> String {
         DeploymentState::Pending => format!("{what}: about to begin"),
         DeploymentState::Waiting { on, .. } => format!("{what}: waits on {on}"),
         DeploymentState::Provisioning { .. } => format!("{what}: starts instances"),
+        DeploymentState::Checking { what: check, .. } => format!("{what}: asks {check}"),
         DeploymentState::Shifting { weight, .. } => format!("{what}: shifts {weight} of traffic"),
         DeploymentState::Baking { weight, .. } => {
             let held = deployment.paused_by().map(|by| format!(", paused by {by}"));
@@ -232,6 +238,14 @@ pub struct DeploymentView {
     pub shifts: Vec<ShiftView>,
     /// What the balancer sees of its service.
     pub traffic: Option<TrafficView>,
+    /// What would be done without it being done: the steps that its strategy has.
+    pub steps: Vec<String>,
+    /// All that happened, in order.
+    pub timeline: Vec<Moment>,
+    /// What was counted while it was watched.
+    pub cost: Cost,
+    /// From its creation to its end, or until now, in milliseconds.
+    pub duration_ms: u64,
 }
 
 /// One shift.
@@ -252,7 +266,16 @@ impl DeploymentView {
             .await
             .into_iter()
             .find(|traffic| traffic.name == name);
+        let spec = deployment.spec()?;
+        let store = control.store();
+        let events = store.read_deployment(&row.id).await.unwrap_or_default();
+        let record = Record::of(control, &row.id).await.unwrap_or_default();
+        let until = row.finished_at.unwrap_or_else(|| control.now());
         Some(Self {
+            steps: cutover_rollout::preview::steps(spec, deployment.current().is_some()),
+            timeline: timeline::of(&events),
+            cost: Cost::of(record),
+            duration_ms: until.since(row.created_at).as_millis(),
             line: line(deployment),
             previous: deployment.current().map(|release| release.version.clone()),
             paused_by: deployment.paused_by().map(ToOwned::to_owned),

@@ -5,7 +5,10 @@ use cutover_store::{ApprovalRow, DeploymentRow, RunRow};
 use maud::{DOCTYPE, Markup, html};
 
 use super::graph;
-use crate::view::{DeploymentView, JobView, RunView, SideView, Status, StepView, TrafficView};
+use crate::{
+    deliver::inspect::Cost,
+    view::{DeploymentView, JobView, LockView, RunView, SideView, Status, StepView, TrafficView},
+};
 
 /// What the column on the left shows.
 pub(super) struct Lists {
@@ -56,6 +59,25 @@ pub(super) fn empty(address: &str) -> Markup {
     frame("nothing yet", &main)
 }
 
+/// An address that has nothing, or something that went wrong.
+pub(super) fn fault(status: u16, why: &str) -> Markup {
+    let title = if status == 404 {
+        "Not here"
+    } else {
+        "This did not work"
+    };
+    let main = html! {
+        main {
+            section {
+                h1 { (title) }
+                p { (why) }
+                p.facts { (status) " · " a href="/" { "what runs and what is deployed" } }
+            }
+        }
+    };
+    frame(title, &main)
+}
+
 /// A run.
 pub(super) fn run(run: &RunView, lists: &Lists, status: &Status, now: Timestamp) -> Markup {
     let main = html! {
@@ -100,6 +122,7 @@ pub(super) fn deployment(
                         (took(Some(row.created_at), row.finished_at, now))
                     }
                     p { (view.line) }
+                    (buttons(row))
                     @if !view.detail.is_empty() { pre.hint { (view.detail.join("\n")) } }
                     @if let Some(previous) = &view.previous { p.facts { "before it: " (previous) } }
                     @if !view.shifts.is_empty() {
@@ -111,11 +134,87 @@ pub(super) fn deployment(
                     }
                 }
                 (approvals(&of(&status.approvals, row.id.as_str())))
+                (turns(row, status))
                 @if let Some(traffic) = &view.traffic { (services(traffic)) }
+                (counted(&view.cost))
+                section.way {
+                    h2 { "What is to happen" }
+                    ol { @for step in &view.steps { li { (step) } } }
+                }
+                section.timeline {
+                    h2 { "What happened" }
+                    ol {
+                        @for moment in &view.timeline {
+                            li { time { (clock(moment.at)) } " " (moment.line) }
+                        }
+                    }
+                }
             }
         }
     };
     frame(&format!("{} → {}", row.version, row.environment), &main)
+}
+
+/// What a person can do about a deployment. Whoever has no token yet is asked for one by the browser.
+fn buttons(row: &DeploymentRow) -> Markup {
+    let verbs: &[&str] = match (row.outcome, row.state.as_str()) {
+        (Some(_), _) => &[],
+        (None, "paused") => &["resume", "abort"],
+        (None, _) => &["pause", "abort"],
+    };
+    html! {
+        @if !verbs.is_empty() {
+            p.verbs {
+                @for verb in verbs {
+                    button type="button" data-post={ "/api/v1/deployments/" (row.id) "/" (verb) } { (verb) }
+                }
+                span.said role="status" {}
+            }
+        }
+    }
+}
+
+/// Who has the place, and who waits for it.
+fn turns(row: &DeploymentRow, status: &Status) -> Markup {
+    let here =
+        |place: &&LockView| place.environment == row.environment && place.service == row.service;
+    html! {
+        @for place in status.locks.iter().filter(here) {
+            section.turns {
+                h2 { "Who deploys here" }
+                @if let Some(holder) = &place.holder {
+                    p { a href={ "/deployments/" (holder.deployment) } { (holder.deployment) }
+                        small { " since " (clock(holder.since)) } }
+                }
+                @if !place.queue.is_empty() {
+                    ol {
+                        @for turn in &place.queue {
+                            li { a href={ "/deployments/" (turn.deployment) } { (turn.deployment) }
+                                @if turn.frozen { small { " kept by a freeze" } } }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// What was counted while it was watched.
+fn counted(cost: &Cost) -> Markup {
+    html! {
+        @if cost.seconds > 0 {
+            section.counted {
+                h2 { "While it was watched" small { " " (cost.seconds) " s" } }
+                table {
+                    tr { th {} th { "requests" } th { "5xx" } th { "bad" } }
+                    @for (name, side) in [("candidate", &cost.candidate), ("current", &cost.current)] {
+                        tr { th { (name) } td { (side.requests) } td { (side.errors_5xx) } td { (side.bad) } }
+                    }
+                }
+                @for (cause, count) in &cost.ledger { p.facts { (cause) ": " (count) } }
+            }
+        }
+    }
 }
 
 fn column(lists: &Lists, now: Timestamp) -> Markup {

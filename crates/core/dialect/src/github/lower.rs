@@ -10,20 +10,22 @@ use cutover_model::{
 use super::{
     action::{self, Actions, Lowered, MAX_STEPS},
     builtin::{self, Named},
+    lint as rules,
     model::{Does, Job, Step, With, Workflow},
-    parse, trigger,
+    parse, template, trigger,
 };
 use crate::{
     Compiled, Lacking, Options, SourceTree,
     diagnostic::{Code, Sink},
     shape::Spanned,
+    yaml::{self, Document},
 };
 
 /// Compiles one workflow; `on:` is read and checked, and does not decide anything here.
 pub(crate) fn compile(
     tree: &SourceTree,
     path: &str,
-    trigger: Option<&Trigger>,
+    trigger: &Trigger,
     options: Options,
 ) -> Compiled {
     let (project, mut diagnostics) = crate::project::read(tree);
@@ -35,13 +37,17 @@ pub(crate) fn compile(
         actions: Actions::default(),
         steps: 0,
     };
-    let workflow =
-        parse::file(tree, path, &mut sink).and_then(|bytes| parse::workflow(bytes, &mut sink));
-    let plan = workflow.map(|workflow| {
-        if let Some(trigger) = trigger.filter(|it| it.kind == TriggerKind::WorkflowDispatch) {
+    let plan = checked(tree, path, &mut sink).and_then(|(document, verdict)| {
+        if verdict == Verdict::Accepted {
+            // The hosted service would run it, so what the rules say is advice.
+            sink.advise(HOSTED);
+        }
+        let root = document.root.as_ref().filter(|_| !sink.has_errors())?;
+        let workflow = parse::workflow(root, &mut sink)?;
+        if trigger.kind == TriggerKind::WorkflowDispatch {
             trigger::resolve_inputs(&workflow.on, trigger, &mut sink);
         }
-        lowering.workflow(path, workflow, &mut sink)
+        Some(lowering.workflow(path, workflow, &mut sink))
     });
     let mut all = sink.finish();
     all.append(&mut lowering.actions.diagnostics);
@@ -53,6 +59,66 @@ pub(crate) fn compile(
             .map(|plan| Plan { project, ..plan }),
         diagnostics: all,
     }
+}
+
+/// What there is to say about a workflow. What cutover cannot do yet is no error of the file.
+pub(crate) fn lint(tree: &SourceTree, path: &str) -> Vec<Diagnostic> {
+    let (project, mut diagnostics) = crate::project::read(tree);
+    let mut sink = Sink::new(path);
+    let mut lowering = Lowering {
+        tree,
+        options: Options::default(),
+        project: project.as_ref(),
+        actions: Actions::default(),
+        steps: 0,
+    };
+    if let Some((document, _)) = checked(tree, path, &mut sink)
+        && let Some(root) = &document.root
+        && !sink.has_errors()
+        && let Some(workflow) = parse::workflow(root, &mut sink)
+    {
+        lowering.workflow(path, workflow, &mut sink);
+    }
+    let mut all = sink.finish();
+    all.append(&mut lowering.actions.diagnostics);
+    for diagnostic in &mut all {
+        if OURS.iter().any(|code| code.id() == diagnostic.code) {
+            diagnostic.severity = Severity::Warning;
+        }
+    }
+    all.append(&mut diagnostics);
+    all
+}
+
+/// What matters to the hosted service alone.
+const HOSTED: &[Code] = &[Code::RunnerLabel, Code::OutdatedAction];
+/// What is no matter of the file, but of what cutover has.
+const OURS: &[Code] = &[Code::NotYet, Code::LackingAction, Code::NoAction];
+
+/// Whether the hosted service would take a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Verdict {
+    Accepted,
+    Refused,
+}
+
+/// A file that has been held against the language: by our rules, which know the exact place, and by the
+/// reader of the hosted service, whose words are told when the rules find nothing.
+fn checked(tree: &SourceTree, path: &str, sink: &mut Sink) -> Option<(Document, Verdict)> {
+    let bytes = parse::file(tree, path, sink)?;
+    let document = yaml::as_written(bytes);
+    rules::check(&document, sink);
+    let objections = template::objections(path, &document);
+    let verdict = match objections.as_slice() {
+        [] => Verdict::Accepted,
+        _ => Verdict::Refused,
+    };
+    if !sink.has_errors() {
+        for error in objections {
+            sink.error(Code::Refused, error.at.unwrap_or_default(), error.what);
+        }
+    }
+    Some((document, verdict))
 }
 
 fn is_error(diagnostic: &Diagnostic) -> bool {

@@ -68,9 +68,8 @@ pub(crate) fn root(bytes: &[u8], sink: &mut Sink) -> Option<Node> {
 }
 
 /// A workflow file.
-pub(crate) fn workflow(bytes: &[u8], sink: &mut Sink) -> Option<Workflow> {
-    let node = root(bytes, sink)?;
-    let fields = Fields::open(&node, &WORKFLOW, sink)?;
+pub(crate) fn workflow(root: &Node, sink: &mut Sink) -> Option<Workflow> {
+    let fields = Fields::open(root, &WORKFLOW, sink)?;
     if let Some(node) = fields.get("description") {
         value::literal(node, "`description`", sink);
     }

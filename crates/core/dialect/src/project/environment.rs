@@ -4,10 +4,11 @@ use cutover_model::{
     Duration,
     delivery::{Metric, RollbackTrigger},
     gate::ApprovalRule,
+    guard::{Guards, OnSuperseded, RollbackRule, USUAL_DEADLINE, USUAL_PAUSE_LIMIT},
     project::{Environment, TargetSpec},
 };
 
-use super::{strategy, value};
+use super::{freeze, hook, strategy, traffic, value};
 use crate::{
     diagnostic::{Code, Sink},
     shape::{self, Fields, Schema, Spanned},
@@ -25,7 +26,21 @@ const ENVIRONMENT: Schema = Schema {
         "strategy",
         "rollback_triggers",
         "env",
+        "hooks",
+        "smoke",
+        "progress_deadline",
+        "pause_limit",
+        "rollback",
+        "on_superseded",
+        "freeze",
+        "traffic",
     ],
+    required: &[],
+    later: &[],
+};
+const ROLLBACK: Schema = Schema {
+    what: "`rollback`",
+    keys: &["hold", "window"],
     required: &[],
     later: &[],
 };
@@ -77,14 +92,61 @@ pub(super) fn environment(
         target: get("target")
             .and_then(|node| target(node, sink))
             .unwrap_or(TargetSpec::Process { instances: 1 }),
-        listen: get("listen").and_then(|node| listen(node, sink)),
+        listen: get("listen").and_then(|node| address(node, "`listen`", sink)),
         approvals: get("approvals").and_then(|node| approvals(node, sink)),
         strategy: strategy::strategy(get("strategy"), sink),
         rollback_triggers: get("rollback_triggers")
             .map_or_else(Vec::new, |node| triggers(node, sink)),
         env: value::env(get("env"), sink),
+        guards: guards(fields.as_ref(), sink),
+        rollback: get("rollback")
+            .and_then(|node| rollback(node, sink))
+            .unwrap_or_default(),
+        on_superseded: get("on_superseded")
+            .and_then(|node| on_superseded(node, sink))
+            .unwrap_or_default(),
+        freeze: get("freeze").map_or_else(Vec::new, |node| freeze::windows(node, sink)),
+        traffic: get("traffic").and_then(|node| traffic::traffic(node, sink)),
     };
     Some((environment, after))
+}
+
+fn guards(fields: Option<&Fields<'_>>, sink: &mut Sink) -> Guards {
+    let Some(fields) = fields else {
+        return Guards::default();
+    };
+    Guards {
+        hooks: fields
+            .get("hooks")
+            .map_or_else(Vec::new, |node| hook::hooks(node, sink)),
+        smoke: fields.get("smoke").and_then(|node| hook::smoke(node, sink)),
+        progress_deadline: value::some_time(fields, "progress_deadline", USUAL_DEADLINE, sink),
+        pause_limit: value::some_time(fields, "pause_limit", USUAL_PAUSE_LIMIT, sink),
+    }
+}
+
+fn rollback(node: &Node, sink: &mut Sink) -> Option<RollbackRule> {
+    let fields = Fields::open(node, &ROLLBACK, sink)?;
+    let usual = RollbackRule::default();
+    Some(RollbackRule {
+        hold: fields
+            .get("hold")
+            .and_then(|node| shape::truth(node, "`hold`", sink))
+            .unwrap_or(usual.hold),
+        window: fields
+            .get("window")
+            .and_then(|node| shape::whole(node, "`window`", 1..=1_000, sink))
+            .unwrap_or(usual.window),
+    })
+}
+
+fn on_superseded(node: &Node, sink: &mut Sink) -> Option<OnSuperseded> {
+    let word = shape::word(node, "`on_superseded`", &["queue", "replace"], sink)?;
+    Some(if word == "replace" {
+        OnSuperseded::Replace
+    } else {
+        OnSuperseded::Queue
+    })
 }
 
 fn target(node: &Node, sink: &mut Sink) -> Option<TargetSpec> {
@@ -104,8 +166,8 @@ fn target(node: &Node, sink: &mut Sink) -> Option<TargetSpec> {
 }
 
 /// `host:port`, with the host in brackets when it is an IPv6 address.
-fn listen(node: &Node, sink: &mut Sink) -> Option<String> {
-    let text = value::filled(node, "`listen`", sink)?;
+pub(super) fn address(node: &Node, what: &str, sink: &mut Sink) -> Option<String> {
+    let text = value::filled(node, what, sink)?;
     let holds = text.rsplit_once(':').is_some_and(|(host, port)| {
         let bracketed = host.starts_with('[') && host.ends_with(']');
         !host.is_empty()
@@ -114,7 +176,7 @@ fn listen(node: &Node, sink: &mut Sink) -> Option<String> {
             && port.parse::<u16>().is_ok()
     });
     if !holds {
-        let message = format!("`listen` must be `host:port`, and is `{text}`");
+        let message = format!("{what} must be `host:port`, and is `{text}`");
         let hint = "for example `127.0.0.1:8080`".to_owned();
         sink.error_hint(Code::BadValue, node.at, message, hint);
         return None;
@@ -162,11 +224,12 @@ fn trigger(node: &Node, sink: &mut Sink) -> Option<RollbackTrigger> {
         thousandths(node, "`threshold`", value, sink)
     });
     let duration = fields.get("duration").and_then(|node| seconds(node, sink));
-    Some(RollbackTrigger {
-        metric: metric?,
-        threshold_milli: threshold?,
-        duration: duration?,
-    })
+    let trigger = RollbackTrigger::bare(metric?, threshold?, duration?);
+    if let Err(error) = trigger.check() {
+        sink.error(Code::BadValue, node.at, error.to_string());
+        return None;
+    }
+    Some(trigger)
 }
 
 fn metric(node: &Node, sink: &mut Sink) -> Option<Metric> {

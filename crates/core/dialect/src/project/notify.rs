@@ -84,7 +84,7 @@ fn channel(node: &Node, sink: &mut Sink) -> Option<Channel> {
 
 /// The address may hold secrets, and nothing else that would have to be evaluated. It is not repeated
 /// in messages: people paste tokens into addresses.
-fn url(node: &Node, sink: &mut Sink) -> Option<String> {
+pub(super) fn url(node: &Node, sink: &mut Sink) -> Option<String> {
     let text = shape::filled(node, "`url`", sink)?;
     let allowed = cutover_expr::Allowed::list(["secrets"]);
     if let Err(error) = cutover_expr::template::check(&text, &allowed) {

@@ -2,11 +2,11 @@
 
 use cutover_model::{
     Duration,
-    delivery::HealthCheck,
+    delivery::{HealthCheck, Migrations},
     project::{BuildSpec, Service},
 };
 
-use super::value;
+use super::{traffic, value};
 use crate::{
     diagnostic::{Code, Sink},
     shape::{self, Fields, Schema},
@@ -24,6 +24,11 @@ const SERVICE: Schema = Schema {
         "start_timeout",
         "drain_timeout",
         "stop_grace",
+        "config",
+        "secrets",
+        "flags",
+        "migrations",
+        "traffic",
     ],
     required: &[],
     later: &[],
@@ -39,6 +44,15 @@ const HEALTH: Schema = Schema {
     keys: &["path", "interval", "timeout", "healthy", "unhealthy"],
     required: &[],
     later: &[],
+};
+const MIGRATIONS: Schema = Schema {
+    what: "`migrations`",
+    keys: &["floor", "expand"],
+    required: &[],
+    later: &[(
+        "contract",
+        "run it by hand, or as a job, once nobody wants to go back any more",
+    )],
 };
 /// What a shell would give a meaning to; programs are started without one.
 const META: &str = "|&;<>()$`\\\"'*?[]#~\n";
@@ -63,6 +77,68 @@ pub(super) fn service(entry: &Entry, sink: &mut Sink) -> Option<Service> {
         start_timeout: value::some_time(&fields, "start_timeout", Duration::from_secs(60), sink),
         drain_timeout: value::length(&fields, "drain_timeout", Duration::from_secs(30), sink),
         stop_grace: value::length(&fields, "stop_grace", Duration::from_secs(10), sink),
+        config: fields
+            .get("config")
+            .map_or_else(Vec::new, |node| paths(node, sink)),
+        secrets: fields
+            .get("secrets")
+            .map_or_else(Vec::new, |node| secrets(node, sink)),
+        flags: fields
+            .get("flags")
+            .and_then(|node| value::path(node, "`flags`", sink)),
+        migrations: fields
+            .get("migrations")
+            .and_then(|node| migrations(node, sink)),
+        traffic: fields
+            .get("traffic")
+            .and_then(|node| traffic::traffic(node, sink)),
+    })
+}
+
+fn paths(node: &Node, sink: &mut Sink) -> Vec<String> {
+    let mut paths: Vec<String> = shape::items(node, "`config`", sink)
+        .unwrap_or_default()
+        .iter()
+        .filter_map(|item| value::path(item, "an entry of `config`", sink))
+        .collect();
+    paths.sort();
+    paths.dedup();
+    paths
+}
+
+/// Names of secrets; they become names of variables.
+fn secrets(node: &Node, sink: &mut Sink) -> Vec<String> {
+    let items = shape::items(node, "`secrets`", sink).unwrap_or_default();
+    let mut names = Vec::new();
+    for item in items {
+        let Some(name) = value::filled(item, "an entry of `secrets`", sink) else {
+            continue;
+        };
+        let is_name = name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
+            && !name.starts_with(|c: char| c.is_ascii_digit());
+        if is_name {
+            names.push(name);
+        } else {
+            let message = format!("`{name}` cannot name a secret");
+            let hint = "names have letters, digits and `_`, and do not begin with a digit";
+            sink.error_hint(Code::BadValue, item.at, message, hint.to_owned());
+        }
+    }
+    names.sort();
+    names.dedup();
+    names
+}
+
+fn migrations(node: &Node, sink: &mut Sink) -> Option<Migrations> {
+    let fields = Fields::open(node, &MIGRATIONS, sink)?;
+    let expand = fields
+        .get("expand")
+        .map_or_else(Vec::new, |node| arguments(node, sink));
+    Some(Migrations {
+        floor: fields
+            .get("floor")
+            .and_then(|node| value::filled(node, "`floor`", sink)),
+        expand,
     })
 }
 
@@ -93,7 +169,7 @@ fn build(node: Option<&Node>, sink: &mut Sink) -> (BuildSpec, bool) {
 }
 
 /// A list of arguments, or a text that can be split at blanks without a doubt.
-fn arguments(node: &Node, sink: &mut Sink) -> Vec<String> {
+pub(super) fn arguments(node: &Node, sink: &mut Sink) -> Vec<String> {
     let words: Vec<String> = if node.scalar().is_some() {
         let text = value::plain(node, "`command`", sink).unwrap_or_default();
         if text.contains(|c| META.contains(c)) {
@@ -145,7 +221,7 @@ fn health(node: Option<&Node>, sink: &mut Sink) -> HealthCheck {
 }
 
 /// It goes into the first line of a request as it is.
-fn path(node: &Node, sink: &mut Sink) -> Option<String> {
+pub(super) fn path(node: &Node, sink: &mut Sink) -> Option<String> {
     let path = value::filled(node, "`path`", sink)?;
     if !path.starts_with('/') || path.contains(|c: char| c.is_ascii_control() || c == ' ') {
         let message = format!("`path` must begin with `/` and have no blanks, and is `{path}`");

@@ -4,37 +4,78 @@
 //! of budget ends the file.
 
 use std::{
+    borrow::Cow,
     collections::{BTreeMap, btree_map},
     rc::Rc,
 };
 
 use cutover_model::Position;
-use granit_parser::{Event, Marker, Parser, ScalarStyle, Span, Tag};
+use granit_parser::{ErrorKind, Event, Marker, Parser, ScalarStyle, ScanError, Span, Tag};
 
 use super::{
-    Entry, Fault, Kind, Layout, MAX_BYTES, MAX_DEPTH, MAX_NODES, Node, Scalar, Value, scalar,
+    Anchor, Document, Entry, Fault, Kind, Layout, MAX_BYTES, MAX_DEPTH, MAX_NODES, Node, Scalar,
+    Value, scalar,
 };
 
-/// The tree, if there is one, and what is wrong, each with its place.
+/// The tree, if there is one, and what is wrong, each with its place. Keys are held against the rules of
+/// our own files: each once, no merge keys.
 pub(crate) fn parse(bytes: &[u8]) -> (Option<Node>, Vec<(Position, Fault)>) {
+    let document = read(bytes, Keys::Once);
+    (document.root, document.faults)
+}
+
+/// A file with everything that was written: keys that are there twice and merge keys are entries like
+/// others, and an alias inside of what it names is nothing.
+pub(crate) fn as_written(bytes: &[u8]) -> Document {
+    read(bytes, Keys::AsWritten)
+}
+
+fn read(bytes: &[u8], keys: Keys) -> Document {
     if bytes.len() > MAX_BYTES {
-        return (
-            None,
-            vec![(Position::new(1, 1), Fault::TooLarge(bytes.len()))],
-        );
+        return Document::refused(Fault::TooLarge(bytes.len()));
     }
     let Ok(text) = str::from_utf8(bytes) else {
-        return (None, vec![(Position::new(1, 1), Fault::NotText)]);
+        return Document::refused(Fault::NotText);
     };
-    let mut builder = Builder::new(text);
+    let mut text = Cow::Borrowed(text);
+    for _ in 0..MAX_MENDED {
+        match build(&text, keys) {
+            Ok(document) => return document,
+            Err(comment) => text.to_mut().insert(comment, ' '),
+        }
+    }
+    build(&text, Keys::Once).unwrap_or_else(|_| Document::refused(Fault::NotText))
+}
+
+/// The file, or the byte of a `#` that is glued to the end of a list or mapping in brackets. The official
+/// reader takes that for a comment, and a blank before it changes no other place.
+fn build(text: &str, keys: Keys) -> Result<Document, usize> {
+    let mut builder = Builder::new(text, keys);
     let fatal = builder.run().err();
+    if let Some(comment) = builder.glued {
+        return Err(comment);
+    }
     let root = if fatal.is_none() {
         builder.root.take()
     } else {
         None
     };
     builder.faults.extend(fatal);
-    (root.map(|built| built.node), builder.faults)
+    Ok(Document {
+        root: root.map(|built| built.node),
+        faults: builder.faults,
+        anchors: builder.named.into_values().collect(),
+    })
+}
+
+/// So many glued comments are let pass, each for another reading of the file.
+const MAX_MENDED: usize = 20;
+
+/// What becomes of a key that is there twice.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Keys {
+    Once,
+    AsWritten,
 }
 
 /// A finished node with what the budgets need to know of it.
@@ -43,6 +84,17 @@ struct Built {
     node: Node,
     count: usize,
     height: usize,
+}
+
+impl Built {
+    fn scalar(at: Position, scalar: Scalar) -> Self {
+        let value = Rc::new(Value::Scalar(scalar));
+        Self {
+            node: Node { at, value },
+            count: 1,
+            height: 1,
+        }
+    }
 }
 
 /// A collection that is not finished.
@@ -60,17 +112,30 @@ enum Body {
         entries: Vec<Entry>,
         /// The line of each key, to name the first of two.
         seen: BTreeMap<String, u32>,
-        /// A key that waits for its value; `None` inside when it was refused.
-        key: Option<(Option<String>, Position)>,
+        /// A key that waits for its value.
+        key: Option<Key>,
     },
+}
+
+/// A key without its value; the text is `None` when it was refused.
+struct Key {
+    text: Option<String>,
+    node: Node,
 }
 
 struct Builder<'text> {
     text: &'text str,
+    keys: Keys,
+    /// The byte where the token before this one ended.
+    behind: usize,
+    /// The byte of a `#` right behind a closing bracket, when the reading ended there.
+    glued: Option<usize>,
     /// Byte offsets of the lines, for the layout of literal blocks.
     lines: Vec<usize>,
     stack: Vec<Frame>,
     anchors: BTreeMap<usize, Built>,
+    /// Every anchor by its number, finished or not.
+    named: BTreeMap<usize, Anchor>,
     root: Option<Built>,
     documents: usize,
     faults: Vec<(Position, Fault)>,
@@ -79,15 +144,19 @@ struct Builder<'text> {
 type Fatal = (Position, Fault);
 
 impl<'text> Builder<'text> {
-    fn new(text: &'text str) -> Self {
+    fn new(text: &'text str, keys: Keys) -> Self {
         let breaks = text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n');
         Self {
             text,
+            keys,
+            behind: 0,
+            glued: None,
             lines: std::iter::once(0)
                 .chain(breaks.map(|(at, _)| at + 1))
                 .collect(),
             stack: Vec::new(),
             anchors: BTreeMap::new(),
+            named: BTreeMap::new(),
             root: None,
             documents: 0,
             faults: Vec::new(),
@@ -98,23 +167,54 @@ impl<'text> Builder<'text> {
         let options = granit_parser::options! {
             emit_comments: false,
             emit_unresolved_aliases: true,
+            emit_anchor_events: true,
             // Ours is the limit that people see; these only keep the parser's own memory small.
             flow_nesting_limit: MAX_DEPTH + 2,
             block_nesting_limit: MAX_DEPTH + 2,
         };
-        for next in Parser::new_from_str_with_options(self.text, options) {
-            match next {
-                Ok((event, span)) => self.event(event, span)?,
-                Err(error) => return Err((place(error.marker()), syntax(&error))),
-            }
+        let mut events = Parser::new_from_str_with_options(self.text, options).peekable();
+        while let Some(next) = events.next() {
+            let (event, span) = next.map_err(|error| self.failed(&error))?;
+            // The name of an anchor comes right behind the event of its node.
+            let anchor = match events.peek() {
+                Some(Ok((Event::Anchor(id, name), span))) => {
+                    let at = place(&span.start);
+                    let name = name.clone().into_owned();
+                    let used = false;
+                    self.named.insert(*id, Anchor { name, at, used });
+                    Some(at)
+                }
+                _ => None,
+            };
+            let end = span.end.byte_offset();
+            self.event(event, span, anchor)?;
+            self.behind = end.unwrap_or(self.behind);
         }
         Ok(())
     }
 
-    fn event(&mut self, event: Event<'_>, span: Span) -> Result<(), Fatal> {
-        let at = span
-            .tag_start()
-            .map_or(place(&span.start), |tag| place(&tag));
+    fn failed(&mut self, error: &ScanError) -> Fatal {
+        let byte = error.marker().byte_offset();
+        if *error.kind() == ErrorKind::CommentNotSeparated && self.keys == Keys::AsWritten {
+            let glued = |byte: &usize| {
+                let (before, rest) = self.text.split_at_checked(*byte).unwrap_or_default();
+                before.ends_with([']', '}']) && rest.starts_with('#')
+            };
+            self.glued = byte.filter(glued);
+        }
+        (place(error.marker()), syntax(error))
+    }
+
+    fn event(
+        &mut self,
+        event: Event<'_>,
+        span: Span,
+        anchored: Option<Position>,
+    ) -> Result<(), Fatal> {
+        // A node begins where its first property does.
+        let tagged = span.tag_start().map(|tag| place(&tag));
+        let at = [anchored, tagged].into_iter().flatten().min();
+        let at = at.unwrap_or_else(|| place(&span.start));
         match event {
             Event::DocumentStart(..) => {
                 self.documents += 1;
@@ -123,17 +223,13 @@ impl<'text> Builder<'text> {
                 }
             }
             Event::Scalar(text, style, anchor, tag) => {
+                let at = if at == place(&span.start) {
+                    self.first(style, span)
+                } else {
+                    at
+                };
                 let scalar = self.scalar(&text, style, tag.as_deref(), span, at);
-                let node = Node {
-                    at,
-                    value: Rc::new(Value::Scalar(scalar)),
-                };
-                let built = Built {
-                    node,
-                    count: 1,
-                    height: 1,
-                };
-                self.finished(built, anchor)?;
+                self.finished(Built::scalar(at, scalar), anchor)?;
             }
             Event::SequenceStart(_, anchor, tag) => {
                 self.collection_tag(tag.as_deref(), "seq", at);
@@ -149,22 +245,83 @@ impl<'text> Builder<'text> {
                 self.open(at, anchor, body)?;
             }
             Event::SequenceEnd | Event::MappingEnd => self.close()?,
-            Event::Alias(anchor) => {
-                // An anchor is known from its beginning on, its value only from its end on.
-                let mut built = self
-                    .anchors
-                    .get(&anchor)
-                    .cloned()
-                    .ok_or((at, Fault::RecursiveAlias))?;
-                built.node.at = at;
-                self.finished(built, 0)?;
-            }
+            Event::Alias(anchor) => self.alias(anchor, at)?,
             Event::UnresolvedAlias(name) => {
                 return Err((at, Fault::UnknownAlias(name.into_owned())));
             }
             _ => {}
         }
         Ok(())
+    }
+
+    /// Puts in what an anchor names; it keeps its own place.
+    fn alias(&mut self, anchor: usize, at: Position) -> Result<(), Fatal> {
+        let named = self.named.get_mut(&anchor).map(|named| {
+            named.used = true;
+            (named.name.clone(), named.at)
+        });
+        // An anchor is known from its beginning on, its value only from its end on.
+        if let Some(built) = self.anchors.get(&anchor).cloned() {
+            return self.finished(built, 0);
+        }
+        let (name, first) = named.unwrap_or_default();
+        let fault = (at, Fault::RecursiveAlias { name, first });
+        if self.keys == Keys::Once {
+            return Err(fault);
+        }
+        self.faults.push(fault);
+        let nothing = Scalar {
+            text: String::new(),
+            kind: Kind::Null,
+            layout: Layout::Recursive,
+        };
+        self.finished(Built::scalar(at, nothing), 0)
+    }
+
+    /// Where a scalar without properties begins: a block at its `|` or `>`, nothing behind its key's `:`.
+    fn first(&self, style: ScalarStyle, span: Span) -> Position {
+        let start = place(&span.start);
+        let Some(byte) = span.start.byte_offset() else {
+            return start;
+        };
+        match style {
+            ScalarStyle::Literal | ScalarStyle::Folded => {
+                let between = self.text.get(self.behind..byte).unwrap_or_default();
+                match between.find(['|', '>']) {
+                    Some(header) => self.place_at(self.behind + header),
+                    None => start,
+                }
+            }
+            ScalarStyle::Plain if span.end.byte_offset() == Some(byte) => {
+                let rest = self.text.get(byte..).unwrap_or_default();
+                let blanks = rest.len() - rest.trim_start_matches([' ', '\t']).len();
+                if self.awaits_value() && rest[blanks..].starts_with(':') {
+                    self.place_at(byte + blanks + 1)
+                } else {
+                    start
+                }
+            }
+            _ => start,
+        }
+    }
+
+    /// Whether the next node is the value of a key.
+    fn awaits_value(&self) -> bool {
+        matches!(
+            self.stack.last(),
+            Some(Frame {
+                body: Body::Mapping { key: Some(_), .. },
+                ..
+            })
+        )
+    }
+
+    fn place_at(&self, byte: usize) -> Position {
+        let line = self.lines.partition_point(|start| *start <= byte);
+        let start = self.lines.get(line.saturating_sub(1)).copied().unwrap_or(0);
+        let before = self.text.get(start..byte).unwrap_or_default();
+        let number = |value: usize| u32::try_from(value).unwrap_or(u32::MAX);
+        Position::new(number(line), number(before.chars().count() + 1))
     }
 
     fn open(&mut self, at: Position, anchor: usize, body: Body) -> Result<(), Fatal> {
@@ -224,8 +381,15 @@ impl<'text> Builder<'text> {
         match &mut frame.body {
             Body::Sequence(items) => items.push(built.node),
             Body::Mapping { entries, seen, key } => match key.take() {
-                None => *key = Some(self::key(&built.node, &mut self.faults)),
-                Some((name, at)) => entry(entries, seen, (name, at), built.node, &mut self.faults),
+                None => {
+                    let text = self::key(&built.node, self.keys, &mut self.faults);
+                    let node = built.node;
+                    *key = Some(Key { text, node });
+                }
+                Some(key) => match self.keys {
+                    Keys::Once => entry(entries, seen, key, built.node, &mut self.faults),
+                    Keys::AsWritten => entries.extend(key.with(built.node)),
+                },
             },
         }
         Ok(())
@@ -253,7 +417,7 @@ impl<'text> Builder<'text> {
         };
         let kind = match tag {
             None => own,
-            Some(tag) => tagged(text, tag).unwrap_or_else(|fault| {
+            Some(tag) => tagged(text, style, tag).unwrap_or_else(|fault| {
                 self.faults.push((at, fault));
                 Kind::Text
             }),
@@ -306,47 +470,72 @@ impl<'text> Builder<'text> {
     }
 }
 
-fn key(node: &Node, faults: &mut Vec<Fatal>) -> (Option<String>, Position) {
+impl Key {
+    fn with(self, value: Node) -> Option<Entry> {
+        let text = self.text?;
+        Some(Entry {
+            at: self.node.at,
+            key: text,
+            node: self.node,
+            value,
+        })
+    }
+}
+
+fn key(node: &Node, keys: Keys, faults: &mut Vec<Fatal>) -> Option<String> {
     let Some(scalar) = node.scalar() else {
         faults.push((node.at, Fault::KeyNotScalar));
-        return (None, node.at);
+        return None;
     };
-    // A quoted `<<` begins one column later: it is an ordinary key.
-    if scalar.text == "<<" && matches!(scalar.layout, Layout::Line(at) if at == node.at) {
+    if keys == Keys::Once && node.is_merge_key() {
         faults.push((node.at, Fault::MergeKey));
-        return (None, node.at);
+        return None;
     }
-    let text = match scalar.kind {
+    Some(match scalar.kind {
         Kind::Null => String::new(),
         Kind::Bool(_) | Kind::Number(_) | Kind::Text => scalar.text.clone(),
-    };
-    (Some(text), node.at)
+    })
 }
 
 /// Adds an entry unless its key was refused or is already there.
 fn entry(
     entries: &mut Vec<Entry>,
     seen: &mut BTreeMap<String, u32>,
-    (key, at): (Option<String>, Position),
+    key: Key,
     value: Node,
     faults: &mut Vec<Fatal>,
 ) {
-    let Some(key) = key else {
+    let Some(entry) = key.with(value) else {
         return;
     };
-    match seen.entry(key.clone()) {
+    match seen.entry(entry.key.clone()) {
         btree_map::Entry::Occupied(first) => {
             let first = *first.get();
-            faults.push((at, Fault::Duplicate { key, first }));
+            let key = entry.key;
+            faults.push((entry.at, Fault::Duplicate { key, first }));
         }
         btree_map::Entry::Vacant(place) => {
-            place.insert(at.line);
-            entries.push(Entry { key, at, value });
+            place.insert(entry.at.line);
+            entries.push(entry);
         }
     }
 }
 
-fn tagged(text: &str, tag: &Tag) -> Result<Kind, Fault> {
+/// What a scalar is by its tag. Only plain ones may be something else than a text.
+fn tagged(text: &str, style: ScalarStyle, tag: &Tag) -> Result<Kind, Fault> {
+    let style = match style {
+        ScalarStyle::Plain => None,
+        ScalarStyle::SingleQuoted => Some("SingleQuoted"),
+        ScalarStyle::DoubleQuoted => Some("DoubleQuoted"),
+        ScalarStyle::Literal => Some("Literal"),
+        ScalarStyle::Folded => Some("Folded"),
+    };
+    if let (Some(style), Some(name @ ("null" | "bool" | "float" | "int"))) =
+        (style, tag.core_suffix())
+    {
+        let tag = name.to_owned();
+        return Err(Fault::StyleOfTag { style, tag });
+    }
     let wrong = |wanted, tag: &str| Fault::NotOfTag {
         text: text.to_owned(),
         wanted,
@@ -376,9 +565,9 @@ fn place(marker: &Marker) -> Position {
     )
 }
 
-fn syntax(error: &granit_parser::ScanError) -> Fault {
+fn syntax(error: &ScanError) -> Fault {
     match error.kind() {
-        granit_parser::ErrorKind::RecursionLimitExceeded => Fault::TooDeep,
+        ErrorKind::RecursionLimitExceeded => Fault::TooDeep,
         kind => Fault::Syntax(format!("the file is no YAML: {kind}")),
     }
 }

@@ -2,7 +2,7 @@
 
 use cutover_model::Position;
 
-use super::{Node, Value, parse};
+use super::{Fault, Node, Value, parse};
 
 fn root(text: &str) -> Node {
     let (node, faults) = parse(text.as_bytes());
@@ -35,7 +35,7 @@ fn characters_of_a_scalar_have_places() {
     check("a: | # remark\n\n  one\n   two\n", "two", 4, 4);
     // Where characters do not lie as they read, the beginning must do.
     check("a: 'it''s two'", "two", 1, 4);
-    check("a: >\n  one\n  two\n", "two", 2, 3);
+    check("a: >\n  one\n  two\n", "two", 1, 4);
     check("a: one\n  two", "two", 1, 4);
 }
 
@@ -44,16 +44,39 @@ fn nodes_stand_where_their_first_character_stands() {
     assert_eq!(value("a:\n  b: c").at, Position::new(2, 3));
     assert_eq!(value("a: [b]").at, Position::new(1, 4));
     assert_eq!(value("a: !!str b").at, Position::new(1, 4));
-    assert_eq!(value("a: &x b").at, Position::new(1, 7));
+    assert_eq!(value("a: &x b").at, Position::new(1, 4));
+    assert_eq!(value("a: &x !!str b").at, Position::new(1, 4));
+    assert_eq!(value("a:\n  &x\n  b: c").at, Position::new(2, 3));
+    assert_eq!(value("a : |2\n    b").at, Position::new(1, 5));
+    assert_eq!(value("a: # b\n").at, Position::new(1, 3));
 }
 
 #[test]
-fn an_alias_stands_where_it_is_written() {
+fn what_an_alias_stands_for_has_the_place_where_it_was_written() {
     let (node, faults) = parse(b"[&x [b], *x]");
     assert_eq!(faults, []);
     let Value::Sequence(items) = &*node.as_ref().unwrap().value else {
         panic!("{node:?}");
     };
-    assert_eq!(items[1].at, Position::new(1, 10));
+    assert_eq!(items[1].at, Position::new(1, 2));
     assert!(std::rc::Rc::ptr_eq(&items[0].value, &items[1].value));
+}
+
+#[test]
+fn a_file_as_it_was_written_has_every_key_and_every_anchor() {
+    let document = super::as_written(b"a: &x 1\na: *x\n<<: [b]# remark\nc: &y [*y]\n");
+    let Value::Mapping(entries) = &*document.root.unwrap().value else {
+        panic!("not a mapping");
+    };
+    let keys: Vec<&str> = entries.iter().map(|entry| entry.key.as_str()).collect();
+    assert_eq!(keys, ["a", "a", "<<", "c"]);
+    let used: Vec<bool> = document.anchors.iter().map(|anchor| anchor.used).collect();
+    assert_eq!(used, [true, true]);
+    let [(at, Fault::RecursiveAlias { name, first })] = document.faults.as_slice() else {
+        panic!("{:?}", document.faults);
+    };
+    assert_eq!(
+        (name.as_str(), first.column, *at),
+        ("y", 4, Position::new(4, 8))
+    );
 }

@@ -170,3 +170,69 @@ proptest! {
         everything(text.into_iter().collect::<String>().as_bytes());
     }
 }
+
+/// What is said of a file in whose reading nobody waits longer than a second.
+#[track_caller]
+fn within_a_second(text: String) -> String {
+    let mut tree = SourceTree::new();
+    tree.insert(PATH, text);
+    let (sender, receiver) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        let said = render(&lint(&tree, PATH));
+        let read = cutover_dialect::read(&tree, PATH, &cutover_dialect::ReadOptions::default());
+        let read = read.map_or_else(|errors| errors[0].to_string(), |_| String::new());
+        sender.send(format!("{said}{read}")).ok()
+    });
+    receiver
+        .recv_timeout(Duration::from_secs(1))
+        .expect("it took more than a second")
+}
+
+#[test]
+fn what_hurts_is_refused_within_a_second() {
+    let said = within_a_second(format!("on: push # {}\n", "x".repeat(1 << 20)));
+    assert!(said.contains("1002 the file has 1048588 bytes"), "{said}");
+    assert!(said.contains("maximum file size of 1048576"), "{said}");
+
+    let said = within_a_second(format!("on: {}x{}\n", "[".repeat(60), "]".repeat(60)));
+    assert!(said.contains("1002 nested deeper than 50 levels"), "{said}");
+    assert!(said.contains("Maximum object depth exceeded"), "{said}");
+
+    let bomb: Vec<String> = (1..30)
+        .map(|n| {
+            format!(
+                "a{n}: &a{n} [{}]",
+                vec![format!("*a{}", n - 1); 10].join(", ")
+            )
+        })
+        .collect();
+    let said = within_a_second(format!("a0: &a0 [x]\n{}\n", bomb.join("\n")));
+    assert!(said.contains("1002 more than 1000000 values"), "{said}");
+    assert!(said.contains("Maximum YAML nodes exceeded"), "{said}");
+
+    let rows: Vec<String> = ('a'..='f')
+        .map(|name| format!("{name}: [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]"))
+        .collect();
+    let said = within_a_second(format!(
+        "on: push\njobs: {{ a: {{ runs-on: x, strategy: {{ matrix: {{ {} }} }}, steps: [{{ run: echo }}] }} }}\n",
+        rows.join(", ")
+    ));
+    assert!(
+        said.contains("1060 the matrix has more than 256 combinations"),
+        "{said}"
+    );
+
+    let deep = format!("{}1{}", "!(".repeat(60), ")".repeat(60));
+    let said = within_a_second(format!(
+        "on: push\njobs: {{ a: {{ runs-on: x, if: '{deep}', steps: [{{ run: echo }}] }} }}\n"
+    ));
+    assert!(said.contains("Exceeded max expression depth 50"), "{said}");
+    let long = format!("'{}'", "x".repeat(21_000));
+    let said = within_a_second(format!(
+        "on: push\njobs: {{ a: {{ runs-on: x, steps: [{{ run: \"${{{{ {long} }}}}\" }}] }} }}\n"
+    ));
+    assert!(
+        said.contains("Exceeded max expression length 21000"),
+        "{said}"
+    );
+}

@@ -27,15 +27,16 @@ fn a_matrix_is_held_to_its_shape() {
             steps: [{ run: echo }]
         ",
         "
-            6:18 1012 `fail-fast` must be `true` or `false` or an expression
-            7:21 1012 `max-parallel` must be a whole number greater than 0 or an expression
+            6:18 1012 `fail-fast` must be `true`, `false` or one `${{ }}`, and is a text
+            7:21 1012 `max-parallel` must be a whole number or one `${{ }}`, and is a number
             8:7 1010 unknown key `parallel` in `strategy` | did you mean `max-parallel`?
-            10:13 1012 `os` of the matrix must be a list, and is a text
-            11:16 1060 `empty` of the matrix needs at least one value
-            12:21 1030 Unrecognized named-value: 'secrets'. Located at position 1 within expression: secrets.A
-            13:18 1012 `include` of the matrix must be a list, and is a mapping
-            14:33 1012 an entry of `exclude` of the matrix must be a mapping, and is a number
-            18:15 1014 an expression for the whole of `strategy` is not there yet | use one for `matrix`: `matrix: ${{ fromJSON(…) }}`
+            10:13 1012 `os` must be a list or one `${{ }}`, and is a text
+            11:16 1013 `empty` must not be empty
+            12:21 1030 context `secrets` is not available here | available here: `github`, `inputs`, `needs`, `vars`
+            13:18 1012 `include` must be a list, and is a mapping
+            14:21 1061 the matrix has no `o` to exclude | known here: `v`
+            14:33 1012 `exclude` must be a mapping or one `${{ }}`, and is a number
+            18:15 1012 `strategy` must be a mapping, and is a text
             ",
     );
 }

@@ -63,7 +63,8 @@ jobs:
     environment: { name: production, url: "${{ steps.go.outputs.url }}" }
     defaults: { run: { shell: sh } }
     steps:
-      - run: |
+      - id: go
+        run: |
           echo one
           echo two
 "#;
@@ -219,11 +220,21 @@ fn lacking_actions_refuse_the_file_or_fault_when_reached() {
         FOREIGN,
         &format!(
             "
-            10:15 1050 {message} | do the same in a `run` step, or in a local action (`uses: ./path`)
-            17:15 1050 {} | do the same in a `run` step, or in a local action (`uses: ./path`)
+            8:15 W 1057 `actions/checkout@v2` runs on a node that the hosted service no longer has | version 4 or later does not
+            10:15 W 1050 {message} | do the same in a `run` step, or in a local action (`uses: ./path`)
+            10:15 W 1057 `actions/setup-python@v3` runs on a node that the hosted service no longer has | version 5 or later does not
+            17:15 W 1050 {} | do the same in a `run` step, or in a local action (`uses: ./path`)
             ",
             message.replace("actions/setup-python@v3", "docker://alpine:3")
         ),
+    );
+    // The file is right; a run of it is refused all the same.
+    let refused = compile(&tree(&[(PATH, FOREIGN)]), PATH, &push(), Options::default());
+    assert_eq!(refused.plan, None);
+    let said = render(&refused.diagnostics);
+    assert!(
+        said.starts_with("10:15 1050 action") && !said.contains("1057"),
+        "{said}"
     );
     let options = Options {
         lacking: Lacking::FaultWhenReached,

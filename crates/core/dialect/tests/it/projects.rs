@@ -3,7 +3,7 @@
 use cutover_dialect::project;
 use cutover_model::{
     Duration,
-    delivery::{Metric, Strategy, Weight},
+    delivery::{Metric, Step, Strategy, Weight},
     project::{Channel, Project, TargetSpec},
 };
 
@@ -94,8 +94,9 @@ fn the_example_is_understood() {
     assert_eq!(
         production.strategy,
         Strategy::Canary {
-            steps: vec![percent(10), percent(50), percent(100)],
+            steps: [10, 50, 100].map(|it| Step::of(percent(it))).to_vec(),
             interval: Duration::from_mins(5),
+            scaled: false,
             bake: Duration::from_mins(10),
         }
     );
@@ -122,6 +123,7 @@ fn the_example_is_understood() {
         preview.strategy,
         Strategy::Rolling {
             batch: 1,
+            max_unavailable: 0,
             bake: Duration::ZERO
         }
     );
@@ -151,6 +153,7 @@ fn strategies_have_short_and_long_forms() {
     assert_eq!(
         strategy("blue_green"),
         Strategy::BlueGreen {
+            canary: Vec::new(),
             bake: Duration::from_mins(5)
         }
     );
@@ -158,6 +161,7 @@ fn strategies_have_short_and_long_forms() {
         strategy("{ rolling: { batch: 2, bake: 30s } }"),
         Strategy::Rolling {
             batch: 2,
+            max_unavailable: 0,
             bake: Duration::from_secs(30)
         }
     );
@@ -165,7 +169,10 @@ fn strategies_have_short_and_long_forms() {
     else {
         panic!("no canary");
     };
-    let points: Vec<u16> = steps.iter().map(|step| step.basis_points()).collect();
+    let points: Vec<u16> = steps
+        .iter()
+        .map(|step| step.weight.basis_points())
+        .collect();
     assert_eq!(points, [25, 1_250, 10_000]);
 }
 
@@ -216,7 +223,6 @@ fn every_slip_is_told_with_its_place() {
             7:46 1010 unknown key `dockerfle` in `build` | did you mean `dockerfile`?
             9:15 1102 environments follow each other: a → b → a
             9:26 1014 `target` `ecs` is not there yet | use `process` or `docker`
-            9:41 1014 `strategy` `linear` is not there yet | use `canary` with equal `steps`
             10:28 1014 `kubernetes` in `target` is not there yet | use `process` or `docker`
             10:80 1013 `steps` must grow, and 5 % follows 10 %
             11:15 1101 `after` names `stagin`, which is no environment | known here: `a`, `b`, `c`, `d`, `e`, `f`, `g`

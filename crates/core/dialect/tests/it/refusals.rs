@@ -38,24 +38,21 @@ fn one_pass_tells_everything() {
         "
             1:1 1010 unknown key `naem` in a workflow | did you mean `name`?
             2:12 1040 unknown event `pul_request` | did you mean `pull_request`?
-            2:25 1014 event `schedule` is not there yet | known are `push`, `pull_request`, `workflow_dispatch`
-            3:1 1014 `concurrency` in a workflow is not there yet | remove it: runs of this workflow then go side by side
+            2:25 1011 event `schedule` needs a list of patterns | for example `schedule: [{cron: '0 6 * * 1'}]`
             5:3 1020 job id: `1st` cannot be an id
             8:3 1011 job `build` needs `runs-on`
+            8:3 1022 job `build` needs `tset`, which is no job | did you mean `test`?
             9:5 1010 unknown key `run-on` in a job | did you mean `runs-on`?
-            10:13 1022 job `build` needs `tset`, which is no job | did you mean `test`?
-            11:5 1014 `container` in a job is not there yet | remove it: the steps then run on this machine
-            13:23 1030 Unrecognized named-value: 'githb'. Located at position 1 within expression: githb.sha
-            14:9 1010 unknown key `shel` in a step | did you mean `shell`?
-            15:15 1015 a step has either `run` or `uses`, and this one has both | make two steps of it
-            17:9 1011 a step needs `run` or `uses`
-            19:14 1014 `runs-on` with `group` or `labels` is not there yet | write the labels as a list: `runs-on: [self-hosted, linux]`
-            20:22 1012 `timeout-minutes` must be a number greater than 0 or an expression
-            21:24 1012 `continue-on-error` must be `true` or `false` or an expression
-            23:13 1020 `a.b` cannot be an id
+            13:23 1030 there is no context `githb` | did you mean `github`?
+            14:9 1010 unknown key `shel` in a step with `run` | did you mean `shell`?
+            15:9 1010 unknown key `uses` in a step with `run` | known here: `background`, `continue-on-error`, `env`, `id`, `if`, `name`, `run`, `shell`, `timeout-minutes`, `working-directory`
+            17:9 1011 a step must do something | it needs `run` or `uses`
+            20:22 1012 `timeout-minutes` must be a number or one `${{ }}`, and is a text
+            21:24 1012 `continue-on-error` must be `true`, `false` or one `${{ }}`, and is a text
+            23:13 1020 step id: `a.b` cannot be an id
             24:14 1013 `run` must not be empty
             26:15 1021 step id `ONE` is there twice; the first is in line 25
-            26:38 1070 unknown shell `fish` | known are `bash`, `sh`, `python`, `pwsh`, or a command with `{0}`
+            26:38 1070 unknown shell `fish` | known here: `bash`, `cmd`, `powershell`, `pwsh`, `python`, `sh`
             ",
     );
 }
@@ -109,22 +106,27 @@ fn expressions_may_use_what_their_key_has() {
                 run: echo ${{ contains('a') }}
         ",
         "
-            1:7 1030 `name` cannot hold an expression
-            2:15 1030 Unrecognized named-value: 'secrets'. Located at position 1 within expression: secrets.A
-            4:16 1030 Unrecognized named-value: 'env'. Located at position 1 within expression: env.B
-            7:15 1030 Unrecognized named-value: 'steps'. Located at position 1 within expression: steps.x.outputs.y
-            8:9 1030 Unrecognized named-value: 'matrix'. Located at position 1 within expression: matrix.os == 'x' || hashFiles('a')
-            9:18 1030 Unrecognized named-value: 'env'. Located at position 1 within expression: env.A
-            10:43 1030 Unrecognized named-value: 'env'. Located at position 1 within expression: env.A
-            12:13 1030 Unrecognized named-value: 'secrets'. Located at position 1 within expression: secrets.A != ''
-            13:23 1030 Unrecognized function: 'success'. Located at position 1 within expression: success()
-            16:39 1030 Unrecognized named-value: 'nope'. Located at position 1 within expression: nope.y
-            18:16 1030 `shell` cannot hold an expression
-            19:13 1030 `if` has `${{ }}` around a part of the condition, which makes it always true | write the whole condition without `${{ }}`
-            21:13 1030 An expression was expected
+            1:11 1030 context `github` is not available here | no context is available here
+            2:15 1030 context `secrets` is not available here | available here: `github`, `inputs`, `vars`
+            4:16 1030 context `env` is not available here | available here: `github`, `inputs`, `secrets`, `vars`
+            7:15 1030 context `steps` is not available here | available here: `github`, `inputs`, `matrix`, `needs`, `strategy`, `vars`
+            7:15 1032 there is no property `x`
+            8:9 1030 context `matrix` is not available here | available here: `github`, `inputs`, `needs`, `vars`
+            8:9 1032 there is no property `os`
+            8:29 1030 function `hashFiles` is not available here
+            9:18 1030 context `env` is not available here | available here: `github`, `inputs`, `matrix`, `needs`, `strategy`, `vars`
+            10:43 1030 context `env` is not available here | available here: `github`, `inputs`, `matrix`, `needs`, `secrets`, `strategy`, `vars`
+            12:13 1030 context `secrets` is not available here | available here: `env`, `github`, `inputs`, `job`, `matrix`, `needs`, `runner`, `steps`, `strategy`, `vars`
+            13:23 1030 function `success` is not available here
+            16:20 1032 there is no property `x`
+            18:20 1030 context `matrix` is not available here | no context is available here
+            18:20 1032 there is no property `shell`
+            19:13 1085 the condition always holds, because there is text around the `${{ }}` | leave out `${{` and `}}`, or put them around the whole
+            21:17 1030 An expression was expected
             22:19 1030 The expression is not closed. An unescaped ${{ sequence was found, but the closing }} sequence was not found.
             23:19 1030 Unexpected end of expression: '('. Located at position 7 within expression: always(
-            24:23 1030 Too few parameters supplied: 'contains'. Located at position 1 within expression: contains('a')
+            24:23 1032 `contains(a text, a text)` does not take 1 parameters
+            24:23 1032 `contains(a list, anything)` does not take 1 parameters
             ",
     );
 }
@@ -153,45 +155,47 @@ fn events_and_filters_are_checked() {
           a: { runs-on: x, steps: [{ run: echo }] }
         ",
         "
-            3:15 W 1041 `branches` has only patterns with `!`, so nothing matches it | use `branches-ignore`, or put `'**'` first
-            5:18 1015 `tags` and `tags-ignore` exclude each other | use `tags` with patterns that begin with `!`
+            4:5 1042 `tags` and `tags-ignore` exclude each other | use `tags` with patterns that begin with `!`
+            4:17 1041 pattern `+x`: `+` has nothing before it that it could repeat
+            4:23 1041 pattern `[`: `[` is not closed
             6:5 1010 unknown key `path` in `push` | did you mean `paths`?
-            7:27 1013 a type cannot be `opend` | did you mean `opened`?
+            7:27 1042 event `pull_request` has no type `opend` | did you mean `opened`?
             7:45 1012 `branches` must be a list, and is a mapping
-            10:7 1020 input: `a b` cannot be an id
-            11:21 1011 type `choice` needs `options`
-            12:56 1013 `default` cannot be `c` | known here: `a`, `b`
-            13:37 1012 `default` must be `true` or `false`, and is a text
+            11:7 1042 input `kind` of type `choice` needs `options`
+            12:56 1042 the default `c` is none of the `options` | known here: `a`, `b`
+            13:37 1042 the default of input `on` must be `true` or `false`
             13:44 1010 unknown key `requird` in an input | did you mean `required`?
-            14:24 1015 `options` belongs to type `choice` | add `type: choice`
-            15:3 1014 event `workflow_call` is not there yet | known are `push`, `pull_request`, `workflow_dispatch`
+            14:7 1042 input `text` has `options`, which belong to type `choice` | add `type: choice`
             16:3 1040 unknown event `psuh` | did you mean `push`?
             ",
     );
     check(
         "on: {}\njobs: { a: { runs-on: x, steps: [{ run: echo }] } }\n",
         "
-            1:1 1011 `on` needs at least one event | for example `on: push`
+            1:5 1013 `on` must not be empty
             ",
     );
     check(
         "on:\njobs: { a: { runs-on: x, steps: [{ run: echo }] } }\n",
         "
-            1:1 1011 `on` needs at least one event | for example `on: push`
+            1:4 1013 `on` must not be empty
             ",
     );
     check(
         "on: push\njobs: {}\n",
         "
-            2:7 1011 `jobs` needs at least one job
+            2:7 1013 `jobs` must not be empty
             ",
     );
     check(
         "on: push\njobs: { a: { runs-on: [], steps: [] }, b: }\n",
         "
-            2:23 1013 `runs-on` needs at least one label
-            2:34 1011 `steps` needs at least one step
-            2:41 1012 a job must be a mapping, and is nothing
+            2:9 1011 job `a` needs `steps`
+            2:23 1013 `runs-on` must not be empty
+            2:34 1013 `steps` must not be empty
+            2:40 1011 job `b` needs `steps`
+            2:40 1011 job `b` needs `runs-on`
+            2:42 1013 job `b` must not be empty
             ",
     );
 }
@@ -206,11 +210,10 @@ fn permissions_are_read_and_said_to_give_nothing() {
           a: { runs-on: x, permissions: read-al, steps: [{ run: echo }] }
         ",
         "
-            2:1 W 1080 `permissions` has nothing to limit: cutover gives jobs no token | steps that call the forge need a secret of yours
-            2:42 1013 permission `id-token` cannot be `read` | known here: `none`, `write`
-            2:48 1010 unknown permission `isues` | did you mean `issues`?
-            2:72 1013 permission `packages` cannot be `all` | known here: `none`, `read`, `write`
-            4:33 1013 `permissions` cannot be `read-al` | did you mean `read-all`?
+            2:42 1081 permission `id-token` cannot be `read` | known here: `write`, `none`
+            2:48 1081 unknown scope `isues` of permissions | did you mean `issues`?
+            2:72 1081 permission `packages` cannot be `all` | known here: `read`, `write`, `none`
+            4:33 1081 `permissions` cannot be `read-al` | known here: `read-all`, `write-all`
             ",
     );
     check(
@@ -232,41 +235,32 @@ fn what_comes_later_is_refused_with_a_hint() {
         "
         on: push
         jobs:
-          call: { uses: ./.github/workflows/x.yml, with: {}, secrets: inherit }
+          call: { uses: ./.github/workflows/x.yml, with: { a: 1 }, secrets: inherit }
           a:
             runs-on: x
-            services: {}
+            services: { db: redis }
             concurrency: x
             env: ${{ fromJSON('{}') }}
-            outputs: { '${{ insert }}': x }
-            environment: { url: x, deployment: false }
+            environment: { name: n, url: x, deployment: false }
             steps:
-              - { run: echo, background: true, with: { a: 1 } }
-              - { uses: actions/checkout@v4, shell: bash, working-directory: x }
+              - { run: echo, background: true }
               - { run: echo, shell: powershell }
               - { run: echo, shell: 'perl {0}' }
               - uses: $/x
               - uses: cutover/scan@v1
-              - just text
         ",
         "
-            3:11 1014 `uses` in a job is not there yet | copy the jobs of the called workflow into this one
-            3:44 1014 `with` in a job is not there yet | it belongs to `uses`, which is not there yet
-            3:54 1014 `secrets` in a job is not there yet | it belongs to `uses`, which is not there yet
-            6:5 1014 `services` in a job is not there yet | start what you need in a `run` step
-            7:5 1014 `concurrency` in a job is not there yet | remove it: runs then go side by side
-            8:10 1014 an expression for the whole of `env` is not there yet | write the names out, with expressions for their values
-            9:16 1014 an expression as a key of `outputs` is not there yet | write the name out
-            10:18 1011 `environment` needs `name`
-            10:28 1014 `deployment` in `environment` is not there yet | remove it
-            12:22 1014 `background` in a step is not there yet | write the steps one after the other
-            12:40 1015 `with` belongs to `uses`, and this step has `run` | use `env`
-            13:38 1015 `shell` belongs to `run`, and this step has `uses` | remove `shell`
-            13:51 1015 `working-directory` belongs to `run`, and this step has `uses` | remove `working-directory`
-            14:29 1014 shell `powershell` is not there yet | use `pwsh`, `bash`, `sh` or `python`
-            16:15 1014 `$/x` as a place of an action is not there yet | write it as `./path`, from the root of the sources
-            17:15 1014 built-in action `cutover/scan` is not there yet
-            18:9 1012 a step must be a mapping, and is a text
+            3:11 W 1014 `uses` in a job is not there yet | copy the jobs of the called workflow into this one
+            3:44 W 1014 `with` in a job is not there yet | it belongs to `uses`, which is not there yet
+            3:60 W 1014 `secrets` in a job is not there yet | it belongs to `uses`, which is not there yet
+            6:5 W 1014 `services` in a job is not there yet | start what you need in a `run` step
+            7:5 W 1014 `concurrency` in a job is not there yet | remove it: runs then go side by side
+            8:10 W 1014 an expression for the whole of `env` is not there yet | write the names out, with expressions for their values
+            9:37 W 1014 `deployment` in `environment` is not there yet | remove it
+            11:22 W 1014 `background` in a step is not there yet | write the steps one after the other
+            12:29 W 1014 shell `powershell` is not there yet | use `pwsh`, `bash`, `sh` or `python`
+            14:15 W 1014 `$/x` as a place of an action is not there yet | write it as `./path`, from the root of the sources
+            15:15 W 1014 built-in action `cutover/scan` is not there yet
             ",
     );
 }
@@ -283,12 +277,12 @@ fn names_are_compared_without_regard_to_case() {
           __mine: { runs-on: x, steps: [{ run: echo, id: __x }] }
         ",
         "
-            2:14 1003 `A` is there twice in `env`, regardless of case; the first is in line 2
-            2:20 1013 `x=y` cannot name a variable
-            2:30 1013 empty name in `env`
-            5:3 1003 `ONE` is there twice in `jobs`, regardless of case; the first is in line 4
+            2:14 1003 `A` is there twice in `env`, regardless of case; the first is in line 2 | remove one of them
+            2:20 1084 a variable cannot be named `x=y`
+            2:30 1013 a key of `env` must not be empty
+            5:3 1003 `ONE` is there twice in `jobs`, regardless of case; the first is in line 4 | remove one of them
             6:3 1020 job id: `__mine` cannot be an id: `__` is reserved
-            6:50 1020 `__x` cannot be an id: `__` is reserved
+            6:50 1020 step id: `__x` cannot be an id: `__` is reserved
             ",
     );
 }

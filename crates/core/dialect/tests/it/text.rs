@@ -23,7 +23,7 @@ fn yaml_is_held_to_its_rules() {
         "on: push\non: push\njobs: {}\n",
         "
             2:1 1003 key `on` is there twice; the first is in line 1 | remove one of them
-            3:7 1011 `jobs` needs at least one job
+            3:7 1013 `jobs` must not be empty
             ",
     );
     check(
@@ -41,31 +41,38 @@ fn yaml_is_held_to_its_rules() {
     check(
         "on: push\njobs: &a\n  b: *a\n",
         "
-            3:6 1004 an alias stands inside the value that it names
+            3:3 1011 job `b` needs `steps`
+            3:3 1011 job `b` needs `runs-on`
+            3:6 1004 alias `*a` stands inside the value that it names, from line 2 on
+            3:6 1013 job `b` must not be empty
             ",
     );
     check("on: push\nx: !!binary aGk=\njobs: !mine {}\n", "
-            2:1 1010 unknown key `x` in a workflow | known here: `defaults`, `description`, `env`, `jobs`, `name`, `on`, `permissions`, `run-name`
+            2:1 1010 unknown key `x` in a workflow | known here: `concurrency`, `defaults`, `description`, `env`, `jobs`, `name`, `on`, `permissions`, `run-name`
             2:4 1004 tag `!!binary` is not supported | remove the tag
             3:7 1004 tag `!mine` is not supported | remove the tag
-            3:7 1011 `jobs` needs at least one job
+            3:7 1013 `jobs` must not be empty
             ");
     check("on: !!int x\n? [a]\n: b\n<<: {}\njobs: {}\n", "
             1:5 1004 `x` is not a whole number, as tag `!!int` says
-            1:5 1040 unknown event `x` | known are `push`, `pull_request`, `workflow_dispatch`
+            1:5 1040 unknown event `x` | known here: `branch_protection_rule`, `check_run`, `check_suite`, `create`, `delete`, `deployment_status`, `deployment`, `discussion_comment`, `discussion`, `fork`, `gollum`, `image_version`, `issue_comment`, `issues`, `label`, `merge_group`, `milestone`, `page_build`, `project_card`, `project_column`, `project`, `public`, `pull_request_comment`, `pull_request_review`, `pull_request`
             2:3 1004 a key must be a scalar
             4:1 1004 the merge key `<<` is not supported | write the keys out, or use an alias for the whole mapping
-            5:7 1011 `jobs` needs at least one job
+            5:7 1013 `jobs` must not be empty
             ");
     check(
         "- on\n- push\n",
         "
+            1:1 1011 a workflow needs `on`
+            1:1 1011 a workflow needs `jobs`
             1:1 1012 a workflow must be a mapping, and is a list
             ",
     );
     check(
         "just text\n",
         "
+            1:1 1011 a workflow needs `on`
+            1:1 1011 a workflow needs `jobs`
             1:1 1012 a workflow must be a mapping, and is a text
             ",
     );

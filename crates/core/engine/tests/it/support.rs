@@ -8,6 +8,7 @@ use cutover_model::{
     delivery::Strategy,
     event::RunEvent,
     gate::ApprovalRule,
+    guard::{Guards, OnSuperseded, RollbackRule},
     plan::{
         EnvironmentUse, Expression, JobSpec, MatrixSpec, Plan, RunDefaults, StepBody, StepSpec,
         Template,
@@ -134,10 +135,16 @@ pub(crate) fn guarded(name: &str, rule: ApprovalRule) -> Project {
         listen: None,
         approvals: Some(rule),
         strategy: Strategy::BlueGreen {
+            canary: Vec::new(),
             bake: Duration::ZERO,
         },
         rollback_triggers: Vec::new(),
         env: BTreeMap::new(),
+        guards: Guards::default(),
+        rollback: RollbackRule::default(),
+        on_superseded: OnSuperseded::default(),
+        freeze: Vec::new(),
+        traffic: None,
     };
     Project {
         environments: BTreeMap::from([(name.to_owned(), environment)]),

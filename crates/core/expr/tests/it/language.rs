@@ -176,3 +176,21 @@ fn results_that_would_not_fit_are_refused_before_they_are_built() {
         "{error}"
     );
 }
+
+#[test]
+fn fifty_megabytes_of_json_are_refused_within_a_second() {
+    let text = format!("[{}0]", "0,".repeat(25 << 20));
+    let (sender, receiver) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        let contexts = [("inputs".to_owned(), Value::from(text))];
+        let error = evaluate("fromJSON(inputs)", &contexts).unwrap_err();
+        sender.send(error.to_string()).ok()
+    });
+    let said = receiver
+        .recv_timeout(std::time::Duration::from_secs(1))
+        .expect("it took more than a second");
+    assert!(
+        said.starts_with("The maximum allowed memory size was exceeded"),
+        "{said}"
+    );
+}

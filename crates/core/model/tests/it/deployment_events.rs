@@ -3,7 +3,8 @@
 use cutover_model::{
     Timestamp,
     delivery::{Side, Weight},
-    event::DeploymentEvent,
+    event::{Check, DeploymentEvent},
+    guard::{HookPoint, HookVerdict},
     run::Outcome,
 };
 
@@ -11,6 +12,7 @@ use crate::{golden, nouns};
 
 /// The event that comes after this one in the list of all; a new kind does not compile until it is
 /// put in. `None` begins.
+#[expect(clippy::too_many_lines, reason = "one arm for each kind of event")]
 fn next(event: Option<&DeploymentEvent>) -> Option<DeploymentEvent> {
     let gate = nouns::gate_id();
     let side = Side::Candidate;
@@ -40,9 +42,17 @@ fn next(event: Option<&DeploymentEvent>) -> Option<DeploymentEvent> {
         },
         Some(DeploymentEvent::LockAwaited { .. }) => DeploymentEvent::LockTaken {
             fence: 3,
-            current: Some(nouns::release()),
+            current: Some(Box::new(nouns::release())),
+            instances: None,
         },
-        Some(DeploymentEvent::LockTaken { .. }) => DeploymentEvent::InstancesRequested {
+        Some(DeploymentEvent::LockTaken { .. }) => DeploymentEvent::FreezeAwaited {
+            reason: "holidays".to_owned(),
+            until: Some(Timestamp(1_700_000_300_000)),
+        },
+        Some(DeploymentEvent::FreezeAwaited { .. }) => DeploymentEvent::HoldMet {
+            reason: "hello 1.3.0 was taken back".to_owned(),
+        },
+        Some(DeploymentEvent::HoldMet { .. }) => DeploymentEvent::InstancesRequested {
             side,
             count: 2,
             generation: 1,
@@ -80,7 +90,41 @@ fn next(event: Option<&DeploymentEvent>) -> Option<DeploymentEvent> {
         Some(DeploymentEvent::Paused { .. }) => DeploymentEvent::Resumed {
             by: "ada".to_owned(),
         },
-        Some(DeploymentEvent::Resumed { .. }) => DeploymentEvent::RollbackStarted {
+        Some(DeploymentEvent::Resumed { .. }) => DeploymentEvent::Promoted {
+            by: "ada".to_owned(),
+            full: true,
+        },
+        Some(DeploymentEvent::Promoted { .. }) => DeploymentEvent::CheckStarted {
+            check: Check::Smoke,
+            attempt: 1,
+            generation: 4,
+        },
+        Some(DeploymentEvent::CheckStarted { .. }) => DeploymentEvent::CheckEnded {
+            check: Check::Hook {
+                point: HookPoint::BeforeStep,
+                weight,
+                index: 0,
+            },
+            attempt: 1,
+            verdict: HookVerdict::Later,
+            reason: "not yet".to_owned(),
+            again_at: Some(Timestamp(1_700_000_300_000)),
+        },
+        Some(DeploymentEvent::CheckEnded { .. }) => DeploymentEvent::CheckFailed {
+            reason: "hook `audit` (before_step) says failure: no".to_owned(),
+        },
+        Some(DeploymentEvent::CheckFailed { .. }) => DeploymentEvent::ParkRequested {
+            parked: true,
+            generation: 5,
+        },
+        Some(DeploymentEvent::ParkRequested { .. }) => DeploymentEvent::Parked { parked: true },
+        Some(DeploymentEvent::Parked { .. }) => DeploymentEvent::DeadlinePassed {
+            waited_for: "the balancer to shift 10 %".to_owned(),
+        },
+        Some(DeploymentEvent::DeadlinePassed { .. }) => DeploymentEvent::Superseded {
+            by: "hello 1.5.0".to_owned(),
+        },
+        Some(DeploymentEvent::Superseded { .. }) => DeploymentEvent::RollbackStarted {
             reason: "a trigger fired".to_owned(),
         },
         Some(DeploymentEvent::RollbackStarted { .. }) => DeploymentEvent::DrainStarted {

@@ -5,10 +5,11 @@ use std::collections::BTreeMap;
 use cutover_model::{
     DeploymentId, Duration, GateId, Position, ReleaseId, RunId, Timestamp,
     delivery::{
-        Cause, DeploymentSpec, Digest, HealthCheck, Metric, Package, Release, RollbackTrigger,
-        Strategy, Weight,
+        Cause, Contents, DeploymentSpec, Digest, HealthCheck, Metric, Package, Release,
+        RollbackTrigger, Step, Strategy, Weight,
     },
     gate::{ApprovalRule, CoverageRule, GateSpec, TestsRule},
+    guard::{Guards, OnSuperseded, RollbackRule},
     plan::{
         Builtin, EnvironmentUse, Expression, JobSpec, MatrixSpec, Plan, RunDefaults, StepBody,
         StepSpec, Template,
@@ -164,6 +165,11 @@ fn project() -> Project {
         start_timeout: Duration::from_secs(60),
         drain_timeout: Duration::from_secs(30),
         stop_grace: Duration::from_secs(10),
+        config: Vec::new(),
+        secrets: Vec::new(),
+        flags: None,
+        migrations: None,
+        traffic: None,
     };
     let environment = Environment {
         after: Some("staging".to_owned()),
@@ -171,10 +177,16 @@ fn project() -> Project {
         listen: Some("127.0.0.1:8080".to_owned()),
         approvals: Some(rule()),
         strategy: Strategy::BlueGreen {
+            canary: Vec::new(),
             bake: Duration::from_mins(5),
         },
         rollback_triggers: vec![rollback_trigger()],
         env: BTreeMap::from([("MODE".to_owned(), "loud".to_owned())]),
+        guards: Guards::default(),
+        rollback: RollbackRule::default(),
+        on_superseded: OnSuperseded::default(),
+        freeze: Vec::new(),
+        traffic: None,
     };
     let gate = GateSpec {
         tests: Some(TestsRule {
@@ -204,11 +216,7 @@ fn notify_rule() -> NotifyRule {
 }
 
 fn rollback_trigger() -> RollbackTrigger {
-    RollbackTrigger {
-        metric: Metric::Target5xxCount,
-        threshold_milli: 10_000,
-        duration: Duration::from_secs(60),
-    }
+    RollbackTrigger::bare(Metric::Target5xxCount, 10_000, Duration::from_secs(60))
 }
 
 pub(crate) fn report() -> StepReport {
@@ -247,6 +255,7 @@ pub(crate) fn release() -> Release {
         command: vec!["./hello".to_owned()],
         port: Some(8080),
         env: BTreeMap::from([("MODE".to_owned(), "quiet".to_owned())]),
+        contents: Contents::default(),
         run: run_id(),
         created_at: Timestamp(1_700_000_000_000),
     }
@@ -259,11 +268,16 @@ pub(crate) fn deployment() -> DeploymentSpec {
         release: release(),
         target: TargetSpec::Process { instances: 2 },
         strategy: Strategy::Canary {
-            steps: vec![Weight::from_percent(10).unwrap(), Weight::ALL],
+            steps: vec![
+                Step::of(Weight::from_percent(10).unwrap()),
+                Step::of(Weight::ALL),
+            ],
             interval: Duration::from_mins(5),
+            scaled: false,
             bake: Duration::from_mins(10),
         },
         triggers: vec![rollback_trigger()],
+        judge: None,
         health: HealthCheck::default(),
         start_timeout: Duration::from_secs(60),
         drain_timeout: Duration::from_secs(30),
@@ -278,5 +292,11 @@ pub(crate) fn deployment() -> DeploymentSpec {
             attempt: Attempt::FIRST,
         },
         notify: vec![notify_rule()],
+        guards: Guards::default(),
+        rollback: RollbackRule::default(),
+        on_superseded: OnSuperseded::default(),
+        lift_hold: false,
+        break_glass: None,
+        traffic: None,
     }
 }

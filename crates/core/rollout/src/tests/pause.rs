@@ -28,7 +28,7 @@ fn a_pause_holds_the_step_and_a_resume_watches_it_again() {
     baking()
         .when(pause())
         .then("")
-        .refuses(pause(), "`ada` has paused it already")
+        .already(pause(), "it is paused already, by `ada`")
         .at(300)
         .when(baked(0))
         .then("")
@@ -36,7 +36,7 @@ fn a_pause_holds_the_step_and_a_resume_watches_it_again() {
         .at(1_000)
         .when(resume())
         .then("wake at 1300 s: bake 0")
-        .refuses(resume(), "it is not paused")
+        .already(resume(), "it is not paused")
         .at(1_300)
         .when(baked(0))
         .then("shift 50 % to candidate (g3)");

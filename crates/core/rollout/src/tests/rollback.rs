@@ -38,12 +38,12 @@ fn an_abort_ends_as_cancelled() {
         .when(shifted(2))
         .when(abort())
         .then("shift 0 % to candidate (g3)")
-        .refuses(abort(), "it goes back already: aborted by `ada`")
+        .already(abort(), "it goes back already: aborted by `ada`")
         .when(shifted(3))
         .when(drained(Candidate, 4))
         .when(stopped(Candidate, 5))
         .then("release lock; notify deployment.cancelled")
-        .refuses(abort(), "it has ended: cancelled");
+        .already(abort(), "it has ended already: cancelled");
 }
 
 #[test]

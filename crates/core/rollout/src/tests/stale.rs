@@ -124,6 +124,7 @@ fn a_replay_gives_the_same_state_and_owes_the_same() {
             "notify deployment.started: production ← hello 1.1.0: canary",
             "watch",
             "shift 50 % to candidate (g3)",
+            "wake at 1970-01-01T00:15:00.000Z: Deadline { generation: 3 }",
         ]
     );
 }

@@ -5,7 +5,7 @@ use cutover_model::{
     delivery::{
         Metric, RollbackTrigger,
         Side::{Candidate, Current},
-        Strategy, Weight,
+        Step, Strategy, Weight,
     },
     gate::ApprovalRule,
 };
@@ -98,10 +98,14 @@ fn rolling_goes_in_batches() {
 
 #[test]
 fn a_step_of_no_length_is_not_waited_for() {
-    let steps = vec![Weight::from_percent(10).unwrap(), Weight::ALL];
+    let steps = vec![
+        Step::of(Weight::from_percent(10).unwrap()),
+        Step::of(Weight::ALL),
+    ];
     let strategy = Strategy::Canary {
         steps,
         interval: Duration::ZERO,
+        scaled: false,
         bake: Duration::ZERO,
     };
     Story::over_current(spec(1, strategy))
@@ -119,9 +123,10 @@ fn what_can_never_end_is_refused() {
         let refusal = decide(&Deployment::default(), Timestamp(0), Input::Create { spec });
         assert_eq!(refusal.unwrap_err().to_string(), why);
     };
-    let steps = |steps| Strategy::Canary {
-        steps,
+    let steps = |steps: Vec<Weight>| Strategy::Canary {
+        steps: steps.into_iter().map(Step::of).collect(),
         interval: Duration::ZERO,
+        scaled: false,
         bake: Duration::ZERO,
     };
     refuse(
@@ -156,11 +161,11 @@ fn what_can_never_end_is_refused() {
 #[test]
 fn the_preview_says_what_will_happen() {
     let mut spec = spec(2, canary());
-    spec.triggers = vec![RollbackTrigger {
-        metric: Metric::HealthyHostCount,
-        threshold_milli: 1_000,
-        duration: Duration::from_secs(120),
-    }];
+    spec.triggers = vec![RollbackTrigger::bare(
+        Metric::HealthyHostCount,
+        1_000,
+        Duration::from_secs(120),
+    )];
     assert_eq!(
         preview::steps(&spec, true),
         [
@@ -210,11 +215,11 @@ fn the_preview_of_a_first_deployment_promises_no_way_back() {
         from: vec!["ada".to_owned(), "bob".to_owned()],
         expires: Duration::from_secs(3_600),
     });
-    spec.triggers = vec![RollbackTrigger {
-        metric: Metric::TargetResponseTime,
-        threshold_milli: 5_000,
-        duration: Duration::from_secs(300),
-    }];
+    spec.triggers = vec![RollbackTrigger::bare(
+        Metric::TargetResponseTime,
+        5_000,
+        Duration::from_secs(300),
+    )];
     assert_eq!(
         preview::steps(&spec, false),
         [

@@ -38,6 +38,14 @@ pub struct Stats {
     pub failed: u64,
     /// Deployments that a person ended.
     pub cancelled: u64,
+    /// Deployments that made way for a newer one.
+    pub superseded: u64,
+    /// Times that a place was held, and somebody met that.
+    pub held_back: u64,
+    /// Waits that were given up.
+    pub deadlines: u64,
+    /// Answers of hooks and smoke tests.
+    pub checks: u64,
     /// Deployments that did not succeed and kept traffic, because no other side could take it.
     pub held: u64,
 }
@@ -55,6 +63,10 @@ impl Stats {
             rolled_back: self.rolled_back + other.rolled_back,
             failed: self.failed + other.failed,
             cancelled: self.cancelled + other.cancelled,
+            superseded: self.superseded + other.superseded,
+            held_back: self.held_back + other.held_back,
+            deadlines: self.deadlines + other.deadlines,
+            checks: self.checks + other.checks,
             held: self.held + other.held,
         }
     }

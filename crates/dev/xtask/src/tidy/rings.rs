@@ -13,7 +13,8 @@ pub(crate) const ARROWS: &[(&str, &[&str])] = &[
     ("cutover-expr", &["cutover-model"]),
     ("cutover-dialect", &["cutover-model", "cutover-expr"]),
     ("cutover-engine", &["cutover-model", "cutover-expr"]),
-    ("cutover-rollout", &["cutover-model"]),
+    ("cutover-judge", &["cutover-model"]),
+    ("cutover-rollout", &["cutover-model", "cutover-judge"]),
     ("cutover-quality", &["cutover-model"]),
     ("cutover-release", &["cutover-model"]),
     // The edge does. Three of its crates know nothing of ours and could be used alone.
@@ -35,6 +36,7 @@ pub(crate) const ARROWS: &[(&str, &[&str])] = &[
             "cutover-model",
             "cutover-dialect",
             "cutover-engine",
+            "cutover-judge",
             "cutover-rollout",
             "cutover-quality",
             "cutover-release",
@@ -53,6 +55,7 @@ pub(crate) const ARROWS: &[(&str, &[&str])] = &[
             "cutover-model",
             "cutover-dialect",
             "cutover-engine",
+            "cutover-judge",
             "cutover-rollout",
             "cutover-quality",
             "cutover-release",
@@ -72,7 +75,16 @@ pub(crate) const ARROWS: &[(&str, &[&str])] = &[
         "cutover-testkit",
         &["cutover-model", "cutover-engine", "cutover-rollout"],
     ),
-    ("xtask", &["cutover-dialect", "cutover-testkit"]),
+    (
+        "xtask",
+        &[
+            "cutover-model",
+            "cutover-judge",
+            "cutover-dialect",
+            "cutover-proxy",
+            "cutover-testkit",
+        ],
+    ),
     // Drives the binary from outside, as people do.
     ("cutover-e2e", &[]),
 ];

@@ -16,12 +16,15 @@ use tokio::{
 use super::{
     report::{Applied, Bucket, Drained, Status, UpstreamReport},
     table::RouteTable,
-    wire::{Answer, Command, MAX_LINE, Outcome, Refusal, Reply, Request},
+    wire::{Answer, Command, HandingOver, MAX_LINE, Outcome, Refusal, Reply, Request},
 };
 use crate::state::CONTROL_SOCKET;
 
 /// How long an answer may take beyond the time that the call itself asks for.
 const PATIENCE: Duration = Duration::from_secs(10);
+
+/// How long drains that run may keep a successor waiting.
+const DRAINS: Duration = Duration::from_mins(5);
 
 /// Pause between two tries to reach a balancer that is starting.
 const READY_PAUSE: Duration = Duration::from_millis(10);
@@ -145,11 +148,25 @@ impl Client {
         upstreams: &[String],
         timeout_ms: u64,
     ) -> Result<Drained, ClientError> {
+        self.drain_with_grace(service, upstreams, timeout_ms, None)
+            .await
+    }
+
+    /// The same, with another time for WebSockets and streams of events than the table says, after
+    /// which they are asked to part.
+    pub async fn drain_with_grace(
+        &self,
+        service: &str,
+        upstreams: &[String],
+        timeout_ms: u64,
+        grace_ms: Option<u64>,
+    ) -> Result<Drained, ClientError> {
         let (service, upstreams) = (service.to_owned(), upstreams.to_vec());
         let command = Command::Drain {
             service,
             upstreams,
             timeout_ms,
+            grace_ms,
         };
         match self
             .call(command, Duration::from_millis(timeout_ms))
@@ -201,6 +218,25 @@ impl Client {
     pub async fn shutdown(&self) -> Result<(), ClientError> {
         match self.call(Command::Shutdown, Duration::ZERO).await? {
             Reply::ShuttingDown => Ok(()),
+            other => Err(self.unexpected(&other)),
+        }
+    }
+
+    /// Asks the balancer for its sockets and its table, for a successor.
+    pub(crate) async fn hand_over(&self, socket: &Utf8Path) -> Result<HandingOver, ClientError> {
+        let socket = socket.to_owned();
+        let command = Command::HandOver { socket };
+        match self.call(command, Duration::ZERO).await? {
+            Reply::HandingOver(handing) => Ok(handing),
+            other => Err(self.unexpected(&other)),
+        }
+    }
+
+    /// Tells the balancer that its successor is ready.
+    pub(crate) async fn taken_over(&self, revision: u64) -> Result<(), ClientError> {
+        let command = Command::TakenOver { revision };
+        match self.call(command, DRAINS).await? {
+            Reply::TakenOver => Ok(()),
             other => Err(self.unexpected(&other)),
         }
     }

@@ -6,6 +6,7 @@
 mod client;
 mod guards;
 mod observing;
+mod protocol;
 mod report;
 mod routes;
 mod routing;
@@ -19,6 +20,7 @@ pub use self::{
     client::{Client, ClientError, Subscription},
     guards::{Action, RateLimit, Rule},
     observing::{AccessLog, ClientKey, Evidence, QueryLog},
+    protocol::Protocol,
     report::{
         AccessLogStatus, Applied, Bucket, Drained, Dropped, ErrorTotals, LATENCY_BOUNDS_MS,
         MirrorStatus, RuleCount, ServiceStatus, SideSample, SideStatus, Status, Totals,

@@ -28,6 +28,9 @@ pub struct Applied {
 pub struct Drained {
     /// Requests that were still in flight at the time-out and were cut.
     pub cut_off: u64,
+    /// WebSockets and streams of events that were asked to part after their grace, and did.
+    #[serde(default)]
+    pub closed_after_grace: u64,
 }
 
 /// How far an upstream is.
@@ -108,6 +111,9 @@ pub struct ServiceStatus {
     pub sides: Vec<SideStatus>,
     /// The drop ledger: requests by what befell them.
     pub ledger: BTreeMap<String, u64>,
+    /// Why nobody listens at its address, when nobody does. It is tried again.
+    #[serde(default)]
+    pub listen_error: Option<String>,
     /// Where its preview listens.
     #[serde(default)]
     pub preview: Option<SocketAddr>,

@@ -92,6 +92,21 @@ async fn answer(line: Vec<u8>, balancer: Arc<Balancer>, write: Arc<Mutex<OwnedWr
             let _other_end_left = send(&write, &Answer { id, outcome }).await;
             return balancer.end();
         }
+        Ok(Request {
+            id,
+            command: Command::TakenOver { revision },
+        }) => {
+            let taken = balancer.taken_over(revision).await;
+            let over = taken.is_ok();
+            let outcome = taken.map(|()| Reply::TakenOver).into();
+            let heard = send(&write, &Answer { id, outcome }).await;
+            match heard {
+                Ok(()) if over => balancer.end(),
+                Err(_died) if over => balancer.stay(),
+                _ => {}
+            }
+            return;
+        }
         Ok(Request { id, command }) => (id, perform(command, &balancer).await.into()),
         Err(error) => (
             0,
@@ -128,13 +143,16 @@ async fn perform(command: Command, balancer: &Arc<Balancer>) -> Result<Reply, Re
             service,
             upstreams,
             timeout_ms,
+            grace_ms,
         } => {
             let patience = Duration::from_millis(timeout_ms);
+            let grace = grace_ms.map(Duration::from_millis);
             balancer
-                .drain(&service, &upstreams, patience)
+                .drain(&service, &upstreams, patience, grace)
                 .await
                 .map(Reply::Drained)
         }
+        Command::HandOver { socket } => balancer.hand_over(socket).await.map(Reply::HandingOver),
         Command::Status => Ok(Reply::Status(balancer.status())),
         Command::Samples { service, since } => {
             let buckets = balancer.service(&service)?.history.since(since);
@@ -145,9 +163,11 @@ async fn perform(command: Command, balancer: &Arc<Balancer>) -> Result<Reply, Re
                     .collect(),
             ))
         }
-        Command::Subscribe { .. } | Command::Shutdown => Err(Refusal::Malformed {
-            reason: "this has no single answer".to_owned(),
-        }),
+        Command::Subscribe { .. } | Command::Shutdown | Command::TakenOver { .. } => {
+            Err(Refusal::Malformed {
+                reason: "this has no single answer".to_owned(),
+            })
+        }
     }
 }
 

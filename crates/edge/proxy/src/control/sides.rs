@@ -122,6 +122,7 @@ mod tests {
             weight,
             matches: Vec::new(),
             upstreams: Vec::new(),
+            protocol: crate::control::Protocol::default(),
         };
         Service {
             sides: [("1", 10_000), ("2", 0)].map(side).into(),

@@ -4,8 +4,11 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::observing::{AccessLog, Evidence};
-use super::routing::{Hold, Match, Mirror, Preview, Route, Sticky};
+use super::{
+    observing::{AccessLog, Evidence},
+    protocol::Protocol,
+    routing::{Hold, Match, Mirror, Preview, Route, Sticky},
+};
 
 /// The sum of the weights of a service that takes traffic: 100 % in basis points.
 pub const FULL_WEIGHT: u32 = 10_000;
@@ -85,6 +88,9 @@ pub struct Side {
     pub matches: Vec<Match>,
     /// Where its instances answer.
     pub upstreams: Vec<Upstream>,
+    /// What its instances speak. Another protocol makes another upstream.
+    #[serde(default)]
+    pub protocol: Protocol,
 }
 
 /// One address that requests may be sent to.
@@ -104,7 +110,8 @@ pub struct Upstream {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Health {
-    /// Path and query to ask for.
+    /// Path and query to ask for. With `/grpc.health.v1.Health/Check` an upstream that speaks
+    /// HTTP/2 is asked as gRPC prescribes it, and healthy when it says that it is serving.
     pub path: String,
     /// Time between two checks of one upstream.
     pub interval_ms: u64,
@@ -156,6 +163,9 @@ pub struct Timeouts {
     pub connect_ms: u64,
     /// For the head of an upstream's answer, once the request was handed over.
     pub response_ms: u64,
+    /// For WebSockets and streams of events to end by themselves when their upstream is drained;
+    /// then they are asked to part. A drain may name another time.
+    pub stream_grace_ms: u64,
     /// After which an unused connection to an upstream is not used again. Below the five seconds
     /// that common servers keep theirs, so that a request seldom meets a closing connection.
     pub upstream_idle_ms: u64,
@@ -238,6 +248,7 @@ impl Default for Timeouts {
             body_ms: 60_000,
             connect_ms: 2_000,
             response_ms: 60_000,
+            stream_grace_ms: 5_000,
             upstream_idle_ms: 4_000,
             upstream_age_ms: 300_000,
         }

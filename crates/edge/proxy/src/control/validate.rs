@@ -187,6 +187,7 @@ mod tests {
             weight: *weight,
             matches: Vec::new(),
             upstreams: vec![Upstream::new(format!("u{index}"), "127.0.0.1:9000")],
+            protocol: crate::control::Protocol::default(),
         };
         Service {
             sides: weights.iter().enumerate().map(side).collect(),

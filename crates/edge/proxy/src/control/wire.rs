@@ -1,11 +1,15 @@
 //! The lines of the control socket: requests and answers.
 
+use std::net::SocketAddr;
+
+use camino::Utf8PathBuf;
 use serde::{Deserialize, Serialize};
 
 use super::{
     report::{Applied, Bucket, Drained, Status, UpstreamReport},
     table::RouteTable,
 };
+use crate::state::Remembered;
 
 /// Longest line that either end reads.
 pub(crate) const MAX_LINE: u64 = 16 * 1024 * 1024;
@@ -36,6 +40,8 @@ pub(crate) enum Command {
         service: String,
         upstreams: Vec<String>,
         timeout_ms: u64,
+        #[serde(default)]
+        grace_ms: Option<u64>,
     },
     /// Tell everything.
     Status,
@@ -45,6 +51,10 @@ pub(crate) enum Command {
     Subscribe { service: String },
     /// Finish what is in flight and end.
     Shutdown,
+    /// Send all sockets to a successor that listens at this path, and go on as before.
+    HandOver { socket: Utf8PathBuf },
+    /// The successor is ready: stop accepting, finish what is in flight and end.
+    TakenOver { revision: u64 },
 }
 
 /// One line from the balancer.
@@ -78,6 +88,21 @@ pub(crate) enum Reply {
     /// The subscription stands; seconds follow.
     Subscribed,
     ShuttingDown,
+    HandingOver(HandingOver),
+    TakenOver,
+}
+
+/// What a successor must know beside the sockets.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct HandingOver {
+    /// What would be remembered over a restart.
+    pub(crate) remembered: Remembered,
+    /// Grows with every change of it.
+    pub(crate) revision: u64,
+    /// Whose sockets come behind that of the lock and that of the control socket.
+    pub(crate) addresses: Vec<SocketAddr>,
+    /// Upstreams that are well, by service.
+    pub(crate) healthy: Vec<(String, Vec<String>)>,
 }
 
 /// Why the balancer did not do what it was asked for. Nothing was changed.
@@ -133,6 +158,12 @@ pub enum Refusal {
     #[error("the route table could not be stored: {reason}; make room in the state folder")]
     Store {
         /// What the system said.
+        reason: String,
+    },
+    /// Its place cannot be taken now.
+    #[error("the balancer cannot be taken over: {reason}")]
+    HandOver {
+        /// Why.
         reason: String,
     },
     /// The balancer is ending.

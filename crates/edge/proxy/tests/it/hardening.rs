@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
 use cutover_proxy::{Limits, Service, Timeouts};
 use http_body_util::BodyExt as _;
 use tokio::{
@@ -10,7 +11,7 @@ use tokio::{
     time::{Instant, sleep},
 };
 
-use crate::support::{Balancer, Origin, RawOrigin, get, raw, service, side, text};
+use crate::support::{Balancer, Origin, RawOrigin, bytes, get, raw, service, side, text};
 
 const OK: &str = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
 
@@ -94,36 +95,144 @@ async fn doubtful_requests_are_refused_and_never_passed_on() {
 }
 
 #[tokio::test]
-async fn a_length_beside_chunks_is_not_passed_on() {
+async fn what_is_smuggled_behind_a_request_is_not_served() {
     let balancer = Balancer::start().await;
     let origin = RawOrigin::start(OK, false).await;
     let sides = vec![side("1", 10_000, &[("a", origin.address)])];
     let address = balancer.serve(1, service(sides), &["a"]).await;
-    let orders = [
-        "content-length: 6\r\ntransfer-encoding: chunked",
-        "transfer-encoding: chunked\r\ncontent-length: 6",
+    let doubtful = [
+        "content-length: 6\r\ntransfer-encoding: chunked\r\n",
+        "transfer-encoding: chunked\r\ncontent-length: 6\r\n",
+        "transfer-encoding: chunked\r\ntransfer-encoding: chunked\r\n",
+        "content-length: 5\r\ncontent-length: 5\r\n",
+        "transfer-encoding: chunked\nx: y\r\n",
     ];
-    for fields in orders {
-        let bytes = format!(
-            "POST /first HTTP/1.1\r\nhost: h\r\n{fields}\r\nconnection: close\r\n\r\n\
+    for fields in doubtful {
+        let text = format!(
+            "GET /good HTTP/1.1\r\nhost: h\r\n\r\nPOST /bad HTTP/1.1\r\nhost: h\r\n{fields}\r\n\
              0\r\n\r\nGET /smuggled HTTP/1.1\r\nhost: h\r\n\r\n"
         );
-        let answer = raw(address, bytes.as_bytes()).await;
-        assert_eq!(answer.matches("HTTP/1.1").count(), 1, "{answer}");
+        // At once, and in pieces that end anywhere.
+        for size in [text.len(), 1, 7] {
+            let mut stream = TcpStream::connect(address).await.unwrap();
+            stream.set_nodelay(true).unwrap();
+            for piece in text.as_bytes().chunks(size) {
+                if stream.write_all(piece).await.is_err() {
+                    break;
+                }
+                tokio::task::yield_now().await;
+            }
+            let mut answer = Vec::new();
+            let _reset = stream.read_to_end(&mut answer).await;
+            let answer = String::from_utf8_lossy(&answer).into_owned();
+            let statuses: Vec<_> = answer
+                .match_indices("HTTP/1.1 ")
+                .map(|(at, _)| &answer[at + 9..at + 12])
+                .collect();
+            assert!(
+                matches!(statuses[..], ["200", "400"] | ["200"]),
+                "{fields}: {answer}"
+            );
+        }
     }
-    // What arrives is in chunks only, and ends where they end.
-    let heads = origin.heads.lock().unwrap().clone();
-    let [first, end, second, other_end] = &heads[..] else {
-        panic!("{heads:?}")
-    };
-    assert_eq!(
-        (end.as_str(), other_end.as_str()),
-        ("0\r\n\r\n", "0\r\n\r\n")
+    let heads = origin.heads.lock().unwrap();
+    assert!(
+        heads.iter().all(|head| head.starts_with("GET /good")),
+        "{heads:?}"
     );
-    for head in [first, second] {
-        assert!(head.starts_with("POST /first"), "{head}");
-        assert!(!head.contains("content-length"), "{head}");
+}
+
+#[tokio::test]
+async fn a_body_in_doubtful_chunks_is_refused() {
+    let balancer = Balancer::start().await;
+    let origin = Origin::start(|request| async {
+        let _broken = request.into_body().collect().await;
+        text("whole")
+    })
+    .await;
+    let sides = vec![side("1", 10_000, &[("a", origin.address)])];
+    let address = balancer.serve(1, service(sides), &["a"]).await;
+    for body in [
+        "4 \r\nabcd\r\n",
+        "4\nabcd\r\n",
+        "4\r\nabcde\r\n",
+        "0x4\r\nabcd\r\n",
+    ] {
+        let text = format!(
+            "POST / HTTP/1.1\r\nhost: h\r\ntransfer-encoding: chunked\r\n\r\n{body}0\r\n\r\n"
+        );
+        let answer = raw(address, text.as_bytes()).await;
+        assert!(answer.starts_with("HTTP/1.1 400"), "{body:?}: {answer}");
     }
+}
+
+#[tokio::test]
+async fn clients_of_http_1_0_get_what_they_understand() {
+    let balancer = Balancer::start().await;
+    // Without a length it would go to others in chunks.
+    let chunked = "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n";
+    let origin = RawOrigin::start(chunked, false).await;
+    let sides = vec![side("1", 10_000, &[("a", origin.address)])];
+    let address = balancer.serve(1, service(sides), &["a"]).await;
+    let answer = raw(address, b"GET / HTTP/1.0\r\n\r\n").await;
+    assert!(answer.starts_with("HTTP/1.0 200"), "{answer}");
+    assert!(answer.ends_with("\r\n\r\nok"), "{answer}");
+    assert!(
+        !answer.to_lowercase().contains("transfer-encoding"),
+        "{answer}"
+    );
+}
+
+#[tokio::test]
+async fn a_client_that_reads_nothing_is_left_and_holds_up_nobody() {
+    let balancer = Balancer::start().await;
+    // More than the sockets between would hold.
+    let large = Bytes::from(vec![b'x'; 64 * 1024 * 1024]);
+    let origin = Origin::start(move |request| {
+        let answer = match request.uri().path() {
+            "/large" => bytes(&large),
+            _ => text("small"),
+        };
+        async { answer }
+    })
+    .await;
+    let sides = vec![side("1", 10_000, &[("a", origin.address)])];
+    let timeouts = Timeouts {
+        body_ms: 1_500,
+        ..Timeouts::default()
+    };
+    let slow = Service {
+        timeouts,
+        ..service(sides)
+    };
+    let address = balancer.serve(1, slow, &["a"]).await;
+    let mut dawdlers = Vec::new();
+    for _ in 0..20 {
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        let head = b"GET /large HTTP/1.1\r\nhost: h\r\n\r\n";
+        stream.write_all(head).await.unwrap();
+        dawdlers.push(stream);
+    }
+    let began = Instant::now();
+    for _ in 0..20 {
+        assert_eq!(get(address, "/small").await.body, "small");
+    }
+    assert!(
+        began.elapsed() < Duration::from_secs(2),
+        "{:?}",
+        began.elapsed()
+    );
+    // What they hold is given back though they never leave.
+    loop {
+        let status = balancer.client.status().await.unwrap();
+        let side = &status.services[0].sides[0];
+        if (side.upstreams[0].in_flight, side.totals.client_gone) == (0, 20) {
+            break;
+        }
+        assert!(began.elapsed() < Duration::from_secs(20), "{status:?}");
+        sleep(Duration::from_millis(20)).await;
+    }
+    drop(dawdlers);
 }
 
 #[tokio::test]

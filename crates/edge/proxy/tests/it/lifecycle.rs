@@ -72,6 +72,7 @@ async fn a_folder_serves_one_balancer() {
     let balancer = Balancer::start().await;
     let second = run(Options {
         state_dir: path(&balancer.folder),
+        take_over: false,
     })
     .await
     .unwrap_err();
@@ -123,4 +124,68 @@ async fn the_end_waits_for_what_is_in_flight() {
     let _folder = balancer.stop().await;
     assert_eq!(request.await.unwrap().body, "whole");
     idle.get("/").await.unwrap_err();
+}
+
+#[tokio::test]
+async fn an_address_that_was_taken_meanwhile_keeps_nothing_else_back() {
+    let balancer = Balancer::start().await;
+    let origin = Origin::named("one").await;
+    let sides = || vec![side("1", 10_000, &[("a", origin.address)])];
+    let address = balancer.serve(1, service(sides()), &["a"]).await;
+    let folder = balancer.stop().await;
+    let thief = tokio::net::TcpListener::bind(address).await.unwrap();
+    let balancer = Balancer::start_on(folder).await;
+    let silent = balancer.client.status().await.unwrap();
+    assert_eq!(silent.services[0].listener, None);
+    let reason = silent.services[0].listen_error.clone().unwrap();
+    assert!(reason.contains(&address.to_string()), "{reason}");
+    // The table goes on changing, another service among it.
+    let other = cutover_proxy::Service {
+        name: "other@test".to_owned(),
+        ..service(sides())
+    };
+    let both = |generation| cutover_proxy::RouteTable {
+        generation,
+        services: vec![service(sides()), other.clone()],
+    };
+    let applied = balancer.client.apply(&both(2)).await.unwrap();
+    assert_eq!(applied.listeners[SERVICE], address);
+    balancer
+        .client
+        .wait_healthy("other@test", &owned(&["a"]), 5_000)
+        .await
+        .unwrap();
+    assert_eq!(get(applied.listeners["other@test"], "/").await.body, "one");
+    // What is new or moves must be able to listen.
+    let moved = cutover_proxy::Service {
+        listen: Some(address.to_string()),
+        name: "new@test".to_owned(),
+        ..service(sides())
+    };
+    let mut table = both(3);
+    table.services[0] = moved;
+    let refused = balancer.client.apply(&table).await.unwrap_err();
+    assert!(matches!(refused, ClientError::Refused(_)), "{refused}");
+    // As soon as it is free, it is served again, without anybody asking.
+    drop(thief);
+    let back = async {
+        loop {
+            let status = balancer.client.status().await.unwrap();
+            let service = status
+                .services
+                .iter()
+                .find(|service| service.name == SERVICE);
+            let service = service.unwrap();
+            if service.listener == Some(address) {
+                assert_eq!(service.listen_error, None);
+                break;
+            }
+            sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(10), back)
+        .await
+        .unwrap();
+    balancer.wait_healthy(&["a"]).await;
+    assert_eq!(get(address, "/").await.body, "one");
 }

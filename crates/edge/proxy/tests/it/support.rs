@@ -46,7 +46,10 @@ impl Balancer {
     pub(crate) async fn start_on(folder: TempDir) -> Self {
         let state_dir = path(&folder);
         let client = Client::new(&state_dir);
-        let task = tokio::spawn(run(Options { state_dir }));
+        let task = tokio::spawn(run(Options {
+            state_dir,
+            take_over: false,
+        }));
         client.ready(PATIENCE).await.unwrap();
         Self {
             folder,
@@ -129,6 +132,7 @@ pub(crate) fn side(name: &str, weight: u16, upstreams: &[(&str, SocketAddr)]) ->
         weight,
         matches: Vec::new(),
         upstreams: upstreams.iter().map(upstream).collect(),
+        protocol: cutover_proxy::Protocol::default(),
     }
 }
 
@@ -319,6 +323,11 @@ pub(crate) async fn raw(address: SocketAddr, bytes: &[u8]) -> String {
     let mut answer = Vec::new();
     let _reset = stream.read_to_end(&mut answer).await;
     String::from_utf8_lossy(&answer).into_owned()
+}
+
+/// An answer of these bytes.
+pub(crate) fn bytes(bytes: &Bytes) -> Answer {
+    Response::new(Full::new(bytes.clone()).boxed())
 }
 
 /// An empty body, where the type matters.

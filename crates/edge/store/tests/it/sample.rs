@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use cutover_model::{
     DeploymentId, GateId, NotificationId, ReleaseId, RunId, Timestamp,
-    delivery::{Digest, Package, Release, Weight},
+    delivery::{Contents, Digest, Package, Release, Weight},
     event::{DeploymentEvent, Recorded, RunEvent},
     run::Outcome,
     source::{GitRef, Revision},
@@ -98,6 +98,7 @@ pub(crate) fn release(n: u64) -> Release {
         command: vec!["./hello".to_owned()],
         port: None,
         env: BTreeMap::from([("GREETING".to_owned(), "grüß dich".to_owned())]),
+        contents: Contents::default(),
         run: run_id(1),
         created_at: Timestamp(i64::try_from(n).unwrap()),
     }

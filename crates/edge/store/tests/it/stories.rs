@@ -1,6 +1,7 @@
 //! What holds of every store. Each story gets an empty database. The list at the end runs them all
 //! against SQLite, one test each; `postgres.rs` runs the same list.
 
+mod leases;
 mod log;
 mod releases;
 mod rows;
@@ -63,6 +64,12 @@ stories! {
         a_release_is_found_by_what_people_say
         a_rollback_goes_to_the_last_good_release
         an_older_fence_is_refused;
+    leases:
+        a_place_has_one_holder_and_the_rest_have_turns
+        a_lease_that_ran_out_goes_to_the_next_with_a_higher_fence
+        what_has_ended_leaves_the_queue
+        a_freeze_is_lifted_once_and_remembered
+        samples_are_kept_up_to_a_number;
     small:
         numbers_are_given_once
         a_message_is_kept_until_it_is_through

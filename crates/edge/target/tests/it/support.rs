@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, net::SocketAddr, time::Duration};
 
 use cutover_model::{
     DeploymentId, ReleaseId, RunId, Timestamp,
-    delivery::{Package, Release},
+    delivery::{Contents, Package, Release},
     source::Revision,
 };
 use cutover_target::{Generation, InstancesOrder, Place};
@@ -38,6 +38,7 @@ pub(crate) fn order(place: Place, package: Package, command: &[&str]) -> Instanc
             command: command.iter().map(|word| (*word).to_owned()).collect(),
             port: Some(8080),
             env: BTreeMap::from([pair("COLOUR", "blue"), pair("SIZE", "small")]),
+            contents: Contents::default(),
             run: RunId::derived(&["run"]),
             created_at: Timestamp(0),
         },

@@ -1,7 +1,7 @@
 //! Instances of a side: started, shown to the balancer, waited for. Why they are not healthy is said by
 //! the balancer, which asks them, and by the target, which has their logs.
 
-use cutover_model::delivery::{Release, Side};
+use cutover_model::delivery::Side;
 use cutover_rollout::Input;
 use cutover_target::{Instance, InstancesOrder, Place, Target};
 
@@ -33,19 +33,19 @@ impl Work {
         count: u32,
         generation: u64,
     ) -> Option<Result<(), Vec<String>>> {
-        let (target, place, release, instances) =
-            match self.start_instances(side, count, generation).await {
-                Ok(started) => started,
-                Err(error) => return Some(Err(vec![error.to_string()])),
-            };
+        let (target, order, instances) = match self.start_instances(side, count, generation).await {
+            Ok(started) => started,
+            Err(error) => return Some(Err(vec![error.to_string()])),
+        };
         let ids: Vec<String> = instances
             .iter()
             .map(|instance| instance.id.clone())
             .collect();
         let shown = self.until_done("show the instances to the balancer", || {
-            let (instances, place, release) = (&instances, &place, &release);
+            let (instances, order) = (&instances, &order);
             async move {
                 let shown = self.change_route(|route| {
+                    let (place, release) = (&order.place, &order.release);
                     route.change_side(&place.deployment, &release.version, |side| {
                         side.show(instances);
                     });
@@ -58,7 +58,10 @@ impl Work {
             }
         });
         match shown.await? {
-            Ok(()) => self.wait_healthy(&target, &place, &ids).await,
+            Ok(()) => tokio::select! {
+                answer = self.wait_healthy(&target, &order.place, &ids) => answer,
+                dead = self.crash_loop(&target, &order) => Some(Err(dead)),
+            },
             refused => Some(refused),
         }
     }
@@ -68,21 +71,21 @@ impl Work {
         side: Side,
         count: u32,
         generation: u64,
-    ) -> Result<(Target, Place, Release, Vec<Instance>), crate::Error> {
+    ) -> Result<(Target, InstancesOrder, Vec<Instance>), crate::Error> {
         let (place, release) = self.place(side).await?;
         let target = self.target().await?;
         // The side that served before comes back with its own configuration, not with ours.
         let maker = self.control.deployment(&place.deployment).await?;
-        let env = instance_env(maker.spec().unwrap_or(&self.spec));
+        let env = instance_env(&self.control, maker.spec().unwrap_or(&self.spec))?;
         let order = InstancesOrder {
-            place: place.clone(),
-            release: release.clone(),
+            place,
+            release,
             count,
             env,
             generation: self.generation(generation),
         };
         let instances = target.ensure(&order).await?;
-        Ok((target, place, release, instances))
+        Ok((target, order, instances))
     }
 
     async fn wait_healthy(

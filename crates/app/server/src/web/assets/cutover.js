@@ -73,7 +73,28 @@ function followRunning() {
   if (button) show(button);
 }
 
+// A button does what its address says. The browser asks for the token when it has none.
+async function post(button) {
+  button.disabled = true;
+  let text = '';
+  try {
+    const answer = await fetch(button.dataset.post, {
+      method: 'POST', headers: { 'content-type': 'application/json' }, body: '{}',
+    });
+    const said = await answer.json();
+    text = said.error || (said.already ? 'it is so already' : '');
+  } catch {
+    text = 'the server does not answer';
+  }
+  await refresh();
+  const place = document.querySelector('.verbs .said');
+  if (place) place.textContent = text;
+  button.disabled = false;
+}
+
 document.addEventListener('click', (event) => {
+  const verb = event.target.closest('button[data-post]');
+  if (verb) { post(verb); return; }
   const button = event.target.closest('.steps button');
   if (button) { chosen = true; show(button); }
 });

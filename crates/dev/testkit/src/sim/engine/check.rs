@@ -103,7 +103,7 @@ pub(super) fn state(run: &Run) -> Result<(), String> {
             WaitingOn::Approval { gate, .. } => {
                 run.approvals().any(|open| &open.approval.gate == gate)
             }
-            WaitingOn::Lock { .. } => false,
+            WaitingOn::Lock { .. } | WaitingOn::Freeze { .. } => false,
         };
         if !real && !run.state().is_finished() {
             return Err(format!("{} waits on nothing real: {on}", job.key));

@@ -6,6 +6,7 @@ use cutover_model::{
     Duration, Position,
     delivery::Strategy,
     gate::ApprovalRule,
+    guard::{Guards, OnSuperseded, RollbackRule},
     plan::{
         Builtin, EnvironmentUse, Expression, JobSpec, MatrixSpec, Plan, RunDefaults, StepBody,
         StepSpec, Template,
@@ -70,10 +71,16 @@ fn project(rng: &mut SmallRng) -> Project {
         listen: None,
         approvals,
         strategy: Strategy::BlueGreen {
+            canary: Vec::new(),
             bake: Duration::ZERO,
         },
         rollback_triggers: Vec::new(),
         env: BTreeMap::new(),
+        guards: Guards::default(),
+        rollback: RollbackRule::default(),
+        on_superseded: OnSuperseded::default(),
+        freeze: Vec::new(),
+        traffic: None,
     };
     Project {
         environments: BTreeMap::from([

@@ -29,6 +29,20 @@ pub(super) fn always(actors: &[Actor], world: &World) -> Result<(), String> {
     Ok(())
 }
 
+/// On the way forward the candidate's share only grows; whoever goes back goes to nothing, or stays.
+pub(super) fn monotone(number: usize, actor: &Actor, event: &Event) -> Result<(), String> {
+    let Event::ShiftRequested { weight, .. } = event else {
+        return Ok(());
+    };
+    let before = actor.deployment.weight();
+    if !actor.deployment.is_going_back() && *weight <= before {
+        return Err(format!(
+            "{number}: shifts from {before} to {weight} on the way forward"
+        ));
+    }
+    Ok(())
+}
+
 /// The log of this actor, replayed, is this actor.
 pub(super) fn replay(number: usize, actor: &Actor) -> Result<(), String> {
     let again = actor.replay();
@@ -60,7 +74,7 @@ pub(super) fn decision(actor: usize, event: &Event, world: &World) -> Result<(),
         Event::DrainStarted { side, count: None } => {
             let place = world.place_of(actor, *side);
             let share = place.map_or(Weight::NONE, |place| world.share(place));
-            if share > Weight::NONE {
+            if share > Weight::NONE && !world.is_parked {
                 return Err(format!("{actor}: drains {side}, which has {share}"));
             }
         }
@@ -89,13 +103,13 @@ pub(super) fn ended(number: usize, actor: &Actor, world: &World) -> Result<(), S
                 && deployment.current().is_some()
                 && deployment.had_traffic()
         }
-        Outcome::Failed | Outcome::Cancelled if actor.is_held() => {
+        Outcome::Failed | Outcome::Cancelled | Outcome::Superseded if actor.is_held() => {
             world.share(number) == deployment.requested_weight() && left(Side::Candidate) > 0
         }
-        Outcome::Failed | Outcome::Cancelled => {
+        Outcome::Failed | Outcome::Cancelled | Outcome::Superseded => {
             world.share(number) == Weight::NONE && left(Side::Candidate) == 0
         }
-        Outcome::Faulted | Outcome::TimedOut | Outcome::Skipped | Outcome::Superseded => false,
+        Outcome::Faulted | Outcome::TimedOut | Outcome::Skipped => false,
     };
     if is_right {
         return Ok(());
@@ -122,6 +136,9 @@ pub(super) fn quiet(actors: &[Actor], world: &World) -> Result<(), String> {
     }
     if world.lock.holder.is_some() || !world.lock.queue.is_empty() {
         return Err("the lock was left behind".to_owned());
+    }
+    if world.is_parked {
+        return Err("requests were left waiting".to_owned());
     }
     // Where a side could not take its traffic back, both are left for a person, or for the next
     // deployment that gets as far as moving traffic.

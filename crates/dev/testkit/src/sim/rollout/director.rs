@@ -270,6 +270,7 @@ impl Director {
             return Ok(());
         }
         check::replay(number, actor)?;
+        let shifts: Vec<DeploymentEvent> = said.iter().map(|(event, _)| event.clone()).collect();
         // The event is stored, and what it asks for may never be done.
         let dies = self.world.is_hostile && self.chance.random_bool(0.02);
         for (event, effects) in said {
@@ -280,6 +281,11 @@ impl Director {
                 self.ask(number, effects);
             }
         }
+        for event in &shifts {
+            if let Some(actor) = self.actors.get(number) {
+                check::monotone(number, actor, event)?;
+            }
+        }
         if let Some(actor) = self.actors.get(number) {
             check::ended(number, actor, &self.world)?;
         }
@@ -288,6 +294,10 @@ impl Director {
 
     fn count(&mut self, event: &DeploymentEvent) {
         self.stats.events += 1;
+        self.stats.held_back += u64::from(matches!(event, DeploymentEvent::HoldMet { .. }));
+        let is_stuck = matches!(event, DeploymentEvent::DeadlinePassed { .. });
+        self.stats.deadlines += u64::from(is_stuck);
+        self.stats.checks += u64::from(matches!(event, DeploymentEvent::CheckEnded { .. }));
         let DeploymentEvent::DeploymentFinished { outcome, reason } = event else {
             return;
         };
@@ -296,6 +306,7 @@ impl Director {
             Outcome::Succeeded => self.stats.succeeded += 1,
             Outcome::RolledBack => self.stats.rolled_back += 1,
             Outcome::Cancelled => self.stats.cancelled += 1,
+            Outcome::Superseded => self.stats.superseded += 1,
             _ => self.stats.failed += 1,
         }
     }
@@ -318,7 +329,7 @@ fn brief(event: &DeploymentEvent) -> String {
         DeploymentEvent::DeploymentCreated { spec } => {
             format!("created: {:?} of {:?}", spec.strategy, spec.target)
         }
-        DeploymentEvent::LockTaken { fence, current } => {
+        DeploymentEvent::LockTaken { fence, current, .. } => {
             let current = current.as_ref().map(|release| release.version.as_str());
             format!("lock taken: fence {fence}, current {current:?}")
         }

@@ -50,7 +50,7 @@ impl Director {
         let Some(place) = self.pick(self.world.places.len()) else {
             return;
         };
-        if self.world.share(place) == Weight::NONE {
+        if self.world.share(place) == Weight::NONE || self.world.is_parked {
             return;
         }
         let serving = self.world.places.get_mut(place).into_iter();
@@ -138,7 +138,9 @@ impl Director {
         let input = match (self.chance.random_range(0..20), gate) {
             (0, _) => Input::Abort { by },
             (1..4, _) => Input::Pause { by },
-            (4..10, _) => Input::Resume { by },
+            (4..8, _) => Input::Resume { by },
+            (8, _) => Input::Promote { by, full: true },
+            (9, _) => Input::Promote { by, full: false },
             (10, Some(gate)) => Input::Reject { gate, by, comment },
             (_, Some(gate)) => Input::Approve { gate, by, comment },
             (_, None) => return Ok(()),

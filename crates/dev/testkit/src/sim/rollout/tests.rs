@@ -14,8 +14,16 @@ fn whatever_happens_traffic_is_where_it_belongs() {
     eprintln!("{sum:?}");
     // A simulation in which nothing happens proves nothing.
     assert!(sum.crashes > 400 && sum.deaths > 100, "{sum:?}");
-    let ends = [sum.succeeded, sum.rolled_back, sum.failed, sum.cancelled];
+    let ends = [
+        sum.succeeded,
+        sum.rolled_back,
+        sum.failed,
+        sum.cancelled,
+        sum.superseded,
+    ];
     assert!(ends.iter().all(|&count| count > 10), "{sum:?}");
+    assert!(sum.checks > 200 && sum.held_back > 0, "{sum:?}");
+    assert!(sum.deadlines > 0, "{sum:?}");
 }
 
 #[test]

@@ -4,7 +4,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use cutover_model::delivery::{Side, Weight};
+use cutover_model::{
+    Duration,
+    delivery::{Side, Weight},
+    guard::{Hold, HookVerdict},
+};
 use cutover_rollout::{Effect, Input};
 use rand::{Rng as _, rngs::SmallRng};
 
@@ -42,10 +46,12 @@ pub(super) struct Lock {
 }
 
 /// What a grant of the lock said.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(super) struct Grant {
     pub(super) fence: u64,
     pub(super) current: Option<usize>,
+    pub(super) instances: Option<u32>,
+    pub(super) hold: Option<Hold>,
 }
 
 /// What came of an effect.
@@ -65,6 +71,12 @@ pub(super) struct World {
     pub(super) grants: BTreeMap<usize, Grant>,
     /// Who is recorded as current.
     pub(super) recorded: Option<usize>,
+    /// Whether requests wait in the balancer.
+    pub(super) is_parked: bool,
+    /// The newest order about that.
+    pub(super) parking: Order,
+    /// What an end has pinned.
+    pub(super) hold: Option<Hold>,
     /// Whether things go wrong here.
     pub(super) is_hostile: bool,
 }
@@ -124,6 +136,20 @@ impl World {
                 keep,
                 generation,
             } => self.stop(actor, side, keep, generation),
+            Effect::Supersede { .. } => Ok(Done::Answers(self.supersede(actor))),
+            Effect::RunCheck { generation, .. } => Ok(self.run_check(chance, actor, generation)),
+            Effect::Park { parked, generation } => Ok(self.park(actor, parked, generation)),
+            Effect::PlaceHold { ref hold } => {
+                if self.lock.holder == Some(actor) {
+                    self.hold = Some(hold.clone());
+                }
+                Ok(Done::Answers(Vec::new()))
+            }
+            Effect::LiftHold => {
+                let own = super::cast::id(actor);
+                self.hold = self.hold.take().filter(|hold| hold.deployment == own);
+                Ok(Done::Answers(Vec::new()))
+            }
             Effect::Watch | Effect::WakeAt { .. } | Effect::Notify { .. } => {
                 Ok(Done::Answers(Vec::new()))
             }
@@ -163,6 +189,11 @@ impl World {
             Grant {
                 fence: self.lock.fence,
                 current: self.recorded,
+                instances: self
+                    .recorded
+                    .and_then(|at| self.places.get(at))
+                    .and_then(|place| u32::try_from(place.instances.len()).ok()),
+                hold: self.hold.clone(),
             },
         );
         vec![(actor, self.granted(actor))]
@@ -174,7 +205,10 @@ impl World {
             fence: grant.map_or(0, |grant| grant.fence),
             current: grant
                 .and_then(|grant| grant.current)
-                .map(super::cast::release),
+                .map(super::cast::release)
+                .map(Box::new),
+            instances: grant.and_then(|grant| grant.instances),
+            hold: grant.and_then(|grant| grant.hold.clone()).map(Box::new),
         }
     }
 
@@ -190,6 +224,54 @@ impl World {
         }
         let next = self.lock.queue.remove(0);
         self.grant(next)
+    }
+
+    /// Those that come before it hear of it.
+    fn supersede(&self, actor: usize) -> Vec<(usize, Input)> {
+        let queue = self.lock.queue.iter().copied();
+        self.lock
+            .holder
+            .into_iter()
+            .chain(queue)
+            .take_while(|&other| other != actor)
+            .map(|other| {
+                let by = actor.to_string();
+                (other, Input::Supersede { by })
+            })
+            .collect()
+    }
+
+    /// Whoever is asked says anything; when the faults have stopped, yes.
+    fn run_check(&self, chance: &mut SmallRng, actor: usize, generation: u64) -> Done {
+        let verdict = match chance.random_range(0..20) {
+            _ if !self.is_hostile => HookVerdict::Success,
+            0 => HookVerdict::Failure,
+            1 => HookVerdict::Inconclusive,
+            2..4 => HookVerdict::Error,
+            4..7 => HookVerdict::Later,
+            // Silence: the timer has to ring.
+            7 => return Done::Answers(Vec::new()),
+            _ => HookVerdict::Success,
+        };
+        let answer = Input::CheckEnded {
+            generation,
+            verdict,
+            reason: "so it is".to_owned(),
+            after: chance
+                .random_bool(0.5)
+                .then(|| Duration::from_secs(chance.random_range(0..1_000))),
+        };
+        Done::Answers(vec![(actor, answer)])
+    }
+
+    fn park(&mut self, actor: usize, parked: bool, generation: u64) -> Done {
+        let order = self.order(actor, generation);
+        if order < self.parking {
+            return Done::Answers(Vec::new());
+        }
+        self.parking = order;
+        self.is_parked = parked;
+        Done::Answers(vec![(actor, Input::Parked { generation })])
     }
 
     fn ensure(
@@ -329,6 +411,7 @@ impl World {
         if let Some(at) = at
             && is_empty
             && self.share(at) > Weight::NONE
+            && !self.is_parked
         {
             return Err(format!("{side} of {actor}: stopped with traffic"));
         }

@@ -82,6 +82,11 @@ pub(crate) async fn a_rollback_goes_to_the_last_good_release(store: Store) {
     );
     assert_eq!((current.since, current.fence), (Timestamp(5), 5));
     assert_eq!(store.current("staging", "hello").await.unwrap(), None);
+
+    let places = [("production".to_owned(), "hello".to_owned())];
+    assert_eq!(store.places().await.unwrap(), places);
+    let last = store.served_last("production", "hello", 3).await.unwrap();
+    assert_eq!(last, [release(4), release(2), release(3)]);
 }
 
 pub(crate) async fn an_older_fence_is_refused(store: Store) {

@@ -1,0 +1,174 @@
+//! What happened to a deployment, a line each: for `cutover history ID`, the API and the page.
+
+use cutover_model::{
+    Timestamp,
+    event::{Check, DeploymentEvent as Event, Recorded},
+};
+use serde::Serialize;
+
+/// One thing that happened.
+#[derive(Debug, Serialize)]
+pub struct Moment {
+    /// When.
+    pub at: Timestamp,
+    /// The event's word in the log.
+    pub kind: String,
+    /// One line for people.
+    pub line: String,
+}
+
+/// A moment for each event, in order.
+pub(crate) fn of(events: &[Recorded<Event>]) -> Vec<Moment> {
+    let moment = |recorded: &Recorded<Event>| Moment {
+        at: recorded.at,
+        kind: kind(&recorded.event),
+        line: line(&recorded.event),
+    };
+    events.iter().map(moment).collect()
+}
+
+fn kind(event: &Event) -> String {
+    let value = serde_json::to_value(event).unwrap_or_default();
+    value["kind"].as_str().unwrap_or_default().to_owned()
+}
+
+fn line(event: &Event) -> String {
+    match event {
+        Event::ApprovalRequested { .. }
+        | Event::ApprovalGiven { .. }
+        | Event::ApprovalRefused { .. }
+        | Event::ApprovalExpired { .. } => of_approval(event),
+        Event::InstancesRequested { .. }
+        | Event::InstancesReady { .. }
+        | Event::InstancesFailed { .. }
+        | Event::DrainStarted { .. }
+        | Event::Drained { .. }
+        | Event::StopRequested { .. }
+        | Event::InstancesStopped { .. } => of_instances(event),
+        Event::DeploymentCreated { spec } => format!(
+            "{} {} is wanted at {}, {}",
+            spec.release.service,
+            spec.release.version,
+            spec.environment,
+            spec.strategy.word()
+        ),
+        Event::HoldMet { .. }
+        | Event::FreezeAwaited { .. }
+        | Event::Promoted { .. }
+        | Event::CheckStarted { .. }
+        | Event::CheckEnded { .. }
+        | Event::CheckFailed { .. }
+        | Event::ParkRequested { .. }
+        | Event::Parked { .. }
+        | Event::DeadlinePassed { .. }
+        | Event::Superseded { .. } => of_guards(event),
+        Event::LockAwaited { holder } => format!("waits for {holder}, which deploys here"),
+        Event::LockTaken { fence, current, .. } => match current {
+            Some(current) => format!("has the place (fence {fence}); {} serves", current.version),
+            None => format!("has the place (fence {fence}); nothing serves yet"),
+        },
+        Event::ShiftRequested { weight, .. } => format!("asks for {weight} of the traffic"),
+        Event::Shifted { weight, .. } => format!("the candidate has {weight} of the traffic"),
+        Event::BakeStarted { step, until } => {
+            format!("watched from step {} on until {until}", step + 1)
+        }
+        Event::BakeEnded { step } => format!("step {} went well", step + 1),
+        Event::TriggerFired { trigger, observed } => format!("{trigger}: {observed}"),
+        Event::Paused { by } => format!("paused by {by}"),
+        Event::Resumed { by } => format!("resumed by {by}"),
+        Event::AbortRequested { by } => format!("aborted by {by}"),
+        Event::RollbackStarted { reason } => format!("traffic goes back: {reason}"),
+        Event::DeploymentFinished { outcome, reason } => format!("{outcome}: {reason}"),
+    }
+}
+
+fn of_approval(event: &Event) -> String {
+    let because = |comment: &Option<String>| comment.as_ref().map(|comment| format!(": {comment}"));
+    match event {
+        Event::ApprovalRequested { gate, rule, .. } => {
+            format!("asks {} to agree ({gate})", people(rule.required))
+        }
+        Event::ApprovalGiven { by, comment, .. } => {
+            format!("{by} agrees{}", because(comment).unwrap_or_default())
+        }
+        Event::ApprovalRefused { by, comment, .. } => {
+            format!("{by} refuses{}", because(comment).unwrap_or_default())
+        }
+        _ => "nobody answered in time".to_owned(),
+    }
+}
+
+fn of_guards(event: &Event) -> String {
+    match event {
+        Event::HoldMet { reason } => format!("refused by a hold: {reason}"),
+        Event::FreezeAwaited { reason, until } => match until {
+            Some(until) => format!("kept by a freeze until {until}: {reason}"),
+            None => format!("kept by a freeze until it is lifted: {reason}"),
+        },
+        Event::Promoted { by, full: false } => format!("{by} lets this step be enough"),
+        Event::Promoted { by, full: true } => format!("{by} lets all steps be enough"),
+        Event::CheckStarted { check, attempt, .. } => {
+            format!("asks {}, try {attempt}", named(check))
+        }
+        Event::CheckEnded {
+            check,
+            verdict,
+            reason,
+            ..
+        } => format!("{}: {}: {reason}", named(check), verdict.word()),
+        Event::CheckFailed { reason } => reason.clone(),
+        Event::ParkRequested { parked: true, .. } => "requests are to wait".to_owned(),
+        Event::ParkRequested { parked: false, .. } => "requests are to go on".to_owned(),
+        Event::Parked { parked: true } => "requests wait in the balancer".to_owned(),
+        Event::Parked { parked: false } => "requests go on".to_owned(),
+        Event::DeadlinePassed { waited_for } => format!("waited too long for {waited_for}"),
+        Event::Superseded { by } => format!("makes way for {by}"),
+        _ => String::new(),
+    }
+}
+
+fn named(check: &Check) -> String {
+    match check {
+        Check::Smoke => "the smoke test".to_owned(),
+        Check::Hook { point, index, .. } => format!("hook {index} {point}"),
+    }
+}
+
+fn people(count: u32) -> String {
+    if count == 1 {
+        "1 person".to_owned()
+    } else {
+        format!("{count} people")
+    }
+}
+
+fn of_instances(event: &Event) -> String {
+    match event {
+        Event::InstancesRequested { side, count, .. } => {
+            format!("asks for {count} instances of the {side} side")
+        }
+        Event::InstancesReady { side, count } => {
+            format!("{count} instances of the {side} side are healthy")
+        }
+        Event::InstancesFailed { side, detail } => {
+            let lines = [format!("instances of the {side} side are not healthy")];
+            let lines: Vec<String> = lines.into_iter().chain(detail.iter().cloned()).collect();
+            lines.join("\n")
+        }
+        Event::DrainStarted { side, count } => match count {
+            Some(count) => format!("{count} instances of the {side} side take no new request"),
+            None => format!("the {side} side takes no new request"),
+        },
+        Event::Drained { side, cut_off: 0 } => format!("the {side} side has no request left"),
+        Event::Drained { side, cut_off } => {
+            format!("{cut_off} requests of the {side} side were cut off")
+        }
+        Event::StopRequested {
+            side, remaining, ..
+        } => format!("the {side} side goes down to {remaining} instances"),
+        Event::InstancesStopped { side, remaining } => {
+            format!("the {side} side has {remaining} instances")
+        }
+        _ => String::new(),
+    }
+}

@@ -1,0 +1,114 @@
+//! One step.
+
+use super::{
+    model::Step,
+    syntax::{Case, Empty, Syntax},
+};
+use crate::{
+    diagnostic::Code,
+    yaml::{Entry, Node},
+};
+
+const RUN: [&str; 10] = [
+    "id",
+    "if",
+    "name",
+    "env",
+    "continue-on-error",
+    "timeout-minutes",
+    "run",
+    "shell",
+    "working-directory",
+    "background",
+];
+const ACTION: [&str; 9] = [
+    "id",
+    "if",
+    "name",
+    "env",
+    "continue-on-error",
+    "timeout-minutes",
+    "uses",
+    "with",
+    "background",
+];
+const WAIT: [&str; 6] = [
+    "id",
+    "name",
+    "continue-on-error",
+    "wait",
+    "wait-all",
+    "cancel",
+];
+const PARALLEL: [&str; 3] = ["id", "name", "parallel"];
+
+impl Syntax<'_> {
+    /// A step. The last key that says what it does decides what kind of step it is.
+    pub(super) fn step<'a>(&mut self, node: &'a Node) -> Step<'a> {
+        let mut step = Step::default();
+        let entries = self.mapping(node, "a step", Empty::Refused, Case::Matters);
+        let kind = entries
+            .iter()
+            .rev()
+            .find_map(|entry| match entry.key.as_str() {
+                "run" => Some(("a step with `run`", RUN.as_slice())),
+                "uses" => Some(("a step with `uses`", ACTION.as_slice())),
+                "wait" | "wait-all" | "cancel" => Some(("a step that waits", WAIT.as_slice())),
+                "parallel" => Some(("a step with `parallel`", PARALLEL.as_slice())),
+                _ => None,
+            });
+        let Some((what, keys)) = kind else {
+            let hint = "it needs `run` or `uses`".to_owned();
+            let message = "a step must do something";
+            self.sink
+                .error_hint(Code::MissingKey, node.at, message, hint);
+            return step;
+        };
+        for entry in entries {
+            if keys.contains(&entry.key.as_str()) {
+                self.step_key(&mut step, entry);
+            } else {
+                self.unknown(entry, what, keys);
+            }
+        }
+        step
+    }
+
+    fn step_key<'a>(&mut self, step: &mut Step<'a>, entry: &'a Entry) {
+        let node = &entry.value;
+        let mut filled = |what: &str| self.text(node, what, Empty::Refused);
+        match entry.key.as_str() {
+            "id" => step.id = filled("`id`"),
+            "if" => step.condition = filled("`if`"),
+            "run" => step.run = filled("`run`"),
+            "uses" => step.uses = filled("`uses`"),
+            "shell" => step.shell = filled("`shell`"),
+            "working-directory" => step.working_directory = filled("`working-directory`"),
+            "name" => step.name = self.text(node, "`name`", Empty::Fine),
+            "env" => step.env = self.env(node),
+            "with" => step.with = self.bindings(node, "`with`", Empty::Refused),
+            "continue-on-error" => {
+                step.continue_on_error = self.truth(node, "`continue-on-error`");
+            }
+            "timeout-minutes" => step.timeout = self.number(node, "`timeout-minutes`", false),
+            "background" => {
+                self.truth(node, "`background`");
+            }
+            "wait" => {
+                self.one_or_more(node, "`wait`");
+            }
+            "cancel" => {
+                filled("`cancel`");
+            }
+            "parallel" => {
+                for item in self
+                    .sequence(node, "`parallel`", Empty::Refused)
+                    .unwrap_or_default()
+                {
+                    self.step(item);
+                }
+            }
+            _ => {}
+        }
+    }
+}
