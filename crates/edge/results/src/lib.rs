@@ -11,6 +11,7 @@ mod blobs;
 mod caches;
 mod clock;
 mod core;
+mod direct;
 mod disk;
 mod job;
 mod jwt;

@@ -91,6 +91,9 @@ pub enum Error {
     /// The listener broke.
     #[error("the results service could not listen: {0}")]
     Listen(io::Error),
+    /// What a job asked for is not granted.
+    #[error("{0}")]
+    Refused(String),
     /// A token could not be signed.
     #[error("a token for the job could not be signed")]
     Token,
@@ -112,7 +115,7 @@ pub struct Swept {
 /// The service that actions of a running job speak to.
 #[derive(Clone)]
 pub struct Service {
-    core: Arc<Core>,
+    pub(crate) core: Arc<Core>,
     dir: Utf8PathBuf,
 }
 

@@ -228,6 +228,25 @@ impl Upload {
         Ok(())
     }
 
+    /// Takes a file of our own for all of its bytes: moved when that can be, else copied. Blocks: not for an
+    /// async thread.
+    pub(crate) fn adopt(&self, file: &Utf8Path) -> Result<(), Refusal> {
+        self.check_open()?;
+        let size = fs::metadata(file)?.len();
+        if size > self.limit {
+            return Err(Refusal::TooLarge {
+                what: "one upload",
+                limit: self.limit,
+            });
+        }
+        if fs::rename(file, self.blob()).is_err() {
+            fs::copy(file, self.blob())?;
+            fs::remove_file(file)?;
+        }
+        self.state.lock().sealed = Some(Sealed { size, sha256: None });
+        Ok(())
+    }
+
     /// What it has become, when it has all its bytes.
     pub(crate) fn sealed(&self) -> Option<Sealed> {
         self.state.lock().sealed.clone()

@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// Begins to save. Says the upload's id.
-pub(super) fn begin(
+pub(crate) fn begin(
     core: &Core,
     session: &Session,
     key: &str,
@@ -59,7 +59,7 @@ fn write_denied(session: &Session) -> Refusal {
 }
 
 /// Saves what was uploaded.
-pub(super) fn end(core: &Core, id: u64, session: &Session, size: u64) -> Result<u64, Refusal> {
+pub(crate) fn end(core: &Core, id: u64, session: &Session, size: u64) -> Result<u64, Refusal> {
     let over = || Refusal::NotFound("no such cache is being saved by this job".to_owned());
     let (upload, subject) = core.uploads.find(id, &session.id()).ok_or_else(over)?;
     let Subject::Cache(new) = &*subject else {
@@ -82,7 +82,7 @@ pub(super) fn end(core: &Core, id: u64, session: &Session, size: u64) -> Result<
 }
 
 /// The cache to restore.
-pub(super) fn restore(
+pub(crate) fn restore(
     core: &Core,
     session: &Session,
     keys: &[String],

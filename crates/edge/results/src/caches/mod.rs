@@ -9,7 +9,7 @@ mod v1;
 
 pub use self::stock::Cache;
 pub(crate) use self::{
-    methods::{create, download_url, finalize},
+    methods::{begin, create, download_url, end, finalize, restore},
     stock::{Caches, NewCache},
     v1::router,
 };

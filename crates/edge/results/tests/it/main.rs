@@ -8,6 +8,7 @@
 mod artifacts;
 mod caches;
 mod clients;
+mod direct;
 mod id_tokens;
 mod protobuf;
 mod service;
