@@ -1,5 +1,6 @@
 //! The balancer's seconds, told to the watch of a deployment.
 
+mod live;
 mod record;
 
 use std::collections::BTreeMap;

@@ -74,7 +74,7 @@ impl Work {
         Ok((!ended.is_empty()).then(|| Input::InstancesFailed {
             side: Side::Candidate,
             generation: deployment.instances_generation(Side::Candidate),
-            detail: view::ended(&ended),
+            detail: view::ended(&ended, "while it was watched"),
         }))
     }
 }
