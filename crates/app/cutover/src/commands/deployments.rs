@@ -135,6 +135,11 @@ async fn follow(client: &Client, id: &str) -> anyhow::Result<Value> {
         if line != said {
             render::talk(line);
             line.clone_into(&mut said);
+            if now["paused_by"].is_string() && now["deployment"]["outcome"].is_null() {
+                render::talk(&format!(
+                    "  `cutover resume {id}` lets it go on, `cutover abort {id}` takes it back"
+                ));
+            }
         }
         if !now["deployment"]["outcome"].is_null() {
             for line in now["detail"].as_array().into_iter().flatten() {

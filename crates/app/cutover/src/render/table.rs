@@ -78,6 +78,15 @@ pub(crate) fn runs(rows: &[Value]) -> String {
     )
 }
 
+/// Who wanted it: a user, or a job by its name.
+fn by(row: &Value) -> String {
+    let actor = text(&row["actor"]);
+    match (row["run"].is_string(), actor.split_once('/')) {
+        (true, Some((_, job))) => format!("job {job}"),
+        _ => actor,
+    }
+}
+
 /// How long something took that has ended.
 fn took(row: &Value) -> String {
     let (from, to) = (row["created_at"].as_u64(), row["finished_at"].as_u64());
@@ -109,7 +118,7 @@ pub(crate) fn deployments(rows: &[Value]) -> String {
                 text(&row["strategy"]),
                 text(&row["state"]),
                 shortened(&text(&row["reason"])),
-                text(&row["actor"]),
+                by(row),
                 time(&row["created_at"]),
                 took(row),
                 text(&row["id"]),
@@ -290,6 +299,11 @@ mod tests {
         assert_eq!(shortened("short\nsecond line"), "short");
         assert!(shortened(&long).chars().count() <= REASON);
         assert!(shortened(&long).ends_with('…'));
+        assert_eq!(
+            by(&json!({ "actor": "run_1/staging", "run": "run_1" })),
+            "job staging"
+        );
+        assert_eq!(by(&json!({ "actor": "ada", "run": null })), "ada");
         let row = json!({ "created_at": 1_000, "finished_at": 62_500 });
         assert_eq!(took(&row), "1m2s");
         assert_eq!(

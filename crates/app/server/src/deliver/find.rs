@@ -45,18 +45,41 @@ impl Control {
         }
     }
 
+    /// The newest one that anybody has wanted, by its id or by its place.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub async fn find_newest(&self, text: &str) -> Result<DeploymentId, Error> {
+        let rows = self.of_place(text).await?;
+        let newest = rows.map(|rows| rows.into_iter().next().map(|row| row.id));
+        newest
+            .unwrap_or_else(Some)
+            .ok_or_else(|| Error::NotFound(format!("nothing has been deployed to `{text}`")))
+    }
+
     /// The one that ended last, by its id or by where it was.
     ///
     /// # Errors
     /// When there is none.
     pub async fn find_ended(&self, text: &str) -> Result<DeploymentId, Error> {
-        let rows = match self.by_id_or_place(text).await? {
-            Ok(id) => return Ok(id),
-            Err(place) => self.store().deployments(&place.filter(false)).await?,
+        let rows = match self.of_place(text).await? {
+            Err(id) => return Ok(id),
+            Ok(rows) => rows,
         };
         let newest = rows.into_iter().find(|row| row.outcome.is_some());
         newest.map(|row| row.id).ok_or_else(|| {
             Error::NotFound(format!("nothing has been deployed to `{text}` to its end"))
+        })
+    }
+
+    /// All of a place, newest first; or the very one that an id names.
+    async fn of_place(
+        &self,
+        text: &str,
+    ) -> Result<Result<Vec<DeploymentRow>, DeploymentId>, Error> {
+        Ok(match self.by_id_or_place(text).await? {
+            Ok(id) => Err(id),
+            Err(place) => Ok(self.store().deployments(&place.filter(false)).await?),
         })
     }
 

@@ -39,7 +39,7 @@ impl Control {
         let there = self.store().open_freezes().await?;
         let same = there.into_iter().find(|row| {
             let is_like_it = row.environment.as_deref() == environment && row.reason == reason;
-            is_like_it && is_same_end(&row, until, now)
+            is_like_it && is_same_end(row, until, now)
         });
         if let Some(row) = same {
             return Ok((row, true));

@@ -311,10 +311,7 @@ pub(super) async fn rejudge(
     Path(text): Path<String>,
     Query(other): Query<Other>,
 ) -> Result<Json<Rejudgement>, Fault> {
-    let id = match control.find_ended(&text).await {
-        Err(Error::NotFound(_)) => control.find_deployment(&text).await?,
-        other => other?,
-    };
+    let id = control.find_newest(&text).await?;
     let what = WhatIf {
         alpha: other.alpha,
         p_max: other.p_max,
