@@ -7,6 +7,7 @@
 )]
 
 mod access_log;
+mod certificates;
 mod control;
 mod evidence;
 mod guards;
@@ -20,5 +21,7 @@ mod streams;
 mod support;
 mod switching;
 mod takeover;
+mod tls;
+mod tls_reload;
 mod traffic;
 mod upstream_bytes;
