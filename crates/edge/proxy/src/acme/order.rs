@@ -6,7 +6,7 @@ use std::{io, sync::Arc, time::Duration};
 use camino::Utf8PathBuf;
 use instant_acme::{
     Account, AuthorizationStatus, ChallengeType, Error, Identifier, NewAccount, NewOrder, Order,
-    OrderStatus, RetryPolicy,
+    OrderStatus, Problem, RetryPolicy,
 };
 
 use super::{
@@ -63,9 +63,11 @@ pub(super) async fn order(
     let shown = show(&mut order, challenges).await?;
     let status = order.poll_ready(&patience).await;
     drop(shown);
-    match status? {
-        OrderStatus::Ready => {}
-        _ => return Err(why_invalid(&mut order).await),
+    match status {
+        Ok(OrderStatus::Ready) => {}
+        // Invalid, with or without a reason of the order itself; that of a host says more.
+        Ok(_) => return Err(why_invalid(&mut order).await.unwrap_or(OrderError::Refused)),
+        Err(error) => return Err(why_invalid(&mut order).await.unwrap_or(error.into())),
     }
     let key = order.finalize().await?;
     let chain = order.poll_certificate(&patience).await?;
@@ -113,16 +115,20 @@ async fn show(order: &mut Order, challenges: &Arc<Challenges>) -> Result<Vec<Sho
         let host = authorization.identifier().to_string();
         let mut challenge = authorization
             .challenge(ChallengeType::Http01)
-            .ok_or(OrderError::NoHttp01 { host })?;
+            .ok_or_else(|| OrderError::NoHttp01 { host: host.clone() })?;
         let answer = challenge.key_authorization();
         shown.push(challenges.show(&challenge.token, answer.as_str()));
-        challenge.set_ready().await?;
+        // Some authorities look before they answer.
+        challenge.set_ready().await.map_err(|error| match error {
+            Error::Api(problem) => not_ours(host, &problem),
+            other => other.into(),
+        })?;
     }
     Ok(shown)
 }
 
 /// What the authority says of the host that it could not find.
-async fn why_invalid(order: &mut Order) -> OrderError {
+async fn why_invalid(order: &mut Order) -> Option<OrderError> {
     let mut authorizations = order.authorizations();
     while let Some(Ok(mut authorization)) = authorizations.next().await {
         let host = authorization.identifier().to_string();
@@ -131,9 +137,15 @@ async fn why_invalid(order: &mut Order) -> OrderError {
         };
         let problem = state.challenges.iter().find_map(|one| one.error.as_ref());
         if let Some(problem) = problem {
-            let reason = problem.to_string();
-            return OrderError::NotOurs { host, reason };
+            return Some(not_ours(host, problem));
         }
     }
-    OrderError::Refused
+    None
+}
+
+fn not_ours(host: String, problem: &Problem) -> OrderError {
+    OrderError::NotOurs {
+        host,
+        reason: problem.to_string(),
+    }
 }

@@ -7,6 +7,8 @@
 )]
 
 mod access_log;
+mod acme;
+mod acme_double;
 mod certificates;
 mod control;
 mod evidence;
