@@ -77,6 +77,8 @@ pub(crate) enum Command {
     Down(Listing),
     /// Tell more about an error code
     Explain(Explain),
+    /// Evaluate expressions of workflows
+    Expr(Expr),
     /// Print shell completions
     Completions(Completions),
     /// The load balancer's process
@@ -142,6 +144,14 @@ pub(crate) struct Demo {
 pub(crate) struct Run {
     /// Workflow: its path or its file's name; default: all that a push would run
     pub(crate) workflow: Option<String>,
+    /// The workflow, as above, for those who like it named
+    #[arg(
+        short = 'W',
+        long = "workflow",
+        value_name = "FILE",
+        conflicts_with = "workflow"
+    )]
+    pub(crate) file: Option<String>,
     /// The repository
     #[arg(
         short = 'C',
@@ -153,9 +163,21 @@ pub(crate) struct Run {
     /// The event to run it for; default: push, else the first that the workflow wants
     #[arg(long, value_enum)]
     pub(crate) event: Option<Event>,
+    /// What the event says (`github.event`): a file with a JSON object; default: what git knows
+    #[arg(long, value_name = "FILE")]
+    pub(crate) event_file: Option<Utf8PathBuf>,
     /// Only this job and what it needs
     #[arg(long, value_name = "JOB")]
     pub(crate) job: Option<String>,
+    /// Only the legs with this value of a matrix
+    #[arg(long = "matrix", value_name = "K:V", value_parser = matrix_value)]
+    pub(crate) matrix: Vec<(String, String)>,
+    /// A variable of the environment of all steps, unless the workflow says otherwise
+    #[arg(long = "env", value_name = "K=V", value_parser = pair)]
+    pub(crate) env: Vec<(String, String)>,
+    /// Where jobs of a label run; `host` is the only place now, and without it too
+    #[arg(long = "runs-on", value_name = "LABEL=PLACE", value_parser = place)]
+    pub(crate) runs_on: Vec<(String, String)>,
     /// Who is said to have done it
     #[arg(long, value_name = "NAME")]
     pub(crate) actor: Option<String>,
@@ -165,8 +187,8 @@ pub(crate) struct Run {
     /// A variable (`vars.K`)
     #[arg(long = "var", value_name = "K=V", value_parser = pair)]
     pub(crate) vars: Vec<(String, String)>,
-    /// A secret from the environment variable of the same name (`secrets.K`)
-    #[arg(long = "secret", value_name = "K")]
+    /// A secret (`secrets.K`); without a value, from the environment variable of the same name
+    #[arg(long = "secret", value_name = "K[=V]")]
     pub(crate) secrets: Vec<String>,
     /// A file with secrets, `K=V` a line
     #[arg(long, value_name = "FILE")]
@@ -178,7 +200,7 @@ pub(crate) struct Run {
     #[arg(long)]
     pub(crate) as_far_as_possible: bool,
     /// Go on with the run that was interrupted here
-    #[arg(long, conflicts_with_all = ["workflow", "event", "job"])]
+    #[arg(long, conflicts_with_all = ["workflow", "file", "event", "event_file", "job"])]
     pub(crate) resume: bool,
     /// One JSON event a line instead of the log
     #[arg(long)]
@@ -606,6 +628,26 @@ pub(crate) struct Explain {
 }
 
 #[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  cutover expr \"format('{0}-{1}', github.ref_name, 7)\" --contexts '{\"github\":{\"ref_name\":\"main\"}}'
+  cutover expr --stdin-ndjson < cases.ndjson")]
+pub(crate) struct Expr {
+    /// The expression, without `${{` and `}}`
+    #[arg(
+        required_unless_present = "stdin_ndjson",
+        conflicts_with = "stdin_ndjson"
+    )]
+    pub(crate) expression: Option<String>,
+    /// What it can see: a JSON object of contexts
+    #[arg(long, value_name = "JSON", conflicts_with = "stdin_ndjson")]
+    pub(crate) contexts: Option<String>,
+    /// Read `{"expr", "contexts"?}` a line, and answer each with `{"kind", "value"}` or
+    /// `{"error": {"phase", "message"}}`
+    #[arg(long)]
+    pub(crate) stdin_ndjson: bool,
+}
+
+#[derive(Debug, Args)]
 pub(crate) struct Completions {
     /// The shell
     pub(crate) shell: clap_complete::Shell,
@@ -617,8 +659,11 @@ pub(crate) struct Balancer {
     #[arg(long)]
     pub(crate) state_dir: Utf8PathBuf,
     /// Take the place of the one that runs there, with its sockets
-    #[arg(long)]
+    #[arg(long, conflicts_with = "reload")]
     pub(crate) take_over: bool,
+    /// Have the one that runs there look at its certificate files now
+    #[arg(long)]
+    pub(crate) reload: bool,
 }
 
 #[derive(Debug, Args)]
@@ -654,6 +699,28 @@ pub(crate) struct Load {
 }
 
 /// `K=V`.
+/// `NAME:VALUE`, as a matrix has them.
+fn matrix_value(text: &str) -> Result<(String, String), String> {
+    match text.split_once(':') {
+        Some((name, value)) if !name.is_empty() => {
+            Ok((name.trim().to_owned(), value.trim().to_owned()))
+        }
+        _ => Err("write `AXIS:VALUE`".to_owned()),
+    }
+}
+
+/// `LABEL=host`; containers are refused as long as there are none.
+fn place(text: &str) -> Result<(String, String), String> {
+    let (label, place) = pair(text)?;
+    match place.as_str() {
+        "host" => Ok((label, place)),
+        place if place.starts_with("docker://") => {
+            Err("jobs do not run in containers yet; `host` runs them on this machine".to_owned())
+        }
+        _ => Err("a place is `host` or `docker://IMAGE`".to_owned()),
+    }
+}
+
 fn pair(text: &str) -> Result<(String, String), String> {
     let (name, value) = text.split_once('=').ok_or("write `NAME=VALUE`")?;
     if name.is_empty() {

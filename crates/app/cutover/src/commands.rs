@@ -4,6 +4,7 @@ mod answer;
 mod balancer;
 mod deployments;
 mod diff;
+mod expr;
 mod freeze;
 mod gc;
 mod history;
@@ -38,6 +39,7 @@ pub(crate) fn run(cli: Cli) -> Exit {
     drop(rustls::crypto::ring::default_provider().install_default());
     let done = match cli.command {
         Command::Explain(args) => Ok(explain(&args.code)),
+        Command::Expr(args) => expr::run(&args),
         Command::Completions(args) => {
             completions(args.shell);
             Ok(Exit::Ok)

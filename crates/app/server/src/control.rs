@@ -1,10 +1,13 @@
 //! The control plane: what it consists of, how it comes back after a restart, and who may ask it.
 
+#[cfg(test)]
+mod tests;
+
 use std::{collections::BTreeMap, future::Future, sync::Arc, time::Duration};
 
 use camino::{Utf8Path, Utf8PathBuf};
 use cutover_engine::{Run, StepView};
-use cutover_executor::{Follow, ProcessExecutor, StepKey};
+use cutover_executor::{Follow, ProcessExecutor, StepKey, TextMask};
 use cutover_forge::Host;
 use cutover_model::{DeploymentId, RunId, Secret, Timestamp, project::TargetSpec, run::State};
 use cutover_rollout::Deployment;
@@ -55,6 +58,9 @@ pub struct Options {
     pub base_env: BTreeMap<String, String>,
     /// Whether to go on at once with what was not finished.
     pub recover: bool,
+    /// Whether what is stored survives a loss of power, and not only the death of every process. It
+    /// costs several waits for the disk for each step.
+    pub power_safe: bool,
 }
 
 /// Where the sources of a run come from.
@@ -87,6 +93,7 @@ struct Inner {
     store: Store,
     host: Host,
     executor: ProcessExecutor,
+    mask: TextMask,
     bundles: Bundles,
     balancer: Balancer,
     routes: Routes,
@@ -109,6 +116,16 @@ struct Inner {
     /// Nothing will be done any more.
     leaving: CancellationToken,
     _lock: DirectoryLock,
+}
+
+fn executor(options: &Options, supervisor: Vec<String>) -> ProcessExecutor {
+    let root = options.data_dir.join("runs");
+    let executor = ProcessExecutor::new(root, supervisor, options.base_env.clone());
+    if options.power_safe {
+        executor
+    } else {
+        executor.without_power_safety()
+    }
 }
 
 /// How many of those that have ended are looked at again after a start.
@@ -134,7 +151,12 @@ impl Control {
             .map_err(Error::io("create", dir))?;
         let lock = cutover_store::lock_directory(dir)?;
         let owner = lock::owner(dir).await?;
-        let store = Store::open(&format!("sqlite://{dir}/cutover.db")).await?;
+        let place = format!("sqlite://{dir}/cutover.db");
+        let store = if options.power_safe {
+            Store::open(&place).await?
+        } else {
+            Store::open_without_power_safety(&place).await?
+        };
         let supervisor = vec![options.executable.to_string(), "supervise".to_owned()];
         let balancer = Balancer::new(&dir.join("balancer"), &options.executable);
         let routes = Routes::open(store.clone(), balancer.clone()).await?;
@@ -144,11 +166,8 @@ impl Control {
             ProcessTarget::open(&dir.join("instances"), bundles.clone(), supervisor.clone())?;
         let inner = Inner {
             host: Host::new(dir.join("repositories")),
-            executor: ProcessExecutor::new(
-                dir.join("runs"),
-                supervisor.clone(),
-                options.base_env.clone(),
-            ),
+            executor: executor(&options, supervisor.clone()),
+            mask: TextMask::new(options.secrets.values().map(Secret::expose)),
             process_target: Arc::new(process_target),
             docker_target: tokio::sync::Mutex::default(),
             cancels: Cancels::default(),
@@ -242,6 +261,16 @@ impl Control {
                 }
                 // It may not have been told yet; nothing else is owed.
                 None => drop(self.drive_deployment(&row.id).await?),
+            }
+        }
+        // A lease is given back last of all: whoever has one owes its end, however long ago it began.
+        for lease in self.store().leases().await? {
+            let deployment = self.read_deployment(&lease.deployment).await?;
+            if deployment.is_finished() {
+                let place = (lease.environment, lease.service);
+                let holder = (lease.fence, lease.deployment);
+                let last = last_holders.entry(place).or_insert(holder.clone());
+                *last = last.clone().max(holder);
             }
         }
         for (place, (fence, id)) in last_holders {
@@ -380,7 +409,7 @@ impl Control {
             let mut state = self.watch_run(&key.run).await?;
             let ended = state.wait_for(|run| {
                 let step = |step: &StepView<'_>| step.path == key.step && step.outcome.is_some();
-                let leg = run.jobs().find(|leg| leg.key == key.job);
+                let leg = run.job(&key.job);
                 run.state().is_finished()
                     || leg.is_some_and(|leg| leg.outcome.is_some() || leg.steps.iter().any(step))
             });
@@ -503,12 +532,10 @@ impl Control {
         &self.0.options.base_env
     }
 
-    /// A text as it may be stored: an expression or a library may have put a secret into it.
+    /// A text as it may be stored: an expression, a library or a service may have put a secret into
+    /// it. To be asked before the text is shortened.
     pub(crate) fn without_secrets(&self, text: &str) -> String {
-        let secrets = self.0.options.secrets.values().map(Secret::expose);
-        secrets
-            .filter(|secret| !secret.is_empty())
-            .fold(text.to_owned(), |text, secret| text.replace(secret, "***"))
+        self.0.mask.hide(text)
     }
 
     /// A new, time-ordered run id.

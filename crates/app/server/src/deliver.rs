@@ -268,6 +268,9 @@ impl Control {
                     ))
                 })?,
         };
+        if let Some(id) = self.going_back_to(environment, &release).await? {
+            return Ok(id);
+        }
         // Back is where it has been: anything else would get past approvals and the order of
         // environments this way.
         let digest = release.package.digest();
@@ -296,6 +299,30 @@ impl Control {
             })
             .await?;
         Ok(id)
+    }
+
+    /// The way back to this very release that is under way: asking twice does not go back twice.
+    async fn going_back_to(
+        &self,
+        environment: &str,
+        release: &Release,
+    ) -> Result<Option<DeploymentId>, Error> {
+        let unfinished = DeploymentFilter {
+            environment: Some(environment.to_owned()),
+            service: Some(release.service.clone()),
+            unfinished_only: true,
+            ..DeploymentFilter::default()
+        };
+        for row in self.store().deployments(&unfinished).await? {
+            let deployment = self.deployment(&row.id).await?;
+            let is_it = deployment.spec().is_some_and(|spec| {
+                matches!(spec.cause, Cause::Rollback { .. }) && spec.release.id == release.id
+            });
+            if is_it && !deployment.is_going_back() && !deployment.is_finished() {
+                return Ok(Some(row.id));
+            }
+        }
+        Ok(None)
     }
 
     /// All of what the release was here when it served: its environment and its rules, not today's.
@@ -460,6 +487,8 @@ impl Control {
                 of: of.clone(),
             },
             lift_hold: true,
+            // Whoever breaks the glass says why, each time.
+            break_glass: None,
             ..spec.clone()
         };
         let id = spec.id.clone();
@@ -682,7 +711,7 @@ fn spec(
         release: request.release,
         target: environment.target.clone(),
         triggers: environment.rollback_triggers.clone(),
-        judge: None,
+        judge: environment.judge,
         health: service.health.clone(),
         start_timeout: service.start_timeout,
         drain_timeout: service.drain_timeout,

@@ -92,6 +92,7 @@ impl Control {
             plan: Box::new(plan),
             trigger: Box::new(trigger),
             vars: self.options().vars.clone(),
+            secrets: self.options().secrets.keys().cloned().collect(),
         };
         driven.mailbox.command(create).await?;
         Ok(Started {

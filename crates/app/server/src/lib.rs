@@ -9,7 +9,9 @@ pub mod http;
 pub mod view;
 
 mod action;
+mod answer;
 mod balancer;
+mod command;
 mod deliver;
 mod drive;
 mod error;
@@ -20,6 +22,7 @@ mod keeper;
 mod operate;
 mod routes;
 mod samples;
+mod secret_versions;
 mod users;
 mod web;
 

@@ -55,6 +55,20 @@ pub(crate) struct Route {
     /// Requests wait, each for so long at most.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) park: Option<cutover_model::Duration>,
+    /// What counts as slow.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) slow: Option<Slow>,
+}
+
+/// The bound beyond which an answer is slow, as a deployment has learnt it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Slow {
+    /// Which deployment.
+    pub(crate) by: DeploymentId,
+    /// In milliseconds.
+    pub(crate) ms: u64,
+    /// The first second in all of which the balancer counts by it.
+    pub(crate) since: u64,
 }
 
 /// The instances that one deployment made.
@@ -361,6 +375,7 @@ mod tests {
             traffic: None,
             matches: Vec::new(),
             park: None,
+            slow: None,
         }
     }
 

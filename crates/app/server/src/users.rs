@@ -129,6 +129,7 @@ mod tests {
             address: None,
             base_env: BTreeMap::new(),
             recover: true,
+            power_safe: true,
         })
         .await
         .unwrap()

@@ -4,10 +4,12 @@ mod environment;
 mod freeze;
 mod gate;
 mod hook;
+mod judge;
 mod notify;
 mod service;
 mod strategy;
 mod traffic;
+mod trigger;
 mod value;
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -32,6 +32,17 @@ pub(crate) enum Verdict {
     Run,
     /// Do not; why.
     Skip(String),
+    /// That hangs on the digest of these files.
+    Ask(Vec<String>),
+}
+
+/// Whether an `if:` holds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Holds {
+    Yes,
+    No,
+    /// That hangs on the digest of these files.
+    Ask(Vec<String>),
 }
 
 /// Whether a step whose turn has come is done.
@@ -45,8 +56,10 @@ pub(crate) fn of_step(run: &Run, key: &JobKey, path: &StepPath) -> Result<Verdic
     if around_timed_out(run, key, path) {
         return Ok(Verdict::Skip("the action around it timed out".to_owned()));
     }
-    if step_holds(run, key, path)? {
-        return Ok(Verdict::Run);
+    match ask_step(run, key, path)? {
+        Holds::Yes => return Ok(Verdict::Run),
+        Holds::Ask(patterns) => return Ok(Verdict::Ask(patterns)),
+        Holds::No => {}
     }
     let level = path.parent().unwrap_or_default();
     let written = step_spec(run, key, path).and_then(|spec| spec.condition.as_ref());
@@ -99,15 +112,27 @@ fn step_spec<'a>(
     step::spec(&run.spec(key.job())?.steps, path)
 }
 
-/// Whether a step's `if:` holds as things stand.
+/// Whether a step's `if:` holds as things stand; one that hangs on files nobody has looked at does
+/// not.
 fn step_holds(run: &Run, key: &JobKey, path: &StepPath) -> Result<bool, Fault> {
+    Ok(ask_step(run, key, path)? == Holds::Yes)
+}
+
+fn ask_step(run: &Run, key: &JobKey, path: &StepPath) -> Result<Holds, Fault> {
+    let known = |holds| if holds { Holds::Yes } else { Holds::No };
     let level = path.parent().unwrap_or_default();
     let status = status(run, key, &level);
     let Some(condition) = step_spec(run, key, path).and_then(|spec| spec.condition.as_ref()) else {
-        return Ok(status == Status::Success);
+        return Ok(known(status == Status::Success));
     };
-    let scope = Scope::step(run, key, path, None)?.with_status(status);
-    expression::condition(&scope, condition, &step::file(run, key, path))
+    let scope = Scope::step(run, key, path, None)?
+        .with_status(status)
+        .asking_for(path);
+    let found = expression::condition(&scope, condition, &step::file(run, key, path));
+    match (found, scope.asked.take()) {
+        (Err(_), Some(patterns)) => Ok(Holds::Ask(patterns)),
+        (found, _) => found.map(known),
+    }
 }
 
 /// How things stand for the steps of a level. A composite action has its own: one that cleans up

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use cutover_model::{
     plan::StepBody,
-    run::{HandedOn, StepPath},
+    run::{HandedOn, State, StepPath},
 };
 use serde_json::{Map, Value, json};
 
@@ -105,17 +105,29 @@ impl Scope<'_> {
         let mut needs = Map::new();
         for job in self.spec.into_iter().flat_map(|spec| &spec.needs) {
             let result = condition::conclusion(self.run, job).map_or("", |end| end.github_word());
-            // The last leg wins, as on GitHub, where it is the last to end.
-            let outputs: BTreeMap<&String, &String> = self
-                .run
-                .legs_of(job)
-                .iter()
-                .filter_map(|key| self.run.leg(key))
-                .flat_map(|leg| &leg.outputs)
-                .collect();
+            let outputs = self.outputs_of(job);
             needs.insert(job.clone(), json!({ "result": result, "outputs": outputs }));
         }
         Value::Object(needs)
+    }
+
+    /// The outputs of a job. Of several legs the one that ended last wins, but for values that are
+    /// empty: a leg that has nothing to say takes nothing back.
+    fn outputs_of(&self, job: &str) -> BTreeMap<&String, &String> {
+        let legs = self.run.legs_of(job).iter();
+        let mut legs: Vec<&job::Leg> = legs.filter_map(|key| self.run.leg(key)).collect();
+        // Those that ended at the same time stay in their order.
+        legs.sort_by_key(|leg| match leg.state {
+            State::Finished { at, .. } => Some(at),
+            State::Pending | State::Waiting { .. } | State::Running { .. } => None,
+        });
+        let mut outputs = BTreeMap::new();
+        for (name, value) in legs.into_iter().flat_map(|leg| &leg.outputs) {
+            if !value.is_empty() || !outputs.contains_key(name) {
+                outputs.insert(name, value);
+            }
+        }
+        outputs
     }
 
     fn strategy(&self) -> Value {

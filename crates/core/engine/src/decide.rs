@@ -1,16 +1,15 @@
 //! Says what happens: an input meets the state of a run, and becomes events.
 
-use std::collections::BTreeMap;
-
 use cutover_model::{
-    RunId, Timestamp,
+    Timestamp,
     event::RunEvent,
+    gate::ApprovalRule,
     plan::{Plan, StepSpec},
     run::{Attempt, JobKey, Outcome, State, StepPath, StepReport, WaitingOn},
-    source::{Taint, Trigger, Trust},
+    source::{Taint, Trust},
 };
 
-use crate::{Input, Refusal, approval, condition, evolve, run::Run, schedule, step, timeout};
+use crate::{Input, Refusal, approval, condition, evolve, job, run::Run, schedule, step, timeout};
 
 /// A run as it will be, and the events that make it so.
 pub(crate) struct Draft {
@@ -50,7 +49,21 @@ fn hear(draft: &mut Draft, input: Input) -> Result<(), Refusal> {
             plan,
             trigger,
             vars,
-        } => return create(draft, run, number, plan, trigger, vars),
+            secrets,
+        } => {
+            may_begin(draft, &plan)?;
+            begin(
+                draft,
+                RunEvent::RunCreated {
+                    run,
+                    number,
+                    plan,
+                    trigger,
+                    vars,
+                    secrets: Some(secrets),
+                },
+            );
+        }
         Input::Approve { gate, by, comment } => {
             return approval::answer(draft, &gate, true, by, comment);
         }
@@ -110,34 +123,68 @@ fn hear(draft: &mut Draft, input: Input) -> Result<(), Refusal> {
             rule,
         } => {
             if is_done_at_the_edge(&draft.run, &job, &step, attempt) {
-                // Nobody is asked for what is being ended anyway.
-                let stop = draft.run.leg(&job).and_then(|leg| leg.stop.clone());
-                match stop {
-                    Some(stop) => {
-                        let report = step::because(&stop.reason);
-                        exited(draft, &job, &step, attempt, Outcome::Cancelled, report);
-                    }
-                    None if condition::is_stopping(&draft.run, &job, &step) => {
-                        let report = StepReport::default();
-                        exited(draft, &job, &step, attempt, Outcome::Cancelled, report);
-                    }
-                    None => approval::ask(draft, &job, &step, subject, rule),
-                }
+                asked(draft, &job, &step, attempt, subject, rule);
             }
         }
+        Input::FilesHashed {
+            job,
+            step,
+            patterns,
+            digest,
+        } => hashed(draft, job, (step, patterns), digest),
         Input::Woke { timer } => timeout::woke(draft, &timer),
     }
     Ok(())
 }
 
-fn create(
+/// A built-in action wants a person's yes. Nobody is asked for what is being ended anyway.
+fn asked(
     draft: &mut Draft,
-    run: RunId,
-    number: u64,
-    plan: Box<Plan>,
-    trigger: Box<Trigger>,
-    vars: BTreeMap<String, String>,
-) -> Result<(), Refusal> {
+    job: &JobKey,
+    step: &StepPath,
+    attempt: Attempt,
+    subject: String,
+    rule: ApprovalRule,
+) {
+    let stop = draft.run.leg(job).and_then(|leg| leg.stop.clone());
+    match stop {
+        Some(stop) => {
+            let report = step::because(&stop.reason);
+            exited(draft, job, step, attempt, Outcome::Cancelled, report);
+        }
+        None if condition::is_stopping(&draft.run, job, step) => {
+            let report = StepReport::default();
+            exited(draft, job, step, attempt, Outcome::Cancelled, report);
+        }
+        None => approval::ask(draft, job, step, subject, rule),
+    }
+}
+
+/// The digest that a condition asked for has come, or the reason why there is none; counts once.
+fn hashed(draft: &mut Draft, job: JobKey, asked: job::Asked, digest: Result<String, String>) {
+    let waits = draft
+        .run
+        .leg(&job)
+        .is_some_and(|leg| leg.hashes.get(&asked) == Some(&None));
+    if !waits {
+        return;
+    }
+    let (step, patterns) = asked;
+    let (digest, reason) = match digest {
+        Ok(digest) => (Some(digest), None),
+        Err(reason) => (None, Some(reason)),
+    };
+    draft.say(RunEvent::FilesHashed {
+        job,
+        step,
+        patterns,
+        digest,
+        reason,
+    });
+}
+
+/// Whether there may be such a run.
+fn may_begin(draft: &Draft, plan: &Plan) -> Result<(), Refusal> {
     if let Some(id) = draft.run.id() {
         return Err(Refusal(format!("`{id}` has already begun")));
     }
@@ -149,25 +196,25 @@ fn create(
             )));
         }
     }
-    let taint = match &trigger.trust {
-        Trust::Trusted => None,
-        Trust::Untrusted(_) => Some(Taint::Sources {
-            git_ref: trigger.git_ref.clone(),
-            revision: trigger.revision.clone(),
-        }),
-    };
-    draft.say(RunEvent::RunCreated {
-        run,
-        number,
-        plan,
-        trigger,
-        vars,
-    });
+    Ok(())
+}
+
+fn begin(draft: &mut Draft, created: RunEvent) {
+    draft.say(created);
+    let taint = draft
+        .run
+        .trigger()
+        .and_then(|trigger| match &trigger.trust {
+            Trust::Trusted => None,
+            Trust::Untrusted(_) => Some(Taint::Sources {
+                git_ref: trigger.git_ref.clone(),
+                revision: trigger.revision.clone(),
+            }),
+        });
     if let Some(taint) = taint {
         draft.say(RunEvent::RunTainted { taint });
     }
     draft.say(RunEvent::RunStarted);
-    Ok(())
 }
 
 fn must_be_live(run: &Run) -> Result<(), Refusal> {

@@ -36,6 +36,15 @@ pub enum Effect {
         /// Which try.
         attempt: Attempt,
     },
+    /// Compute `hashFiles` over the workspace of a leg; answered by `FilesHashed`.
+    HashFiles {
+        /// The leg.
+        job: JobKey,
+        /// The step whose condition asks.
+        step: StepPath,
+        /// Which files.
+        patterns: Vec<String>,
+    },
     /// The leg has ended: remove its processes and workspace, and give the runner back.
     FinishJob {
         /// The leg.
@@ -108,6 +117,11 @@ impl fmt::Display for Effect {
             }
             Self::StartStep { job, step, attempt } => write!(f, "start {job}/{step}/{attempt}"),
             Self::CancelStep { job, step, attempt } => write!(f, "cancel {job}/{step}/{attempt}"),
+            Self::HashFiles {
+                job,
+                step,
+                patterns,
+            } => write!(f, "hash files for {job}/{step} ({})", patterns.join(", ")),
             Self::FinishJob { job } => write!(f, "finish {job}"),
             Self::WakeAt { at, timer } => write!(f, "wake at {at}: {timer}"),
             Self::Notify { topic, text } => write!(f, "notify {topic}: {text}"),

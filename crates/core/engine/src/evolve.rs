@@ -29,6 +29,7 @@ pub fn evolve(run: &mut Run, at: Timestamp, event: &RunEvent) {
             plan,
             trigger,
             vars,
+            secrets,
         } => {
             run.head = Some(Arc::new(Head {
                 id: id.clone(),
@@ -36,6 +37,7 @@ pub fn evolve(run: &mut Run, at: Timestamp, event: &RunEvent) {
                 plan: plan.as_ref().clone(),
                 trigger: trigger.as_ref().clone(),
                 vars: vars.clone(),
+                secrets: secrets.clone(),
                 created_at: at,
             }));
         }
@@ -121,6 +123,30 @@ pub fn evolve(run: &mut Run, at: Timestamp, event: &RunEvent) {
                 skipped.conclusion = Some(Outcome::Skipped);
                 skipped.reason = Some(reason.clone());
                 leg.steps.insert(step.clone(), skipped);
+            }
+        }
+        RunEvent::FilesAsked {
+            job,
+            step,
+            patterns,
+        } => {
+            if let Some(leg) = run.leg_mut(job) {
+                leg.hashes.insert((step.clone(), patterns.clone()), None);
+            }
+        }
+        RunEvent::FilesHashed {
+            job,
+            step,
+            patterns,
+            digest,
+            reason,
+        } => {
+            let known = digest
+                .clone()
+                .ok_or_else(|| reason.clone().unwrap_or_default());
+            if let Some(leg) = run.leg_mut(job) {
+                leg.hashes
+                    .insert((step.clone(), patterns.clone()), Some(known));
             }
         }
         RunEvent::StepFinished {

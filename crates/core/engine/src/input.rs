@@ -1,6 +1,6 @@
 //! Everything that can be said to a run.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use cutover_model::{
     GateId, RunId,
@@ -28,6 +28,8 @@ pub enum Input {
         trigger: Box<Trigger>,
         /// Values that may be seen: the `vars` context.
         vars: BTreeMap<String, String>,
+        /// The names of the secrets that there are; never their values.
+        secrets: BTreeSet<String>,
     },
     /// Command: a person says yes to an open question.
     Approve {
@@ -102,6 +104,17 @@ pub enum Input {
         subject: String,
         /// Who may answer and how many must.
         rule: ApprovalRule,
+    },
+    /// Observation: the digest of the files that an `if:` asked for, or why there is none.
+    FilesHashed {
+        /// The leg.
+        job: JobKey,
+        /// The step.
+        step: StepPath,
+        /// Which files.
+        patterns: Vec<String>,
+        /// What came of it.
+        digest: Result<String, String>,
     },
     /// Observation: a timer rang.
     Woke {

@@ -20,6 +20,9 @@ use crate::{
     step::{self, Step},
 };
 
+/// The files that the condition of a step asks for.
+pub(crate) type Asked = (StepPath, Vec<String>);
+
 /// One leg.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Leg {
@@ -35,6 +38,8 @@ pub(crate) struct Leg {
     pub(crate) stop: Option<Stop>,
     /// Whether it has asked for a runner, which must then be given back.
     pub(crate) asked_runner: bool,
+    /// The files whose digest a condition asked for, and what is known of it.
+    pub(crate) hashes: BTreeMap<Asked, Option<Result<String, String>>>,
     /// In the order of the plan; only those whose turn has come.
     pub(crate) steps: BTreeMap<StepPath, Step>,
     pub(crate) outputs: BTreeMap<String, String>,
@@ -64,6 +69,7 @@ impl Leg {
             waited: Duration::ZERO,
             stop: None,
             asked_runner: false,
+            hashes: BTreeMap::new(),
             steps: BTreeMap::new(),
             outputs: BTreeMap::new(),
             conclusion: None,

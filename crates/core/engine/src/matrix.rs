@@ -53,12 +53,41 @@ pub(crate) fn expand(
     }
     let mut legs = product(&axes);
     legs.retain(|leg| !exclude.iter().any(|entry| covers(leg, entry)));
-    let legs = add(legs, &axes, &include);
+    let mut legs = add(legs, &axes, &include);
+    let some = !legs.is_empty();
+    legs.retain(|leg| is_wanted(leg, &spec.only));
     match legs.len() {
+        0 if some => Err(wrong(format!(
+            "no combination of the matrix is {}",
+            wanted(&spec.only)
+        ))),
         0 => Err(wrong("the matrix has no combination left".to_owned())),
         count if count > MAX_LEGS => Err(wrong(too_many(&count.to_string()))),
         _ => Ok(legs),
     }
+}
+
+/// Whether a leg has the values that were asked for. What it has no axis for does not count against
+/// it: another job may have.
+fn is_wanted(leg: &Combination, only: &[(String, String)]) -> bool {
+    let mut names: Vec<&String> = only.iter().map(|(name, _)| name).collect();
+    names.dedup();
+    names.into_iter().all(|name| {
+        let Some(value) = leg.get(name) else {
+            return true;
+        };
+        let text = cutover_expr::Value::from(value.clone()).to_text();
+        only.iter()
+            .any(|(key, value)| key == name && *value == text)
+    })
+}
+
+fn wanted(only: &[(String, String)]) -> String {
+    let all: Vec<String> = only
+        .iter()
+        .map(|(name, value)| format!("`{name}: {value}`"))
+        .collect();
+    all.join(", ")
 }
 
 fn too_many(count: &str) -> String {

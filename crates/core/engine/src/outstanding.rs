@@ -29,6 +29,15 @@ pub fn effects(run: &Run, at: Timestamp, event: &RunEvent) -> Vec<Effect> {
         RunEvent::StepStarted {
             job, step, attempt, ..
         } => started(run, at, job, step, *attempt),
+        RunEvent::FilesAsked {
+            job,
+            step,
+            patterns,
+        } => vec![Effect::HashFiles {
+            job: job.clone(),
+            step: step.clone(),
+            patterns: patterns.clone(),
+        }],
         RunEvent::StepTimedOut { job, .. } => stopping_steps(run, job),
         RunEvent::JobStopRequested { job, .. } => stopped(run, at, job),
         RunEvent::JobFinished { job, .. } => finished(run, job),
@@ -43,6 +52,7 @@ pub fn effects(run: &Run, at: Timestamp, event: &RunEvent) -> Vec<Effect> {
         | RunEvent::ApprovalRefused { .. }
         | RunEvent::ApprovalExpired { .. }
         | RunEvent::StepSkipped { .. }
+        | RunEvent::FilesHashed { .. }
         | RunEvent::StepFinished { .. }
         | RunEvent::StepLost { .. }
         | RunEvent::CancelRequested { .. } => Vec::new(),
@@ -79,6 +89,12 @@ pub fn outstanding(run: &Run) -> Vec<Effect> {
 
 fn of_running_leg(run: &Run, key: &JobKey, leg: &Leg, owed: &mut Vec<Effect>) {
     owed.extend(job_timer(run, key));
+    let unanswered = leg.hashes.iter().filter(|(_, known)| known.is_none());
+    owed.extend(unanswered.map(|((step, patterns), _)| Effect::HashFiles {
+        job: key.clone(),
+        step: step.clone(),
+        patterns: patterns.clone(),
+    }));
     for (path, step) in &leg.steps {
         if let State::Running { since } = step.state {
             owed.extend(started(run, since, key, path, step.attempt));

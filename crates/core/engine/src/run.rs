@@ -1,6 +1,9 @@
 //! The state of a run, and the questions it answers. It is changed by `evolve` alone.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use cutover_model::{
     GateId, RunId, Timestamp,
@@ -35,6 +38,8 @@ pub(crate) struct Head {
     pub(crate) plan: Plan,
     pub(crate) trigger: Trigger,
     pub(crate) vars: BTreeMap<String, String>,
+    /// The names of the secrets that there are; absent when that is not known.
+    pub(crate) secrets: Option<BTreeSet<String>>,
     pub(crate) created_at: Timestamp,
 }
 

@@ -1,7 +1,7 @@
 //! A place in a run, from which an expression looks around: the whole job, or one of its steps,
 //! perhaps inside an action. What is seen from there is in `contexts.rs`.
 
-use std::collections::BTreeMap;
+use std::{cell::RefCell, collections::BTreeMap};
 
 use cutover_expr::template;
 use cutover_model::{
@@ -51,6 +51,10 @@ pub(crate) struct Scope<'a> {
     pub(crate) inputs: Option<BTreeMap<String, String>>,
     pub(crate) status: Status,
     pub(crate) given: Option<&'a Given<'a>>,
+    /// The step whose condition is looked at: it may ask for the digest of files.
+    pub(crate) asker: Option<StepPath>,
+    /// The files whose digest is not known yet.
+    pub(crate) asked: RefCell<Option<Vec<String>>>,
 }
 
 impl<'a> Scope<'a> {
@@ -74,6 +78,8 @@ impl<'a> Scope<'a> {
             inputs: None,
             status: Status::Success,
             given: None,
+            asker: None,
+            asked: RefCell::default(),
         }
     }
 
@@ -142,6 +148,27 @@ impl<'a> Scope<'a> {
     pub(crate) fn with_status(mut self, status: Status) -> Self {
         self.status = status;
         self
+    }
+
+    /// Files may be asked for in the name of this step.
+    #[must_use]
+    pub(crate) fn asking_for(mut self, step: &StepPath) -> Self {
+        self.asker = Some(step.clone());
+        self
+    }
+
+    /// The digest of files as far as it is known here; else it is noted that it is wanted.
+    pub(crate) fn known_hash(&self, patterns: &[String]) -> Result<String, String> {
+        let (Some(key), Some(asker)) = (self.key, &self.asker) else {
+            return Err("hashFiles is not available here".to_owned());
+        };
+        let asked = (asker.clone(), patterns.to_vec());
+        let known = self.run.leg(key).and_then(|leg| leg.hashes.get(&asked));
+        if let Some(Some(known)) = known {
+            return known.clone();
+        }
+        self.asked.replace(Some(asked.1));
+        Err("the files are not looked at yet".to_owned())
     }
 
     pub(crate) fn steps(&self) -> &'a [StepSpec] {
@@ -219,9 +246,25 @@ impl<'a> Scope<'a> {
         if !text.contains("${{") {
             return false;
         }
-        let secret = |(root, _): &(String, Vec<String>)| root.eq_ignore_ascii_case("secrets");
+        let secret = |(root, path): &(String, Vec<String>)| {
+            root.eq_ignore_ascii_case("secrets") && self.has_secret(path.first())
+        };
         let reads_files = text.to_ascii_lowercase().contains("hashfiles");
         reads_files || self.run.may_see_secrets() && template::uses(text).iter().any(secret)
+    }
+
+    /// Whether there is a secret of this name; without a name, whether there may be any.
+    fn has_secret(&self, name: Option<&String>) -> bool {
+        let known = self
+            .run
+            .head
+            .as_ref()
+            .and_then(|head| head.secrets.as_ref());
+        match (known, name) {
+            (None, _) => true,
+            (Some(names), None) => !names.is_empty(),
+            (Some(names), Some(name)) => names.iter().any(|known| known.eq_ignore_ascii_case(name)),
+        }
     }
 
     /// Evaluates a whole map before any of it counts, as GitHub does.

@@ -180,6 +180,20 @@ fn begin(draft: &mut Draft, key: &JobKey, path: &StepPath, spec: &StepSpec) {
             let event = started();
             draft.say(event);
         }
+        Ok(condition::Verdict::Ask(patterns)) => {
+            let asked = (path.clone(), patterns);
+            let known = run
+                .leg(key)
+                .is_some_and(|leg| leg.hashes.contains_key(&asked));
+            if !known {
+                let (step, patterns) = asked;
+                draft.say(RunEvent::FilesAsked {
+                    job: key.clone(),
+                    step,
+                    patterns,
+                });
+            }
+        }
         Ok(condition::Verdict::Skip(reason)) => {
             let event = skipped(reason);
             draft.say(event);

@@ -88,6 +88,24 @@ impl Run {
         specs.iter().flat_map(|spec| self.job_views(spec))
     }
 
+    /// One leg; `None` when there is none of that key yet.
+    pub fn job<'a>(&'a self, key: &JobKey) -> Option<JobView<'a>> {
+        let spec = self.spec(key.job())?;
+        Some(leg_view(spec, key, self.leg(key)?))
+    }
+
+    /// The legs that wait, by name, and on what; in the order of the plan. That a job comes after
+    /// others is its place in the graph, and not told.
+    pub fn waits(&self) -> impl Iterator<Item = (&str, &WaitingOn)> {
+        let specs = self.plan().map_or(&[][..], |plan| plan.jobs.as_slice());
+        let legs = specs.iter().flat_map(|spec| self.legs_of(&spec.id));
+        legs.filter_map(|key| self.leg(key))
+            .filter_map(|leg| match &leg.state {
+                State::Waiting { on, .. } => Some((leg.spec.name.as_str(), on)),
+                State::Pending | State::Running { .. } | State::Finished { .. } => None,
+            })
+    }
+
     /// The questions that wait for people, in the order of their ids.
     pub fn approvals(&self) -> impl Iterator<Item = OpenApproval<'_>> {
         self.questions

@@ -12,6 +12,7 @@ pub(crate) struct Lexer<'a> {
     at: usize,
     last: Option<Kind>,
     unclosed: Vec<Kind>,
+    malformed: bool,
 }
 
 impl<'a> Lexer<'a> {
@@ -22,7 +23,13 @@ impl<'a> Lexer<'a> {
             at: 0,
             last: None,
             unclosed: Vec::new(),
+            malformed: false,
         }
+    }
+
+    /// Whether something was read that is no token, wherever it stands.
+    pub(crate) fn is_malformed(&self) -> bool {
+        self.malformed
     }
 
     /// Whether a bracket is still open.
@@ -37,6 +44,7 @@ impl<'a> Lexer<'a> {
         let rest = self.text.get(start..)?;
         let (kind, length) = self.read(rest)?;
         self.at = start + length;
+        self.malformed |= kind == Kind::Unexpected;
         let kind = self.admit(kind);
         self.last = Some(kind.clone());
         Some(Token {

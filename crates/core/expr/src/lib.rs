@@ -41,6 +41,6 @@ pub use condition::condition;
 pub use context::{Contexts, JobStatus};
 pub use error::{Error, EvalError, ParseError, ParseErrorKind};
 pub use eval::evaluate;
-pub use parser::parse;
+pub use parser::{lexes, parse};
 pub use tree::{Part, Tree, tree};
 pub use value::{Object, Value};

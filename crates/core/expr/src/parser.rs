@@ -90,6 +90,13 @@ struct Call {
     base: usize,
 }
 
+/// Whether the text consists of tokens, sensible or not: what does not is wrong before it is parsed.
+pub fn lexes(text: &str) -> bool {
+    let mut lexer = Lexer::new(text);
+    while lexer.next_token().is_some() {}
+    !lexer.is_malformed()
+}
+
 struct Parser<'a> {
     text: &'a str,
     names: &'a dyn Names,

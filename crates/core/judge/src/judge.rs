@@ -64,7 +64,9 @@ impl Judge {
     /// the answers of the current side take, and how many are bad. Says why when the candidate is,
     /// or was, found to be worse.
     pub fn sample(&mut self, sample: &Sample) -> Option<&str> {
-        self.seconds += 1;
+        if !is_before(sample) {
+            self.seconds += 1;
+        }
         if self.weight != sample.weight {
             self.turn_to(sample.weight);
         }
@@ -88,6 +90,11 @@ impl Judge {
     pub fn evidence(&self) -> f64 {
         let all = self.comparisons().map(Comparison::ln);
         all.fold(f64::NEG_INFINITY, f64::max).exp()
+    }
+
+    /// The bound in milliseconds beyond which an answer is slow, once it is learnt.
+    pub fn slow_ms(&self) -> Option<u32> {
+        self.latency.as_ref().and(self.learnt.known_slow())
     }
 
     /// What is known now; `at_limit` when the time of the step is over and something must be done.
@@ -191,6 +198,8 @@ impl Judge {
         let current_bad = self.bad(current);
         if self.weight == Weight::NONE && candidate.requests == 0 {
             self.learnt.learn(current, current_bad);
+            // Whoever counts slow answers is to know the bound before there are any to compare.
+            self.learnt.slow();
             return;
         }
         // What was slow must be known before it is looked for.
@@ -205,11 +214,12 @@ impl Judge {
             });
         }
         if let (Some(latency), Some(slow)) = (&mut self.latency, slow) {
+            let (candidate_bad, current_bad) = self.settings.slow(candidate, current, slow);
             latency.add(&Tally {
                 candidate: candidate.latency.count(),
-                candidate_bad: candidate.latency.slower_than(slow),
+                candidate_bad,
                 current: current.latency.count(),
-                current_bad: current.latency.slower_than(slow),
+                current_bad,
             });
         }
         if let Some(restarts) = &mut self.restarts
@@ -250,6 +260,11 @@ impl Judge {
             Some(_) | None => side.bad,
         }
     }
+}
+
+/// Whether the candidate had nothing to do with this second.
+fn is_before(sample: &Sample) -> bool {
+    sample.weight == Weight::NONE && sample.candidate.requests == 0
 }
 
 #[cfg(test)]

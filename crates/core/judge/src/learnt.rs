@@ -36,6 +36,11 @@ impl Learnt {
         self.slow
     }
 
+    /// The same, if it is fixed already.
+    pub(crate) const fn known_slow(&self) -> Option<u32> {
+        self.slow
+    }
+
     /// Requests and bad ones.
     pub(crate) const fn rate(&self) -> (u64, u64) {
         (self.requests, self.bad)

@@ -42,6 +42,10 @@ pub struct SideSample {
     /// tries again and again is heard once. `None` when nobody counted so: then `bad` is taken.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub bad_distinct: Option<u64>,
+    /// Answers that were slow by the bound that was learnt, at most one for each client in the window
+    /// of de-duplication. `None` when nobody counted so: then [`SideSample::latency`] is asked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub slow_distinct: Option<u64>,
     /// The time of all answers together, in milliseconds.
     pub time_ms_sum: u64,
     /// The times of the answers, by steps. Empty when nobody counted them.

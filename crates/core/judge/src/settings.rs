@@ -5,6 +5,8 @@ use cutover_model::{
     delivery::{JudgeSpec, OnInsufficient},
 };
 
+use crate::SideSample;
+
 /// The level of the bound that is printed and promoted by: 5 %.
 pub const PROMOTION_ALPHA: f64 = 0.05;
 /// The part of a metric's α that is kept for the step at 100 %, where there is nothing to compare
@@ -46,6 +48,20 @@ impl From<&JudgeSpec> for Settings {
             restarts: part(spec.split.restarts),
             counts_repeats: spec.dedupe == Duration::ZERO,
             on_insufficient: spec.on_insufficient,
+        }
+    }
+}
+
+impl Settings {
+    /// The slow answers of both sides that speak for themselves: counted by client where both were,
+    /// so that neither is heard more often than the other.
+    pub(crate) fn slow(&self, one: &SideSample, other: &SideSample, bound: u32) -> (u64, u64) {
+        match (one.slow_distinct, other.slow_distinct) {
+            (Some(one), Some(other)) if !self.counts_repeats => (one, other),
+            _ => (
+                one.latency.slower_than(bound),
+                other.latency.slower_than(bound),
+            ),
         }
     }
 }

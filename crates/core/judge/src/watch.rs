@@ -5,7 +5,7 @@
 
 use cutover_model::{
     Timestamp,
-    delivery::{DeploymentSpec, JudgeSpec, RollbackTrigger},
+    delivery::{DeploymentSpec, JudgeSpec, RollbackTrigger, Weight},
 };
 
 use crate::{Judge, Sample, Verdict, alarm::Alarm};
@@ -23,6 +23,8 @@ pub struct Fired {
 #[derive(Debug, Clone)]
 pub struct Watch {
     last: Option<Timestamp>,
+    /// Whether the candidate has had anything to do.
+    has_begun: bool,
     alarms: Vec<Alarm>,
     judge: Option<Judge>,
 }
@@ -33,6 +35,7 @@ impl Watch {
     pub fn new(triggers: &[RollbackTrigger], judge: Option<&JudgeSpec>) -> Self {
         Self {
             last: None,
+            has_begun: false,
             alarms: triggers.iter().cloned().map(Alarm::new).collect(),
             judge: judge.filter(|spec| spec.enabled).map(Judge::new),
         }
@@ -43,7 +46,8 @@ impl Watch {
         Self::new(&spec.triggers, spec.judged_by().as_ref())
     }
 
-    /// Looks at one more second. A sample that is not later than the last is ignored. As long as a
+    /// Looks at one more second. Before the candidate has a share the judge learns what the current side
+    /// is like, and no trigger looks: what was wrong before cannot be its fault. A sample that is not later than the last is ignored. As long as a
     /// trigger's condition holds it fires with every sample, and the judge does for ever once it has,
     /// so that losing one answer loses nothing.
     pub fn sample(&mut self, sample: &Sample) -> Option<Fired> {
@@ -52,7 +56,8 @@ impl Watch {
         }
         self.last = Some(sample.at);
         let mut fired = None;
-        for alarm in &mut self.alarms {
+        self.has_begun |= sample.weight > Weight::NONE || sample.candidate.requests > 0;
+        for alarm in self.alarms.iter_mut().filter(|_| self.has_begun) {
             // Each has to see each sample, also after one has fired.
             let seen = alarm.sample(sample);
             fired = fired.or(seen);
@@ -72,8 +77,101 @@ impl Watch {
         self.judge.as_ref().map(Judge::evidence)
     }
 
+    /// The bound in milliseconds beyond which an answer is slow, once the judge has learnt it.
+    pub fn slow_ms(&self) -> Option<u32> {
+        self.judge.as_ref().and_then(Judge::slow_ms)
+    }
+
     /// What the judge says, if there is one; `at_limit` when the time of the step is over.
     pub fn verdict(&self, at_limit: bool) -> Option<Verdict> {
         self.judge.as_ref().map(|judge| judge.verdict(at_limit))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use cutover_model::{Duration, delivery::Metric};
+
+    use super::*;
+    use crate::{Latency, SideSample, Word};
+
+    fn side(requests: u64, bad: u64, ms: u32) -> SideSample {
+        let mut latency = Latency::default();
+        latency.record(ms, requests);
+        SideSample {
+            requests,
+            errors_5xx: bad,
+            bad,
+            latency,
+            ..SideSample::default()
+        }
+    }
+
+    fn second(at: i64, percent: u16, candidate: SideSample, current: SideSample) -> Sample {
+        Sample {
+            at: Timestamp(at * 1_000),
+            candidate,
+            current: Some(current),
+            weight: Weight::from_percent(percent).unwrap(),
+            external: std::collections::BTreeMap::new(),
+        }
+    }
+
+    fn before(at: i64) -> Sample {
+        second(at, 0, SideSample::default(), side(100, 100, 30))
+    }
+
+    #[test]
+    fn what_was_wrong_before_the_first_share_is_learnt_and_nobody_is_blamed() {
+        let trigger = RollbackTrigger {
+            scope: cutover_model::delivery::Scope::All,
+            ..RollbackTrigger::bare(Metric::Target5xxCount, 10_000, Duration::from_secs(3))
+        };
+        let mut watch = Watch::new(&[trigger], Some(&JudgeSpec::default()));
+        for at in 1..=60 {
+            assert_eq!(watch.sample(&before(at)), None);
+        }
+        assert_eq!(
+            watch.slow_ms(),
+            Some(30),
+            "learnt before there is a candidate"
+        );
+        let verdict = watch.verdict(true).unwrap();
+        assert_eq!(
+            verdict.word,
+            Word::Error,
+            "nobody has looked at the candidate"
+        );
+        let shared = |at| second(at, 10, side(10, 0, 30), side(90, 90, 30));
+        assert_eq!(watch.sample(&shared(61)), None);
+        assert_eq!(watch.sample(&shared(62)), None);
+        assert!(
+            watch.sample(&shared(63)).is_some(),
+            "three seconds of its own"
+        );
+    }
+
+    #[test]
+    fn a_client_that_is_slow_again_and_again_is_one_witness_where_both_sides_are_counted_so() {
+        let spec = JudgeSpec::default();
+        let run = |slow: Option<(u64, u64)>| {
+            let mut watch = Watch::new(&[], Some(&spec));
+            for at in 1..=10 {
+                watch.sample(&before(at));
+            }
+            let mut fired = None;
+            for at in 11..=40 {
+                let mut sample = second(at, 50, side(50, 0, 300), side(50, 0, 30));
+                sample.candidate.slow_distinct = slow.map(|(one, _)| one);
+                if let Some(current) = &mut sample.current {
+                    current.slow_distinct = slow.map(|(_, other)| other);
+                }
+                fired = fired.or(watch.sample(&sample));
+            }
+            fired
+        };
+        assert!(run(None).is_some(), "by the times alone it is slower");
+        assert!(run(Some((50, 0))).is_some());
+        assert_eq!(run(Some((0, 0))), None, "all of them from one client");
     }
 }

@@ -15,7 +15,7 @@ use crate::{
 };
 
 pub use crate::{
-    judge::{InvalidJudge, JudgeSpec, OnInsufficient, Split},
+    judge::{InvalidJudge, JudgeSpec, Judgement, OnInsufficient, Split},
     trigger::{
         ExternalMetric, InvalidTrigger, Metric, MetricSource, Missing, Operator, RollbackTrigger,
         Scope, Statistic,

@@ -3,13 +3,13 @@
 //! A stored event is a fact. Old kinds stay readable for ever: `tests/golden` holds one file for each
 //! kind and version, and those files are only ever added to.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
 use crate::{
     Duration, GateId, RunId, Timestamp,
-    delivery::{DeploymentSpec, Release, Side, Weight},
+    delivery::{DeploymentSpec, Judgement, Release, Side, Weight},
     gate::ApprovalRule,
     guard::{HookPoint, HookVerdict},
     plan::Plan,
@@ -62,6 +62,10 @@ pub enum RunEvent {
         trigger: Box<Trigger>,
         /// Variables: values that may be seen.
         vars: BTreeMap<String, String>,
+        /// The names of the secrets that there are: a condition may ask whether one is there. Absent
+        /// in runs that were stored before it was known; then every name counts as there.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        secrets: Option<BTreeSet<String>>,
     },
     /// It touched something untrusted.
     RunTainted {
@@ -161,6 +165,29 @@ pub enum RunEvent {
         name: String,
         /// Why, for people.
         reason: String,
+    },
+    /// The `if:` of a step asks for the digest of files, which only the edge can see; its turn waits
+    /// for the answer.
+    FilesAsked {
+        /// The leg.
+        job: JobKey,
+        /// The step.
+        step: StepPath,
+        /// Which files.
+        patterns: Vec<String>,
+    },
+    /// The digest is known, or why there is none.
+    FilesHashed {
+        /// The leg.
+        job: JobKey,
+        /// The step.
+        step: StepPath,
+        /// Which files.
+        patterns: Vec<String>,
+        /// The digest; empty when there are no such files.
+        digest: Option<String>,
+        /// Why there is none, for people.
+        reason: Option<String>,
     },
     /// A step has ended.
     StepFinished {
@@ -379,6 +406,15 @@ pub enum DeploymentEvent {
         /// What it saw.
         observed: String,
     },
+    /// The judge was asked at the end of a step, or held it in the middle of one.
+    StepJudged {
+        /// Which step of the strategy, from 0.
+        step: u32,
+        /// What follows.
+        judgement: Judgement,
+        /// What was seen, with the bound of what is not known; for people.
+        reason: String,
+    },
     /// A person wants it held, or its strategy, or a hook that cannot tell.
     Paused {
         /// Who.
@@ -440,6 +476,15 @@ pub enum DeploymentEvent {
     DeadlinePassed {
         /// What it waited for, for people.
         waited_for: String,
+    },
+    /// Something takes too long on the way back, or after all the traffic has moved. Instances that do
+    /// not stop are left behind; all else is waited for still.
+    Overdue {
+        /// What it waits for, for people.
+        waited_for: String,
+        /// The side whose instances are left behind, when it is that.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        left_behind: Option<Side>,
     },
     /// A newer deployment takes its place.
     Superseded {

@@ -92,6 +92,29 @@ impl OnInsufficient {
     }
 }
 
+/// What follows for a step from what the judge knows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Judgement {
+    /// It goes on.
+    Promote,
+    /// It waits for a person.
+    Pause,
+    /// It goes back.
+    Rollback,
+}
+
+impl Judgement {
+    /// As it is written.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Promote => "promote",
+            Self::Pause => "pause",
+            Self::Rollback => "rollback",
+        }
+    }
+}
+
 /// Parameters by which nobody can judge.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidJudge {

@@ -120,6 +120,10 @@ pub struct MatrixSpec {
     pub fail_fast: Option<Template>,
     /// How many legs at once.
     pub max_parallel: Option<Template>,
+    /// Only the legs that have each of these values, when somebody asked for some; of axes that this
+    /// matrix has.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub only: Vec<(String, String)>,
     /// Where it stands.
     pub at: Position,
 }

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     Duration,
-    delivery::{HealthCheck, Migrations, RollbackTrigger, Strategy},
+    delivery::{HealthCheck, JudgeSpec, Migrations, RollbackTrigger, Strategy},
     gate::{ApprovalRule, GateSpec},
     guard::{FreezeWindow, Guards, OnSuperseded, RollbackRule},
     traffic::TrafficSpec,
@@ -85,6 +85,9 @@ pub struct Environment {
     pub strategy: Strategy,
     /// When it is taken back.
     pub rollback_triggers: Vec<RollbackTrigger>,
+    /// How candidates are compared with what serves; absent for the usual way.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub judge: Option<JudgeSpec>,
     /// Plain configuration over that of the service.
     pub env: BTreeMap<String, String>,
     /// What a deployment must get past: `hooks`, `smoke`, `progress_deadline`, `pause_limit`.

@@ -116,7 +116,7 @@ pub(crate) fn bake(draft: &mut Draft, step: u32) {
 pub(crate) fn bake_until(draft: &mut Draft, step: u32, until: Timestamp) {
     let until = until.min(draft.at + draft.deployment.bake_length(step));
     draft.push(Event::BakeStarted { step, until });
-    if draft.at >= until {
+    if draft.at >= until && !draft.deployment.is_judged(step) {
         end_bake(draft, step);
     }
 }
@@ -145,12 +145,18 @@ impl Deployment {
 
 /// How it ends, once nothing is left to do.
 fn end(deployment: &Deployment, spec: &DeploymentSpec) -> Event {
+    let (outcome, mut reason) = ending(deployment, spec);
+    for side in &deployment.left_behind {
+        let more = format!("; instances of the {side} side did not stop in time: look after them");
+        reason.push_str(&more);
+    }
+    Event::DeploymentFinished { outcome, reason }
+}
+
+fn ending(deployment: &Deployment, spec: &DeploymentSpec) -> (Outcome, String) {
     let release = format!("{} {}", spec.release.service, spec.release.version);
     let Some(undo) = &deployment.undo else {
-        return Event::DeploymentFinished {
-            outcome: Outcome::Succeeded,
-            reason: format!("{release} has all the traffic"),
-        };
+        return (Outcome::Succeeded, format!("{release} has all the traffic"));
     };
     let is_held = rollback::is_held(&deployment.progress);
     let outcome = match (undo.outcome, is_held) {
@@ -175,5 +181,5 @@ fn end(deployment: &Deployment, spec: &DeploymentSpec) -> Event {
             deployment.weight()
         ),
     };
-    Event::DeploymentFinished { outcome, reason }
+    (outcome, reason)
 }

@@ -124,6 +124,13 @@ impl Draft {
                     self.turn_back();
                 }
             }
+            Input::Judged {
+                step,
+                until,
+                judgement,
+                reason,
+            } => self.judged(step, until, judgement, reason),
+            Input::GuardHeld { reason } => self.guard_held(reason),
             Input::Woke { timer } => self.woke(&timer),
         }
         Ok(())
@@ -248,7 +255,10 @@ impl Draft {
             return;
         };
         let terms = check::terms(&spec.guards, &check);
-        let consequence = check::consequence(&terms, verdict, errors, after);
+        let consequence = match check::consequence(&terms, verdict, errors, after) {
+            Consequence::AskAgain(_) if self.was_told_long_enough(&spec) => Consequence::GoOn,
+            consequence => consequence,
+        };
         let again_at = match consequence {
             Consequence::AskAgain(pause) => Some(self.at + pause),
             Consequence::GoOn | Consequence::GoBack | Consequence::Pause => None,
@@ -268,6 +278,13 @@ impl Draft {
             Consequence::GoBack => self.fail(said),
             Consequence::GoOn | Consequence::Pause | Consequence::AskAgain(_) => {}
         }
+    }
+
+    /// The way back has no deadline, and what it tells at its end decides nothing: whoever answers
+    /// "later" for ever must not keep the lock for ever.
+    fn was_told_long_enough(&self, spec: &DeploymentSpec) -> bool {
+        let limit = spec.guards.progress_deadline;
+        self.deployment.undo.is_some() && self.at >= self.deployment.asked_at + limit
     }
 
     /// A check said no. What was said stands in the log twice: as an answer, and as the reason.
@@ -351,7 +368,9 @@ impl Draft {
         if step != rang || self.deployment.paused.is_some() {
             return;
         }
-        if self.at >= until {
+        if self.deployment.is_judged(step) {
+            // The judge has the word.
+        } else if self.at >= until {
             advance::end_bake(self, step);
         } else {
             // The ring belongs to a bake before a pause, or the clock was set back: ring again.

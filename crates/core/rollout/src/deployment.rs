@@ -5,14 +5,14 @@
 use std::{collections::BTreeSet, sync::Arc};
 
 use cutover_model::{
-    Timestamp,
+    Duration, Timestamp,
     delivery::{DeploymentSpec, DeploymentState, Release, Side, Weight},
     event::Check,
     gate::Approval,
     run::Outcome,
 };
 
-use crate::progress::Progress;
+use crate::{progress::Progress, strategy};
 
 /// One deployment. The default is one that has not been created.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -37,6 +37,12 @@ pub struct Deployment {
     pub(crate) cut_off: u64,
     pub(crate) paused: Option<Paused>,
     pub(crate) undo: Option<Undo>,
+    /// The step that the judge has held in its middle: once is enough.
+    pub(crate) held_step: Option<u32>,
+    /// The ask that has been told to take too long.
+    pub(crate) overdue: Option<u64>,
+    /// Sides whose instances did not leave in time.
+    pub(crate) left_behind: BTreeSet<Side>,
     pub(crate) detail: Vec<String>,
 }
 
@@ -274,6 +280,11 @@ impl Deployment {
         }
     }
 
+    /// Sides whose instances did not stop in time: a person must look after them.
+    pub fn left_behind(&self) -> impl Iterator<Item = Side> {
+        self.left_behind.iter().copied()
+    }
+
     /// What was found out about instances that did not become healthy: last status, head of the
     /// body, log lines, exit code, port.
     pub fn detail(&self) -> &[String] {
@@ -291,6 +302,18 @@ impl Deployment {
             Some(approval) => approval.is_open(),
             None => self.approval_rule().is_none(),
         }
+    }
+
+    /// Whether the judge is asked what follows when this step has been watched. Without a side to
+    /// compare with, or without time to look, there is nothing to ask; parameters that nobody wrote
+    /// let every step go on.
+    pub(crate) fn is_judged(&self, step: u32) -> bool {
+        let Some(spec) = self.spec() else {
+            return false;
+        };
+        let length = strategy::bake_length(&spec.strategy, self.progress.has_current, step);
+        let is_asked = spec.judge.is_some_and(|judge| judge.enabled);
+        is_asked && self.progress.has_current && length > Duration::ZERO
     }
 
     /// Whether the triggers look.

@@ -82,6 +82,14 @@ pub enum Effect {
     /// Begin (or go on) to look at the balancer's samples; what is seen comes as `TriggerFired`.
     /// Looking ends with the deployment.
     Watch,
+    /// Ask at this time, also when it has passed, what the judge knows, and say `Judged`. It is always
+    /// answered, also when nobody could look.
+    JudgeAt {
+        /// When.
+        at: Timestamp,
+        /// Which step of the strategy, from 0.
+        step: u32,
+    },
     /// Say `Woke` at this time, also when it has passed.
     WakeAt {
         /// When.
@@ -191,6 +199,7 @@ impl fmt::Display for Effect {
                 write!(f, "stop {side}, keep {keep} (g{generation})")
             }
             Self::Watch => f.write_str("watch"),
+            Self::JudgeAt { at, step } => write!(f, "judge step {step} at {at}"),
             Self::WakeAt { at, timer } => write!(f, "wake at {at}: {timer:?}"),
             Self::RecordCurrent => f.write_str("record current"),
             Self::ReleaseLock => f.write_str("release lock"),

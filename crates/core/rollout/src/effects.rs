@@ -24,7 +24,13 @@ pub fn effects(deployment: &Deployment, _at: Timestamp, event: &Event) -> Vec<Ef
         Event::DeploymentCreated { .. } | Event::ApprovalGiven { .. } => lock(deployment),
         Event::LockAwaited { .. } => supersede(deployment),
         Event::ApprovalRequested { .. } => question(deployment),
-        Event::LockTaken { .. } => start(deployment),
+        Event::LockTaken { .. } => {
+            let mut effects = start(deployment);
+            // One that was paused while it waited may have rung for nobody: only who has the lock
+            // keeps others waiting.
+            effects.extend(pause(deployment));
+            effects
+        }
         Event::InstancesRequested { .. }
         | Event::ShiftRequested { .. }
         | Event::BakeStarted { .. }
@@ -40,6 +46,7 @@ pub fn effects(deployment: &Deployment, _at: Timestamp, event: &Event) -> Vec<Ef
             timers
         }
         Event::Shifted { .. } => watch(deployment),
+        Event::Overdue { waited_for, .. } => overdue(deployment, waited_for),
         Event::DeploymentFinished { .. } => end(deployment),
         Event::ApprovalRefused { .. }
         | Event::ApprovalExpired { .. }
@@ -52,6 +59,7 @@ pub fn effects(deployment: &Deployment, _at: Timestamp, event: &Event) -> Vec<Ef
         | Event::InstancesReady { .. }
         | Event::InstancesFailed { .. }
         | Event::BakeEnded { .. }
+        | Event::StepJudged { .. }
         | Event::TriggerFired { .. }
         | Event::AbortRequested { .. }
         | Event::RollbackStarted { .. }
@@ -139,6 +147,15 @@ fn deadline(deployment: &Deployment) -> Option<Effect> {
     })
 }
 
+/// A person must know: nothing else will look after it.
+fn overdue(deployment: &Deployment, waited_for: &str) -> Vec<Effect> {
+    let news = deployment.spec().map(|spec| Effect::Notify {
+        topic: "deployment.overdue".to_owned(),
+        text: format!("{}: it waits for {waited_for}", subject(spec)),
+    });
+    news.into_iter().collect()
+}
+
 /// What having the lock asks for: the news, and the end of a hold that it lifts.
 pub(crate) fn start(deployment: &Deployment) -> Vec<Effect> {
     if deployment.undo.is_some() {
@@ -211,6 +228,9 @@ fn ordered(deployment: &Deployment) -> Vec<Effect> {
             keep,
             generation,
         }],
+        Some(Ask::Bake { step, until }) if deployment.is_judged(step) => {
+            vec![Effect::JudgeAt { at: until, step }]
+        }
         Some(Ask::Bake { step, until }) => vec![Effect::WakeAt {
             at: until,
             timer: TimerKey::Bake { step },

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use cutover_model::{
     GateId, Timestamp,
-    delivery::{DeploymentSpec, DeploymentState, Release, Side, Weight},
+    delivery::{DeploymentSpec, DeploymentState, Judgement, Release, Side, Weight},
     event::{Check, DeploymentEvent as Event},
     gate::{Answer, Approval, ApprovalRule},
     guard::HookVerdict,
@@ -82,6 +82,16 @@ pub fn evolve(deployment: &mut Deployment, at: Timestamp, event: &Event) {
         Event::Shifted { weight, .. } => deployment.shift(at, *weight),
         Event::BakeStarted { step, until } => deployment.bake(*step, *until),
         Event::BakeEnded { step } => deployment.end_bake(*step),
+        Event::StepJudged {
+            step,
+            judgement,
+            reason,
+        } => match judgement {
+            Judgement::Promote => {}
+            Judgement::Pause => deployment.held_step = Some(*step),
+            Judgement::Rollback => deployment.go_back(None, format!("the judge: {reason}")),
+        },
+        Event::Overdue { left_behind, .. } => deployment.give_up(*left_behind),
         Event::TriggerFired { trigger, observed } => {
             deployment.go_back(None, format!("{trigger}: {observed}"));
         }
@@ -401,6 +411,19 @@ impl Deployment {
             generation,
         };
         self.expect(at, ask);
+    }
+
+    /// What leaves too slowly is not waited for any longer; all else still is.
+    fn give_up(&mut self, left_behind: Option<Side>) {
+        self.overdue = Some(self.generation);
+        if let Some(side) = left_behind {
+            self.left_behind.insert(side);
+        }
+        // A drain is the balancer's, which keeps its own time: what has not drained is not stopped.
+        if let Some(Ask::Stop { side, keep, .. }) = self.ask {
+            self.ask = None;
+            self.progress.side_mut(side).running = keep;
+        }
     }
 
     fn finish(&mut self, at: Timestamp, outcome: Outcome, reason: &str) {

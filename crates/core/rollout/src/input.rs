@@ -2,7 +2,7 @@
 
 use cutover_model::{
     Duration, GateId, Timestamp,
-    delivery::{DeploymentSpec, Release, Side},
+    delivery::{DeploymentSpec, Judgement, Release, Side},
     guard::{Hold, HookVerdict},
 };
 
@@ -147,6 +147,23 @@ pub enum Input {
         trigger: String,
         /// What it saw.
         observed: String,
+    },
+    /// Observation: a step has been watched to its end, and this is what the judge knows.
+    Judged {
+        /// Which step of the strategy, from 0.
+        step: u32,
+        /// The end that was asked about: another one since makes this void.
+        until: Timestamp,
+        /// What follows.
+        judgement: Judgement,
+        /// What was seen, with the bound of what is not known.
+        reason: String,
+    },
+    /// Observation: more of the candidate's answers are bad than is accepted of any release, and that
+    /// may be everybody's fault. It is held, not taken back.
+    GuardHeld {
+        /// What was seen.
+        reason: String,
     },
     /// Observation: a timer rang.
     Woke {

@@ -18,6 +18,7 @@ mod effects;
 mod evolve;
 pub mod hold;
 mod input;
+mod judged;
 mod outstanding;
 pub mod preview;
 mod progress;

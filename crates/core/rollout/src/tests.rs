@@ -4,6 +4,7 @@ mod approval;
 mod check;
 mod first;
 mod fixture;
+mod judged;
 mod limits;
 mod pause;
 mod rollback;

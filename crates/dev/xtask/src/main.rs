@@ -1,5 +1,5 @@
 //! What this repository does to itself: `cargo xtask tidy [--fix]`, `cargo xtask sim --seeds N [--from S]`,
-//! `cargo xtask bench balancer|judge`.
+//! `cargo xtask bench balancer|engine|judge`.
 
 mod bench;
 mod tidy;

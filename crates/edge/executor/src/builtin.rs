@@ -4,7 +4,7 @@
 use std::{fmt, fs, sync::PoisonError};
 
 use cutover_model::run::{Outcome, StepReport};
-use cutover_supervisor::{log::Log, record};
+use cutover_supervisor::{log::Log, record, record::Survives};
 use tokio::sync::watch;
 
 use crate::{
@@ -22,6 +22,7 @@ pub struct BuiltinLog {
     masker: Masker,
     log: Log,
     local: Local,
+    survives: Survives,
 }
 
 impl fmt::Debug for BuiltinLog {
@@ -38,6 +39,7 @@ impl BuiltinLog {
         key: StepKey,
         mut masks: Vec<String>,
         local: Local,
+        survives: Survives,
     ) -> Result<Self, Error> {
         let added: Option<Vec<String>> = record::read(&layout.masks())?;
         masks.extend(added.unwrap_or_default());
@@ -45,7 +47,11 @@ impl BuiltinLog {
             .map_err(|error| Error::Refused(error.to_string()))?;
         let path = layout.log(&key.name());
         let log = Log::open(&path).map_err(Error::io("open", path))?;
-        record::write(&layout.started(&key.name()), &Started { builtin: true })?;
+        record::write_for(
+            &layout.started(&key.name()),
+            &Started { builtin: true },
+            survives,
+        )?;
         let (growth, _) = watch::channel(());
         local
             .lock()
@@ -57,6 +63,7 @@ impl BuiltinLog {
             masker,
             log,
             local,
+            survives,
         })
     }
 
@@ -90,7 +97,7 @@ impl BuiltinLog {
         report.log_bytes = self.log.length();
         let path = self.layout.ended(&self.key.name());
         if !fs::exists(&path).map_err(Error::io("look for", &path))? {
-            record::write(&path, &Ended { outcome, report })?;
+            record::write_for(&path, &Ended { outcome, report }, self.survives)?;
         }
         Ok(())
     }

@@ -22,13 +22,18 @@ pub(crate) enum Command {
     SaveState(String, String),
     /// `set-env`, `add-path`: output of strangers could set the environment of later steps.
     Refused(&'static str),
+    /// `add-matcher`: the file of a problem matcher, from the workspace.
+    AddMatcher(String),
+    /// `remove-matcher`, by its owner.
+    RemoveMatcher(String),
     /// `group`, `endgroup`, `debug`, `echo`: for whoever shows the log.
     Shown,
 }
 
 /// Every name that has a meaning; none of them may be the token of `stop-commands`.
-const NAMES: [&str; 13] = [
+const NAMES: [&str; 15] = [
     "add-mask",
+    "add-matcher",
     "add-path",
     "debug",
     "echo",
@@ -36,6 +41,7 @@ const NAMES: [&str; 13] = [
     "error",
     "group",
     "notice",
+    "remove-matcher",
     "save-state",
     "set-env",
     "set-output",
@@ -81,6 +87,10 @@ pub(crate) fn parse(line: &str) -> Option<Command> {
         "notice" => Level::Notice,
         "add-mask" => return Some(Command::AddMask(data)),
         "stop-commands" => return Some(Command::Stop(data)),
+        "add-matcher" => return Some(Command::AddMatcher(data)),
+        "remove-matcher" => {
+            return properties.get("owner").cloned().map(Command::RemoveMatcher);
+        }
         "set-output" => return name_of(&properties).map(|name| Command::SetOutput(name, data)),
         "save-state" => return name_of(&properties).map(|name| Command::SaveState(name, data)),
         "set-env" => return Some(Command::Refused("set-env")),
@@ -179,6 +189,14 @@ mod tests {
             (
                 "::set-env name=PATH::/tmp",
                 Some(Command::Refused("set-env")),
+            ),
+            (
+                "::add-matcher::.github/tsc.json",
+                Some(Command::AddMatcher(".github/tsc.json".to_owned())),
+            ),
+            (
+                "::remove-matcher owner=tsc::",
+                Some(Command::RemoveMatcher("tsc".to_owned())),
             ),
             ("::group::Title", Some(Command::Shown)),
             ("::unknown::x", None),

@@ -3,11 +3,13 @@
 //! Commands stay in the log as they were printed; whoever shows it folds groups and colours errors.
 
 use aho_corasick::BuildError;
+use camino::Utf8PathBuf;
 use cutover_model::run::{Annotation, Level};
 
 use crate::{
     commands::{self, Command, Prospect},
     mask::Masker,
+    matchers::Matchers,
 };
 
 /// A longer line is no command; this is also what is held back at most.
@@ -50,6 +52,10 @@ pub(crate) struct Filter {
     line: Vec<u8>,
     token: Option<String>,
     heard: Heard,
+    /// What looks for remarks of compilers.
+    matchers: Matchers,
+    /// Where files of matchers are.
+    workspace: Utf8PathBuf,
     /// Off for output that comes after its step has ended.
     listens: bool,
 }
@@ -65,8 +71,23 @@ impl Filter {
             line: Vec::new(),
             token: None,
             heard: Heard::default(),
+            matchers: Matchers::default(),
+            workspace: Utf8PathBuf::new(),
             listens: true,
         })
+    }
+
+    /// Looks with these for remarks, and for files of others in this directory.
+    #[must_use]
+    pub(crate) fn with_matchers(mut self, matchers: Matchers, workspace: Utf8PathBuf) -> Self {
+        self.matchers = matchers;
+        self.workspace = workspace;
+        self
+    }
+
+    /// The matchers as they are now; they hold for the steps after this one.
+    pub(crate) fn matchers(&self) -> &Matchers {
+        &self.matchers
     }
 
     /// The next bytes; what may be written goes to `out`.
@@ -82,6 +103,7 @@ impl Filter {
     /// The step has ended: what was held back is decided now, and commands are no longer heard.
     pub(crate) fn finish(&mut self, out: &mut Vec<u8>) -> Heard {
         self.end_line(out);
+        self.look(b"\n");
         self.refresh();
         self.masker.finish(out);
         self.listens = false;
@@ -151,6 +173,9 @@ impl Filter {
                 return;
             }
             self.hear(command);
+            // A command is not what a compiler says.
+            self.mask_only(&line, out);
+            return;
         }
         self.mask(&line, out);
     }
@@ -187,6 +212,12 @@ impl Filter {
                      steps after it; write to `${file}` instead"
                 ));
             }
+            Command::AddMatcher(file) => {
+                if let Err(why) = self.matchers.add(&self.workspace, &file) {
+                    self.say(Level::Warning, &why);
+                }
+            }
+            Command::RemoveMatcher(owner) => self.matchers.remove(&owner),
             Command::Shown => {}
         }
     }
@@ -241,6 +272,26 @@ impl Filter {
     }
 
     fn mask(&mut self, bytes: &[u8], out: &mut Vec<u8>) {
+        self.look(bytes);
+        self.mask_only(bytes, out);
+    }
+
+    fn look(&mut self, bytes: &[u8]) {
+        if !self.listens || self.matchers.is_empty() {
+            return;
+        }
+        let mut found = Vec::new();
+        self.matchers.look(bytes, |annotation| {
+            if found.len() < ANNOTATIONS {
+                found.push(annotation);
+            }
+        });
+        for annotation in found {
+            self.annotate(annotation);
+        }
+    }
+
+    fn mask_only(&mut self, bytes: &[u8], out: &mut Vec<u8>) {
         self.refresh();
         self.masker.push(bytes, out);
     }

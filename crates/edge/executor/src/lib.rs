@@ -12,6 +12,7 @@ mod filter;
 mod follow;
 mod layout;
 mod mask;
+mod matchers;
 mod order;
 mod process;
 mod protocol;
@@ -23,6 +24,7 @@ pub use self::{
     error::Error,
     follow::Follow,
     layout::{JobPlace, StepKey},
+    mask::TextMask,
     order::{Begun, HandedKind, StepEnd, StepOrder},
     process::ProcessExecutor,
     protocol::Grace,

@@ -7,6 +7,7 @@ use std::{collections::BTreeMap, fmt, io, time::Duration};
 
 use camino::Utf8Path;
 use cutover_model::run::{Outcome, StepReport};
+use cutover_supervisor::record::Survives;
 use rustix::fs::{CWD, Mode, OFlags, openat};
 use serde::{Deserialize, Serialize};
 use tokio::{
@@ -26,12 +27,15 @@ const SOCKET: &str = "socket";
 pub(crate) struct JobOrder {
     /// `RUN/JOB`.
     pub(crate) job: String,
+    /// What its records have to survive.
+    pub(crate) survives: Survives,
 }
 
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Request {
-    /// Starts a step, unless it was started before.
+    /// Starts a step, unless it was started before; answered by one line, after which it is as if
+    /// `Watch` had been asked.
     Start(Box<Work>),
     /// Tells when its log grows and when it has ended.
     Watch(String),
@@ -44,6 +48,8 @@ pub(crate) enum Request {
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Reply {
+    /// The step was started just now, and news of it follows.
+    Started,
     Done,
     Refused(String),
 }
@@ -148,6 +154,31 @@ pub(crate) async fn ask(dir: &Utf8Path, request: &Request) -> io::Result<Option<
         // It ends just now.
         Err(error) if is_gone(&error) => Ok(None),
         Err(error) => Err(error),
+    }
+}
+
+/// Asks for a step to be started; with the answer comes the stream on which its news follows. `None`
+/// when nobody is there to answer.
+pub(crate) async fn begin(
+    dir: &Utf8Path,
+    request: &Request,
+) -> io::Result<Option<(Reply, UnixStream)>> {
+    let Some(mut stream) = ask(dir, request).await? else {
+        return Ok(None);
+    };
+    let mut answer = Vec::new();
+    loop {
+        // What follows the line only says that there is news, and whoever cares looks for it anyway.
+        if let Some(end) = memchr::memchr(b'\n', &answer) {
+            return Ok(Some((serde_json::from_slice(&answer[..end])?, stream)));
+        }
+        match stream.read_buf(&mut answer).await {
+            Ok(0) if answer.is_empty() => return Ok(None),
+            Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
+            Ok(_) => {}
+            Err(error) if is_gone(&error) => return Ok(None),
+            Err(error) => return Err(error),
+        }
     }
 }
 

@@ -267,14 +267,17 @@ impl Balancer {
                 current,
             });
         }
-        self.admit(&table, Care::Strict).await?;
+        let weights_only = in_force.table.differs_in_weights_only(&table);
+        if !weights_only {
+            self.admit(&table, Care::Strict).await?;
+        }
         let opened =
             locked(&self.live)
                 .doors
                 .open(&table, &in_force.listeners, &in_force.previews)?;
         let (listeners, previews) = (opened.listeners.clone(), opened.previews.clone());
         if repeated && opened.is_empty() {
-            locked(&self.live).doors.choose(&self.keyring);
+            self.choose_certificates();
             return Ok(Applied {
                 generation: current,
                 listeners,
@@ -292,11 +295,25 @@ impl Balancer {
             previews: previews.clone(),
             drained,
         };
-        self.store(&next).await?;
         let mut effective = table;
         close_drained(&mut effective, &next.drained);
+        if opened.is_empty() && weights_only {
+            // Traffic that must move waits for no disk. Who sent the table is told only when it is
+            // stored as well; one that is lost in between is sent again.
+            self.put_in_force(&effective, opened, Origin::Told);
+            if let Err(refusal) = self.store(&next).await {
+                let mut before = in_force.table.clone();
+                close_drained(&mut before, &in_force.drained);
+                let (listeners, previews) = (in_force.listeners.clone(), in_force.previews.clone());
+                let opened = Doors::inherited(BTreeMap::new(), &before, listeners, previews);
+                self.put_in_force(&before, opened, Origin::Told);
+                return Err(refusal);
+            }
+        } else {
+            self.store(&next).await?;
+            self.put_in_force(&effective, opened, Origin::Told);
+        }
         *in_force = next;
-        self.put_in_force(&effective, opened, Origin::Told);
         self.journal.note(
             "table_applied",
             &[

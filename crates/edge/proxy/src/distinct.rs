@@ -1,16 +1,14 @@
 //! Bad events that are independent of each other: one for each client and ten seconds.
 //!
 //! A client that tries again and again is one witness, not many. Without this a burst of retries
-//! would look to the judge like that many failures.
+//! would look to the judge like that many failures. Over all sides of a service together: counted once at
+//! each side, a client that fails everywhere would look as if the smaller side were the worse one.
 
 use std::{
     collections::HashSet,
     hash::{BuildHasher as _, RandomState},
     net::IpAddr,
-    sync::{
-        LazyLock, Mutex,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::{LazyLock, Mutex},
 };
 
 use http::{HeaderMap, HeaderName, header};
@@ -68,12 +66,18 @@ impl Apart {
     }
 }
 
-/// Counts events once for each client and window.
+/// Who has borne witness in a service.
 #[derive(Debug, Default)]
-pub(crate) struct Distinct {
-    count: AtomicU64,
-    seen: Mutex<Seen>,
+pub(crate) struct Witnesses {
+    /// Of requests that went badly.
+    pub(crate) bad: Distinct,
+    /// Of slow answers.
+    pub(crate) slow: Distinct,
 }
+
+/// Lets events pass once for each client and window.
+#[derive(Debug, Default)]
+pub(crate) struct Distinct(Mutex<Seen>);
 
 #[derive(Debug, Default)]
 struct Seen {
@@ -82,26 +86,20 @@ struct Seen {
 }
 
 impl Distinct {
-    /// An event befell a client.
-    pub(crate) fn note(&self, client: Client) {
-        self.note_at(client, clock::since_epoch().as_secs() / WINDOW);
+    /// An event befell a client. Whether it is the first of this window.
+    pub(crate) fn is_first(&self, client: Client) -> bool {
+        self.is_first_at(client, clock::since_epoch().as_secs() / WINDOW)
     }
 
-    fn note_at(&self, client: Client, window: u64) {
-        let mut seen = locked(&self.seen);
+    fn is_first_at(&self, client: Client, window: u64) -> bool {
+        let mut seen = locked(&self.0);
         if seen.window != window {
             *seen = Seen {
                 window,
                 clients: HashSet::new(),
             };
         }
-        if seen.clients.len() < CLIENTS && seen.clients.insert(client) {
-            self.count.fetch_add(1, Ordering::Relaxed);
-        }
-    }
-
-    pub(crate) fn read(&self, read: impl Fn(&AtomicU64) -> u64) -> u64 {
-        read(&self.count)
+        seen.clients.len() < CLIENTS && seen.clients.insert(client)
     }
 }
 
@@ -111,24 +109,15 @@ mod tests {
 
     use super::*;
 
-    fn count(distinct: &Distinct) -> u64 {
-        distinct.read(|count| count.load(Ordering::Relaxed))
-    }
-
     #[test]
     fn a_client_counts_once_in_a_window() {
         let distinct = Distinct::default();
-        for _ in 0..10 {
-            distinct.note_at(Client(1), 7);
-            distinct.note_at(Client(2), 7);
-        }
-        assert_eq!(count(&distinct), 2);
-        distinct.note_at(Client(1), 8);
-        assert_eq!(count(&distinct), 3);
-        for client in 0..100_000 {
-            distinct.note_at(Client(client), 9);
-        }
-        assert_eq!(count(&distinct), 3 + CLIENTS as u64, "memory has a bound");
+        assert!(distinct.is_first_at(Client(1), 7));
+        assert!(distinct.is_first_at(Client(2), 7));
+        assert!(!distinct.is_first_at(Client(1), 7));
+        assert!(distinct.is_first_at(Client(1), 8));
+        let first = (0..100_000).filter(|&client| distinct.is_first_at(Client(client), 9));
+        assert_eq!(first.count(), CLIENTS, "memory has a bound");
     }
 
     #[test]

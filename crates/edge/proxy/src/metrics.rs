@@ -3,7 +3,10 @@
 use std::{
     collections::BTreeMap,
     ops::AddAssign,
-    sync::atomic::{AtomicU64, Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
@@ -11,7 +14,7 @@ use http::StatusCode;
 
 use crate::{
     control::{ErrorTotals, LATENCY_BOUNDS_MS, SideSample, Totals},
-    distinct::{Client, Distinct},
+    distinct::{Client, Witnesses},
     drops::Drops,
 };
 
@@ -38,13 +41,23 @@ pub(crate) struct SideMetrics {
     time_us: AtomicU64,
     histogram: [AtomicU64; STEPS],
     slow: AtomicU64,
-    distinct_bad: Distinct,
-    distinct_slow: Distinct,
+    distinct_bad: AtomicU64,
+    distinct_slow: AtomicU64,
+    /// Those of all sides.
+    witnesses: Arc<Witnesses>,
     /// Requests that were lost.
     pub(crate) drops: Drops,
 }
 
 impl SideMetrics {
+    /// Of a side that shares its witnesses with the others of its service.
+    pub(crate) fn among(witnesses: &Arc<Witnesses>) -> Self {
+        Self {
+            witnesses: Arc::clone(witnesses),
+            ..Self::default()
+        }
+    }
+
     /// A request was answered with this status, by the upstream or for want of it.
     pub(crate) fn answered(&self, status: StatusCode, took: Duration) {
         self.requests.fetch_add(1, Ordering::Relaxed);
@@ -62,13 +75,17 @@ impl SideMetrics {
 
     /// A request of this client went badly; counted besides, as one of independent events.
     pub(crate) fn bad_for(&self, client: Client) {
-        self.distinct_bad.note(client);
+        if self.witnesses.bad.is_first(client) {
+            self.distinct_bad.fetch_add(1, Ordering::Relaxed);
+        }
     }
 
     /// A request of this client took longer than the table allows.
     pub(crate) fn slow_for(&self, client: Client) {
         self.slow.fetch_add(1, Ordering::Relaxed);
-        self.distinct_slow.note(client);
+        if self.witnesses.slow.is_first(client) {
+            self.distinct_slow.fetch_add(1, Ordering::Relaxed);
+        }
     }
 
     /// A request had to be given to another side. That it was answered there does not help this
@@ -120,8 +137,8 @@ impl SideMetrics {
             time_us: read(&self.time_us),
             histogram: self.histogram.each_ref().map(&read),
             slow: read(&self.slow),
-            distinct_bad: self.distinct_bad.read(&read),
-            distinct_slow: self.distinct_slow.read(&read),
+            distinct_bad: read(&self.distinct_bad),
+            distinct_slow: read(&self.distinct_slow),
         }
     }
 }

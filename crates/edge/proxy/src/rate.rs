@@ -5,7 +5,7 @@
 
 use std::{
     hash::{BuildHasher as _, RandomState},
-    net::IpAddr,
+    net::{IpAddr, Ipv6Addr},
     sync::Mutex,
     time::Duration,
 };
@@ -63,7 +63,7 @@ impl Rate {
     pub(crate) fn take(&self, headers: &HeaderMap, client: IpAddr) -> Result<(), Duration> {
         let key = match &self.header {
             Some(name) => self.secret.hash_one(headers.get(name)),
-            None => self.secret.hash_one(client),
+            None => self.secret.hash_one(household(client)),
         };
         let now = u64::try_from(self.born.elapsed().as_nanos()).unwrap_or(u64::MAX);
         let index = usize::try_from(key).unwrap_or_default() & (self.sets.len() - 1);
@@ -85,6 +85,17 @@ impl Rate {
         }
         bucket.full_at = full_at;
         Ok(())
+    }
+}
+
+/// Who counts as one client. Of IPv6, everybody has at least a /64 of addresses to choose from.
+fn household(client: IpAddr) -> IpAddr {
+    match client.to_canonical() {
+        IpAddr::V6(address) => {
+            let network = address.to_bits() & (u128::MAX << 64);
+            IpAddr::V6(Ipv6Addr::from_bits(network))
+        }
+        client @ IpAddr::V4(_) => client,
     }
 }
 
@@ -141,6 +152,18 @@ mod tests {
         assert_eq!(rate.take(&with("a"), address(1)), Ok(()));
         assert!(rate.take(&with("a"), address(2)).is_err());
         assert_eq!(rate.take(&with("b"), address(1)), Ok(()));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn one_with_a_network_of_addresses_is_one_client() {
+        let (rate, none) = (Rate::new(&limit(1, 1)), HeaderMap::new());
+        let take = |client: &str| rate.take(&none, client.parse().unwrap());
+        assert_eq!(take("2001:db8:0:1::1"), Ok(()));
+        assert!(take("2001:db8:0:1:ffff::2").is_err());
+        assert_eq!(take("2001:db8:0:2::1"), Ok(()), "others have their own");
+        assert_eq!(take("::ffff:192.0.2.1"), Ok(()));
+        assert_eq!(take("::ffff:192.0.2.2"), Ok(()), "no network is shared");
+        assert!(take("192.0.2.1").is_err());
     }
 
     #[tokio::test(start_paused = true)]

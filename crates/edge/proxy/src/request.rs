@@ -26,6 +26,19 @@ const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 const FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 const FORWARDED_PREFIX: HeaderName = HeaderName::from_static("x-forwarded-prefix");
+/// What else tells servers who asks and how, in spellings that some of them read as the same. The
+/// balancer sets none of it, so from a stranger it is an invention.
+const HEARSAY: [HeaderName; 9] = [
+    HeaderName::from_static("forwarded"),
+    HeaderName::from_static("x-real-ip"),
+    HeaderName::from_static("x-forwarded-port"),
+    HeaderName::from_static("x_forwarded_for"),
+    HeaderName::from_static("x_forwarded_proto"),
+    HeaderName::from_static("x_forwarded_host"),
+    HeaderName::from_static("x_forwarded_port"),
+    HeaderName::from_static("x_forwarded_prefix"),
+    HeaderName::from_static("x_real_ip"),
+];
 
 /// Who sent the request, as told to upstreams. Made once per connection.
 #[derive(Debug)]
@@ -205,6 +218,11 @@ fn set_forwarded(headers: &mut HeaderMap, peer: &Peer, trusted: bool, host: Opti
             None
         };
         headers.insert(FORWARDED_FOR, value.unwrap_or_else(|| own.clone()));
+    }
+    if !trusted {
+        for name in HEARSAY {
+            headers.remove(name);
+        }
     }
     if !trusted || !headers.contains_key(FORWARDED_PROTO) {
         headers.insert(FORWARDED_PROTO, HeaderValue::from_static(peer.scheme()));
@@ -427,6 +445,24 @@ mod tests {
             ["198.51.100.1, 203.0.113.7", "https", "other.example"]
         );
         assert_eq!(forwarded(&[], true), ["203.0.113.7", "http", "example.org"]);
+    }
+
+    #[test]
+    fn what_strangers_say_in_other_words_is_taken_away() {
+        let said = || -> HeaderMap {
+            let names = HEARSAY.into_iter().chain([header::ACCEPT]);
+            names
+                .map(|name| (name, HeaderValue::from_static("1")))
+                .collect()
+        };
+        let peer = Peer::new("203.0.113.7:5000".parse().unwrap());
+        let mut headers = said();
+        set_forwarded(&mut headers, &peer, false, None);
+        assert!(HEARSAY.iter().all(|name| !headers.contains_key(name)));
+        assert!(headers.contains_key(header::ACCEPT));
+        let mut headers = said();
+        set_forwarded(&mut headers, &peer, true, None);
+        assert!(HEARSAY.iter().all(|name| headers.contains_key(name)));
     }
 
     #[test]

@@ -11,6 +11,7 @@ use tokio::{sync::watch, time::sleep};
 use crate::{
     clock,
     control::{Bucket, Dropped, SideSample, Totals},
+    distinct::Witnesses,
     lock::locked,
     metrics::{Counts, SideMetrics},
     service::Service,
@@ -24,6 +25,7 @@ const KEPT_SIDES: usize = 32;
 /// What happened in a service, by side.
 #[derive(Debug)]
 pub(crate) struct History {
+    witnesses: Arc<Witnesses>,
     sides: Mutex<Vec<Remembered>>,
     seconds: Mutex<VecDeque<Arc<Bucket>>>,
     /// The last second that is complete.
@@ -52,6 +54,7 @@ pub(crate) struct Counted {
 impl Default for History {
     fn default() -> Self {
         Self {
+            witnesses: Arc::default(),
             sides: Mutex::default(),
             seconds: Mutex::default(),
             closed: watch::Sender::new(0),
@@ -67,7 +70,8 @@ impl History {
         if let Some(side) = sides.iter().find(|side| side.name == name) {
             return (Arc::clone(&side.metrics), Arc::clone(&side.aside));
         }
-        let (metrics, aside) = (Arc::<SideMetrics>::default(), Arc::default());
+        let metrics = Arc::new(SideMetrics::among(&self.witnesses));
+        let aside = Arc::default();
         let (name, sums) = (name.to_owned(), Counts::default());
         sides.push(Remembered {
             name,

@@ -35,9 +35,20 @@ impl Store {
     /// Opens `sqlite:///path/file.db` or `postgres://…`, creates it when there is nothing (a file, in
     /// a directory that exists), and brings it to the schema of this program.
     pub async fn open(url: &str) -> Result<Self, Error> {
+        Self::open_with(url, SqliteSynchronous::Full).await
+    }
+
+    /// The same, for those who would lose more than what they have stored with the power: what is
+    /// stored survives the death of every process, but the disk is not waited for, so that the last
+    /// of it may be gone when the machine stops. A server ignores that: it has rules of its own.
+    pub async fn open_without_power_safety(url: &str) -> Result<Self, Error> {
+        Self::open_with(url, SqliteSynchronous::Normal).await
+    }
+
+    async fn open_with(url: &str, synchronous: SqliteSynchronous) -> Result<Self, Error> {
         let db = match url.split_once("://") {
             Some(("sqlite", path)) if path.starts_with('/') && !path.ends_with('/') => {
-                open_file(Utf8Path::new(path)).await?
+                open_file(Utf8Path::new(path), synchronous).await?
             }
             Some(("postgres" | "postgresql", _)) => open_server(url).await?,
             _ => return Err(Error::Address(without_password(url))),
@@ -74,7 +85,7 @@ impl Store {
     }
 }
 
-async fn open_file(path: &Utf8Path) -> Result<Db, Error> {
+async fn open_file(path: &Utf8Path, synchronous: SqliteSynchronous) -> Result<Db, Error> {
     let there = path.try_exists().map_err(|source| Error::File {
         action: "look at",
         path: path.to_owned(),
@@ -85,7 +96,7 @@ async fn open_file(path: &Utf8Path) -> Result<Db, Error> {
     }
     check_head(path)?;
     let opened = async {
-        let db = pools(path).await?;
+        let db = pools(path, synchronous).await?;
         Ok::<_, sqlx::Error>((is_ours(&db).await?, db))
     };
     let (is_ours, db) = opened.await.map_err(|error| match Error::from(error) {
@@ -133,7 +144,7 @@ async fn create(path: &Utf8Path) -> Result<(), Error> {
         .map_err(failed)?;
     let draft = Utf8PathBuf::try_from(beside.path().join("draft.db"))
         .map_err(|error| failed(error.into_io_error()))?;
-    let options = options(&draft).create_if_missing(true);
+    let options = options(&draft, SqliteSynchronous::Full).create_if_missing(true);
     let write = SqlitePoolOptions::new()
         .max_connections(1)
         .connect_with(options)
@@ -186,7 +197,7 @@ fn check_head(path: &Utf8Path) -> Result<(), Error> {
     Ok(())
 }
 
-async fn pools(path: &Utf8Path) -> Result<Db, sqlx::Error> {
+async fn pools(path: &Utf8Path, synchronous: SqliteSynchronous) -> Result<Db, sqlx::Error> {
     let pool = || {
         SqlitePoolOptions::new()
             .acquire_timeout(ACQUIRE)
@@ -202,22 +213,22 @@ async fn pools(path: &Utf8Path) -> Result<Db, sqlx::Error> {
             Ok(!connection.is_in_transaction())
         })
     });
-    let write = write.connect_with(options(path)).await?;
+    let write = write.connect_with(options(path, synchronous)).await?;
     let read = pool()
         .max_connections(READERS)
-        .connect_with(options(path).read_only(true))
+        .connect_with(options(path, synchronous).read_only(true))
         .await?;
     Ok(Db::Lite { read, write })
 }
 
 /// With `synchronous = FULL` each commit waits for the disk: what we have said to have stored
 /// survives a loss of power.
-fn options(path: &Utf8Path) -> SqliteConnectOptions {
+fn options(path: &Utf8Path, synchronous: SqliteSynchronous) -> SqliteConnectOptions {
     SqliteConnectOptions::new()
         .filename(path)
         .create_if_missing(false)
         .journal_mode(SqliteJournalMode::Wal)
-        .synchronous(SqliteSynchronous::Full)
+        .synchronous(synchronous)
         .busy_timeout(BUSY)
         .foreign_keys(true)
         .pragma("journal_size_limit", LOG_LIMIT)

@@ -24,14 +24,15 @@ pub struct Log {
 impl Log {
     /// Opens or creates it, with its directories, readable by its owner only.
     pub fn open(path: &Utf8Path) -> io::Result<Self> {
-        if let Some(directory) = path.parent() {
-            fs::create_dir_all(directory)?;
-        }
-        let file = OpenOptions::new()
-            .append(true)
-            .create(true)
-            .mode(0o600)
-            .open(path)?;
+        let mut options = OpenOptions::new();
+        options.append(true).create(true).mode(0o600);
+        let file = match (options.open(path), path.parent()) {
+            (Err(error), Some(directory)) if error.kind() == io::ErrorKind::NotFound => {
+                fs::create_dir_all(directory)?;
+                options.open(path)?
+            }
+            (opened, _) => opened?,
+        };
         Ok(Self {
             path: path.to_owned(),
             length: file.metadata()?.len(),

@@ -10,7 +10,7 @@ use std::{
 
 use camino::{Utf8Path, Utf8PathBuf};
 use rustix::fs::{FallocateFlags, fallocate};
-use serde::{Serialize, de::DeserializeOwned};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use crate::Error;
 
@@ -34,7 +34,23 @@ pub fn read<T: DeserializeOwned>(path: &Utf8Path) -> Result<Option<T>, Error> {
 
 /// Writes a record: beside it, synchronised, renamed. Readable by its owner only.
 pub fn write<T: Serialize>(path: &Utf8Path, value: &T) -> Result<(), Error> {
-    Reserved::new(path, 0)?.commit(value)
+    write_for(path, value, Survives::PowerLoss)
+}
+
+/// The same, for those who know what it has to survive.
+pub fn write_for<T: Serialize>(path: &Utf8Path, value: &T, what: Survives) -> Result<(), Error> {
+    Reserved::new(path, 0)?.that_survives(what).commit(value)
+}
+
+/// What a record is still there after.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Survives {
+    /// The loss of power: it is on the disk before anything else is done.
+    #[default]
+    PowerLoss,
+    /// The death of every process, but not of the machine: the disk is not waited for.
+    ProcessDeath,
 }
 
 /// Room on the disk for a record that must be written later, whatever happens until then.
@@ -43,6 +59,7 @@ pub struct Reserved {
     path: Utf8PathBuf,
     temp: Utf8PathBuf,
     file: File,
+    survives: Survives,
 }
 
 impl Reserved {
@@ -63,7 +80,15 @@ impl Reserved {
             path: path.to_owned(),
             temp,
             file,
+            survives: Survives::PowerLoss,
         })
+    }
+
+    /// Without being told it survives a loss of power.
+    #[must_use]
+    pub const fn that_survives(mut self, what: Survives) -> Self {
+        self.survives = what;
+        self
     }
 
     /// Fills the room and gives the record its name.
@@ -95,6 +120,9 @@ impl Reserved {
         self.file.write_all(bytes)?;
         let length = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
         self.file.set_len(length)?;
+        if self.survives == Survives::ProcessDeath {
+            return fs::rename(&self.temp, &self.path);
+        }
         self.file.sync_data()?;
         fs::rename(&self.temp, &self.path)?;
         // Without this the name, unlike the content, would not survive a loss of power.

@@ -13,7 +13,7 @@ use std::{
 
 use rustix::{
     event::{PollFd, PollFlags, Timespec, poll},
-    process::{Pid, Signal, getpgrp, kill_process_group},
+    process::{Pid, Signal, WaitId, WaitIdOptions, getpgrp, kill_process_group, waitid},
 };
 
 use crate::{clock::monotonic, identity::Stat};
@@ -53,6 +53,16 @@ pub fn descendants(root: u32) -> Vec<Stat> {
     }
     found.retain(|stat| !stat.zombie);
     found
+}
+
+/// All living processes below us. Without a child there are none: we are a subreaper, and whoever is
+/// orphaned below us becomes our child. That saves reading the whole process table.
+pub fn own_descendants() -> Vec<Stat> {
+    let peek = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT | WaitIdOptions::NOHANG;
+    match waitid(WaitId::All, peek) {
+        Err(error) if error == rustix::io::Errno::CHILD => Vec::new(),
+        _ => descendants(std::process::id()),
+    }
 }
 
 /// All living processes of ours whose environment has exactly `NAME=VALUE`.

@@ -92,7 +92,7 @@ async fn send(target: Arc<Target>, rate: u32, mut stopped: oneshot::Receiver<()>
                 tally.sent += 1;
                 tokio::spawn(async move {
                     let at = begun.elapsed();
-                    let answer = match timeout(LIMIT, target.ask()).await {
+                    let answer = match timeout(LIMIT, target.ask(number)).await {
                         Ok(answer) => answer,
                         Err(_) => Err(format!("no answer within {LIMIT:?}")),
                     };
@@ -117,8 +117,9 @@ struct Target {
 }
 
 impl Target {
-    /// One exchange: status, version and body, or how it failed.
-    async fn ask(&self) -> Result<Answer, String> {
+    /// One exchange: status, version and body, or how it failed. Each is of a visitor of its own: who
+    /// fails again and again is one witness.
+    async fn ask(&self, visitor: u64) -> Result<Answer, String> {
         let (mut sender, kind) = match self.take() {
             Some(kept) => (kept, "a kept"),
             None => (wire::connect(&self.address).await?, "a new"),
@@ -132,6 +133,7 @@ impl Target {
         };
         let request = Request::get("/")
             .header(header::HOST, &self.address)
+            .header(header::USER_AGENT, format!("visitor/{visitor}"))
             .body(Empty::new())
             .expect("a request");
         let response = sender.send_request(request).await;

@@ -20,6 +20,7 @@ mod canary;
 mod candidates;
 mod docker;
 mod in_flight;
+mod judged;
 mod kill_nine;
 mod killed;
 mod load;

@@ -1,7 +1,7 @@
 //! `cutover lint` and `cutover plan`: compile, and say what is wrong, or what would be done.
 
 use cutover_dialect as dialect;
-use cutover_model::{Diagnostic, Severity, plan::StepBody, run::StepPath};
+use cutover_model::{Diagnostic, Severity, plan::StepBody, project::Project, run::StepPath};
 use serde_json::json;
 
 use super::tree::Tree;
@@ -11,14 +11,20 @@ pub(crate) async fn lint(args: cli::Lint) -> anyhow::Result<Exit> {
     let tree = Tree::open(&args.directory).await?;
     let mut found: Vec<Diagnostic> = Vec::new();
     let mut files = Vec::new();
+    let mut project = None;
     if args.files.is_empty() {
         files = dialect::workflows(&tree.files);
-        let (_, diagnostics) = dialect::project(&tree.files);
+        let (read, diagnostics) = dialect::project(&tree.files);
+        project = read;
         found.extend(diagnostics);
     }
     for wanted in &args.files {
         match wanted.trim_start_matches("./") {
-            "cutover.yml" | "cutover.yaml" => found.extend(dialect::project(&tree.files).1),
+            "cutover.yml" | "cutover.yaml" => {
+                let (read, diagnostics) = dialect::project(&tree.files);
+                project = read;
+                found.extend(diagnostics);
+            }
             _ => files.push(tree.workflow(wanted)?),
         }
     }
@@ -31,10 +37,18 @@ pub(crate) async fn lint(args: cli::Lint) -> anyhow::Result<Exit> {
         .iter()
         .filter(|one| one.severity == Severity::Error)
         .count();
+    let triggers = project.map_or_else(Vec::new, |project| meant(&project));
     if args.json {
-        render::json(&json!({ "files": files, "diagnostics": found }));
+        let triggers: Vec<_> = triggers
+            .into_iter()
+            .map(|(environment, means)| json!({ "environment": environment, "means": means }))
+            .collect();
+        render::json(&json!({ "files": files, "diagnostics": found, "triggers": triggers }));
     } else {
         render::diagnostics(&found, |path| tree.text(path));
+        for (environment, means) in triggers {
+            render::talk(&format!("{environment}: {means}"));
+        }
         let warnings = found.len() - errors;
         render::talk(&format!(
             "{} files, {errors} errors, {warnings} warnings",
@@ -42,6 +56,17 @@ pub(crate) async fn lint(args: cli::Lint) -> anyhow::Result<Exit> {
         ));
     }
     Ok(if errors > 0 { Exit::Failed } else { Exit::Ok })
+}
+
+/// What each rollback trigger is taken to mean, with its environment.
+fn meant(project: &Project) -> Vec<(String, String)> {
+    let environments = project.environments.iter();
+    environments
+        .flat_map(|(name, environment)| {
+            let triggers = environment.rollback_triggers.iter();
+            triggers.map(|trigger| (name.clone(), trigger.explain()))
+        })
+        .collect()
 }
 
 pub(crate) async fn plan(args: cli::Plan) -> anyhow::Result<Exit> {

@@ -1,6 +1,7 @@
 //! `cutover run`: workflows of the working tree, here and now, by the same engine and event log as
 //! the server's.
 
+mod event;
 mod follow;
 mod select;
 
@@ -40,7 +41,12 @@ async fn open(args: &cli::Run, tree: &Tree) -> anyhow::Result<Control> {
     if let Some(path) = &args.secret_file {
         secrets = config::secret_file(path)?;
     }
-    for name in &args.secrets {
+    for given in &args.secrets {
+        if let Some((name, value)) = given.split_once('=') {
+            secrets.insert(name.to_owned(), Secret::new(value));
+            continue;
+        }
+        let name = given;
         let value = config::environment(name)
             .with_context(|| format!("--secret {name}: no environment variable has that name"))?;
         secrets.insert(name.clone(), Secret::new(value));
@@ -56,6 +62,8 @@ async fn open(args: &cli::Run, tree: &Tree) -> anyhow::Result<Control> {
         address: None,
         base_env: config::base_env(),
         recover: false,
+        // What goes on here ends with the machine anyway.
+        power_safe: false,
     };
     for place in 0..64 {
         let data_dir = if place == 0 {
@@ -125,7 +133,11 @@ async fn start(args: &cli::Run, tree: &Tree, control: &Control) -> anyhow::Resul
     let mut exit = Exit::Ok;
     let mut wishes = signals::Wishes::listen();
     for path in paths {
-        let trigger = trigger(tree, args.event, &path, args.actor.as_deref(), &args.inputs).await?;
+        let mut trigger =
+            trigger(tree, args.event, &path, args.actor.as_deref(), &args.inputs).await?;
+        if let Some(file) = &args.event_file {
+            event::from_file(&mut trigger, file)?;
+        }
         let Some(started) = compile(args, tree, control, &path, trigger).await? else {
             exit = worse(exit, Exit::Usage);
             continue;
@@ -141,7 +153,7 @@ async fn start(args: &cli::Run, tree: &Tree, control: &Control) -> anyhow::Resul
 
 /// The workflow that is named, else all that a push would run.
 async fn wanted(args: &cli::Run, tree: &Tree) -> anyhow::Result<Vec<String>> {
-    if let Some(named) = &args.workflow {
+    if let Some(named) = args.workflow.as_ref().or(args.file.as_ref()) {
         return Ok(vec![tree.workflow(named)?]);
     }
     let mut paths = Vec::new();
@@ -216,6 +228,8 @@ async fn compile(
     if let Some(job) = &args.job {
         select::only(&mut plan, job)?;
     }
+    select::legs(&mut plan, &args.matrix)?;
+    event::environment(&mut plan, &args.env);
     Ok(Some(control.start_run(plan, trigger).await?))
 }
 
@@ -257,13 +271,11 @@ pub(crate) async fn trigger(
     actor: Option<&str>,
     inputs: &[(String, String)],
 ) -> anyhow::Result<Trigger> {
-    let head = tree.git.head().await?;
-    let branch = tree
-        .git
-        .branch()
-        .await?
-        .unwrap_or_else(|| "main".to_owned());
-    let revision = head.unwrap_or_else(|| Revision("0".repeat(40)));
+    let branch = tree.branch.clone().unwrap_or_else(|| "main".to_owned());
+    let revision = tree
+        .head
+        .clone()
+        .unwrap_or_else(|| Revision("0".repeat(40)));
     let name = tree.root.file_name().unwrap_or("repository");
     let actor = actor.map_or_else(config::user, ToOwned::to_owned);
     let repository = format!("local/{name}");

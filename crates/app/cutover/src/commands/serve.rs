@@ -39,6 +39,7 @@ pub(crate) async fn run(args: cli::Serve) -> anyhow::Result<Exit> {
         address: Some(address.clone()),
         base_env: config::base_env(),
         recover: true,
+        power_safe: true,
     })
     .await?;
     control.ensure_owner(&config::user()).await?;

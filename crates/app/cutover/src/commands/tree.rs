@@ -4,26 +4,33 @@ use anyhow::bail;
 use camino::{Utf8Path, Utf8PathBuf};
 use cutover_dialect::{self as dialect, SourceTree};
 use cutover_forge::WorkingTree;
+use cutover_model::source::Revision;
 
 /// A working tree, read.
 pub(crate) struct Tree {
     pub(crate) root: Utf8PathBuf,
-    pub(crate) git: WorkingTree,
     pub(crate) files: SourceTree,
+    /// The commit that is checked out; absent before the first.
+    pub(crate) head: Option<Revision>,
+    /// The branch that is checked out; absent when it is a bare commit.
+    pub(crate) branch: Option<String>,
 }
 
 impl Tree {
     pub(crate) async fn open(directory: &Utf8Path) -> anyhow::Result<Self> {
         let root = crate::config::absolute(directory)?;
         let git = WorkingTree::open(&root).await?;
+        // Each is a process of its own.
+        let (tree, head, branch) = tokio::try_join!(git.tree(), git.head(), git.branch())?;
         let mut files = SourceTree::default();
-        for (path, bytes) in git.tree().await? {
+        for (path, bytes) in tree {
             files.insert(path, bytes);
         }
         Ok(Self {
             root: git.root().to_owned(),
-            git,
             files,
+            head,
+            branch,
         })
     }
 

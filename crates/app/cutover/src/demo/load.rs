@@ -86,9 +86,15 @@ async fn send(settings: Settings, tally: Arc<Mutex<Tally>>, stop: CancellationTo
         tokio::select! {
             () = stop.cancelled() => break,
             _ = ticks.tick() => {
-                tally.lock().sent += 1;
-                let (client, url) = (client.clone(), settings.url.clone());
-                requests.spawn(one(client, url, Arc::clone(&tally)));
+                // Each request is of a visitor of its own: who fails again and again is one witness.
+                let visitor = {
+                    let mut tally = tally.lock();
+                    tally.sent += 1;
+                    tally.sent
+                };
+                let request = client.get(&settings.url);
+                let request = request.header("user-agent", format!("visitor/{visitor}"));
+                requests.spawn(one(request, Arc::clone(&tally)));
                 while requests.try_join_next().is_some() {}
             }
         }
@@ -96,10 +102,10 @@ async fn send(settings: Settings, tally: Arc<Mutex<Tally>>, stop: CancellationTo
     while requests.join_next().await.is_some() {}
 }
 
-async fn one(client: reqwest::Client, url: String, tally: Arc<Mutex<Tally>>) {
+async fn one(request: reqwest::RequestBuilder, tally: Arc<Mutex<Tally>>) {
     let begun = Instant::now();
     let answered = async {
-        let response = client.get(&url).send().await?;
+        let response = request.send().await?;
         let status = response.status();
         let version = response
             .headers()

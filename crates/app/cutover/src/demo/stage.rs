@@ -40,6 +40,7 @@ impl Stage {
             address: Some(address.clone()),
             base_env: config::base_env(),
             recover: true,
+            power_safe: true,
         })
         .await?;
         let token = control.add_user(USER).await?;

@@ -91,13 +91,12 @@ pub(super) async fn perform(context: &Context, log: &mut BuiltinLog) -> Result<D
 async fn contents(context: &Context, service: &Service) -> Result<Contents, Error> {
     let mut contents = Contents {
         migrations: service.migrations.clone(),
-        secrets: service
-            .secrets
-            .iter()
-            .map(|name| (name.clone(), None))
-            .collect(),
         ..Contents::default()
     };
+    for name in &service.secrets {
+        let version = context.control.secret_version(name).await?;
+        contents.secrets.insert(name.clone(), version);
+    }
     for path in &service.config {
         contents
             .config

@@ -4,7 +4,10 @@ use std::{collections::BTreeMap, time::Duration};
 
 use cutover_judge::{needed, outlook};
 use cutover_model::{
-    delivery::{DeploymentSpec, JudgeSpec, Package, Release, Strategy, Weight},
+    delivery::{
+        DeploymentSpec, JudgeSpec, OnInsufficient, Package, Release, RollbackTrigger, Strategy,
+        Weight,
+    },
     source::Revision,
 };
 use cutover_release::compare::{self, Difference};
@@ -334,6 +337,17 @@ impl Control {
             possible = false;
             lines.push(why);
         }
+        for (name, version) in &before.contents.secrets {
+            let now = self.secret_version(name).await?;
+            if let (Some(then), Some(now)) = (version, &now)
+                && then != now
+            {
+                lines.push(format!(
+                    "secret `{name}` was at version {then} then, and goes back with the value of now, \
+                     version {now}: values are not kept"
+                ));
+            }
+        }
         match self.check_there(before).await {
             Ok(()) => lines.push(format!(
                 "after that `cutover rollback {}` starts {} again from what is kept ({})",
@@ -351,15 +365,16 @@ impl Control {
 
     /// The traffic of the last minutes, and what judging by it needs.
     async fn judgement(&self, route: &str, spec: &DeploymentSpec) -> Vec<String> {
+        let mut lines = policy(spec);
         let Some(rate) = self.rate(route).await else {
-            return vec![
-                "there is no traffic yet: how long a judgement takes is not known".to_owned(),
-            ];
+            let why = "there is no traffic yet: how long a judgement takes is not known";
+            lines.push(why.to_owned());
+            return lines;
         };
-        let mut lines = vec![format!(
+        lines.push(format!(
             "{rate:.0} requests a minute in the last {} minutes",
             MEASURED.as_secs() / 60
-        )];
+        ));
         let judge = spec.judged_by();
         match (judge, first_share(&spec.strategy)) {
             (Some(judge), Some(weight)) => lines.extend(outlook_of(rate, weight, &judge)),
@@ -387,6 +402,27 @@ impl Control {
         );
         (requests > 0).then(|| f64::from(requests) * 60.0 / f64::from(count))
     }
+}
+
+/// What a bare trigger is taken to mean, and what happens when too little is known.
+fn policy(spec: &DeploymentSpec) -> Vec<String> {
+    let mut lines: Vec<String> = spec.triggers.iter().map(RollbackTrigger::explain).collect();
+    if let Some(judge) = spec.judge.filter(|judge| judge.enabled) {
+        let bound = match judge.p_max_ppm {
+            Some(parts) => format!("at most {} % of bad answers", f64::from(parts) / 10_000.0),
+            None => "that it is no worse".to_owned(),
+        };
+        let then = match judge.on_insufficient {
+            OnInsufficient::Promote => "it goes on all the same",
+            OnInsufficient::Pause => "it waits for a person",
+            OnInsufficient::Rollback => "it goes back",
+        };
+        lines.push(format!(
+            "at the end of a step that has not shown {bound}, {then} (`on_insufficient: {}`)",
+            judge.on_insufficient.word()
+        ));
+    }
+    lines
 }
 
 /// The candidate's share while both sides are compared for the first time.
@@ -469,11 +505,15 @@ impl Cost {
     /// The sum of what was recorded.
     pub(crate) fn of(record: crate::samples::Record) -> Self {
         let mut cost = Self {
-            seconds: record.seconds.len(),
             ledger: record.ledger,
             ..Self::default()
         };
         for second in record.seconds {
+            // What was only learnt from was there before it.
+            if second.weight == Weight::NONE && second.candidate.requests == 0 {
+                continue;
+            }
+            cost.seconds += 1;
             cost.candidate.add(&second.candidate);
             if let Some(current) = &second.current {
                 cost.current.add(current);

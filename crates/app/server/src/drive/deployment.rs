@@ -4,6 +4,7 @@ mod check;
 mod deaths;
 mod hold;
 mod instances;
+mod judged;
 mod tend;
 
 use std::sync::{
@@ -17,7 +18,7 @@ use cutover_model::{
     event::{DeploymentEvent, Recorded},
 };
 use cutover_release::freeze::Frozen;
-use cutover_rollout::{self as rollout, Deployment, Effect, Input, TimerKey};
+use cutover_rollout::{self as rollout, Deployment, Effect, Input, TimerKey, watch::Verdict};
 use cutover_target::{Generation, Place, Target};
 use tokio::{sync::watch, time::Instant};
 use tokio_util::sync::CancellationToken;
@@ -57,6 +58,8 @@ pub(crate) struct DeploymentEdge {
     /// The newest of the numbered orders.
     newest: watch::Sender<u64>,
     is_watched: AtomicBool,
+    /// What the judge would say if the step were over, after each second that was told.
+    verdicts: Arc<watch::Sender<Option<Verdict>>>,
 }
 
 impl DeploymentEdge {
@@ -66,6 +69,7 @@ impl DeploymentEdge {
             id,
             newest: watch::Sender::default(),
             is_watched: AtomicBool::default(),
+            verdicts: Arc::default(),
         }
     }
 }
@@ -104,6 +108,10 @@ impl Edge<Deployment> for DeploymentEdge {
             if let TimerKey::StartTimeout { .. } | TimerKey::CheckTimeout { .. } = timer {
                 pause += LAST_WORD;
             }
+            // What ran out while nobody was here to do it is tried once more first.
+            if let (true, TimerKey::Deadline { .. }) = (pause.is_zero(), &timer) {
+                pause = ONCE_MORE;
+            }
             return mailbox.wake_after(pause, format!("{timer:?}"), Input::Woke { timer });
         }
         // Each share of traffic asks for a watch; one is enough.
@@ -122,6 +130,7 @@ impl Edge<Deployment> for DeploymentEdge {
             mailbox: mailbox.clone(),
             number,
             newest: self.newest.subscribe(),
+            verdicts: Arc::clone(&self.verdicts),
             begun: Instant::now(),
         };
         match effect {
@@ -169,6 +178,7 @@ const fn number(effect: &Effect) -> Option<u64> {
         | Effect::PlaceHold { .. }
         | Effect::LiftHold
         | Effect::Watch
+        | Effect::JudgeAt { .. }
         | Effect::WakeAt { .. }
         | Effect::RecordCurrent
         | Effect::ReleaseLock
@@ -180,6 +190,9 @@ const fn number(effect: &Effect) -> Option<u64> {
 /// instances did not become healthy, and why; the clock knows only that nobody said anything.
 const LAST_WORD: std::time::Duration = std::time::Duration::from_secs(5);
 
+/// How long something that was owed before a restart may take when its time has run out.
+const ONCE_MORE: std::time::Duration = std::time::Duration::from_secs(30);
+
 /// One effect being done.
 struct Work {
     control: Control,
@@ -189,6 +202,7 @@ struct Work {
     mailbox: Mailbox<Deployment>,
     number: Option<u64>,
     newest: watch::Receiver<u64>,
+    verdicts: Arc<watch::Sender<Option<Verdict>>>,
     begun: Instant,
 }
 
@@ -221,9 +235,11 @@ impl Work {
             } => self.run_check(check, attempt, generation).await,
             Effect::Park { parked, generation } => self.park(parked, generation).await,
             Effect::Supersede { holder } => self.supersede(&holder).await,
-            Effect::PlaceHold { hold } => self.place_hold(&hold).await,
+            // Done with the lock, by who gives it back: a moment later it might be somebody else's.
+            Effect::PlaceHold { .. } => {}
             Effect::LiftHold => self.lift_hold().await,
             Effect::Watch => self.watch().await,
+            Effect::JudgeAt { at, step } => self.judge(at, step).await,
             // Done in order.
             Effect::WakeAt { .. } => {}
             Effect::RecordCurrent => self.record_current().await,
@@ -407,24 +423,25 @@ impl Work {
         let drained = self.until_done("drain", || async {
             // Stored as not accepting first, so that a balancer that starts anew agrees.
             let leaving = ids.clone();
-            self.change_route(move |route| {
+            let is_ours = self.change_route(move |route| {
                 for upstream in route.sides.iter_mut().flat_map(|side| &mut side.upstreams) {
                     upstream.accepting &= !leaving.contains(&upstream.id);
                 }
-            })
-            .await?;
+            });
+            // The balancer knows no fences: what the table refuses must not reach it.
+            if !is_ours.await? {
+                return Ok(0);
+            }
             let client = self.control.balancer().ready().await?;
             let limit = self.spec.drain_timeout.as_millis();
-            client
-                .drain(&self.route(), &ids, limit)
-                .await
-                .map_err(crate::Error::balancer)
+            let drained = client.drain(&self.route(), &ids, limit).await;
+            Ok(drained.map_err(crate::Error::balancer)?.cut_off)
         });
-        if let Some(drained) = drained.await {
+        if let Some(cut_off) = drained.await {
             self.mailbox.observe(Input::Drained {
                 side,
                 generation,
-                cut_off: drained.cut_off,
+                cut_off,
             });
         }
     }
@@ -439,12 +456,10 @@ impl Work {
                 .stop(&place, keep, grace, self.generation(generation))
                 .await
             {
+                Ok(()) if keep == 0 => target.remove(&place).await?,
                 // Somebody after us has given another order: ours is done, rightly by doing nothing.
                 Ok(()) | Err(cutover_target::Error::Stale { .. }) => {}
                 Err(error) => return Err(error.into()),
-            }
-            if keep == 0 {
-                target.remove(&place).await?;
             }
             let leaving = leaving.clone();
             self.change_route(move |route| {
@@ -468,21 +483,37 @@ impl Work {
         let deployment = Arc::clone(&self.deployment);
         let current = self.current_deployment().await;
         let route = self.route();
+        let held = |reason| self.mailbox.observe(Input::GuardHeld { reason });
+        let looking = samples::Watching {
+            control: &self.control,
+            route: &route,
+            deployment: &deployment,
+            current,
+            verdicts: &self.verdicts,
+            held: &held,
+        };
         let watching = async {
-            tokio::select! {
-                fired = samples::watch(&self.control, &route, &deployment, current) => {
-                    if let Some(fired) = fired {
-                        self.mailbox.observe(Input::TriggerFired {
-                            trigger: fired.trigger,
-                            observed: fired.observed,
-                        });
-                    }
-                }
-                failed = self.death() => self.mailbox.observe(failed),
+            if let Some(fired) = samples::watch(looking).await {
+                self.mailbox.observe(Input::TriggerFired {
+                    trigger: fired.trigger,
+                    observed: fired.observed,
+                });
             }
         };
-        let tending = async { self.mailbox.observe(self.tend().await) };
-        tokio::join!(watching, tending);
+        // What is seen just as instances are asked for anew is not believed, being about those before:
+        // it is looked for again, and whoever looks does not keep the others from looking.
+        let dying = async {
+            loop {
+                self.mailbox.observe(self.death().await);
+                tokio::time::sleep(deaths::PAUSE).await;
+            }
+        };
+        let tending = async {
+            loop {
+                self.mailbox.observe(self.tend().await);
+            }
+        };
+        tokio::join!(watching, dying, tending);
     }
 
     /// The lock is the last thing that goes: whoever takes it next must find what is current.
@@ -585,12 +616,14 @@ impl Work {
             .collect()
     }
 
+    /// Changes our route; false when it is not ours to change any more, or something later was ordered.
     async fn change_route(
         &self,
         change: impl FnOnce(&mut routes::Route),
-    ) -> Result<(), crate::Error> {
+    ) -> Result<bool, crate::Error> {
         let spec = &self.spec;
         let name = self.route();
+        let mut is_ours = false;
         let changed = self.control.routes().change(|table| {
             // Looked at under the table's lock: a later order has changed it, or will.
             if self.is_late() {
@@ -604,6 +637,7 @@ impl Work {
                 traffic: None,
                 matches: Vec::new(),
                 park: None,
+                slow: None,
             });
             // Somebody has taken the place since: what we would change is theirs.
             if !route.admit(self.deployment.fence()) {
@@ -612,9 +646,11 @@ impl Work {
             route.traffic.clone_from(&spec.traffic);
             route.listen.clone_from(&spec.listen);
             route.health = spec.health.clone();
+            is_ours = true;
             change(route);
         });
-        changed.await.map(drop)
+        changed.await?;
+        Ok(is_ours)
     }
 
     /// Whether something else was ordered after this.

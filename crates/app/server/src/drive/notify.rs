@@ -1,6 +1,10 @@
 //! The notification outbox: stored first, sent until it is taken, given up loudly.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
 use cutover_model::{NotificationId, RunId, Secret, Timestamp, project::NotifyRule};
 use cutover_store::{Notification, Store};
@@ -50,17 +54,7 @@ impl Outbox {
 
     /// Sends until the server goes down: wakes when something is put in or falls due.
     pub(crate) async fn run(self, leaving: CancellationToken) {
-        let client = reqwest::Client::builder()
-            .timeout(SEND_LIMIT)
-            .redirect(reqwest::redirect::Policy::none())
-            .build();
-        let client = match client {
-            Ok(client) => client,
-            Err(error) => {
-                tracing::error!(%error, "no notifications: the HTTP client could not be built");
-                return;
-            }
-        };
+        let client = Client::default();
         loop {
             let pause = if self.send_due(&client).await {
                 self.until_next().await
@@ -89,7 +83,7 @@ impl Outbox {
     }
 
     /// Whether what came of it could be written down.
-    async fn send_due(&self, client: &reqwest::Client) -> bool {
+    async fn send_due(&self, client: &Client) -> bool {
         let due = match self.store.due(crate::control::now(), BATCH).await {
             Ok(due) => due,
             Err(error) => {
@@ -108,13 +102,10 @@ impl Outbox {
     }
 
     /// The address is filled in here and now: no secret lies in the store.
-    async fn send(
-        &self,
-        client: &reqwest::Client,
-        notification: &Notification,
-    ) -> Result<(), String> {
+    async fn send(&self, client: &Client, notification: &Notification) -> Result<(), String> {
         let url = filled_in(&notification.url, &self.secrets)?;
         let sent = client
+            .get()?
             .post(url)
             .header("content-type", "application/json")
             .header("idempotency-key", notification.id.as_str())
@@ -207,7 +198,7 @@ fn page_of(stream: &str) -> String {
 }
 
 /// Replaces `${{ secrets.NAME }}`.
-pub(super) fn filled_in(text: &str, secrets: &BTreeMap<String, Secret>) -> Result<String, String> {
+pub(crate) fn filled_in(text: &str, secrets: &BTreeMap<String, Secret>) -> Result<String, String> {
     let mut done = String::new();
     let mut rest = text;
     while let Some((before, after)) = rest.split_once("${{") {
@@ -227,6 +218,25 @@ pub(super) fn filled_in(text: &str, secrets: &BTreeMap<String, Secret>) -> Resul
     }
     done.push_str(rest);
     Ok(done)
+}
+
+/// What sends. Built when there is something to send: it reads the certificates of the machine, which
+/// takes longer than many a run.
+#[derive(Default)]
+struct Client(OnceLock<reqwest::Client>);
+
+impl Client {
+    fn get(&self) -> Result<&reqwest::Client, String> {
+        if let Some(client) = self.0.get() {
+            return Ok(client);
+        }
+        let built = reqwest::Client::builder()
+            .timeout(SEND_LIMIT)
+            .redirect(reqwest::redirect::Policy::none())
+            .build()
+            .map_err(|error| format!("the HTTP client could not be built: {error}"))?;
+        Ok(self.0.get_or_init(|| built))
+    }
 }
 
 #[cfg(test)]

@@ -140,7 +140,7 @@ impl RunEdge {
                 };
                 mailbox.wake_after(pause, timer.to_string(), input);
             }
-            Effect::FinishJob { .. } | Effect::Notify { .. } => {}
+            Effect::HashFiles { .. } | Effect::FinishJob { .. } | Effect::Notify { .. } => {}
         }
     }
 }
@@ -174,6 +174,11 @@ impl Work {
                     tracing::warn!(%error, "could not cancel a step");
                 }
             }
+            Effect::HashFiles {
+                job,
+                step,
+                patterns,
+            } => self.hash_files(job, step, patterns).await,
             Effect::FinishJob { job } => {
                 if let Err(error) = self.control.executor().destroy(&self.id, &job).await {
                     tracing::warn!(%error, %job, "could not remove what a job left");
@@ -188,6 +193,27 @@ impl Work {
                     .await;
             }
         }
+    }
+
+    /// Looks at the files of a leg for a condition.
+    async fn hash_files(self, job: JobKey, step: StepPath, patterns: Vec<String>) {
+        let digest = match self.control.executor().prepare(&self.id, &job).await {
+            Err(error) => Err(error.to_string()),
+            Ok(place) => {
+                let patterns = patterns.clone();
+                let hashed =
+                    tokio::task::spawn_blocking(move || hash_files(&place.workspace, &patterns));
+                hashed
+                    .await
+                    .unwrap_or_else(|error| Err(format!("the files were not read: {error}")))
+            }
+        };
+        self.mailbox.observe(Input::FilesHashed {
+            job,
+            step,
+            patterns,
+            digest,
+        });
     }
 
     /// Starts the step, or finds the one that was started before we were restarted, and tells how

@@ -6,8 +6,8 @@ use cutover_model::{
     Duration,
     delivery::Weight,
     traffic::{
-        AccessLogSpec, AcmeSpec, CertificateFiles, LimitsSpec, QueryShown, RateSpec, RequestMatch,
-        RouteSpec, RuleAction, RuleSpec, TimeoutsSpec, TlsSpec, TrafficSpec,
+        AccessLogSpec, AcmeSpec, CertificateFiles, LimitsSpec, Protocol, QueryShown, RateSpec,
+        RequestMatch, RouteSpec, RuleAction, RuleSpec, TimeoutsSpec, TlsSpec, TrafficSpec,
     },
 };
 use cutover_proxy as proxy;
@@ -17,6 +17,7 @@ use super::Route;
 /// Puts into a service what the file says of it.
 pub(super) fn fill(service: &mut proxy::Service, route: &Route) {
     let spec = route.traffic.as_deref();
+    service.evidence.slow_ms = route.slow.as_ref().map(|slow| slow.ms);
     if let Some(limit) = route.park {
         service.hold = Some(hold(limit, spec));
     }
@@ -36,6 +37,8 @@ pub(super) fn fill(service: &mut proxy::Service, route: &Route) {
             max_age_s: sticky.lifetime.map(|length| length.as_millis() / 1_000),
             secure: spec.tls.is_some(),
         });
+        // Whoever stays with a side is known by that, wherever it comes from.
+        service.evidence.client = proxy::ClientKey::Sticky;
     }
     if let Some(newest) = service.sides.last() {
         let side = newest.name.clone();
@@ -57,6 +60,14 @@ pub(super) fn fill(service: &mut proxy::Service, route: &Route) {
     }
     if let Some(timeouts) = &spec.timeouts {
         time(&mut service.timeouts, timeouts);
+    }
+    if let Some(protocol) = spec.protocol {
+        for side in &mut service.sides {
+            side.protocol = match protocol {
+                Protocol::H1 => proxy::Protocol::H1,
+                Protocol::H2 => proxy::Protocol::H2,
+            };
+        }
     }
     service.access_log = spec.access_log.as_ref().map(access_log);
 }
@@ -205,6 +216,7 @@ fn time(timeouts: &mut proxy::Timeouts, spec: &TimeoutsSpec) {
     put(&mut timeouts.body_ms, spec.body);
     put(&mut timeouts.connect_ms, spec.connect);
     put(&mut timeouts.response_ms, spec.response);
+    put(&mut timeouts.stream_grace_ms, spec.grace);
 }
 
 fn access_log(spec: &AccessLogSpec) -> proxy::AccessLog {
@@ -261,6 +273,7 @@ mod tests {
             traffic: Some(Box::new(traffic)),
             matches: Vec::new(),
             park: None,
+            slow: None,
             fence: 0,
         };
         for (place, percent) in weights.iter().enumerate() {
@@ -342,6 +355,46 @@ mod tests {
         let acme = tls.acme.unwrap();
         assert_eq!((acme.hosts.len(), acme.directory), (1, None));
         assert_eq!(acme.ca_file.as_deref(), Some("/ca.pem"));
+    }
+
+    #[test]
+    fn what_instances_speak_and_how_long_streams_have_is_told() {
+        let spec = TrafficSpec {
+            protocol: Some(Protocol::H2),
+            timeouts: Some(TimeoutsSpec {
+                grace: Some(Duration::from_secs(7)),
+                ..TimeoutsSpec::default()
+            }),
+            ..TrafficSpec::default()
+        };
+        let service = route(spec, &[90, 10]).to_wire("s@e");
+        let is_h2 = |side: &proxy::Side| side.protocol == proxy::Protocol::H2;
+        assert!(service.sides.iter().all(is_h2));
+        assert_eq!(service.timeouts.stream_grace_ms, 7_000);
+    }
+
+    #[test]
+    fn what_is_slow_and_who_is_one_client_is_told() {
+        let sticky = TrafficSpec {
+            sticky: Some(Sticky {
+                cookie: None,
+                lifetime: None,
+            }),
+            ..TrafficSpec::default()
+        };
+        let mut route = route(sticky, &[100]);
+        let evidence = route.to_wire("s@e").evidence;
+        assert_eq!(evidence.slow_ms, None);
+        assert_eq!(evidence.client, proxy::ClientKey::Sticky);
+        route.slow = Some(crate::routes::Slow {
+            by: DeploymentId::derived(&["d"]),
+            ms: 30,
+            since: 5,
+        });
+        route.traffic = None;
+        let evidence = route.to_wire("s@e").evidence;
+        assert_eq!(evidence.slow_ms, Some(30));
+        assert_eq!(evidence.client, proxy::ClientKey::Address);
     }
 
     #[test]

@@ -15,7 +15,7 @@ const SECONDS: usize = 60;
 const ROWS: u32 = 240;
 
 /// One second of both sides, as the balancer counted it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Second {
     /// Since 1970; it is told when it is over.
     pub(crate) at: u64,
@@ -25,6 +25,12 @@ pub(crate) struct Second {
     pub(crate) candidate: SideSample,
     /// What the current side did; absent when there is none.
     pub(crate) current: Option<SideSample>,
+    /// The bound in milliseconds by which the balancer counted slow answers in all of this second.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) slow_ms: Option<u64>,
+    /// Values of external metrics, by name.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub(crate) external: BTreeMap<String, f64>,
 }
 
 /// One row.
@@ -91,31 +97,35 @@ struct Place {
 }
 
 impl Recorder {
+    /// One that goes on after what was kept before, which it gives. `since` is the first second that
+    /// will be told to one that is new.
     pub(super) async fn new(
         control: &Control,
         deployment: &DeploymentId,
         route: &str,
         since: u64,
-    ) -> Self {
+    ) -> (Self, Vec<Second>) {
         let place = Place {
             control: control.clone(),
             deployment: deployment.clone(),
             route: route.to_owned(),
         };
-        let mut next = 0;
+        let mut seen = Vec::new();
         match Record::of(control, deployment).await {
-            Ok(record) => match record.seconds.last() {
-                Some(last) => next = last.at + 1,
-                // From where the ledger counts; no sample has this second.
-                None => place.write(since.saturating_sub(1), Vec::new()).await,
-            },
+            Ok(record) => seen = record.seconds,
             Err(error) => tracing::warn!(%error, "earlier samples are not read"),
         }
-        Self {
+        let next = seen.last().map_or(0, |last| last.at + 1);
+        if seen.is_empty() {
+            // From where the ledger counts; no sample has this second.
+            place.write(since.saturating_sub(1), Vec::new()).await;
+        }
+        let recorder = Self {
             place,
             open: Vec::new(),
             next,
-        }
+        };
+        (recorder, seen)
     }
 
     pub(super) async fn add(&mut self, second: Second) {

@@ -6,7 +6,7 @@ use cutover_engine::{self as engine, Run};
 use cutover_model::{
     RunId, Timestamp,
     event::{Recorded, RunEvent},
-    run::{Annotation, Attempt, JobKey, Outcome, State, StepPath, WaitingOn},
+    run::{Annotation, Attempt, JobKey, Outcome, State, StepPath},
     source::{GitRef, Revision},
 };
 use cutover_store::{ApprovalChange, ApprovalRow, RunRow, StreamKind};
@@ -30,14 +30,8 @@ pub(crate) fn row(run: &Run) -> Option<RunRow> {
         State::Pending | State::Waiting { .. } | State::Running { .. } => (None, None),
     };
     let waits: Vec<String> = run
-        .jobs()
-        // That a job comes after others is its place in the graph, not news.
-        .filter_map(|job| match &job.state {
-            State::Waiting { on, .. } if !matches!(on, WaitingOn::Needs { .. }) => {
-                Some(format!("{}: {on}", job.name))
-            }
-            _ => None,
-        })
+        .waits()
+        .map(|(name, on)| format!("{name}: {on}"))
         .collect();
     Some(RunRow {
         id: run.id()?.clone(),

@@ -61,6 +61,7 @@ fn line(event: &Event) -> String {
         | Event::ParkRequested { .. }
         | Event::Parked { .. }
         | Event::DeadlinePassed { .. }
+        | Event::Overdue { .. }
         | Event::Superseded { .. } => of_guards(event),
         Event::LockAwaited { holder } => format!("waits for {holder}, which deploys here"),
         Event::LockTaken { fence, current, .. } => match current {
@@ -73,6 +74,11 @@ fn line(event: &Event) -> String {
             format!("watched from step {} on until {until}", step + 1)
         }
         Event::BakeEnded { step } => format!("step {} went well", step + 1),
+        Event::StepJudged {
+            step,
+            judgement,
+            reason,
+        } => format!("step {}: {}: {reason}", step + 1, judgement.word()),
         Event::TriggerFired { trigger, observed } => format!("{trigger}: {observed}"),
         Event::Paused { by } => format!("paused by {by}"),
         Event::Resumed { by } => format!("resumed by {by}"),
@@ -122,6 +128,9 @@ fn of_guards(event: &Event) -> String {
         Event::Parked { parked: true } => "requests wait in the balancer".to_owned(),
         Event::Parked { parked: false } => "requests go on".to_owned(),
         Event::DeadlinePassed { waited_for } => format!("waited too long for {waited_for}"),
+        Event::Overdue { waited_for, .. } => {
+            format!("waits too long for {waited_for}; somebody must look")
+        }
         Event::Superseded { by } => format!("makes way for {by}"),
         _ => String::new(),
     }

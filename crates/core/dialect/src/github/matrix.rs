@@ -49,6 +49,7 @@ pub(crate) fn strategy(node: &Node, sink: &mut Sink) -> Option<MatrixSpec> {
         values: values(matrix, sink)?,
         fail_fast,
         max_parallel,
+        only: Vec::new(),
         at: matrix.at,
     })
 }

@@ -2,18 +2,16 @@
 
 use cutover_model::{
     Duration,
-    delivery::{Metric, RollbackTrigger},
     gate::ApprovalRule,
     guard::{Guards, OnSuperseded, RollbackRule, USUAL_DEADLINE, USUAL_PAUSE_LIMIT},
     project::{Environment, TargetSpec},
 };
 
-use super::{freeze, hook, strategy, traffic, value};
+use super::{freeze, hook, judge, strategy, traffic, trigger, value};
 use crate::{
     diagnostic::{Code, Sink},
     shape::{self, Fields, Schema, Spanned},
-    suggest,
-    yaml::{Entry, Kind, Node},
+    yaml::{Entry, Node},
 };
 
 const ENVIRONMENT: Schema = Schema {
@@ -25,6 +23,7 @@ const ENVIRONMENT: Schema = Schema {
         "approvals",
         "strategy",
         "rollback_triggers",
+        "judge",
         "env",
         "hooks",
         "smoke",
@@ -63,12 +62,6 @@ const APPROVALS: Schema = Schema {
     required: &[],
     later: &[],
 };
-const TRIGGER: Schema = Schema {
-    what: "a rollback trigger",
-    keys: &["metric", "threshold", "duration"],
-    required: &["metric", "threshold", "duration"],
-    later: &[],
-};
 /// More copies than this are a slip.
 const MAX_INSTANCES: u32 = 1_000;
 
@@ -96,7 +89,8 @@ pub(super) fn environment(
         approvals: get("approvals").and_then(|node| approvals(node, sink)),
         strategy: strategy::strategy(get("strategy"), sink),
         rollback_triggers: get("rollback_triggers")
-            .map_or_else(Vec::new, |node| triggers(node, sink)),
+            .map_or_else(Vec::new, |node| trigger::triggers(node, sink)),
+        judge: get("judge").and_then(|node| judge::judge(node, sink)),
         env: value::env(get("env"), sink),
         guards: guards(fields.as_ref(), sink),
         rollback: get("rollback")
@@ -206,62 +200,4 @@ fn approvals(node: &Node, sink: &mut Sink) -> Option<ApprovalRule> {
         from,
         expires: value::some_time(&fields, "expires", Duration::from_secs(7 * 86_400), sink),
     })
-}
-
-fn triggers(node: &Node, sink: &mut Sink) -> Vec<RollbackTrigger> {
-    shape::list(node, "`rollback_triggers`", sink)
-        .unwrap_or_default()
-        .iter()
-        .filter_map(|item| trigger(item, sink))
-        .collect()
-}
-
-fn trigger(node: &Node, sink: &mut Sink) -> Option<RollbackTrigger> {
-    let fields = Fields::open(node, &TRIGGER, sink)?;
-    let metric = fields.get("metric").and_then(|node| metric(node, sink));
-    let threshold = fields.get("threshold").and_then(|node| {
-        let value = shape::number(node, "`threshold`", sink)?;
-        thousandths(node, "`threshold`", value, sink)
-    });
-    let duration = fields.get("duration").and_then(|node| seconds(node, sink));
-    let trigger = RollbackTrigger::bare(metric?, threshold?, duration?);
-    if let Err(error) = trigger.check() {
-        sink.error(Code::BadValue, node.at, error.to_string());
-        return None;
-    }
-    Some(trigger)
-}
-
-fn metric(node: &Node, sink: &mut Sink) -> Option<Metric> {
-    let name = shape::text(node, "`metric`", sink)?;
-    let found = Metric::ALL.into_iter().find(|metric| metric.name() == name);
-    if found.is_none() {
-        let hint = suggest::hint(&name, Metric::ALL.into_iter().map(Metric::name));
-        sink.error_hint(
-            Code::BadValue,
-            node.at,
-            format!("unknown metric `{name}`"),
-            hint,
-        );
-    }
-    found
-}
-
-/// A number of seconds, as the founding document writes it, or a length of time.
-fn seconds(node: &Node, sink: &mut Sink) -> Option<Duration> {
-    match node.scalar().map(|scalar| scalar.kind) {
-        Some(Kind::Number(value)) => {
-            thousandths(node, "`duration`", value, sink).map(Duration::from_millis)
-        }
-        _ => shape::duration(node, "`duration`", sink),
-    }
-}
-
-fn thousandths(node: &Node, what: &str, value: f64, sink: &mut Sink) -> Option<u64> {
-    let count = shape::fixed(value, 1_000);
-    if count.is_none() {
-        let message = format!("{what} must be 0 or more, with at most three decimals");
-        sink.error(Code::BadValue, node.at, message);
-    }
-    count
 }

@@ -61,9 +61,9 @@ const PAIR: Schema = Schema {
 };
 const TIMEOUTS: Schema = Schema {
     what: "`timeouts`",
-    keys: &["header", "idle", "body", "connect", "response"],
+    keys: &["header", "idle", "body", "connect", "response", "grace"],
     required: &[],
-    later: &[("grace", "use `drain_timeout` of the service")],
+    later: &[],
 };
 const HOLD: Schema = Schema {
     what: "`hold`",
@@ -209,13 +209,10 @@ fn mirror(node: &Node, sink: &mut Sink) -> Option<Weight> {
 
 fn protocol(node: &Node, sink: &mut Sink) -> Option<Protocol> {
     let word = shape::word(node, "`protocol`", &["h1", "h2"], sink)?;
-    if word == "h2" {
-        let message = "`protocol: h2` is not there yet";
-        let hint = "let instances speak HTTP/1.1".to_owned();
-        sink.error_hint(Code::NotYet, node.at, message, hint);
-        return None;
-    }
-    Some(Protocol::H1)
+    Some(match word {
+        "h2" => Protocol::H2,
+        _ => Protocol::H1,
+    })
 }
 
 fn timeouts(node: &Node, sink: &mut Sink) -> Option<TimeoutsSpec> {
@@ -231,7 +228,7 @@ fn timeouts(node: &Node, sink: &mut Sink) -> Option<TimeoutsSpec> {
         body: time("body"),
         connect: time("connect"),
         response: time("response"),
-        grace: None,
+        grace: time("grace"),
     })
 }
 

@@ -11,6 +11,7 @@ mod conformance;
 mod delivery;
 mod events;
 mod hostile;
+mod judging;
 mod matrix;
 mod plans;
 mod projects;

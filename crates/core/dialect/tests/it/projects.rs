@@ -197,7 +197,7 @@ fn every_slip_is_told_with_its_place() {
           g:
             rollback_triggers:
               - { metric: TargetResponseTme, threshold: high, duration: 5 minutes }
-              - { metric: HealthyHostCount, threshold: -1, duration: -1, window: 1 }
+              - { metric: HealthyHostCount, threshold: -1, duration: -1, widow: 1 }
               - { metric: HealthyHostCount }
         gates:
           x: { tests: { pass_rate: 101, min_tests: 1.5 }, coverage: { diff: 90 }, findings: {} }
@@ -241,7 +241,7 @@ fn every_slip_is_told_with_its_place() {
             17:65 1013 `duration`: `5 minutes` is not a length of time; write for example `500ms`, `30s`, `5m`, `1h30m` or `7d`
             18:48 1013 `threshold` must be 0 or more, with at most three decimals
             18:62 1013 `duration` must be 0 or more, with at most three decimals
-            18:66 1010 unknown key `window` in a rollback trigger | known here: `duration`, `metric`, `threshold`
+            18:66 1010 unknown key `widow` in a rollback trigger | did you mean `window`?
             19:9 1011 a rollback trigger needs `threshold`
             19:9 1011 a rollback trigger needs `duration`
             21:28 1013 `pass_rate` must be from 0 to 100 percent with at most two decimals

@@ -177,12 +177,12 @@ fn only_so_many_legs_at_once() {
 }
 
 #[test]
-fn the_last_leg_that_says_an_output_wins() {
+fn the_leg_that_ends_last_and_says_an_output_wins() {
     let mut test = job("test", &[], vec![step("make=a")]);
     test.matrix = Some(matrix(json!({ "n": [1, 2] })));
     test.outputs = bindings(&[("n", "${{ steps.make.outputs.n }}")]);
     let mut after = job("after", &["test"], vec![step("b")]);
-    after.condition = Some(expression("needs.test.outputs.n == 'two'"));
+    after.condition = Some(expression("needs.test.outputs.n == 'one'"));
     given(plan(vec![test, after]))
         .when(1, runner("test#0"))
         .when(1, runner("test#1"))

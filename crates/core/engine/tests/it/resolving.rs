@@ -14,8 +14,8 @@ use cutover_model::{
 };
 
 use crate::support::{
-    World, action, bindings, given, given_trigger, job, place, plan, reported, runner, step,
-    trigger,
+    World, action, bindings, gave, given, given_trigger, job, matrix, ok, place, plan, reported,
+    runner, step, trigger,
 };
 
 fn resolve(world: &World, address: &str) -> Result<ResolvedStep, Fault> {
@@ -281,4 +281,25 @@ fn what_only_the_edge_knows_is_made_there() {
     assert_eq!(script(&resolved), "echo a-s3cret");
     let world = world.when(3, crate::support::ok("build/1/1"));
     assert_eq!(world.run.jobs().next().unwrap().outputs, []);
+}
+
+#[test]
+fn the_leg_that_ends_last_says_what_the_job_hands_on_unless_it_has_nothing_to_say() {
+    let mut many = job("many", &[], vec![step("s=it")]);
+    many.matrix = Some(matrix(serde_json::json!({ "n": [1, 2, 3] })));
+    many.outputs = bindings(&[("out", "${{ steps.s.outputs.out }}")]);
+    let after = job(
+        "after",
+        &["many"],
+        vec![step("use ${{ needs.many.outputs.out }}")],
+    );
+    let world = given(plan(vec![many, after]))
+        .when(1, runner("many#0"))
+        .when(1, runner("many#1"))
+        .when(1, runner("many#2"))
+        .when(2, gave("many#2/0/1", &[("out", "third")]))
+        .when(3, gave("many#0/0/1", &[("out", "first")]))
+        .when(4, ok("many#1/0/1"))
+        .when(5, runner("after"));
+    assert_eq!(script(&resolve(&world, "after/0/1").unwrap()), "use first");
 }

@@ -1,10 +1,11 @@
 //! Jobs and steps in their order.
 
-use cutover_model::run::{Outcome, StepReport};
+use cutover_engine::Input;
+use cutover_model::run::{JobKey, Outcome, StepPath, StepReport};
 use serde_json::json;
 
 use crate::support::{
-    exited, expression, failed, gave, given, job, ok, plan, reported, runner, step,
+    bindings, exited, expression, failed, gave, given, job, ok, plan, reported, runner, step,
 };
 
 #[test]
@@ -211,6 +212,7 @@ fn a_run_begins_once_and_only_with_jobs_that_are_there() {
         plan: Box::new(plan(jobs)),
         trigger: Box::new(crate::support::trigger()),
         vars: std::collections::BTreeMap::default(),
+        secrets: std::collections::BTreeSet::new(),
     };
     let again = create(Vec::new());
     let id = cutover_model::RunId::from_parts(1, 1);
@@ -276,4 +278,58 @@ fn a_lacking_action_faults_when_its_turn_comes_and_not_before() {
         "step `Run actions/setup-node@v2` faulted: ci.yml:1:1: action `actions/setup-node@v2` \
              is not built in",
     );
+}
+
+#[test]
+fn a_condition_that_hangs_on_files_asks_for_them_once_and_then_decides() {
+    let asked = |digest: Result<&str, &str>| Input::FilesHashed {
+        job: JobKey::single("build"),
+        step: StepPath(vec![1]),
+        patterns: vec!["**/Cargo.lock".to_owned()],
+        digest: digest.map(str::to_owned).map_err(str::to_owned),
+    };
+    let begun = || {
+        given(plan(vec![job(
+            "build",
+            &[],
+            vec![
+                step("a"),
+                step("b ? hashFiles('**/Cargo.lock') != ''"),
+                step("c"),
+            ],
+        )]))
+        .when(1, runner("build"))
+        .when(2, ok("build/0/1"))
+        .then("hash files for build/1 (**/Cargo.lock)")
+        .owes("hash files for build/1 (**/Cargo.lock)")
+    };
+    begun()
+        .when(3, asked(Ok("9f86")))
+        .then("start build/1/1")
+        .when(4, asked(Ok("")))
+        .then("");
+    begun()
+        .when(3, asked(Ok("")))
+        .then("start build/2/1")
+        .steps("build", "0 succeeded; 1 skipped; 2 running");
+    begun()
+        .when(3, asked(Err("`x`: no permission")))
+        .steps("build", "0 succeeded; 1 faulted; 2 skipped");
+}
+
+#[test]
+fn a_condition_knows_which_secrets_there_are_and_never_what_they_are() {
+    let mut spec = job(
+        "build",
+        &[],
+        vec![step("a ? env.THERE != ''"), step("b ? env.AWAY != ''")],
+    );
+    spec.env = bindings(&[
+        ("THERE", "${{ secrets.token }}"),
+        ("AWAY", "${{ secrets.NOT_THERE }}"),
+    ]);
+    given(plan(vec![spec]))
+        .when(1, runner("build"))
+        .when(2, ok("build/0/1"))
+        .steps("build", "0 succeeded; 1 skipped");
 }

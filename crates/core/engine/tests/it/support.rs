@@ -1,6 +1,6 @@
 //! Plans in a few words, and the protocol that tests are written in.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use cutover_engine::{Effect, Input, Refusal, Run, decide, effects, evolve, outstanding};
 use cutover_model::{
@@ -97,6 +97,7 @@ pub(crate) fn matrix(values: serde_json::Value) -> MatrixSpec {
         values,
         fail_fast: None,
         max_parallel: None,
+        only: Vec::new(),
         at: Position::new(9, 9),
     }
 }
@@ -139,6 +140,7 @@ pub(crate) fn guarded(name: &str, rule: ApprovalRule) -> Project {
             bake: Duration::ZERO,
         },
         rollback_triggers: Vec::new(),
+        judge: None,
         env: BTreeMap::new(),
         guards: Guards::default(),
         rollback: RollbackRule::default(),
@@ -195,6 +197,7 @@ pub(crate) fn given_trigger(plan: Plan, trigger: Trigger) -> World {
             plan: Box::new(plan),
             trigger: Box::new(trigger),
             vars: BTreeMap::from([("REGION".to_owned(), "eu".to_owned())]),
+            secrets: BTreeSet::from(["TOKEN".to_owned()]),
         },
     );
     world

@@ -2,7 +2,7 @@
 
 use cutover_model::{
     Timestamp,
-    delivery::{Side, Weight},
+    delivery::{Judgement, Side, Weight},
     event::{Check, DeploymentEvent},
     guard::{HookPoint, HookVerdict},
     run::Outcome,
@@ -77,7 +77,12 @@ fn next(event: Option<&DeploymentEvent>) -> Option<DeploymentEvent> {
             until: Timestamp(1_700_000_300_000),
         },
         Some(DeploymentEvent::BakeStarted { .. }) => DeploymentEvent::BakeEnded { step: 1 },
-        Some(DeploymentEvent::BakeEnded { .. }) => DeploymentEvent::TriggerFired {
+        Some(DeploymentEvent::BakeEnded { .. }) => DeploymentEvent::StepJudged {
+            step: 1,
+            judgement: Judgement::Pause,
+            reason: "3 of 812 answers of the candidate are bad".to_owned(),
+        },
+        Some(DeploymentEvent::StepJudged { .. }) => DeploymentEvent::TriggerFired {
             trigger: "HTTPCode_Target_5XX_Count > 10 for 1m".to_owned(),
             observed: "23".to_owned(),
         },
@@ -121,7 +126,11 @@ fn next(event: Option<&DeploymentEvent>) -> Option<DeploymentEvent> {
         Some(DeploymentEvent::Parked { .. }) => DeploymentEvent::DeadlinePassed {
             waited_for: "the balancer to shift 10 %".to_owned(),
         },
-        Some(DeploymentEvent::DeadlinePassed { .. }) => DeploymentEvent::Superseded {
+        Some(DeploymentEvent::DeadlinePassed { .. }) => DeploymentEvent::Overdue {
+            waited_for: "instances of the candidate side to leave, for 10m30s".to_owned(),
+            left_behind: Some(side),
+        },
+        Some(DeploymentEvent::Overdue { .. }) => DeploymentEvent::Superseded {
             by: "hello 1.5.0".to_owned(),
         },
         Some(DeploymentEvent::Superseded { .. }) => DeploymentEvent::RollbackStarted {

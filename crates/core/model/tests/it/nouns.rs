@@ -129,6 +129,7 @@ pub(crate) fn plan() -> Plan {
             matrix: Some(MatrixSpec {
                 values: json!({ "os": ["linux", "mac"], "include": [{ "os": "bsd" }] }),
                 fail_fast: Some(template("false")),
+                only: Vec::new(),
                 max_parallel: Some(template("2")),
                 at: Position::new(6, 5),
             }),
@@ -181,6 +182,7 @@ fn project() -> Project {
             bake: Duration::from_mins(5),
         },
         rollback_triggers: vec![rollback_trigger()],
+        judge: None,
         env: BTreeMap::from([("MODE".to_owned(), "loud".to_owned())]),
         guards: Guards::default(),
         rollback: RollbackRule::default(),

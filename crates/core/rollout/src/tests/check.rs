@@ -11,7 +11,9 @@ use cutover_model::{
     guard::{Hook, HookAct, HookPoint, HookVerdict, OnError, Smoke},
 };
 
-use super::fixture::{Story, baked, blue_green, canary, drained, ready, shifted, spec, stopped};
+use super::fixture::{
+    Story, baked, blue_green, canary, drained, fired, ready, shifted, spec, stopped,
+};
 use crate::{Input, TimerKey, preview};
 
 fn hook(on: HookPoint) -> Hook {
@@ -248,4 +250,33 @@ fn the_preview_names_who_is_asked() {
             "ask hook `chat` (after_promotion), for at most 20s; its answer is only written down",
         ]
     );
+}
+
+#[test]
+fn who_is_told_of_a_rollback_and_says_later_for_ever_does_not_keep_it_from_ending() {
+    let hooks = vec![hook(HookPoint::AfterRollback)];
+    let story = Story::over_current(hooked(spec(1, canary()), hooks))
+        .when(ready(Candidate, 1))
+        .when(shifted(2))
+        .when(fired())
+        .when(shifted(3))
+        .when(drained(Candidate, 4))
+        .when(stopped(Candidate, 5))
+        .then("ask hook 0 after_rollback, try 1 (g6); wake at 20 s: check timeout g6")
+        .when(says(6, HookVerdict::Later))
+        .is("checking")
+        .at(10)
+        .when(Input::Woke {
+            timer: TimerKey::CheckAgain { generation: 6 },
+        })
+        .at(599)
+        .when(says(7, HookVerdict::Later))
+        .is("checking");
+    story
+        .when(Input::Woke {
+            timer: TimerKey::CheckAgain { generation: 7 },
+        })
+        .at(600)
+        .when(says(8, HookVerdict::Later))
+        .is("rolled_back");
 }

@@ -76,7 +76,7 @@ fn time_in_which_it_is_paused_does_not_count() {
 }
 
 #[test]
-fn steps_and_tidying_up_have_no_deadline() {
+fn a_step_has_no_deadline_and_tidying_up_leaves_behind_what_does_not_stop() {
     let baking = Story::over_current(spec(1, blue_green()))
         .when(ready(Candidate, 1))
         .when(shifted(2));
@@ -84,10 +84,60 @@ fn steps_and_tidying_up_have_no_deadline() {
     let tidying = baking
         .at(120)
         .when(baked(0))
-        .then("drain current, keep 0 (g3)")
+        .then("drain current, keep 0 (g3)");
+    // Ten minutes beyond what draining and stopping may take by themselves.
+    assert_eq!(deadline_of(&tidying.deployment), Some(760));
+    tidying
+        .at(760)
+        .when(deadline(3))
+        .then("notify deployment.overdue")
+        .when(drained(Current, 3))
+        .then("stop current, keep 0 (g4)")
+        .at(1_400)
+        .when(deadline(4))
+        .then(
+            "notify deployment.overdue; record current; release lock; notify deployment.succeeded",
+        )
+        .because(
+            "hello 1.1.0 has all the traffic; instances of the current side did not stop in time: \
+             look after them",
+        );
+}
+
+#[test]
+fn an_engine_that_hangs_on_the_way_back_does_not_keep_the_place() {
+    Story::over_current(spec(1, canary()))
+        .when(ready(Candidate, 1))
+        .when(shifted(2))
+        .when(fired())
+        .then("shift 0 % to candidate (g3)")
+        .when(shifted(3))
+        .when(drained(Candidate, 4))
+        .then("stop candidate, keep 0 (g5)")
+        .at(640)
+        .when(deadline(5))
+        .is("rolled_back")
+        .then("notify deployment.overdue; release lock; notify deployment.rolled_back")
+        .because(
+            "HTTPCode_Target_5XX_Count > 10 for 1m: 23 in the last minute; instances of the \
+             candidate side did not stop in time: look after them",
+        );
+}
+
+#[test]
+fn traffic_that_does_not_come_back_is_told_once_and_waited_for() {
+    let story = Story::over_current(spec(1, canary()))
+        .when(ready(Candidate, 1))
+        .when(shifted(2))
+        .when(fired())
+        .at(600)
+        .when(deadline(3))
+        .then("notify deployment.overdue")
+        .is("shifting")
         .when(deadline(3))
         .then("");
-    assert_eq!(deadline_of(&tidying.deployment), None);
+    assert_eq!(deadline_of(&story.deployment), None);
+    story.when(shifted(3)).then("drain candidate, keep 0 (g4)");
 }
 
 #[test]

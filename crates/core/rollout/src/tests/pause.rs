@@ -1,9 +1,9 @@
 //! Holding and going on.
 
-use cutover_model::delivery::Side::Candidate;
+use cutover_model::{Timestamp, delivery::Side::Candidate};
 
 use super::fixture::{Story, abort, baked, canary, fired, lock_taken, ready, shifted, spec};
-use crate::Input;
+use crate::{Effect, Input, TimerKey, effects};
 
 fn pause() -> Input {
     Input::Pause {
@@ -96,4 +96,30 @@ fn a_clock_set_back_costs_one_bake_at_most() {
         .at(-100_000)
         .when(baked(0))
         .then("wake at -99700 s: bake 0");
+}
+
+#[test]
+fn a_pause_that_was_over_before_the_lock_came_does_not_keep_the_lock() {
+    let limit = TimerKey::PauseLimit {
+        since: Timestamp(0),
+    };
+    let rings = || Input::Woke {
+        timer: limit.clone(),
+    };
+    let story = Story::of(spec(2, canary()))
+        .when(pause())
+        .at(10_000_000)
+        // Nobody waits for one that has no lock.
+        .when(rings())
+        .then("")
+        .when(lock_taken(Some("1.0.0")));
+    let (at, event) = story.events.last().unwrap();
+    let asked = effects(&story.deployment, *at, event);
+    assert!(
+        asked
+            .iter()
+            .any(|effect| matches!(effect, Effect::WakeAt { timer, .. } if *timer == limit)),
+        "{asked:?}"
+    );
+    story.when(rings()).is("failed");
 }

@@ -22,6 +22,7 @@ pub(crate) const ARROWS: &[(&str, &[&str])] = &[
     ("cutover-docker", &[]),
     ("cutover-proxy", &[]),
     ("cutover-store", &["cutover-model"]),
+    ("cutover-results", &["cutover-model"]),
     ("cutover-forge", &["cutover-model"]),
     ("cutover-executor", &["cutover-model", "cutover-supervisor"]),
     (
@@ -45,12 +46,14 @@ pub(crate) const ARROWS: &[(&str, &[&str])] = &[
             "cutover-target",
             "cutover-docker",
             "cutover-proxy",
+            "cutover-results",
         ],
     ),
     (
         "cutover",
         &[
             "cutover-model",
+            "cutover-expr",
             "cutover-dialect",
             "cutover-engine",
             "cutover-judge",
@@ -60,6 +63,7 @@ pub(crate) const ARROWS: &[(&str, &[&str])] = &[
             "cutover-supervisor",
             "cutover-docker",
             "cutover-proxy",
+            "cutover-results",
             "cutover-store",
             "cutover-forge",
             "cutover-executor",

@@ -56,6 +56,42 @@ fn add(found: &mut BTreeSet<Vec<u8>>, text: &str) {
     }
     let json = serde_json::Value::from(text).to_string();
     found.insert(json.as_bytes()[1..json.len() - 1].to_vec());
+    for other in [
+        text.replace('"', "\\\""),
+        text.replace('\'', "''"),
+        xml(text),
+        text.trim_matches('"').to_owned(),
+    ] {
+        if other.len() >= ENCODED_FROM {
+            found.insert(other.into_bytes());
+        }
+    }
+    found.extend(powershell(text).map(str::as_bytes).map(<[u8]>::to_vec));
+}
+
+/// As a text of XML.
+fn xml(text: &str) -> String {
+    text.replace('&', "&amp;")
+        .replace('<', "&lt;")
+        .replace('>', "&gt;")
+        .replace('"', "&quot;")
+        .replace('\'', "&apos;")
+}
+
+/// PowerShell colours the letter after the last `&` of what it could not execute, or the one after the
+/// first `&+`, so that the parts are printed one by one. Short parts would hit by chance.
+fn powershell(text: &str) -> impl Iterator<Item = &str> {
+    let parts = match (text.find("&+"), text.rfind('&')) {
+        (Some(place), _) => {
+            let (before, after) = text.split_at(place + 2);
+            let mut letters = after.chars();
+            letters.next();
+            [before, letters.as_str()]
+        }
+        (None, Some(place)) => text.split_at(place + 1).into(),
+        (None, None) => ["", ""],
+    };
+    parts.into_iter().filter(|part| part.len() >= 6)
 }
 
 fn hex(text: &str, digits: &[u8; 16]) -> Vec<u8> {
@@ -157,6 +193,16 @@ mod tests {
         has("a b&c/d", "a%20b%26c%2Fd");
         has("a b&c/d", "a+b%26c%2fd");
         has("say \"hi\"\n", r#"say \"hi\"\n"#);
+        has("a\"b'c<d", "a\\\"b'c<d");
+        has("a\"b'c<d", "a\"b''c<d");
+        has("a\"b'c<d", "a&quot;b&apos;c&lt;d");
+        has("\"quoted\"", "quoted");
+        for part in [&b"secret1&secret2&"[..], b"secret3"] {
+            assert!(forms("secret1&secret2&secret3").contains(part));
+        }
+        for part in [&b"secret1&+"[..], b"ecret2&secret3"] {
+            assert!(forms("secret1&+secret2&secret3").contains(part));
+        }
         // Base 64 for addresses.
         has("\u{7ff}\u{7ff}???>>>", "37_fvz8_Pz4-Pg");
     }

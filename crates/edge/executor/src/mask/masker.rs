@@ -77,6 +77,17 @@ impl Masker {
         }
     }
 
+    /// Where at its end the text holds a beginning of a secret that is no shorter than this, when it does.
+    pub(super) fn beginning_at_end(&self, text: &str, least: usize) -> Option<usize> {
+        let held = |pattern: &Vec<u8>| {
+            (least..pattern.len())
+                .rev()
+                .find(|length| text.as_bytes().ends_with(&pattern[..*length]))
+        };
+        let longest = self.patterns.iter().filter_map(held).max()?;
+        Some(text.floor_char_boundary(text.len() - longest))
+    }
+
     /// The next bytes of the stream; what is decided goes to `out`.
     pub(crate) fn push(&mut self, bytes: &[u8], out: &mut Vec<u8>) {
         let Some(automaton) = &self.automaton else {

@@ -2,5 +2,7 @@
 
 mod forms;
 mod masker;
+mod text;
 
 pub(crate) use self::masker::Masker;
+pub use self::text::TextMask;

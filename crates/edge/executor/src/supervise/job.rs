@@ -15,17 +15,20 @@ use cutover_supervisor::{
     detach,
     identity::{Identity, Stat},
     reaper::Reaper,
-    record, tree,
+    record,
+    record::Survives,
+    tree,
 };
 use rustix::{
     event::{PollFd, PollFlags},
     fs::{FlockOperation, flock},
 };
 
-use super::{cancel, start, step::Step};
+use super::{cancel, exchange::Spare, start, step::Step};
 use crate::{
     layout::Layout,
-    protocol::{JobOrder, Reply, Request, STEP_MARKER, with_socket},
+    matchers::Matchers,
+    protocol::{JobOrder, Reply, Request, STEP_MARKER, Work, with_socket},
 };
 
 /// Without a visitor and without a running step, a job is forgotten.
@@ -64,8 +67,13 @@ pub(super) struct Job {
     pub(super) layout: Layout,
     /// `RUN/JOB`.
     pub(super) name: String,
+    /// What the records of its steps have to survive.
+    pub(super) survives: Survives,
     pub(super) reaper: Arc<Reaper>,
+    pub(super) spare: Spare,
     steps: Mutex<BTreeMap<String, Arc<Step>>>,
+    /// The problem matchers that steps have added: they hold for the whole job, too.
+    pub(super) matchers: Mutex<Matchers>,
     /// Secrets that steps have added: they hold for the whole job.
     masks: Mutex<Vec<String>>,
     end: Mutex<PipeWriter>,
@@ -90,7 +98,7 @@ impl Job {
         let layout = Layout { dir };
         let masks = record::read(&layout.masks()).map_err(io::Error::other)?;
         let own = Identity::own().ok_or(io::ErrorKind::Unsupported)?;
-        record::write(&layout.supervisor(), &own).map_err(io::Error::other)?;
+        record::write_for(&layout.supervisor(), &own, order.survives).map_err(io::Error::other)?;
         let listener = with_socket(&layout.dir, |path| {
             // That of a supervisor before us: we hold the lock.
             fs::remove_file(path).ok();
@@ -100,8 +108,11 @@ impl Job {
         let job = Self {
             layout,
             name: order.job,
+            survives: order.survives,
             reaper: Reaper::start()?,
+            spare: Spare::default(),
             steps: Mutex::default(),
+            matchers: Mutex::default(),
             masks: Mutex::new(masks.unwrap_or_default()),
             end: Mutex::new(end_writer),
         };
@@ -130,7 +141,7 @@ impl Job {
                 self.receive(visitor);
             }
         }
-        tree::kill_all(|| tree::descendants(std::process::id()));
+        tree::kill_all(tree::own_descendants);
     }
 
     fn receive(self: &Arc<Self>, visitor: UnixStream) {
@@ -147,7 +158,7 @@ impl Job {
         let mut line = Vec::new();
         BufReader::new((&visitor).take(REQUEST)).read_until(b'\n', &mut line)?;
         let reply = match serde_json::from_slice(&line)? {
-            Request::Start(work) => start::start(self, &work),
+            Request::Start(work) => return self.start(visitor, &work),
             Request::Watch(step) => {
                 if let Some(step) = self.step(&step) {
                     step.watch(&Arc::new(visitor));
@@ -163,12 +174,29 @@ impl Job {
             Request::End => self.finish(),
         };
         let end = matches!(reply, Reply::Done) && line.starts_with(b"\"end\"");
-        (&visitor).write_all(&serde_json::to_vec(&reply)?)?;
+        let told = (&visitor).write_all(&serde_json::to_vec(&reply)?);
         drop(visitor);
+        // Who asked for the end may not have waited for the answer; it is the end all the same.
         if end {
             lock(&self.end).write_all(b"!")?;
         }
-        Ok(())
+        told
+    }
+
+    /// Starts a step and stays with it: this thread is its own from now on.
+    fn start(self: &Arc<Self>, visitor: UnixStream, work: &Work) -> io::Result<()> {
+        let (reply, begun) = start::start(self, work);
+        let mut line = serde_json::to_vec(&reply)?;
+        line.push(b'\n');
+        // Who asked may have gone meanwhile; the step runs all the same.
+        let told = (&visitor).write_all(&line);
+        if let Some(begun) = begun {
+            if told.is_ok() {
+                begun.run.step.keep_watcher(visitor);
+            }
+            begun.stay();
+        }
+        told
     }
 
     /// Kills what is left, and waits until every step has its record.
@@ -177,7 +205,7 @@ impl Job {
         for step in &steps {
             step.give_up();
         }
-        let left = tree::kill_all(|| tree::descendants(std::process::id()));
+        let left = tree::kill_all(tree::own_descendants);
         if left > 0 {
             return Reply::Refused(format!("{left} processes could not be killed"));
         }
@@ -226,7 +254,7 @@ impl Job {
         }
         let mut masks = lock(&self.masks);
         masks.extend(added);
-        record::write(&self.layout.masks(), &*masks)
+        record::write_for(&self.layout.masks(), &*masks, self.survives)
     }
 
     /// The mark of a step's processes. With the whole address: a step may run a cutover of its own.
@@ -237,7 +265,7 @@ impl Job {
     /// The processes of one step: below its first one, and those that were orphaned and still carry
     /// its name.
     pub(super) fn tree_of(&self, step: &Step) -> Vec<Stat> {
-        let own = tree::descendants(std::process::id());
+        let own = tree::own_descendants();
         let mut found = Vec::new();
         if let Some(child) = step.child().as_ref().and_then(Identity::stat) {
             found.push(child);

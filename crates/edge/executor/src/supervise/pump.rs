@@ -1,7 +1,6 @@
 //! From the first byte that a step prints to the record of its end, and what is printed after that.
 
 use std::{
-    fs,
     io::{self, PipeReader, Read as _},
     sync::Arc,
     time::Duration,
@@ -20,7 +19,11 @@ use rustix::{
 };
 use tokio::time::Instant;
 
-use super::{job::Job, report, step::Step};
+use super::{
+    job::{Job, lock},
+    report,
+    step::Step,
+};
 use crate::{filter::Filter, protocol::Ended};
 
 const CHUNK: usize = 64 * 1024;
@@ -156,6 +159,7 @@ impl Run {
     pub(super) fn end(mut self, status: Option<Status>, reasons: Vec<String>) -> Rest {
         let mut out = Vec::new();
         let mut heard = self.filter.finish(&mut out);
+        lock(&self.job.matchers).clone_from(self.filter.matchers());
         for reason in &reasons {
             out.extend_from_slice(reason.as_bytes());
             out.push(b'\n');
@@ -177,9 +181,9 @@ impl Run {
             log: &self.log,
         });
         self.keep(made);
-        // What cannot be removed now is removed with the job.
-        fs::remove_dir_all(&self.exchange).ok();
+        // Nobody needs to wait for what follows.
         self.step.ends();
+        self.job.spare.take_back(self.exchange);
         Rest {
             filter: self.filter,
             log: self.log,
@@ -194,8 +198,10 @@ impl Run {
         } = made;
         if let Some(withheld) = withheld {
             let path = self.job.layout.withheld(&self.step.name);
-            let kept =
-                Reserved::new(&path, 0).and_then(|mut file| file.commit_patiently(&withheld));
+            let kept = Reserved::new(&path, 0).and_then(|file| {
+                file.that_survives(self.job.survives)
+                    .commit_patiently(&withheld)
+            });
             if let Err(error) = kept {
                 report.reasons.push(format!("values are lost: {error}"));
             }

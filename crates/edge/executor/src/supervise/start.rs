@@ -1,24 +1,32 @@
 //! The beginning of a step: its mark on disk, its script, its files, its process.
 
 use std::{
-    fs::{self, DirBuilder, OpenOptions},
+    fs::{self, OpenOptions},
     io::{self, PipeReader, Write as _},
-    os::unix::{
-        fs::{DirBuilderExt as _, OpenOptionsExt as _},
-        process::CommandExt as _,
-    },
+    os::unix::{fs::OpenOptionsExt as _, process::CommandExt as _},
     process::{Command, Stdio},
     sync::Arc,
-    thread,
 };
 
 use camino::{Utf8Path, Utf8PathBuf};
-use cutover_supervisor::{log::Log, reaper::Child, record, record::Reserved, tree};
+use cutover_supervisor::{
+    log::Log,
+    reaper::Child,
+    record,
+    record::{Reserved, Survives},
+};
 
-use super::{cancel, job::Job, pump, pump::Run, step::Step};
+use super::{
+    cancel,
+    exchange::SCRIPT,
+    job::{Job, lock},
+    pump,
+    pump::Run,
+    step::Step,
+};
 use crate::{
     filter::Filter,
-    protocol::{JOB_MARKER, Reply, STEP_MARKER, Started, Work},
+    protocol::{Grace, JOB_MARKER, Reply, STEP_MARKER, Started, Work},
     shell::Shell,
 };
 
@@ -26,7 +34,6 @@ use crate::{
 const EXIT_BYTES: u64 = 64 * 1024;
 /// The more a pipe holds, the less often writer and reader wait for each other.
 const PIPE: usize = 256 * 1024;
-const STACK: usize = 512 * 1024;
 
 /// The files by which a step hands values on, and the variables that tell it where they are.
 pub(super) const EXCHANGE: [(&str, &str); 5] = [
@@ -38,39 +45,66 @@ pub(super) const EXCHANGE: [(&str, &str); 5] = [
 ];
 
 /// Starts a step, unless it was started before: then, however it ended, nothing happens.
-pub(super) fn start(job: &Arc<Job>, work: &Work) -> Reply {
+pub(super) fn start(job: &Arc<Job>, work: &Work) -> (Reply, Option<Begun>) {
     let Some(step) = job.enter(&work.step) else {
-        return Reply::Done;
+        return (Reply::Done, None);
     };
     let mark = job.layout.started(&work.step);
     // Under a supervisor before us.
     if mark.exists() {
         job.leave(&work.step);
-        return Reply::Done;
+        return (Reply::Done, None);
     }
     match launch(job, &step, work, &mark) {
-        Ok(()) => Reply::Done,
+        Ok(Some(begun)) => (Reply::Started, Some(begun)),
+        Ok(None) => (Reply::Done, None),
         Err(error) => {
             fs::remove_file(&mark).ok();
             job.leave(&step.name);
-            Reply::Refused(error.to_string())
+            (Reply::Refused(error.to_string()), None)
         }
     }
 }
 
-fn launch(job: &Arc<Job>, step: &Arc<Step>, work: &Work, mark: &Utf8Path) -> io::Result<()> {
-    let exchange = job.layout.exchange(&work.step);
-    fs::create_dir_all(job.layout.logs())?;
-    DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(&exchange)?;
-    for (_, file) in EXCHANGE {
-        fs::File::create(exchange.join(file))?;
+/// A step whose process is there. Somebody has to stay with it.
+pub(super) struct Begun {
+    pub(super) run: Run,
+    child: Child,
+    output: PipeReader,
+    /// It was cancelled before its process was there.
+    cancelled: Option<Grace>,
+}
+
+impl Begun {
+    /// Stays with it to its end.
+    pub(super) fn stay(self) {
+        if let Some(grace) = self.cancelled {
+            cancel::begin(&self.run.job, &self.run.step, grace);
+        }
+        pump::pump(self.run, &self.child, self.output);
     }
-    let filter = Filter::new(job.secrets(&work.masks)).map_err(io::Error::other)?;
-    let exit =
-        Reserved::new(&job.layout.ended(&work.step), EXIT_BYTES).map_err(io::Error::other)?;
+}
+
+fn launch(
+    job: &Arc<Job>,
+    step: &Arc<Step>,
+    work: &Work,
+    mark: &Utf8Path,
+) -> io::Result<Option<Begun>> {
+    let exchange = job.layout.exchange(&work.step);
+    job.spare.open(&exchange)?;
+    let mut matchers = lock(&job.matchers).clone();
+    matchers.begin_anew();
+    let filter = Filter::new(job.secrets(&work.masks))
+        .map_err(io::Error::other)?
+        .with_matchers(matchers, job.layout.workspace());
+    // Where nothing waits for the disk, a full one is waited for at the end.
+    let room = match job.survives {
+        Survives::PowerLoss => EXIT_BYTES,
+        Survives::ProcessDeath => 0,
+    };
+    let exit = Reserved::new(&job.layout.ended(&work.step), room).map_err(io::Error::other)?;
+    let exit = exit.that_survives(job.survives);
     let run = Run {
         job: Arc::clone(job),
         step: Arc::clone(step),
@@ -80,27 +114,23 @@ fn launch(job: &Arc<Job>, step: &Arc<Step>, work: &Work, mark: &Utf8Path) -> io:
         exchange,
         untrusted: work.untrusted,
     };
-    record::write(mark, &Started { builtin: false }).map_err(io::Error::other)?;
+    record::write_for(mark, &Started { builtin: false }, job.survives).map_err(io::Error::other)?;
     match spawn(job, work, &run.exchange)? {
         Ok((child, output)) => {
             let cancelled = step.runs(child.identity.clone());
-            thread::Builder::new()
-                .name(format!("step {}", work.step))
-                .stack_size(STACK)
-                .spawn(move || pump::pump(run, &child, output))
-                .inspect_err(|_| {
-                    tree::kill_all(|| job.tree_of(step));
-                })?;
-            if let Some(grace) = cancelled {
-                cancel::begin(job, step, grace);
-            }
+            Ok(Some(Begun {
+                run,
+                child,
+                output,
+                cancelled,
+            }))
         }
         Err(reason) => {
             drop(run.end(None, vec![reason]));
             step.is_drained();
+            Ok(None)
         }
     }
-    Ok(())
 }
 
 /// The inner error is the step's failure: its shell or its directory is not there.
@@ -121,7 +151,7 @@ fn spawn(
             "working directory `{directory}` does not exist"
         )));
     }
-    let script = exchange.join(format!("script.{}", shell.extension));
+    let script = exchange.join(format!("{SCRIPT}{}", shell.extension));
     write_script(&script, &shell.file(&work.script))?;
     let (reader, writer) = io::pipe()?;
     // Without the right to a larger one, the usual size does.

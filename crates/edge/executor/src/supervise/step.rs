@@ -162,6 +162,12 @@ impl Step {
         });
     }
 
+    /// Takes on a watcher that reads until it is sent home. One that goes away before is noticed by
+    /// the next notice.
+    pub(super) fn keep_watcher(&self, visitor: UnixStream) {
+        lock(&self.state).watchers.push(Arc::new(visitor));
+    }
+
     /// Keeps a watcher until it goes away or the step has ended.
     pub(super) fn watch(&self, visitor: &Arc<UnixStream>) {
         let mut state = lock(&self.state);

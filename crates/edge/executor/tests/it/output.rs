@@ -34,6 +34,12 @@ async fn secrets_do_not_reach_the_log_nor_any_other_file() {
     assert_eq!(report.summary.as_deref(), Some("# ***\n"));
     assert_eq!(report.annotations[0].message, "the ***");
     assert_eq!(report.annotations[0].title.as_deref(), Some("***"));
+    // Its script and what it wrote to are removed when its end has been told: not to be waited for.
+    world
+        .executor
+        .destroy(&key(0).run, &key(0).job)
+        .await
+        .unwrap();
     let mut open = vec![world.root.clone()];
     while let Some(directory) = open.pop() {
         for entry in directory.read_dir_utf8().unwrap() {
@@ -218,4 +224,30 @@ async fn what_cannot_be_started_is_a_failure_with_a_reason() {
         assert!(report.reasons[0].contains(expected), "{:?}", report.reasons);
         assert!(world.log(&key(index)).contains(expected));
     }
+}
+
+#[tokio::test]
+async fn a_problem_matcher_of_one_step_finds_remarks_in_the_next() {
+    let world = World::new();
+    let add = r#"mkdir -p .github
+        cat > .github/gcc.json <<'EOF'
+        {"problemMatcher":[{"owner":"gcc","pattern":[{
+          "regexp":"^(.*):(\\d+):(\\d+): (error|warning): (.*)$",
+          "file":1,"line":2,"column":3,"severity":4,"message":5}]}]}
+EOF
+        echo '::add-matcher::.github/gcc.json'
+        echo '::add-matcher::not-there.json'"#;
+    let (outcome, report) = world.run(0, add).await;
+    assert_eq!(outcome, Outcome::Succeeded);
+    assert_eq!(report.annotations.len(), 1, "the one that is not there");
+    let (_, report) = world
+        .run(1, "echo 'main.c:3:7: warning: unused'; echo fine")
+        .await;
+    let found = &report.annotations[0];
+    assert_eq!(found.level, Level::Warning);
+    assert_eq!(found.file.as_deref(), Some("main.c"));
+    assert_eq!(found.message, "unused");
+    let script = "echo '::remove-matcher owner=gcc::'; echo 'main.c:3:7: error: again'";
+    let (_, report) = world.run(2, script).await;
+    assert!(report.annotations.is_empty());
 }

@@ -177,6 +177,20 @@ pub struct Timeouts {
     pub upstream_age_ms: u64,
 }
 
+impl RouteTable {
+    /// Whether another table wants the same of every side but for its share of the traffic.
+    pub(crate) fn differs_in_weights_only(&self, other: &Self) -> bool {
+        self.services.len() == other.services.len()
+            && self.services.iter().zip(&other.services).all(|(one, two)| {
+                let mut weighed = one.clone();
+                for (side, other) in weighed.sides.iter_mut().zip(&two.sides) {
+                    side.weight = other.weight;
+                }
+                weighed == *two
+            })
+    }
+}
+
 impl Service {
     /// A service without sides and with the defaults everywhere.
     pub fn new(name: impl Into<String>) -> Self {
@@ -279,5 +293,31 @@ mod tests {
         assert!(service.sides[0].upstreams[0].accepting);
         assert_eq!(service.health, Health::default());
         assert_eq!(service.trusted_peers, loopback());
+    }
+
+    #[test]
+    fn a_share_is_told_from_everything_else() {
+        let service: Service = serde_json::from_str(
+            r#"{"name":"s","sides":[{"name":"1","weight":10000,"upstreams":[]},{"name":"2","weight":0,"upstreams":[]}]}"#,
+        )
+        .unwrap();
+        let table = |service: &Service, generation| RouteTable {
+            generation,
+            services: vec![service.clone()],
+        };
+        let mut shifted = service.clone();
+        shifted.sides[0].weight = 9_000;
+        shifted.sides[1].weight = 1_000;
+        assert!(table(&service, 1).differs_in_weights_only(&table(&shifted, 2)));
+        let mut more = shifted.clone();
+        more.sides[1].upstreams.push(Upstream::new("a", "h:1"));
+        assert!(!table(&service, 1).differs_in_weights_only(&table(&more, 2)));
+        let mut fewer = shifted.clone();
+        fewer.sides.pop();
+        assert!(!table(&service, 1).differs_in_weights_only(&table(&fewer, 2)));
+        assert!(!table(&fewer, 1).differs_in_weights_only(&table(&shifted, 2)));
+        let mut other = shifted;
+        other.expose_version = true;
+        assert!(!table(&service, 1).differs_in_weights_only(&table(&other, 2)));
     }
 }

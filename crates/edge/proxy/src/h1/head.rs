@@ -107,11 +107,12 @@ fn framed(mut response: Response<()>, minor: u8, asked: Asked) -> Result<Head, M
             return Err(Malformed);
         }
         (Decoder::Ended, false)
-    } else if asked.only_head
-        || status == StatusCode::NO_CONTENT
-        || status == StatusCode::NOT_MODIFIED
-    {
+    } else if asked.only_head || status == StatusCode::NOT_MODIFIED {
         (Decoder::Ended, keeps)
+    } else if status == StatusCode::NO_CONTENT {
+        // Whoever states a body here may send one, which would be read as the next answer.
+        response.headers_mut().remove(header::CONTENT_LENGTH);
+        (Decoder::Ended, keeps && !coded && length.unwrap_or(0) == 0)
     } else if coded {
         // Whoever states both is not to be trusted with another request.
         response.headers_mut().remove(header::CONTENT_LENGTH);

@@ -75,6 +75,17 @@ fn answers_end_where_they_say() {
             false,
         ),
         ("HTTP/1.1 204 No Content\r\n\r\n", "", true),
+        // A body may follow although there can be none.
+        (
+            "HTTP/1.1 204 No Content\r\nContent-Length: 5\r\n\r\n",
+            "",
+            false,
+        ),
+        (
+            "HTTP/1.1 204 No Content\r\nTransfer-Encoding: chunked\r\n\r\n",
+            "",
+            false,
+        ),
         (
             "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early\r\nLink: a\r\n\r\nHTTP/1.1 304 Same\r\n\r\n",
             "",

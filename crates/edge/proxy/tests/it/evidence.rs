@@ -56,6 +56,35 @@ async fn one_client_that_tries_again_is_one_witness() {
 }
 
 #[tokio::test]
+async fn who_fails_at_both_sides_is_heard_once_and_not_once_at_each() {
+    let balancer = Balancer::start().await;
+    let origin =
+        Origin::start(|_| async { status(StatusCode::INTERNAL_SERVER_ERROR, "bad") }).await;
+    let entry = service(vec![
+        side("1", 9_000, &[("a", origin.address)]),
+        side("2", 1_000, &[("b", origin.address)]),
+    ]);
+    let address = balancer.serve(1, entry, &["a", "b"]).await;
+    let mut seconds = balancer.client.subscribe(SERVICE).await.unwrap();
+    let begin = seconds.next().await.unwrap().second;
+    let mut browser = Browser::connect(address).await;
+    for _ in 0..40 {
+        browser.get("/").await.unwrap();
+    }
+    let (mut bad, mut distinct, mut second) = ([0, 0], 0, begin);
+    while bad[0] + bad[1] < 40 {
+        let bucket = seconds.next().await.unwrap();
+        for (sum, sample) in bad.iter_mut().zip(&bucket.sides) {
+            *sum += sample.bad;
+            distinct += sample.distinct_bad;
+        }
+        second = bucket.second;
+    }
+    assert!(bad[0] > 0 && bad[1] > 0, "{bad:?}");
+    assert!(distinct <= 1 + second / 10 - begin / 10, "{distinct}");
+}
+
+#[tokio::test]
 async fn the_drop_ledger_tells_which_side_lost_what_and_when() {
     let balancer = Balancer::start().await;
     let origin = RawOrigin::start("HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nhalf", true).await;

@@ -5,7 +5,7 @@ use std::{
     sync::Arc,
 };
 
-use cutover_engine::Run;
+use cutover_engine::{Run, StepView};
 use cutover_executor::StepKey;
 use cutover_model::{
     RunId,
@@ -33,19 +33,19 @@ pub(super) async fn follow(control: &Control, id: &RunId, as_json: bool) -> anyh
     let mut state = control.watch_run(id).await?;
     let mut legs: BTreeSet<JobKey> = BTreeSet::new();
     let mut tasks = JoinSet::new();
-    let mut waits: BTreeMap<JobKey, String> = BTreeMap::new();
+    let mut waits: BTreeMap<String, String> = BTreeMap::new();
     loop {
         let run = state.borrow_and_update().clone();
-        let many = run.jobs().count() > 1;
-        for job in run.jobs() {
-            if let State::Waiting { on, .. } = &job.state
-                && !matches!(on, WaitingOn::Needs { .. } | WaitingOn::Runner { .. })
-            {
-                let line = format!("{} waits on {on}", job.name);
-                if !as_json && waits.insert(job.key.clone(), line.clone()).as_ref() != Some(&line) {
-                    render::talk(&format!("{} {line}", render::mark("waiting")));
-                }
+        for (name, on) in run.waits() {
+            let line = format!("{name} waits on {on}");
+            let is_news = !matches!(on, WaitingOn::Runner { .. }) && !as_json;
+            if is_news && waits.insert(name.to_owned(), line.clone()).as_ref() != Some(&line) {
+                render::talk(&format!("{} {line}", render::mark("waiting")));
             }
+        }
+        let jobs: Vec<_> = run.jobs().collect();
+        let many = jobs.len() > 1;
+        for job in jobs {
             if job.attempt.is_some() && legs.insert(job.key.clone()) {
                 let leg = Leg {
                     control: control.clone(),
@@ -108,14 +108,12 @@ impl Leg {
         let mut shown: Vec<(StepPath, Attempt)> = Vec::new();
         loop {
             let run = state.borrow_and_update().clone();
-            let Some(view) = RunView::of(&run) else {
-                return;
-            };
-            let Some(job) = view.jobs.iter().find(|job| job.key == self.key) else {
+            let Some(job) = run.job(&self.key) else {
                 return;
             };
             for step in &job.steps {
-                let id = (step.path.clone(), step.attempt);
+                let attempt = step.attempt.unwrap_or(Attempt::FIRST);
+                let id = (step.path.clone(), attempt);
                 if shown.contains(&id) || (step.started_at.is_none() && step.outcome.is_none()) {
                     continue;
                 }
@@ -124,8 +122,8 @@ impl Leg {
                     continue;
                 }
                 self.talk(&format!("{} {}", render::mark("running"), step.name));
-                self.log(&step.path, step.attempt).await;
-                self.step_end(&mut state, &step.path, step.attempt).await;
+                self.log(&step.path, attempt).await;
+                self.step_end(&mut state, &step.path, attempt).await;
             }
             if job.outcome.is_some() || state.changed().await.is_err() {
                 return;
@@ -172,6 +170,35 @@ impl Leg {
         }
     }
 
+    fn say_end(&self, run: &Run, step: &StepView<'_>) {
+        if self.as_json {
+            let view = RunView::of(run).map(|view| view.jobs).unwrap_or_default();
+            let job = view.into_iter().find(|job| job.key == self.key);
+            let steps = job.map(|job| job.steps).unwrap_or_default();
+            if let Some(step) = steps.into_iter().find(|other| other.path == step.path) {
+                render::json_line(&json!({ "event": "step", "job": self.key, "step": step }));
+            }
+            return;
+        }
+        let took = match (step.started_at, &step.state) {
+            (Some(from), State::Finished { at, .. }) => format!(" {}", at.since(from)),
+            _ => String::new(),
+        };
+        let word = step.outcome.map_or("", Outcome::word);
+        self.talk(&format!(
+            "{} {} {word}{took}",
+            render::mark(word),
+            step.name
+        ));
+        let reasons = step.report.map(|report| report.reasons.as_slice());
+        for reason in reasons.unwrap_or_default() {
+            self.talk(&format!("  {reason}"));
+        }
+        if let Some(reason) = step.reason {
+            self.talk(&format!("  {reason}"));
+        }
+    }
+
     /// Says how the step ended, once that is known.
     async fn step_end(
         &self,
@@ -180,9 +207,10 @@ impl Leg {
         attempt: Attempt,
     ) {
         loop {
-            let view = RunView::of(&state.borrow_and_update().clone());
-            let job = view.and_then(|view| view.jobs.into_iter().find(|job| job.key == self.key));
-            let Some(job) = job else { return };
+            let run = state.borrow_and_update().clone();
+            let Some(job) = run.job(&self.key) else {
+                return;
+            };
             // The steps of an action are shown while it runs, and before its end.
             if job
                 .steps
@@ -194,26 +222,11 @@ impl Leg {
             let Some(step) = job.steps.into_iter().find(|step| step.path == *path) else {
                 return;
             };
-            if step.attempt != attempt {
+            if step.attempt.is_some_and(|other| other != attempt) {
                 return;
             }
             if step.outcome.is_some() {
-                let took = match (step.started_at, step.finished_at) {
-                    (Some(from), Some(to)) => format!(" {}", to.since(from)),
-                    _ => String::new(),
-                };
-                self.talk(&format!(
-                    "{} {} {}{took}",
-                    render::mark(step.state),
-                    step.name,
-                    step.state
-                ));
-                for reason in &step.reasons {
-                    self.talk(&format!("  {reason}"));
-                }
-                if self.as_json {
-                    render::json_line(&json!({ "event": "step", "job": self.key, "step": step }));
-                }
+                self.say_end(&run, &step);
                 return;
             }
             if state.changed().await.is_err() {

@@ -1,4 +1,4 @@
-//! Only one job of a plan, and what it needs.
+//! Only one job of a plan and what it needs; only some legs of a matrix.
 
 use anyhow::bail;
 use cutover_model::plan::Plan;
@@ -28,5 +28,21 @@ pub(super) fn only(plan: &mut Plan, wanted: &str) -> anyhow::Result<()> {
         next += 1;
     }
     plan.jobs.retain(|job| keep.contains(&job.id));
+    Ok(())
+}
+
+/// Keeps only the legs with these values; at least one job must have a matrix to choose from.
+pub(super) fn legs(plan: &mut Plan, wanted: &[(String, String)]) -> anyhow::Result<()> {
+    let mut any = wanted.is_empty();
+    for matrix in plan.jobs.iter_mut().filter_map(|job| job.matrix.as_mut()) {
+        matrix.only = wanted.to_vec();
+        any = true;
+    }
+    if !any {
+        bail!(
+            "--matrix chooses legs, and no job of {} has a matrix",
+            plan.path
+        );
+    }
     Ok(())
 }

@@ -1,7 +1,7 @@
 //! Hooks and smoke tests being asked: commands of the server's machine, webhooks, requests to the
 //! candidate's own addresses. What an answer means is decided elsewhere.
 
-use std::{collections::BTreeMap, process::Stdio};
+use std::collections::BTreeMap;
 
 use cutover_model::{
     Duration as Length,
@@ -10,13 +10,14 @@ use cutover_model::{
 };
 use cutover_rollout::Input;
 use serde::Deserialize;
-use tokio::io::{AsyncRead, AsyncReadExt as _};
 
 use super::Work;
-use crate::drive::notify;
+use crate::{
+    answer::{client, text},
+    command,
+    drive::notify,
+};
 
-/// How much of an answer or of a command's output is read.
-const OUTPUT_LIMIT: u64 = 64 * 1024;
 /// How much of it goes into a reason.
 const REASON_LIMIT: usize = 300;
 /// The exit code of `sysexits.h` for "try again later".
@@ -57,7 +58,8 @@ impl Work {
             answer = asking => answer,
             () = self.late() => return,
         };
-        let reason = self.control.without_secrets(&shortened(&answer.reason));
+        // What is cut off first is no longer known for a secret.
+        let reason = shortened(&self.control.without_secrets(&answer.reason));
         self.mailbox.observe(Input::CheckEnded {
             generation,
             verdict: answer.verdict,
@@ -155,35 +157,22 @@ impl Work {
         env: &BTreeMap<String, String>,
         facts: &BTreeMap<&'static str, String>,
     ) -> Answer {
-        let Some((program, arguments)) = argv.split_first() else {
-            return Answer::error("there is no command");
+        let ours = self.control.base_env().iter();
+        let ours = ours.map(|(name, value)| (name.as_str(), value.as_str()));
+        let told = facts.iter().map(|(name, value)| (*name, value.as_str()));
+        let own = env
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.as_str()));
+        let said = match command::run(argv, ours.chain(told).chain(own)).await {
+            Ok(said) => said,
+            Err(why) => return Answer::error(why),
         };
-        let mut command = tokio::process::Command::new(program);
-        command
-            .args(arguments)
-            .env_clear()
-            .envs(self.control.base_env())
-            .envs(facts)
-            .envs(env)
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .kill_on_drop(true);
-        let mut child = match command.spawn() {
-            Ok(child) => child,
-            Err(error) => return Answer::error(format!("`{program}` cannot be started: {error}")),
-        };
-        let (out, err) = (child.stdout.take(), child.stderr.take());
-        let (out, err, status) = tokio::join!(read(out), read(err), child.wait());
-        let said = self.log(&[out, err]);
-        match status.map(|status| status.code()) {
-            Ok(Some(0)) => Answer::new(HookVerdict::Success, said),
-            Ok(Some(EX_TEMPFAIL)) => Answer::new(HookVerdict::Later, said),
-            Ok(Some(code)) => {
-                Answer::new(HookVerdict::Failure, format!("exit code {code}: {said}"))
-            }
-            Ok(None) => Answer::error(format!("`{program}` was killed: {said}")),
-            Err(error) => Answer::error(format!("`{program}`: {error}")),
+        let text = self.log(&[said.out, said.err]);
+        match said.code {
+            Some(0) => Answer::new(HookVerdict::Success, text),
+            Some(EX_TEMPFAIL) => Answer::new(HookVerdict::Later, text),
+            Some(code) => Answer::new(HookVerdict::Failure, format!("exit code {code}: {text}")),
+            None => Answer::error(format!("it was killed: {text}")),
         }
     }
 
@@ -274,13 +263,6 @@ async fn within(limit: Length, asking: impl Future<Output = Answer>) -> Answer {
     tokio::time::timeout(limit.to_std(), asking)
         .await
         .unwrap_or_else(|_| Answer::error(format!("no answer within {limit}")))
-}
-
-fn client() -> reqwest::Result<reqwest::Client> {
-    reqwest::Client::builder()
-        .redirect(reqwest::redirect::Policy::none())
-        .no_proxy()
-        .build()
 }
 
 /// What a webhook may answer.
@@ -394,31 +376,6 @@ fn objection(wanted: &Expectation, status: u16, body: &str) -> Option<String> {
             None => format!("answered nothing at `{pointer}`"),
         })
     })
-}
-
-/// The beginning of a body; the rest is not read.
-async fn text(mut response: reqwest::Response) -> reqwest::Result<String> {
-    let mut bytes = Vec::new();
-    while let Some(chunk) = response.chunk().await? {
-        bytes.extend_from_slice(&chunk);
-        if bytes.len() as u64 >= OUTPUT_LIMIT {
-            break;
-        }
-    }
-    Ok(String::from_utf8_lossy(&bytes).into_owned())
-}
-
-/// The beginning of an output; the rest is read and dropped, so that nobody is stuck writing it.
-async fn read(output: Option<impl AsyncRead + Unpin>) -> String {
-    let Some(mut output) = output else {
-        return String::new();
-    };
-    let mut bytes = Vec::new();
-    let mut head = (&mut output).take(OUTPUT_LIMIT);
-    if head.read_to_end(&mut bytes).await.is_ok() {
-        drop(tokio::io::copy(&mut output, &mut tokio::io::sink()).await);
-    }
-    String::from_utf8_lossy(&bytes).into_owned()
 }
 
 fn shortened(text: &str) -> String {

@@ -12,7 +12,7 @@ use super::Work;
 use crate::{Error, view};
 
 /// Before the balancer is asked again after it went away.
-const PAUSE: Duration = Duration::from_millis(500);
+pub(super) const PAUSE: Duration = Duration::from_millis(500);
 
 impl Work {
     /// Waits until an instance has ended, and gives what is to be said of it.
@@ -61,6 +61,10 @@ impl Work {
         before: &BTreeMap<u32, u32>,
     ) -> Result<Option<Input>, Error> {
         let deployment = self.control.deployment(self.id()).await?;
+        // On the way back they end because they are told to.
+        if deployment.is_going_back() {
+            return Ok(None);
+        }
         // Those that are just being started are waited for, and told of, by who started them.
         if let DeploymentState::Provisioning { .. } = deployment.state() {
             return Ok(None);
@@ -74,7 +78,7 @@ impl Work {
         Ok((!ended.is_empty()).then(|| Input::InstancesFailed {
             side: Side::Candidate,
             generation: deployment.instances_generation(Side::Candidate),
-            detail: view::ended(&ended),
+            detail: self.told(view::ended(&ended)),
         }))
     }
 }

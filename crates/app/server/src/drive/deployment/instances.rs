@@ -1,6 +1,8 @@
 //! Instances of a side: started, shown to the balancer, waited for. Why they are not healthy is said by
 //! the balancer, which asks them, and by the target, which has their logs.
 
+use std::{fmt::Display, time::Duration};
+
 use cutover_model::delivery::Side;
 use cutover_rollout::Input;
 use cutover_target::{Instance, InstancesOrder, Place, Target};
@@ -8,7 +10,18 @@ use cutover_target::{Instance, InstancesOrder, Place, Target};
 use super::Work;
 use crate::{deliver::instance_env, view};
 
+/// Before what could not be started is tried again.
+const PAUSE: Duration = Duration::from_secs(1);
+
 impl Work {
+    /// What may be said of instances: their logs and answers may hold what they were given.
+    pub(super) fn told(&self, detail: Vec<String>) -> Vec<String> {
+        let lines = detail.into_iter();
+        lines
+            .map(|line| self.control.without_secrets(&line))
+            .collect()
+    }
+
     pub(super) async fn ensure(&self, side: Side, count: u32, generation: u64) {
         match self.try_ensure(side, count, generation).await {
             Some(Ok(())) => self
@@ -18,7 +31,7 @@ impl Work {
                 self.mailbox.observe(Input::InstancesFailed {
                     side,
                     generation,
-                    detail,
+                    detail: self.told(detail),
                 });
             }
             None => {}
@@ -33,7 +46,20 @@ impl Work {
         count: u32,
         generation: u64,
     ) -> Option<Result<(), Vec<String>>> {
-        let (target, order, instances) = match self.start_instances(side, count, generation).await {
+        // A candidate that cannot be started is told of at once. Whoever brings the current side back has
+        // nothing else, and what is only busy now works in a moment.
+        let limit = match side {
+            Side::Candidate => Duration::ZERO,
+            Side::Current => Duration::from_millis(self.patience()),
+        };
+        let started = tried(limit, PAUSE, || {
+            self.start_instances(side, count, generation)
+        });
+        let started = tokio::select! {
+            started = started => started,
+            () = self.late() => return None,
+        };
+        let (target, order, instances) = match started {
             Ok(started) => started,
             Err(error) => return Some(Err(vec![error.to_string()])),
         };
@@ -53,7 +79,7 @@ impl Work {
                 match shown.await {
                     // The balancer cannot do it, and will not be able to: an address that is taken.
                     Err(crate::Error::Refused(why)) => Ok(Err(vec![why])),
-                    other => other.map(Ok),
+                    other => other.map(|_is_ours| Ok(())),
                 }
             }
         });
@@ -126,5 +152,50 @@ impl Work {
         let left = limit.saturating_sub(self.begun.elapsed());
         let spare = (limit / 10).min(std::time::Duration::from_secs(1));
         u64::try_from(left.saturating_sub(spare).as_millis()).unwrap_or(u64::MAX)
+    }
+}
+
+/// Does something until it works, or until another try would be too late: then gives the last error.
+async fn tried<T, E: Display, F>(
+    limit: Duration,
+    pause: Duration,
+    mut act: impl FnMut() -> F,
+) -> Result<T, E>
+where
+    F: Future<Output = Result<T, E>>,
+{
+    let begun = tokio::time::Instant::now();
+    loop {
+        match act().await {
+            Err(error) if begun.elapsed() + pause < limit => {
+                tracing::warn!(%error, "instances cannot be started; trying again");
+            }
+            ended => return ended,
+        }
+        tokio::time::sleep(pause).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use super::*;
+
+    /// How often something is tried that works at the fifth try, and what comes of it.
+    async fn tries(limit: Duration) -> (u32, bool) {
+        let count = Cell::new(0);
+        let ended = tried(limit, Duration::ZERO, || async {
+            count.set(count.get() + 1);
+            if count.get() < 5 { Err("busy") } else { Ok(()) }
+        });
+        let is_well = ended.await.is_ok();
+        (count.get(), is_well)
+    }
+
+    #[tokio::test]
+    async fn what_is_only_busy_is_tried_again_while_there_is_time() {
+        assert_eq!(tries(Duration::MAX).await, (5, true));
+        assert_eq!(tries(Duration::ZERO).await, (1, false));
     }
 }

@@ -37,7 +37,7 @@ impl Work {
                     return Input::InstancesFailed {
                         side: Side::Current,
                         generation: now.instances_generation(Side::Current),
-                        detail,
+                        detail: self.told(detail),
                     };
                 }
                 Err(error) => tracing::warn!(%error, "the current side cannot be looked after"),

@@ -1,20 +1,18 @@
 //! Every expression of a workflow, each with what it sees at its place.
 
+mod matrix;
+mod text;
+
 use std::collections::BTreeMap;
 
 use super::{
-    check::{self, Scope},
     contexts::{self, Spot},
     model::{
-        Call, Combination, Combinations, Concurrency, Container, Defaults, Env, Event, Input, Job,
-        Matrix, Named, Row, Step, Text, Workflow,
+        Call, Concurrency, Container, Defaults, Env, Event, Input, Job, Named, Step, Text, Workflow,
     },
     types::{Object, Type},
 };
-use crate::{
-    diagnostic::{Code, Sink},
-    yaml::{Node, Value},
-};
+use crate::diagnostic::Sink;
 
 /// Says what is wrong with the expressions of a workflow.
 pub(super) fn check(workflow: &Workflow<'_>, sink: &mut Sink) {
@@ -183,153 +181,6 @@ impl Expressions<'_> {
         }
     }
 
-    fn strategy(&mut self, job: &Job<'_>) {
-        if let Some(matrix) = &job.strategy.matrix {
-            for (_, row) in &matrix.rows {
-                if let Row::Values(values) = row {
-                    for value in *values {
-                        self.raw(value);
-                    }
-                }
-            }
-            self.combinations(&matrix.include);
-            self.combinations(&matrix.exclude);
-        }
-        self.truth(job.strategy.fail_fast, Spot::Strategy);
-        self.number(job.strategy.max_parallel, Spot::Strategy);
-    }
-
-    fn combinations(&mut self, combinations: &Combinations<'_>) {
-        if let Some(text) = combinations.expression {
-            let wanted = |kind: &Type| matches!(kind, Type::List(..) | Type::Any);
-            self.only(text, Spot::Strategy, "a list", wanted);
-        }
-        for item in &combinations.items {
-            match item {
-                Combination::Expression(text) => self.object(Some(*text), Spot::Strategy),
-                Combination::Values(values) => {
-                    for (_, value) in values {
-                        self.raw(value);
-                    }
-                }
-            }
-        }
-    }
-
-    fn raw(&mut self, node: &Node) {
-        match &*node.value {
-            Value::Scalar(_) => {
-                self.found(Text { node }, Spot::Strategy, false);
-            }
-            Value::Sequence(items) => items.iter().for_each(|item| self.raw(item)),
-            Value::Mapping(entries) => entries.iter().for_each(|entry| self.raw(&entry.value)),
-        }
-    }
-
-    /// The type of `matrix`, by its rows and what `include` adds.
-    fn matrix(&mut self, matrix: &Matrix<'_>) -> Type {
-        if let Some(text) = matrix.expression {
-            return self.whole_matrix(text);
-        }
-        let mut own = Object::default();
-        for (name, row) in &matrix.rows {
-            let kind = match row {
-                Row::Expression(text) => {
-                    let wanted = |kind: &Type| matches!(kind, Type::List(..) | Type::Any);
-                    match self.only(*text, Spot::Strategy, "a list", wanted) {
-                        Some(Type::List(item, _)) => *item,
-                        _ => Type::Any,
-                    }
-                }
-                Row::Values(values) => {
-                    let kinds = values.iter().map(|value| self.quietly(value));
-                    kinds.reduce(Type::merged).unwrap_or(Type::Any)
-                }
-            };
-            own.properties.insert(name.lower(), kind);
-        }
-        if matrix.include.expression.is_some() {
-            return Type::loose();
-        }
-        for item in &matrix.include.items {
-            match item {
-                Combination::Expression(_) => own.others = Some(Box::new(Type::Any)),
-                Combination::Values(values) => {
-                    for (name, value) in values {
-                        let kind = self.quietly(value);
-                        let name = name.lower();
-                        let kind = match own.properties.remove(&name) {
-                            Some(before) => before.merged(kind),
-                            None => kind,
-                        };
-                        own.properties.insert(name, kind);
-                    }
-                }
-            }
-        }
-        Type::Object(own)
-    }
-
-    fn whole_matrix(&mut self, text: Text<'_>) -> Type {
-        let wanted = |kind: &Type| matches!(kind, Type::Object(_) | Type::Any);
-        let Some(Type::Object(mut own)) = self.only(text, Spot::Strategy, "an object", wanted)
-        else {
-            return Type::loose();
-        };
-        own.properties.remove("exclude");
-        let include = own.properties.remove("include");
-        let mut all = Object {
-            properties: BTreeMap::new(),
-            others: own.others,
-        };
-        for (name, kind) in own.properties {
-            let item = match kind {
-                Type::List(item, _) => *item,
-                _ => Type::Any,
-            };
-            all.properties.insert(name, item);
-        }
-        let whole = Type::Object(all);
-        match include {
-            Some(Type::List(item, _)) => whole.merged(*item),
-            Some(_) => Type::loose(),
-            None => whole,
-        }
-    }
-
-    /// The type of a value of a matrix; what is wrong in it is told elsewhere.
-    fn quietly(&mut self, node: &Node) -> Type {
-        match &*node.value {
-            Value::Scalar(scalar) => {
-                let text = Text { node };
-                if !text.has_expression() {
-                    return Type::of_text(&scalar.text);
-                }
-                let mut aside = Sink::new("");
-                std::mem::swap(self.sink, &mut aside);
-                let found = self.found(text, Spot::Strategy, false);
-                std::mem::swap(self.sink, &mut aside);
-                match found.as_deref() {
-                    Some([(_, kind)]) if text.is_expression() => kind.clone(),
-                    Some(_) => Type::Text,
-                    None => Type::Any,
-                }
-            }
-            Value::Sequence(items) => {
-                let kinds = items.iter().map(|item| self.quietly(item));
-                let item = kinds.reduce(Type::merged).unwrap_or(Type::Any);
-                Type::List(Box::new(item), false)
-            }
-            Value::Mapping(entries) => {
-                let entries: Vec<(&str, Type)> = entries
-                    .iter()
-                    .map(|entry| (entry.key.as_str(), self.quietly(&entry.value)))
-                    .collect();
-                Type::strict(entries)
-            }
-        }
-    }
-
     fn step(&mut self, step: &Step<'_>) {
         self.embed(step.name, Spot::Step);
         self.condition(step.condition, Spot::StepIf);
@@ -414,139 +265,6 @@ impl Expressions<'_> {
         for (_, value) in values {
             self.embed(Some(*value), spot);
         }
-    }
-
-    fn embed_all(&mut self, texts: &[Text<'_>], spot: Spot) {
-        for text in texts {
-            self.embed(Some(*text), spot);
-        }
-    }
-
-    /// A text whose expressions become texts.
-    fn embed(&mut self, text: Option<Text<'_>>, spot: Spot) {
-        if let Some(text) = text {
-            let found = self.found(text, spot, false);
-            self.embedded(text, found);
-        }
-    }
-
-    fn embedded(&mut self, text: Text<'_>, found: Found) {
-        for (at, kind) in found.unwrap_or_default() {
-            if matches!(kind, Type::Object(_) | Type::List(..) | Type::Null) {
-                let hint = "`toJSON` makes a text of it".to_owned();
-                let message = format!("{kind} does not become a useful text");
-                let at = text.place(at);
-                self.sink.error_hint(Code::Typing, at, message, hint);
-            }
-        }
-    }
-
-    /// A condition; `${{ }}` around it may be left out.
-    fn condition(&mut self, text: Option<Text<'_>>, spot: Spot) {
-        let Some(text) = text else {
-            return;
-        };
-        if text.has_expression() {
-            self.embed(Some(text), spot);
-        } else if text.text().contains("${{") {
-            self.found(text, spot, false);
-        } else {
-            self.one(text, 0, text.text(), spot, false);
-        }
-    }
-
-    fn truth(&mut self, text: Option<Text<'_>>, spot: Spot) {
-        if let Some(text) = text {
-            let wanted = |kind: &Type| matches!(kind, Type::Bool | Type::Any);
-            self.only(text, spot, "a truth value", wanted);
-        }
-    }
-
-    fn number(&mut self, text: Option<Text<'_>>, spot: Spot) {
-        if let Some(text) = text {
-            let wanted = |kind: &Type| matches!(kind, Type::Number | Type::Any);
-            self.only(text, spot, "a number", wanted);
-        }
-    }
-
-    fn object(&mut self, text: Option<Text<'_>>, spot: Spot) {
-        if let Some(text) = text {
-            let wanted = |kind: &Type| matches!(kind, Type::Object(_) | Type::Any);
-            self.only(text, spot, "an object", wanted);
-        }
-    }
-
-    /// The type of a text that is one expression, if it is one that is wanted.
-    fn only(
-        &mut self,
-        text: Text<'_>,
-        spot: Spot,
-        what: &str,
-        wanted: impl Fn(&Type) -> bool,
-    ) -> Option<Type> {
-        let (_, kind) = self.found(text, spot, false)?.into_iter().next()?;
-        if !wanted(&kind) {
-            let message = format!("the expression must give {what}, and gives {kind}");
-            self.sink.error(Code::Typing, text.at(), message);
-            return None;
-        }
-        Some(kind)
-    }
-
-    fn found(&mut self, text: Text<'_>, spot: Spot, is_script: bool) -> Found {
-        let written = text.text();
-        if !written.contains("${{") {
-            return Some(Vec::new());
-        }
-        let expressions = match cutover_expr::template::expressions(written) {
-            Ok(expressions) => expressions,
-            Err(error) => {
-                let at = text.place(error.offset);
-                self.sink.error(Code::Expression, at, error.to_string());
-                return None;
-            }
-        };
-        let mut kinds = Vec::new();
-        for (start, expression) in expressions {
-            let kind = self.one(text, start, expression, spot, is_script)?;
-            let open = written[..start].rfind("${{").unwrap_or(start);
-            kinds.push((open, kind));
-        }
-        Some(kinds)
-    }
-
-    /// The type of one expression; nothing when it does not hold.
-    fn one(
-        &mut self,
-        text: Text<'_>,
-        start: usize,
-        expression: &str,
-        spot: Spot,
-        is_script: bool,
-    ) -> Option<Type> {
-        let tree = match cutover_expr::tree(expression) {
-            Ok(Some(tree)) => tree,
-            Ok(None) => return Some(Type::Any),
-            Err(error) => {
-                let at = text.place(start + error.offset);
-                self.sink.error(Code::Expression, at, error.to_string());
-                return None;
-            }
-        };
-        let scope = Scope {
-            contexts: &self.contexts,
-            available: spot.contexts(),
-            functions: spot.functions(),
-            is_script,
-            has_hints: !self.sink.is_full(),
-        };
-        let (kind, slips) = check::check(&tree, &scope);
-        let holds = slips.is_empty();
-        for slip in slips {
-            let at = text.place(start + slip.at);
-            self.sink.error_hint(slip.code, at, slip.message, slip.hint);
-        }
-        holds.then_some(kind)
     }
 }
 

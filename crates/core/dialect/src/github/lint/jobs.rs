@@ -1,14 +1,15 @@
 //! A workflow file and its jobs.
 
+mod container;
+mod strategy;
+
 use super::{
-    model::{
-        Combination, Combinations, Concurrency, Container, Defaults, Job, JobCall, Matrix, Row,
-        Snapshot, Strategy, Text, Workflow,
-    },
+    model::{Concurrency, Defaults, Job, JobCall, Snapshot, Strategy, Text, Workflow},
     permissions,
     syntax::{Case, Empty, Syntax, is_expression},
 };
 use crate::yaml::{Entry, Node, Value};
+use container::CONTAINER;
 
 const WORKFLOW: [&str; 9] = [
     "name",
@@ -59,18 +60,6 @@ const STEPS_ONLY: [&str; 12] = [
     "services",
     "snapshot",
 ];
-const CONTAINER: [&str; 6] = ["image", "credentials", "env", "ports", "volumes", "options"];
-const SERVICE: [&str; 8] = [
-    "image",
-    "credentials",
-    "env",
-    "ports",
-    "volumes",
-    "options",
-    "command",
-    "entrypoint",
-];
-
 impl Syntax<'_> {
     /// A whole file.
     pub(super) fn workflow<'a>(&mut self, root: &'a Node) -> Workflow<'a> {
@@ -353,171 +342,6 @@ impl Syntax<'_> {
             self.missing(node.at, what, "image-name");
         }
         snapshot
-    }
-
-    fn services<'a>(&mut self, job: &mut Job<'a>, node: &'a Node) {
-        if is_expression(node) {
-            job.services_expression = Some(Text { node });
-            return;
-        }
-        for entry in self.mapping(node, "`services`", Empty::Refused, Case::Ignored) {
-            let container = self.container(entry, "a service", &SERVICE);
-            job.services.push((Text { node: &entry.node }, container));
-        }
-    }
-
-    fn container<'a>(&mut self, entry: &'a Entry, what: &str, keys: &[&str]) -> Container<'a> {
-        let mut container = Container::default();
-        if entry.value.scalar().is_some() {
-            container.image = self.text(&entry.value, what, Empty::Refused);
-            return container;
-        }
-        let mut has_image = false;
-        for entry in self.mapping(&entry.value, what, Empty::Refused, Case::Matters) {
-            let node = &entry.value;
-            match entry.key.as_str() {
-                key if !keys.contains(&key) => self.unknown(entry, what, keys),
-                "image" => {
-                    has_image = true;
-                    container.image = self.text(node, "`image`", Empty::Refused);
-                }
-                "credentials" => self.credentials(&mut container, entry),
-                "env" => container.env = self.env(node),
-                key @ ("ports" | "volumes") => {
-                    let texts = self.texts(node, &format!("`{key}`"), Empty::Fine);
-                    container.texts.extend(texts);
-                }
-                key => {
-                    let text = self.text(node, &format!("`{key}`"), Empty::Fine);
-                    container.texts.extend(text);
-                }
-            }
-        }
-        if !has_image {
-            self.missing(entry.at, what, "image");
-        }
-        container
-    }
-
-    fn credentials<'a>(&mut self, container: &mut Container<'a>, entry: &'a Entry) {
-        let what = "`credentials`";
-        if is_expression(&entry.value) {
-            container.credentials = Some(Text { node: &entry.value });
-            return;
-        }
-        for entry in self.mapping(&entry.value, what, Empty::Refused, Case::Matters) {
-            let node = &entry.value;
-            match entry.key.as_str() {
-                "username" => container.username = self.text(node, "`username`", Empty::Refused),
-                "password" => container.password = self.text(node, "`password`", Empty::Refused),
-                _ => self.unknown(entry, what, &["username", "password"]),
-            }
-        }
-        if container.username.is_none() || container.password.is_none() {
-            self.missing(entry.at, what, "username` and `password");
-        }
-    }
-
-    fn strategy<'a>(&mut self, node: &'a Node) -> Strategy<'a> {
-        let mut strategy = Strategy::default();
-        let what = "`strategy`";
-        for entry in self.mapping(node, what, Empty::Refused, Case::Matters) {
-            let node = &entry.value;
-            match entry.key.as_str() {
-                "matrix" => strategy.matrix = Some(self.matrix(entry)),
-                "fail-fast" => strategy.fail_fast = self.truth(node, "`fail-fast`"),
-                "max-parallel" => {
-                    strategy.max_parallel = self.number(node, "`max-parallel`", true);
-                }
-                _ => self.unknown(entry, what, &["matrix", "fail-fast", "max-parallel"]),
-            }
-        }
-        strategy
-    }
-
-    fn matrix<'a>(&mut self, entry: &'a Entry) -> Matrix<'a> {
-        let mut matrix = Matrix {
-            at: entry.at,
-            ..Matrix::default()
-        };
-        if entry.value.scalar().is_some() {
-            matrix.expression = self.expression(&entry.value, "`matrix`", "a mapping");
-            return matrix;
-        }
-        for entry in self.mapping(&entry.value, "`matrix`", Empty::Refused, Case::Ignored) {
-            let node = &entry.value;
-            match entry.key.to_lowercase().as_str() {
-                "include" => matrix.include = self.combinations(node, "`include`"),
-                "exclude" => matrix.exclude = self.combinations(node, "`exclude`"),
-                _ => {
-                    let what = format!("`{}`", entry.key);
-                    let row = if node.scalar().is_some() {
-                        self.expression(node, &what, "a list").map(Row::Expression)
-                    } else {
-                        let values = self.sequence(node, &what, Empty::Refused);
-                        for value in values.unwrap_or_default() {
-                            self.raw(value);
-                        }
-                        values.map(Row::Values)
-                    };
-                    if let Some(row) = row {
-                        matrix.rows.push((Text { node: &entry.node }, row));
-                    }
-                }
-            }
-        }
-        matrix
-    }
-
-    fn combinations<'a>(&mut self, node: &'a Node, what: &str) -> Combinations<'a> {
-        let mut combinations = Combinations::default();
-        if node.scalar().is_some() {
-            combinations.expression = self.expression(node, what, "a list");
-            return combinations;
-        }
-        for item in self
-            .sequence(node, what, Empty::Refused)
-            .unwrap_or_default()
-        {
-            if item.scalar().is_some() {
-                let expression = self.expression(item, what, "a mapping");
-                combinations
-                    .items
-                    .extend(expression.map(Combination::Expression));
-                continue;
-            }
-            let entries = self.mapping(item, what, Empty::Refused, Case::Ignored);
-            let mut values = Vec::new();
-            for entry in entries {
-                if self.raw(&entry.value) {
-                    values.push((Text { node: &entry.node }, &entry.value));
-                }
-            }
-            combinations.items.push(Combination::Values(values));
-        }
-        combinations
-    }
-
-    /// A value of any shape, whether it can be looked at.
-    fn raw(&mut self, node: &Node) -> bool {
-        if super::syntax::is_recursive(node) {
-            self.wrong_type(node, "a value of a matrix", "a value");
-            return false;
-        }
-        match &*node.value {
-            Value::Scalar(_) => {}
-            Value::Sequence(items) => {
-                for item in items {
-                    self.raw(item);
-                }
-            }
-            Value::Mapping(_) => {
-                for entry in self.mapping(node, "a value of a matrix", Empty::Fine, Case::Ignored) {
-                    self.raw(&entry.value);
-                }
-            }
-        }
-        true
     }
 }
 

@@ -132,6 +132,7 @@ pub(super) fn made_good(
             Effect::StartStep { job, step, .. } | Effect::CancelStep { job, step, .. } => {
                 !runs(run, job, Some(step))
             }
+            Effect::HashFiles { job, .. } => !runs(run, job, None),
             Effect::FinishJob { .. } | Effect::Notify { .. } => false,
             Effect::WakeAt { timer, .. } => match timer {
                 TimerKey::JobTimeout { job } | TimerKey::StopGrace { job } => !runs(run, job, None),

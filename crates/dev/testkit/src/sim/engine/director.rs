@@ -1,6 +1,6 @@
 //! Chooses what happens next, lets it happen, and has everything checked.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use cutover_engine::{Effect, Input, Run, decide, effects, evolve, outstanding};
 use cutover_model::{
@@ -106,6 +106,7 @@ impl World {
             plan: Box::new(plan),
             trigger: Box::new(plans::trigger(&mut self.rng)),
             vars: BTreeMap::new(),
+            secrets: BTreeSet::new(),
         };
         self.say(create)
     }

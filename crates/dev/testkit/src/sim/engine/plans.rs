@@ -75,6 +75,7 @@ fn project(rng: &mut SmallRng) -> Project {
             bake: Duration::ZERO,
         },
         rollback_triggers: Vec::new(),
+        judge: None,
         env: BTreeMap::new(),
         guards: Guards::default(),
         rollback: RollbackRule::default(),
@@ -155,6 +156,7 @@ fn matrix(rng: &mut SmallRng) -> MatrixSpec {
         fail_fast: maybe(rng, 0.5, |rng| {
             Template::plain(pick(rng, &["true", "false"]))
         }),
+        only: Vec::new(),
         max_parallel: maybe(rng, 0.5, |rng| Template::plain(pick(rng, &["1", "2"]))),
         at: Position::new(1, 1),
     }
@@ -166,6 +168,7 @@ fn steps(rng: &mut SmallRng, count: usize, depth: usize) -> Vec<StepSpec> {
 
 fn step(rng: &mut SmallRng, index: usize, depth: usize) -> StepSpec {
     let mut conditions = vec![
+        "hashFiles('lock') != ''",
         "always()",
         "failure()",
         "cancelled()",

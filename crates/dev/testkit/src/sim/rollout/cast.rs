@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use cutover_model::{
     DeploymentId, Duration, ReleaseId, RunId, Timestamp,
     delivery::{
-        Cause, Contents, DeploymentSpec, Digest, HealthCheck, Package, Release, Step, Strategy,
-        Weight,
+        Cause, Contents, DeploymentSpec, Digest, HealthCheck, JudgeSpec, Package, Release, Step,
+        Strategy, Weight,
     },
     gate::ApprovalRule,
     guard::{Guards, Hook, HookAct, HookPoint, OnError, OnSuperseded, RollbackRule, Smoke},
@@ -30,7 +30,7 @@ pub(super) fn spec(chance: &mut SmallRng, number: usize) -> DeploymentSpec {
         target: TargetSpec::Process { instances },
         strategy: strategy(chance),
         triggers: Vec::new(),
-        judge: None,
+        judge: chance.random_bool(0.5).then(JudgeSpec::default),
         health: HealthCheck::default(),
         start_timeout: Duration::from_secs(60),
         drain_timeout: Duration::from_secs(30),

@@ -3,7 +3,7 @@
 
 use std::collections::VecDeque;
 
-use cutover_model::{Timestamp, event::DeploymentEvent, run::Outcome};
+use cutover_model::{Timestamp, delivery::Judgement, event::DeploymentEvent, run::Outcome};
 use cutover_rollout::{Effect, Input, TimerKey};
 use rand::{Rng as _, SeedableRng as _, rngs::SmallRng};
 
@@ -21,6 +21,16 @@ const HOSTILE_STEPS: u32 = 400;
 const CALM_STEPS: u32 = 5_000;
 /// How many lines a failure tells.
 const TRAIL: usize = 60;
+
+/// What comes when its time has come.
+#[derive(Debug, Clone)]
+pub(super) enum Ring {
+    Timer(TimerKey),
+    /// The judge is asked about the end of a step.
+    Judge {
+        step: u32,
+    },
+}
 
 /// Plays one seed to its end.
 pub fn simulate(seed: u64) -> Result<Stats, Failure> {
@@ -42,7 +52,7 @@ pub(super) struct Director {
     pub(super) actors: Vec<Actor>,
     pub(super) jobs: Vec<(usize, Effect)>,
     pub(super) answers: Vec<(usize, Input)>,
-    pub(super) timers: Vec<(Timestamp, usize, TimerKey)>,
+    pub(super) timers: Vec<(Timestamp, usize, Ring)>,
     pub(super) now: Timestamp,
     pub(super) stats: Stats,
     pub(super) trail: VecDeque<String>,
@@ -201,11 +211,30 @@ impl Director {
         let now = self.now;
         let due = self.timers.iter().position(|(at, ..)| *at <= now);
         let Some(index) = due else { return Ok(()) };
-        let (_, actor, timer) = self.timers.swap_remove(index);
+        let (at, actor, ring) = self.timers.swap_remove(index);
         if self.world.is_hostile && self.chance.random_bool(0.1) {
-            self.timers.push((now, actor, timer.clone()));
+            self.timers.push((at, actor, ring.clone()));
         }
-        self.say(actor, Input::Woke { timer })
+        let input = match ring {
+            Ring::Timer(timer) => Input::Woke { timer },
+            Ring::Judge { step } => self.judged(step, at),
+        };
+        self.say(actor, input)
+    }
+
+    /// The judge has an opinion of its own; in calm times it lets everything go on.
+    fn judged(&mut self, step: u32, until: Timestamp) -> Input {
+        let judgement = match self.chance.random_range(0..4) {
+            0 if self.world.is_hostile => Judgement::Pause,
+            1 if self.world.is_hostile => Judgement::Rollback,
+            _ => Judgement::Promote,
+        };
+        Input::Judged {
+            step,
+            until,
+            judgement,
+            reason: "it looked".to_owned(),
+        }
     }
 
     fn begin_next(&mut self) -> Result<(), String> {
@@ -247,7 +276,8 @@ impl Director {
     fn ask(&mut self, actor: usize, effects: Vec<Effect>) {
         for effect in effects {
             match effect {
-                Effect::WakeAt { at, timer } => self.timers.push((at, actor, timer)),
+                Effect::WakeAt { at, timer } => self.timers.push((at, actor, Ring::Timer(timer))),
+                Effect::JudgeAt { at, step } => self.timers.push((at, actor, Ring::Judge { step })),
                 other => self.jobs.push((actor, other)),
             }
         }

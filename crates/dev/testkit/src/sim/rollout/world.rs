@@ -150,9 +150,10 @@ impl World {
                 self.hold = self.hold.take().filter(|hold| hold.deployment == own);
                 Ok(Done::Answers(Vec::new()))
             }
-            Effect::Watch | Effect::WakeAt { .. } | Effect::Notify { .. } => {
-                Ok(Done::Answers(Vec::new()))
-            }
+            Effect::Watch
+            | Effect::WakeAt { .. }
+            | Effect::JudgeAt { .. }
+            | Effect::Notify { .. } => Ok(Done::Answers(Vec::new())),
         }
     }
 

@@ -1,0 +1,35 @@
+//! What the actions of a running job speak to: artifacts, caches and id tokens, in GitHub's protocols, on
+//! loopback. Also archives: packed, and unpacked so that nothing leaves its folder.
+//!
+//! A job is let in before it starts and shown out when it ends ([`Service::grant`], [`Service::revoke`]). What a
+//! job may do is said by the caller; nothing here knows what a workflow is.
+#![warn(missing_docs)]
+
+mod archive;
+mod artifacts;
+mod blobs;
+mod caches;
+mod clock;
+mod core;
+mod direct;
+mod disk;
+mod job;
+mod jwt;
+mod oidc;
+mod refusal;
+mod service;
+mod sessions;
+mod signed;
+#[cfg(test)]
+mod testing;
+mod tokens;
+mod twirp;
+
+pub use crate::{
+    archive::{ArchiveError, Bounds, Extracted, Format, Packed, extract, pack},
+    artifacts::{Artifact, InvalidName},
+    caches::Cache,
+    clock::{Clock, SystemClock},
+    job::{CacheMode, Grant, GrantId, Identity, JobGrant},
+    service::{Error, Limits, Service, Settings, Swept},
+};
