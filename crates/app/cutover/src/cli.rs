@@ -726,8 +726,11 @@ pub(crate) struct Balancer {
     #[arg(long)]
     pub(crate) state_dir: Utf8PathBuf,
     /// Take the place of the one that runs there, with its sockets
-    #[arg(long)]
+    #[arg(long, conflicts_with = "reload")]
     pub(crate) take_over: bool,
+    /// Have the one that runs there look at its certificate files now
+    #[arg(long)]
+    pub(crate) reload: bool,
 }
 
 #[derive(Debug, Args)]

@@ -358,7 +358,7 @@ const LONGEST: Duration = Duration::from_secs(5);
 const fn is_about_the_table(refusal: &Refusal) -> bool {
     matches!(
         refusal,
-        Refusal::InvalidTable { .. } | Refusal::Listen { .. }
+        Refusal::InvalidTable { .. } | Refusal::Listen { .. } | Refusal::Certificate { .. }
     )
 }
 

@@ -20,7 +20,10 @@ use tokio::{
 };
 
 use crate::{
-    control::{Applied, Drained, Refusal, RouteTable, ServiceStatus, Status, UpstreamReport},
+    acme::Authority,
+    control::{
+        Applied, Drained, Refusal, Reloaded, RouteTable, ServiceStatus, Status, UpstreamReport,
+    },
     door::Door,
     doors::{Doors, Listeners, Opened},
     drain, health_log,
@@ -32,6 +35,7 @@ use crate::{
     state::{Remembered, StateFolder},
     status,
     sticky::Key,
+    tls::{Care, Keyring, watch as watch_files},
     waiting,
     worker::Workers,
 };
@@ -53,6 +57,7 @@ pub(crate) struct Balancer {
     logs: Arc<LogFiles>,
     pub(crate) journal: Arc<Journal>,
     workers: Arc<Workers>,
+    pub(crate) keyring: Arc<Keyring>,
     /// Held while a table takes the place of another; requests do not come by here.
     pub(crate) in_force: AsyncMutex<InForce>,
     pub(crate) live: Mutex<Live>,
@@ -119,12 +124,15 @@ pub(crate) struct Live {
 
 impl Balancer {
     pub(crate) fn new(folder: StateFolder, journal: Journal, workers: Workers) -> Self {
+        let journal = Arc::new(journal);
+        let authority = Authority::new(folder.path(), Arc::clone(&journal));
         Self {
             workers: Arc::new(workers),
+            keyring: Arc::new(Keyring::new(authority, Arc::clone(&journal))),
             key: folder.key(),
             logs: Arc::new(LogFiles::new(folder.path().to_owned())),
             folder: Arc::new(folder),
-            journal: Arc::new(journal),
+            journal,
             in_force: AsyncMutex::default(),
             live: Mutex::default(),
             revision: AtomicU64::new(0),
@@ -165,10 +173,12 @@ impl Balancer {
     pub(crate) async fn inherit(&self, remembered: Remembered) {
         let mut in_force = self.in_force.lock().await;
         let mut table = remembered.table.clone();
+        // Lenient: it refuses nothing.
+        let _admitted = self.admit(&table, Care::Lenient).await;
         close_drained(&mut table, &remembered.drained);
         *in_force = InForce::from(remembered);
         let (listeners, previews) = (in_force.listeners.clone(), in_force.previews.clone());
-        let closed = Doors::inherited(BTreeMap::new(), listeners, previews);
+        let closed = Doors::inherited(BTreeMap::new(), &table, listeners, previews);
         self.put_in_force(&table, closed, Origin::Restored);
     }
 
@@ -176,10 +186,11 @@ impl Balancer {
     pub(crate) async fn open_doors(&self, sockets: BTreeMap<SocketAddr, TcpListener>) {
         let in_force = self.in_force.lock().await;
         let (listeners, previews) = (in_force.listeners.clone(), in_force.previews.clone());
-        let opened = Doors::inherited(sockets, listeners, previews);
+        let opened = Doors::inherited(sockets, &in_force.table, listeners, previews);
         let mut live = locked(&self.live);
         let services = live.services.clone();
-        live.doors.set(&services, opened, &self.workers);
+        live.doors
+            .set(&services, opened, &self.workers, &self.keyring);
     }
 
     /// Tries from time to time to listen where another process does. Nothing tells when such an
@@ -203,12 +214,15 @@ impl Balancer {
         if !live.doors.has_lost() || self.is_ending() {
             return true;
         }
-        let opened = live.doors.retry(&in_force.listeners, &in_force.previews);
+        let opened = live
+            .doors
+            .retry(&in_force.table, &in_force.listeners, &in_force.previews);
         if !opened.is_empty() {
             self.journal.note("listener_back", &[]);
         }
         let services = live.services.clone();
-        live.doors.set(&services, opened, &self.workers);
+        live.doors
+            .set(&services, opened, &self.workers, &self.keyring);
         !live.doors.has_lost()
     }
 
@@ -223,7 +237,9 @@ impl Balancer {
             drained,
             ..
         } = remembered;
-        let opened = Doors::reopen(&listeners, &previews, &self.journal);
+        // Lenient: it refuses nothing.
+        let _admitted = self.admit(&table, Care::Lenient).await;
+        let opened = Doors::reopen(&table, &listeners, &previews, &self.journal);
         *in_force = InForce {
             table: table.clone(),
             listeners,
@@ -251,12 +267,17 @@ impl Balancer {
                 current,
             });
         }
+        let weights_only = in_force.table.differs_in_weights_only(&table);
+        if !weights_only {
+            self.admit(&table, Care::Strict).await?;
+        }
         let opened =
             locked(&self.live)
                 .doors
                 .open(&table, &in_force.listeners, &in_force.previews)?;
         let (listeners, previews) = (opened.listeners.clone(), opened.previews.clone());
         if repeated && opened.is_empty() {
+            self.choose_certificates();
             return Ok(Applied {
                 generation: current,
                 listeners,
@@ -276,7 +297,7 @@ impl Balancer {
         };
         let mut effective = table;
         close_drained(&mut effective, &next.drained);
-        if opened.is_empty() && in_force.table.differs_in_weights_only(&next.table) {
+        if opened.is_empty() && weights_only {
             // Traffic that must move waits for no disk. Who sent the table is told only when it is
             // stored as well; one that is lost in between is sent again.
             self.put_in_force(&effective, opened, Origin::Told);
@@ -284,7 +305,7 @@ impl Balancer {
                 let mut before = in_force.table.clone();
                 close_drained(&mut before, &in_force.drained);
                 let (listeners, previews) = (in_force.listeners.clone(), in_force.previews.clone());
-                let opened = Doors::inherited(BTreeMap::new(), listeners, previews);
+                let opened = Doors::inherited(BTreeMap::new(), &before, listeners, previews);
                 self.put_in_force(&before, opened, Origin::Told);
                 return Err(refusal);
             }
@@ -332,7 +353,8 @@ impl Balancer {
             service.update(entry, origin);
             services.insert(entry.name.clone(), service);
         }
-        live.doors.set(&services, opened, &self.workers);
+        live.doors
+            .set(&services, opened, &self.workers, &self.keyring);
         if live.doors.has_lost() {
             self.lost.notify_one();
         }
@@ -341,6 +363,39 @@ impl Balancer {
             service.dismiss_all();
         }
         live.generation = table.generation;
+        self.keyring.retain(table);
+    }
+
+    /// Reads the certificates that a table names.
+    async fn admit(&self, table: &RouteTable, care: Care) -> Result<(), Refusal> {
+        // Most tables name none, and need not wait for another thread.
+        if table.services.iter().all(|service| service.tls.is_none()) {
+            return Ok(());
+        }
+        let (keyring, table) = (Arc::clone(&self.keyring), table.clone());
+        let admitted = tokio::task::spawn_blocking(move || keyring.admit(&table, care)).await;
+        admitted.map_err(|_panicked| Refusal::ShuttingDown)?
+    }
+
+    /// Shows the certificates that there are now.
+    pub(crate) fn choose_certificates(&self) {
+        locked(&self.live).doors.choose(&self.keyring);
+    }
+
+    /// Looks at all certificate files now.
+    pub(crate) async fn reload(&self) -> Reloaded {
+        let reloaded = watch_files::look(&self.keyring).await;
+        self.choose_certificates();
+        self.keyring.authority.hurry();
+        reloaded
+    }
+
+    /// Shows certificates whose files change from time to time. Does not come back.
+    pub(crate) async fn follow_files(&self) {
+        loop {
+            watch_files::changed(&self.keyring).await;
+            self.choose_certificates();
+        }
     }
 
     fn new_service(&self, name: &str) -> Arc<Service> {
@@ -421,6 +476,11 @@ impl Balancer {
             let connections = connections.unwrap_or_default();
             ServiceStatus {
                 listen_error: live.doors.why_lost(&service.name).cloned(),
+                certificates: service
+                    .routes()
+                    .tls
+                    .as_ref()
+                    .map_or_else(Vec::new, |tls| self.keyring.statuses(tls)),
                 ..status::service_status(service, listener, preview, connections)
             }
         };

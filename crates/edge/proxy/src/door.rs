@@ -2,23 +2,30 @@
 //!
 //! What is done with a request that has found its service is in `forward`.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, Ordering},
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, ArcSwapOption};
 use http::{Request, Response, Version};
 use hyper::body::Incoming;
 
 use crate::{
+    acme::Challenges,
+    control::Tls,
     errors::Misdirected,
     forward::forward,
+    redirect,
     request::Peer,
     response::ResponseBody,
     roster::Roster,
     route::{Route, host_of},
     service::{Routes, Service},
+    tls::{Keyring, Secured, Terminator},
 };
 
 /// An address for as long as tables name it.
@@ -27,13 +34,20 @@ pub(crate) struct Door {
     /// The connections of clients. They may speak to any service behind the address.
     pub(crate) clients: Arc<Roster>,
     behind: ArcSwap<Behind>,
+    /// Where its TLS ends. None: it is plain.
+    tls: ArcSwapOption<Terminator>,
+    challenges: Arc<Challenges>,
     /// Whether its connections are to end, each with its next answer.
     leaving: AtomicBool,
 }
 
 /// What one table says about an address: its entries, the most specific first.
 #[derive(Debug)]
-pub(crate) struct Behind(Vec<Entry>);
+pub(crate) struct Behind {
+    entries: Vec<Entry>,
+    /// Whether they are of more than one service.
+    shared: bool,
+}
 
 /// One route of one service.
 #[derive(Debug, Clone)]
@@ -42,25 +56,55 @@ pub(crate) struct Entry {
     pub(crate) route: Arc<Route>,
     /// The only side that requests go to, where this is a preview.
     pub(crate) preview: Option<Arc<str>>,
+    /// The port with TLS that requests are sent on to, where this is the plain address of a service
+    /// that has TLS.
+    pub(crate) redirect: Option<u16>,
 }
 
 impl Behind {
     /// Puts entries in the order in which they are asked. There must be one at least.
     pub(crate) fn new(mut entries: Vec<Entry>) -> Self {
         entries.sort_by_key(|entry| std::cmp::Reverse(entry.route.rank()));
-        Self(entries)
+        let shared = entries
+            .windows(2)
+            .any(|pair| pair[0].service.name != pair[1].service.name);
+        Self { entries, shared }
+    }
+
+    /// What the services say of TLS, if any does.
+    fn tls(&self) -> Option<Vec<Tls>> {
+        let mut told = BTreeMap::new();
+        for entry in &self.entries {
+            if let (None, None, Some(tls)) =
+                (&entry.preview, entry.redirect, &entry.service.routes().tls)
+            {
+                told.insert(&entry.service.name, tls.clone());
+            }
+        }
+        (!told.is_empty()).then(|| told.into_values().collect())
     }
 
     /// Whose this request is.
-    fn find<B>(&self, request: &Request<B>) -> Result<&Entry, Misdirected> {
+    fn find<B>(
+        &self,
+        request: &Request<B>,
+        secured: Option<&Secured>,
+    ) -> Result<&Entry, Misdirected> {
         // The common case: nobody shares the address, and nothing needs to be read.
-        if let [entry] = &self.0[..]
+        if let [entry] = &self.entries[..]
             && entry.route.takes_all()
         {
             return Ok(entry);
         }
         let (host, path) = (host_of(request), request.uri().path());
-        let of_host = || self.0.iter().filter(|entry| entry.route.has_host(host));
+        if self.shared && secured.is_some_and(|secured| !secured.is_for(host)) {
+            return Err(Misdirected::Uncovered);
+        }
+        let of_host = || {
+            self.entries
+                .iter()
+                .filter(|entry| entry.route.has_host(host))
+        };
         if let Some(entry) = of_host().find(|entry| entry.route.has_path(path)) {
             return Ok(entry);
         }
@@ -75,12 +119,32 @@ impl Behind {
 }
 
 impl Door {
-    pub(crate) fn new(behind: Behind) -> Self {
-        Self {
+    pub(crate) fn new(behind: Behind, keyring: &Keyring) -> Self {
+        let door = Self {
             clients: Arc::default(),
             behind: ArcSwap::from_pointee(behind),
+            tls: ArcSwapOption::empty(),
+            challenges: Arc::clone(&keyring.authority.challenges),
             leaving: AtomicBool::new(false),
-        }
+        };
+        door.choose(keyring);
+        door
+    }
+
+    /// Shows the certificates that there are now to who connects from now on.
+    pub(crate) fn choose(&self, keyring: &Keyring) {
+        let Some(told) = self.behind.load().tls() else {
+            return self.tls.store(None);
+        };
+        let known = self.tls();
+        let terminator = known.unwrap_or_else(|| Arc::new(keyring.terminator()));
+        terminator.set(keyring.certificates(told.iter()));
+        self.tls.store(Some(terminator));
+    }
+
+    /// Where the TLS of a new connection ends, if it has any.
+    pub(crate) fn tls(&self) -> Option<Arc<Terminator>> {
+        self.tls.load_full()
     }
 
     /// Lets its connections end, each with its next answer: to close one while its client may be
@@ -94,17 +158,19 @@ impl Door {
     }
 
     /// Puts in force what another table says.
-    pub(crate) fn set(&self, behind: Behind) {
+    pub(crate) fn set(&self, behind: Behind, keyring: &Keyring) {
         self.behind.store(Arc::new(behind));
+        self.choose(keyring);
     }
 
     /// Whether a service is behind it, with all of its sides or with its preview.
     pub(crate) fn has(&self, service: &Arc<Service>, preview: bool) -> bool {
-        let behind = self.behind.load();
-        behind
-            .0
-            .iter()
-            .any(|entry| Arc::ptr_eq(&entry.service, service) && entry.preview.is_some() == preview)
+        let is_it = |entry: &Entry| {
+            Arc::ptr_eq(&entry.service, service)
+                && entry.preview.is_some() == preview
+                && entry.redirect.is_none()
+        };
+        self.behind.load().entries.iter().any(is_it)
     }
 
     /// What counts for connections, before a request says whose it is: that of the most general
@@ -112,7 +178,7 @@ impl Door {
     pub(crate) fn routes(&self) -> Arc<Routes> {
         let behind = self.behind.load();
         behind
-            .0
+            .entries
             .last()
             .map_or_else(|| Arc::new(Routes::none()), |entry| entry.service.routes())
     }
@@ -123,13 +189,25 @@ impl Door {
         peer: &Peer,
         request: Request<Incoming>,
     ) -> Response<ResponseBody> {
+        if let Some(answer) = self.challenges.answer(&request) {
+            return answer;
+        }
         // The guard must not live as long as the request: it is one of few.
-        let found = self.behind.load().find(&request).cloned();
+        let found = self
+            .behind
+            .load()
+            .find(&request, peer.secured.as_ref())
+            .cloned();
         match found {
+            Ok(Entry {
+                redirect: Some(port),
+                ..
+            }) => redirect::answer(&request, port),
             Ok(Entry {
                 service,
                 route,
                 preview,
+                redirect: None,
             }) => forward(&service, &route, preview, peer, request).await,
             Err(misdirected) => misdirected.response(),
         }
@@ -153,6 +231,7 @@ mod tests {
             service: Arc::new(Service::new(name, Key([0; 32]), Arc::default())),
             route: Arc::new(Route::new(&route)),
             preview: None,
+            redirect: None,
         }
     }
 
@@ -179,7 +258,7 @@ mod tests {
         for (host, target, expected) in cases {
             let request = Request::get(target).header(header::HOST, host).body(());
             let request = request.unwrap();
-            let found = behind.find(&request).unwrap();
+            let found = behind.find(&request, None).unwrap();
             assert_eq!(found.service.name, expected, "{host} {target}");
         }
     }
@@ -192,7 +271,7 @@ mod tests {
                 .header(header::HOST, host)
                 .version(version);
             let request = request.body(()).unwrap();
-            behind.find(&request).err()
+            behind.find(&request, None).err()
         };
         let (one, two) = (Version::HTTP_11, Version::HTTP_2);
         assert_eq!(ask("b.example", "/api", one), Some(Misdirected::Host));

@@ -1,6 +1,11 @@
 //! All doors: which addresses a table needs, opening them, and who is behind each.
 
-use std::{collections::BTreeMap, net::SocketAddr, os::fd::OwnedFd, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::SocketAddr,
+    os::fd::OwnedFd,
+    sync::Arc,
+};
 
 use serde_json::Value;
 use tokio::net::TcpListener;
@@ -13,6 +18,7 @@ use crate::{
     predecessor,
     route::Route,
     service::Service,
+    tls::Keyring,
     worker::Workers,
 };
 
@@ -24,6 +30,8 @@ pub(crate) struct Doors {
     lost: BTreeMap<SocketAddr, String>,
     /// The same by service.
     silent: BTreeMap<String, String>,
+    /// Plain addresses of services with TLS.
+    redirects: BTreeSet<SocketAddr>,
 }
 
 #[derive(Debug)]
@@ -45,6 +53,17 @@ pub(crate) struct Opened {
     lost: BTreeMap<SocketAddr, String>,
     pub(crate) listeners: Listeners,
     pub(crate) previews: Listeners,
+    /// Where plain requests are sent on from.
+    redirects: Listeners,
+}
+
+/// Where the services of a table have plain addresses that send on to those with TLS.
+fn redirects(table: &RouteTable) -> Listeners {
+    let redirect = |service: &control::Service| {
+        let from = service.tls.as_ref()?.redirects()?;
+        Some((service.name.clone(), from))
+    };
+    table.services.iter().filter_map(redirect).collect()
 }
 
 impl Opened {
@@ -72,7 +91,10 @@ impl Doors {
         listeners: &Listeners,
         previews: &Listeners,
     ) -> Result<Opened, Refusal> {
-        let mut opened = Opened::default();
+        let mut opened = Opened {
+            redirects: redirects(table),
+            ..Opened::default()
+        };
         for service in &table.services {
             let name = &service.name;
             let known = listeners.get(name).copied();
@@ -82,6 +104,11 @@ impl Doors {
                 let known = previews.get(name).copied();
                 let address = self.address(&mut opened, name, preview.listen.as_ref(), known)?;
                 opened.previews.insert(name.clone(), address);
+            }
+            if let Some(from) = opened.redirects.get(name).copied() {
+                // What has served before may be lost for a while.
+                let known = self.redirects.contains(&from).then_some(from);
+                self.address(&mut opened, name, Some(&from.to_string()), known)?;
             }
         }
         Ok(opened)
@@ -121,9 +148,15 @@ impl Doors {
 
     /// Opens again what a process before had open. What cannot be had is written down and left
     /// out, so that the others are served.
-    pub(crate) fn reopen(listeners: &Listeners, previews: &Listeners, journal: &Journal) -> Opened {
+    pub(crate) fn reopen(
+        table: &RouteTable,
+        listeners: &Listeners,
+        previews: &Listeners,
+        journal: &Journal,
+    ) -> Opened {
         let mut opened = Opened::default();
-        for (service, address) in listeners.iter().chain(previews) {
+        let redirects = redirects(table);
+        for (service, address) in listeners.iter().chain(previews).chain(&redirects) {
             if let Err(error) = opened.take(*address) {
                 opened.lost.insert(*address, error.to_string());
                 journal.note(
@@ -138,12 +171,14 @@ impl Doors {
         }
         opened.listeners.clone_from(listeners);
         opened.previews.clone_from(previews);
+        opened.redirects = redirects;
         opened
     }
 
     /// Sockets of a predecessor.
     pub(crate) fn inherited(
         sockets: BTreeMap<SocketAddr, TcpListener>,
+        table: &RouteTable,
         listeners: Listeners,
         previews: Listeners,
     ) -> Opened {
@@ -152,6 +187,7 @@ impl Doors {
             lost: BTreeMap::new(),
             listeners,
             previews,
+            redirects: redirects(table),
         }
     }
 
@@ -166,8 +202,16 @@ impl Doors {
     }
 
     /// Tries again to open what could not be had.
-    pub(crate) fn retry(&self, listeners: &Listeners, previews: &Listeners) -> Opened {
-        let mut opened = Opened::default();
+    pub(crate) fn retry(
+        &self,
+        table: &RouteTable,
+        listeners: &Listeners,
+        previews: &Listeners,
+    ) -> Opened {
+        let mut opened = Opened {
+            redirects: redirects(table),
+            ..Opened::default()
+        };
         for address in self.lost.keys() {
             if let Err(error) = opened.take(*address) {
                 opened.lost.insert(*address, error.to_string());
@@ -185,17 +229,28 @@ impl Doors {
         services: &BTreeMap<String, Arc<Service>>,
         opened: Opened,
         workers: &Arc<Workers>,
+        keyring: &Keyring,
     ) {
         let Opened {
             mut sockets,
             lost,
             listeners,
             previews,
+            redirects,
         } = opened;
         let mut behind = BTreeMap::<SocketAddr, Vec<Entry>>::new();
         for (name, address) in &listeners {
             if let Some(service) = services.get(name) {
                 behind.entry(*address).or_default().extend(entries(service));
+            }
+        }
+        for (name, address) in &redirects {
+            if let (Some(service), Some(to)) = (services.get(name), listeners.get(name)) {
+                let sent_on = entries(service).into_iter().map(|entry| Entry {
+                    redirect: Some(to.port()),
+                    ..entry
+                });
+                behind.entry(*address).or_default().extend(sent_on);
             }
         }
         for (name, address) in &previews {
@@ -206,7 +261,7 @@ impl Doors {
         for (address, open) in before {
             match behind.remove(&address) {
                 Some(entries) => {
-                    open.door.set(Behind::new(entries));
+                    open.door.set(Behind::new(entries), keyring);
                     self.open.insert(address, open);
                 }
                 None => open.door.clients.call(),
@@ -216,7 +271,7 @@ impl Doors {
             let Some(socket) = sockets.remove(&address) else {
                 continue;
             };
-            let door = Arc::new(Door::new(Behind::new(entries)));
+            let door = Arc::new(Door::new(Behind::new(entries), keyring));
             let socket = Arc::new(socket);
             let acceptor = Acceptor::start(Arc::clone(&socket), &door, workers);
             self.open.insert(
@@ -238,8 +293,10 @@ impl Doors {
         self.silent = listeners
             .iter()
             .chain(&previews)
+            .chain(&redirects)
             .filter_map(silent)
             .collect();
+        self.redirects = redirects.into_values().collect();
         self.lost = lost;
     }
 
@@ -259,6 +316,13 @@ impl Doors {
             .iter()
             .find(|(_, open)| open.door.has(service, true))?;
         Some(*address)
+    }
+
+    /// Shows the certificates that there are now at every door.
+    pub(crate) fn choose(&self, keyring: &Keyring) {
+        for open in self.open.values() {
+            open.door.choose(keyring);
+        }
     }
 
     /// The sockets of all doors, for a successor.
@@ -282,6 +346,7 @@ fn entries(service: &Arc<Service>) -> Vec<Entry> {
         service: Arc::clone(service),
         route: Arc::clone(route),
         preview: None,
+        redirect: None,
     };
     routes.entries.iter().map(entry).collect()
 }
@@ -292,6 +357,7 @@ fn preview(service: &Arc<Service>) -> Option<Entry> {
         service: Arc::clone(service),
         route: Arc::new(Route::new(&control::Route::default())),
         preview: Some(side),
+        redirect: None,
     })
 }
 

@@ -154,6 +154,8 @@ pub(crate) enum Misdirected {
     Host,
     #[error("no service here has this host; it may have another connection")]
     Connection,
+    #[error("the certificate of this connection is not for this host; open another one")]
+    Uncovered,
     #[error("no service of this host has this path")]
     Path,
 }
@@ -162,7 +164,7 @@ impl Misdirected {
     pub(crate) fn response(self) -> Response<ResponseBody> {
         let status = match self {
             Self::Host | Self::Path => StatusCode::NOT_FOUND,
-            Self::Connection => StatusCode::MISDIRECTED_REQUEST,
+            Self::Connection | Self::Uncovered => StatusCode::MISDIRECTED_REQUEST,
         };
         answer(status, "no_route", &self.to_string())
     }

@@ -4,6 +4,7 @@
 //! [`Client`] over a Unix socket. It decides nothing about releases, and imports nothing of ours.
 
 mod access_log;
+mod acme;
 mod answer;
 mod balancer;
 mod client_address;
@@ -46,6 +47,7 @@ mod pool;
 mod predecessor;
 mod probe;
 mod rate;
+mod redirect;
 mod request;
 mod response;
 mod roster;
@@ -62,6 +64,7 @@ mod state;
 mod status;
 mod sticky;
 mod successor;
+mod tls;
 mod trust;
 mod upgrade;
 mod upstream;
@@ -71,12 +74,13 @@ mod worker;
 
 pub use self::{
     control::{
-        AccessLog, AccessLogStatus, Action, Applied, Bucket, Client, ClientError, ClientKey,
-        Drained, Dropped, ErrorTotals, Evidence, FULL_WEIGHT, Health, Hold, InvalidTable,
-        LATENCY_BOUNDS_MS, Limits, Match, Mirror, MirrorStatus, Passive, Preview, Property,
-        Protocol, QueryLog, RateLimit, Refusal, Route, RouteTable, Rule, RuleCount, Service,
-        ServiceStatus, Side, SideSample, SideStatus, Status, Sticky, Subscription, Timeouts,
-        Totals, Upstream, UpstreamReport, UpstreamState, UpstreamStatus,
+        AccessLog, AccessLogStatus, Acme, Action, Applied, Bucket, CertificateFiles,
+        CertificateSource, CertificateStatus, Client, ClientError, ClientKey, Drained, Dropped,
+        ErrorTotals, Evidence, FULL_WEIGHT, Health, Hold, InvalidTable, LATENCY_BOUNDS_MS, Limits,
+        Match, Mirror, MirrorStatus, Passive, Preview, Property, Protocol, QueryLog, RateLimit,
+        Refusal, Reloaded, Route, RouteTable, Rule, RuleCount, Service, ServiceStatus, Side,
+        SideSample, SideStatus, Status, Sticky, Subscription, Timeouts, Tls, Totals, Upstream,
+        UpstreamReport, UpstreamState, UpstreamStatus,
     },
     exposition::exposition,
     run::{Error, Options, run},

@@ -20,14 +20,15 @@ use hyper_util::{
     server::conn::auto,
 };
 use tokio::{
+    io::{AsyncRead, AsyncWrite},
     net::{TcpListener, TcpSocket, TcpStream},
     task::AbortHandle,
-    time::sleep,
+    time::{Instant, sleep, sleep_until},
 };
 
 use crate::{
     door::Door, guarded::Guarded, head_timer::HeadTimer, request::Peer, response::ResponseBody,
-    roster::Entry, service::Routes, worker::Workers,
+    roster::Entry, service::Routes, tls::Terminator, worker::Workers,
 };
 
 const BACKLOG: u32 = 4096;
@@ -107,18 +108,59 @@ async fn accept(listener: Arc<TcpListener>, door: Arc<Door>, workers: Arc<Worker
     }
 }
 
-/// Serves one connection to its end. The first call asks it to finish, the second ends it.
-async fn serve(door: Arc<Door>, stream: TcpStream, peer: SocketAddr, mut entry: Entry) {
+/// Serves one connection to its end.
+async fn serve(door: Arc<Door>, stream: TcpStream, peer: SocketAddr, entry: Entry) {
     // Without it, answers are only slower.
     let _unset = stream.set_nodelay(true);
+    let peer = Peer::new(peer);
+    let deadline = Instant::now() + door.routes().waits.header;
+    match door.tls() {
+        None => converse(door, stream, peer, entry, deadline).await,
+        Some(tls) => Box::pin(secure(tls, door, stream, peer, entry, deadline)).await,
+    }
+}
+
+/// The same with TLS, which ends here.
+async fn secure(
+    tls: Arc<Terminator>,
+    door: Arc<Door>,
+    stream: TcpStream,
+    peer: Peer,
+    mut entry: Entry,
+    deadline: Instant,
+) {
+    let shaken = {
+        let mut shaking = pin!(tls.accept(stream, deadline));
+        std::future::poll_fn(|context| {
+            // Nothing was asked yet. When a successor takes over the client may just be about to.
+            while entry.called(context) {
+                if !door.is_leaving() {
+                    return Poll::Ready(None);
+                }
+            }
+            shaking.as_mut().poll(context)
+        })
+        .await
+    };
+    if let Some((stream, secured)) = shaken {
+        converse(door, stream, peer.over(secured), entry, deadline).await;
+    }
+}
+
+/// Speaks HTTP with a client. The first call asks the connection to finish, the second ends it. The
+/// first request must have begun by the deadline.
+async fn converse<S>(door: Arc<Door>, stream: S, peer: Peer, mut entry: Entry, deadline: Instant)
+where
+    S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+{
     let routes = door.routes();
     let builder = builder(&routes);
     let guarded = Guarded::new(stream, routes.waits.body);
-    let mut first_request = pin!(sleep(routes.waits.header));
+    let mut first_request = pin!(sleep_until(deadline));
     drop(routes);
     let spoken = Arc::new(AtomicU8::new(NOTHING));
     let handler = {
-        let (spoken, peer) = (Arc::clone(&spoken), Arc::new(Peer::new(peer)));
+        let (spoken, peer) = (Arc::clone(&spoken), Arc::new(peer));
         let door = Arc::clone(&door);
         service_fn(move |request| {
             let two = request.version() == Version::HTTP_2;

@@ -18,7 +18,9 @@ use http::{
 use http_body::{Body, Frame, SizeHint};
 use hyper::{body::Incoming, upgrade::OnUpgrade};
 
-use crate::{errors::BadRequest, headers, route::Route, stall::Stall, trust::Network};
+use crate::{
+    errors::BadRequest, headers, route::Route, stall::Stall, tls::Secured, trust::Network,
+};
 
 const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
@@ -43,6 +45,8 @@ const HEARSAY: [HeaderName; 9] = [
 pub(crate) struct Peer {
     address: SocketAddr,
     forwarded: Option<HeaderValue>,
+    /// What was agreed on, when the connection has TLS.
+    pub(crate) secured: Option<Secured>,
 }
 
 impl Peer {
@@ -54,7 +58,26 @@ impl Peer {
     pub(crate) fn new(address: SocketAddr) -> Self {
         let address = SocketAddr::new(address.ip().to_canonical(), address.port());
         let forwarded = HeaderValue::from_str(&address.ip().to_string()).ok();
-        Self { address, forwarded }
+        Self {
+            address,
+            forwarded,
+            secured: None,
+        }
+    }
+
+    /// The same over TLS.
+    pub(crate) fn over(self, secured: Secured) -> Self {
+        Self {
+            secured: Some(secured),
+            ..self
+        }
+    }
+
+    fn scheme(&self) -> &'static str {
+        match self.secured {
+            Some(_) => "https",
+            None => "http",
+        }
     }
 }
 
@@ -202,7 +225,7 @@ fn set_forwarded(headers: &mut HeaderMap, peer: &Peer, trusted: bool, host: Opti
         }
     }
     if !trusted || !headers.contains_key(FORWARDED_PROTO) {
-        headers.insert(FORWARDED_PROTO, HeaderValue::from_static("http"));
+        headers.insert(FORWARDED_PROTO, HeaderValue::from_static(peer.scheme()));
     }
     if trusted && headers.contains_key(FORWARDED_HOST) {
         return;

@@ -10,6 +10,7 @@ use tokio::{
 };
 
 use crate::{
+    acme,
     balancer::Balancer,
     control::server,
     journal::Journal,
@@ -92,6 +93,8 @@ pub async fn run(options: Options) -> Result<(), Error> {
         () = server::serve(listener, Arc::clone(&balancer)) => {}
         () = seconds::tick(|| balancer.services()) => {}
         () = balancer.relisten() => {}
+        () = balancer.follow_files() => {}
+        () = acme::keep(&balancer) => {}
         () = balancer.ended() => {}
         () = signals.end() => {}
     }

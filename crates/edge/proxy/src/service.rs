@@ -56,6 +56,7 @@ pub(crate) struct Service {
 pub(crate) struct Routes {
     /// Which requests are the service's; at least one.
     pub(crate) entries: Vec<Arc<Route>>,
+    pub(crate) tls: Option<control::Tls>,
     pub(crate) sides: Vec<Side>,
     pub(crate) split: Arc<Split>,
     /// Whether any side has matches.
@@ -173,6 +174,7 @@ impl Service {
         };
         let routes = Routes {
             entries: routes(table, &before),
+            tls: table.tls.clone(),
             sides,
             split,
             has_matches: table.sides.iter().any(|side| !side.matches.is_empty()),
@@ -294,6 +296,7 @@ impl Routes {
     pub(crate) fn none() -> Self {
         Self {
             entries: Vec::new(),
+            tls: None,
             sides: Vec::new(),
             split: Arc::new(Split::new(&[], 0)),
             has_matches: false,

@@ -45,6 +45,7 @@ pub(crate) fn service_status(
         access_log: routes.access_log.as_ref().map(|log| log.file.status()),
         held: service.waiting.requests() as u64,
         mirror: routes.mirror.as_ref().map(|mirror| mirror.status()),
+        certificates: Vec::new(),
     }
 }
 

@@ -6,8 +6,8 @@ use cutover_model::{
     Duration,
     delivery::Weight,
     traffic::{
-        AccessLogSpec, LimitsSpec, Protocol, QueryShown, RateSpec, RequestMatch, RouteSpec,
-        RuleAction, RuleSpec, TimeoutsSpec, TrafficSpec,
+        AccessLogSpec, AcmeSpec, CertificateFiles, LimitsSpec, Protocol, QueryShown, RateSpec,
+        RequestMatch, RouteSpec, RuleAction, RuleSpec, TimeoutsSpec, TlsSpec, TrafficSpec,
     },
 };
 use cutover_proxy as proxy;
@@ -29,12 +29,13 @@ pub(super) fn fill(service: &mut proxy::Service, route: &Route) {
     matches.extend(route.matches.iter().cloned());
     give_matches(service, &matches);
     service.routes = routes(spec);
+    service.tls = spec.tls.as_ref().map(tls);
     if let Some(sticky) = &spec.sticky {
         let usual = || format!("cutover-{}", service.name.replace('@', "-"));
         service.sticky = Some(proxy::Sticky {
             cookie: sticky.cookie.clone().unwrap_or_else(usual),
             max_age_s: sticky.lifetime.map(|length| length.as_millis() / 1_000),
-            secure: false,
+            secure: spec.tls.is_some(),
         });
         // Whoever stays with a side is known by that, wherever it comes from.
         service.evidence.client = proxy::ClientKey::Sticky;
@@ -69,6 +70,24 @@ pub(super) fn fill(service: &mut proxy::Service, route: &Route) {
         }
     }
     service.access_log = spec.access_log.as_ref().map(access_log);
+}
+
+fn tls(spec: &TlsSpec) -> proxy::Tls {
+    let files = |pair: &CertificateFiles| proxy::CertificateFiles {
+        cert_file: pair.cert_file.clone(),
+        key_file: pair.key_file.clone(),
+    };
+    let acme = |spec: &AcmeSpec| proxy::Acme {
+        hosts: spec.hosts.clone(),
+        contact: spec.contact.clone(),
+        directory: spec.directory.clone(),
+        ca_file: spec.ca_file.clone(),
+    };
+    proxy::Tls {
+        certificates: spec.certificates.iter().map(files).collect(),
+        acme: spec.acme.as_ref().map(acme),
+        redirect_from: spec.redirect_from.clone(),
+    }
 }
 
 /// Copies under way at once.
@@ -304,6 +323,38 @@ mod tests {
         let alone = route(spec, &[100]).to_wire("hello@production");
         assert!(alone.sides[0].matches.is_empty() && alone.mirror.is_none());
         assert_eq!(alone.preview.unwrap().side, "1.0.0");
+    }
+
+    #[test]
+    fn with_tls_the_cookie_is_for_tls_alone() {
+        let spec = TrafficSpec {
+            tls: Some(TlsSpec {
+                certificates: vec![CertificateFiles {
+                    cert_file: "/c.pem".to_owned(),
+                    key_file: "/k.pem".to_owned(),
+                }],
+                acme: Some(AcmeSpec {
+                    hosts: vec!["a.example".to_owned()],
+                    contact: Vec::new(),
+                    directory: None,
+                    ca_file: Some("/ca.pem".to_owned()),
+                }),
+                redirect_from: Some("127.0.0.1:80".to_owned()),
+            }),
+            sticky: Some(Sticky {
+                cookie: None,
+                lifetime: None,
+            }),
+            ..TrafficSpec::default()
+        };
+        let service = route(spec, &[100]).to_wire("s@e");
+        assert!(service.sticky.is_some_and(|sticky| sticky.secure));
+        let tls = service.tls.unwrap();
+        assert_eq!(tls.certificates[0].key_file, "/k.pem");
+        assert_eq!(tls.redirect_from.as_deref(), Some("127.0.0.1:80"));
+        let acme = tls.acme.unwrap();
+        assert_eq!((acme.hosts.len(), acme.directory), (1, None));
+        assert_eq!(acme.ca_file.as_deref(), Some("/ca.pem"));
     }
 
     #[test]

@@ -262,7 +262,7 @@ fn every_slip_is_told_with_its_place() {
           k: { on_superseded: cancel, rollback: { window: 0 } }
           l: { traffic: { stiky: true, routes: [{}], match: { query: x }, preview: '80', rules: [{ name: x }] } }
           n: { traffic: { rules: [{ name: x, group: common, path: /a }, { name: y, path: a, methods: get, from: here }] } }
-          m: { traffic: { protocol: h2, timeouts: { grace: 1s }, tls: { acme: { hosts: [x.org] } } } }
+          m: { traffic: { tls: { redirect_from: '80', certificates: [{ cert_file: c.pem, key_file: /k.pem }], acme: { hosts: ['*.x.org'], contact: ops, directory: 'http://x' } } } }
         services:
           s: { command: x, secrets: [1A], config: [/etc/x], migrations: { flor: 1, contract: x } }
         ",
@@ -296,7 +296,11 @@ fn every_slip_is_told_with_its_place() {
             14:82 1013 `path` of a rule must begin with `/` or `*`, and is `a`
             14:94 1013 `methods` cannot be `get` | did you mean `GET`?
             14:105 1013 `from` must be an address or `address/prefix`, and is `here`
-            15:63 1014 `tls` in `traffic` is not there yet | put a proxy with certificates before the balancer
+            15:47 1013 `redirect_from` must be `host:port`, and is `80` | for example `127.0.0.1:8080`
+            15:82 1013 `cert_file` must be an absolute path, and is `c.pem` | certificates lie on the balancer's machine, not in the sources
+            15:131 1013 `acme` cannot have `*.x.org`: HTTP-01 shows no wildcards | name each host, or use `certificates`
+            15:152 1013 `contact` must be like `mailto:ops@example.org`, and is `ops`
+            15:168 1013 `directory` must be a URL with `https://`, and is `http://x`
             17:30 1013 `1A` cannot name a secret | names have letters, digits and `_`, and do not begin with a digit
             17:44 1013 an entry of `config` must be a path inside of the sources, and is `/etc/x`
             17:67 1010 unknown key `flor` in `migrations` | did you mean `floor`?

@@ -16,6 +16,7 @@ use tokio::{
 use super::{
     report::{Applied, Bucket, Drained, Status, UpstreamReport},
     table::RouteTable,
+    tls::Reloaded,
     wire::{Answer, Command, HandingOver, MAX_LINE, Outcome, Refusal, Reply, Request},
 };
 use crate::state::CONTROL_SOCKET;
@@ -210,6 +211,15 @@ impl Client {
                 line,
                 partial: Vec::new(),
             }),
+            other => Err(self.unexpected(&other)),
+        }
+    }
+
+    /// Has all certificate files looked at anew, and authorities that failed asked again at once. No
+    /// connection notices.
+    pub async fn reload(&self) -> Result<Reloaded, ClientError> {
+        match self.call(Command::Reload, Duration::ZERO).await? {
+            Reply::Reloaded(reloaded) => Ok(reloaded),
             other => Err(self.unexpected(&other)),
         }
     }

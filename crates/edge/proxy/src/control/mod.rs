@@ -13,6 +13,7 @@ mod routing;
 pub(crate) mod server;
 mod sides;
 mod table;
+mod tls;
 mod validate;
 pub(crate) mod wire;
 
@@ -28,6 +29,7 @@ pub use self::{
     },
     routing::{Hold, Match, Mirror, Preview, Property, Route, Sticky},
     table::{FULL_WEIGHT, Health, Limits, Passive, RouteTable, Service, Side, Timeouts, Upstream},
+    tls::{Acme, CertificateFiles, CertificateSource, CertificateStatus, Reloaded, Tls},
     validate::InvalidTable,
     wire::Refusal,
 };

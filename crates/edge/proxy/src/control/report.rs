@@ -4,6 +4,8 @@ use std::{collections::BTreeMap, fmt, net::SocketAddr};
 
 use serde::{Deserialize, Serialize};
 
+use super::tls::CertificateStatus;
+
 /// Upper bounds, in milliseconds, of the steps of [`SideSample::histogram`]; one more step holds
 /// what took longer.
 pub const LATENCY_BOUNDS_MS: [u64; 22] = [
@@ -132,6 +134,9 @@ pub struct ServiceStatus {
     /// What became of copies.
     #[serde(default)]
     pub mirror: Option<MirrorStatus>,
+    /// Its certificates. None: it is plain.
+    #[serde(default)]
+    pub certificates: Vec<CertificateStatus>,
 }
 
 /// Requests that were lost between releases for one cause.

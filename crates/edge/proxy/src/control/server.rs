@@ -153,6 +153,7 @@ async fn perform(command: Command, balancer: &Arc<Balancer>) -> Result<Reply, Re
                 .map(Reply::Drained)
         }
         Command::HandOver { socket } => balancer.hand_over(socket).await.map(Reply::HandingOver),
+        Command::Reload => Ok(Reply::Reloaded(balancer.reload().await)),
         Command::Status => Ok(Reply::Status(balancer.status())),
         Command::Samples { service, since } => {
             let buckets = balancer.service(&service)?.history.since(since);

@@ -8,6 +8,7 @@ use super::{
     observing::{AccessLog, Evidence},
     protocol::Protocol,
     routing::{Hold, Match, Mirror, Preview, Route, Sticky},
+    tls::Tls,
 };
 
 /// The sum of the weights of a service that takes traffic: 100 % in basis points.
@@ -32,6 +33,9 @@ pub struct Service {
     /// loopback is chosen once and kept for as long as the service exists, over restarts too.
     #[serde(default)]
     pub listen: Option<String>,
+    /// Whether clients speak TLS with it; without it they speak plain HTTP.
+    #[serde(default)]
+    pub tls: Option<Tls>,
     /// Which of the requests that reach the address are this service's. None: all of them. Services
     /// that name the same address share it, each with routes of its own.
     #[serde(default)]
@@ -193,6 +197,7 @@ impl Service {
         Self {
             name: name.into(),
             listen: None,
+            tls: None,
             routes: Vec::new(),
             sides: Vec::new(),
             sticky: None,

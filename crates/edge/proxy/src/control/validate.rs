@@ -7,6 +7,7 @@ use http::HeaderValue;
 use super::{
     observing, routes, sides,
     table::{FULL_WEIGHT, RouteTable, Service},
+    tls,
 };
 use crate::trust::Network;
 
@@ -46,6 +47,18 @@ pub enum InvalidTable {
         /// The other, or the same once more.
         second: String,
     },
+    /// An address would be both plain and not.
+    #[error(
+        "services `{first}` and `{second}` do not agree on whether `{listen}` has TLS; give one of them another address"
+    )]
+    MixedTls {
+        /// The address that they share.
+        listen: String,
+        /// One service.
+        first: String,
+        /// The other, or the same once more.
+        second: String,
+    },
     /// A value that cannot be used.
     #[error("{place}: `{value}` is not {expected}")]
     Value {
@@ -64,7 +77,8 @@ impl RouteTable {
         unique("table", self.services.iter().map(|service| &service.name))?;
         self.services.iter().try_for_each(Service::validate)?;
         observing::agree(&self.services)?;
-        routes::unambiguous(&self.services)
+        routes::unambiguous(&self.services)?;
+        tls::agree(&self.services)
     }
 }
 
@@ -102,6 +116,7 @@ impl Service {
         routes::usable(&place, self)?;
         self.validate_sides(&place)?;
         observing::usable(&place, self)?;
+        tls::usable(&place, self)?;
         sides::usable(&place, self)
     }
 

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     report::{Applied, Bucket, Drained, Status, UpstreamReport},
     table::RouteTable,
+    tls::Reloaded,
 };
 use crate::state::Remembered;
 
@@ -49,6 +50,8 @@ pub(crate) enum Command {
     Samples { service: String, since: u64 },
     /// One answer for every second from now on, until the connection ends.
     Subscribe { service: String },
+    /// Look at all certificate files anew, and ask authorities again that failed.
+    Reload,
     /// Finish what is in flight and end.
     Shutdown,
     /// Send all sockets to a successor that listens at this path, and go on as before.
@@ -87,6 +90,7 @@ pub(crate) enum Reply {
     Second(Bucket),
     /// The subscription stands; seconds follow.
     Subscribed,
+    Reloaded(Reloaded),
     ShuttingDown,
     HandingOver(HandingOver),
     TakenOver,
@@ -152,6 +156,14 @@ pub enum Refusal {
         /// The address.
         address: String,
         /// What the system said.
+        reason: String,
+    },
+    /// A certificate that the balancer has not shown before cannot be used.
+    #[error("service `{service}` has a certificate that cannot be used: {reason}")]
+    Certificate {
+        /// The service.
+        service: String,
+        /// What is wrong with it, and what to do.
         reason: String,
     },
     /// The table could not be written down, so it was not put in force.

@@ -7,6 +7,9 @@
 )]
 
 mod access_log;
+mod acme;
+mod acme_double;
+mod certificates;
 mod control;
 mod evidence;
 mod guards;
@@ -20,5 +23,7 @@ mod streams;
 mod support;
 mod switching;
 mod takeover;
+mod tls;
+mod tls_reload;
 mod traffic;
 mod upstream_bytes;

@@ -82,9 +82,6 @@ const MANY: u32 = 10_000_000;
 
 pub(super) fn tls(node: &Node, sink: &mut Sink) -> Option<TlsSpec> {
     let fields = Fields::open(node, &TLS, sink)?;
-    let message = "`tls` in `traffic` is not there yet";
-    let hint = "put a proxy with certificates before the balancer".to_owned();
-    sink.error_hint(Code::NotYet, node.at, message, hint);
     if fields.get("certificates").is_none() && fields.get("acme").is_none() {
         let message = "`tls` needs `certificates` or `acme`";
         sink.error(Code::MissingKey, node.at, message);
@@ -113,7 +110,7 @@ fn certificate(node: &Node, sink: &mut Sink) -> Option<CertificateFiles> {
     let mut file = |key: &str| {
         fields
             .get(key)
-            .and_then(|node| value::filled(node, &format!("`{key}`"), sink))
+            .and_then(|node| file(node, &format!("`{key}`"), sink))
     };
     let (cert_file, key_file) = (file("cert_file"), file("key_file"));
     Some(CertificateFiles {
@@ -122,28 +119,83 @@ fn certificate(node: &Node, sink: &mut Sink) -> Option<CertificateFiles> {
     })
 }
 
+/// A file beside the balancer, not among the sources.
+fn file(node: &Node, what: &str, sink: &mut Sink) -> Option<String> {
+    let path = value::filled(node, what, sink)?;
+    if !path.starts_with('/') {
+        let message = format!("{what} must be an absolute path, and is `{path}`");
+        let hint = "certificates lie on the balancer's machine, not in the sources".to_owned();
+        sink.error_hint(Code::BadValue, node.at, message, hint);
+        return None;
+    }
+    Some(path)
+}
+
 fn acme(node: &Node, sink: &mut Sink) -> Option<AcmeSpec> {
     let fields = Fields::open(node, &ACME, sink)?;
-    let hosts: Vec<String> = fields
+    let hosts = fields
         .get("hosts")
-        .and_then(|node| shape::items(node, "`hosts`", sink))
-        .unwrap_or_default()
-        .iter()
-        .filter_map(|item| host(item, sink))
-        .collect();
-    let text = |key: &str, sink: &mut Sink| {
-        fields
-            .get(key)
-            .and_then(|node| value::filled(node, &format!("`{key}`"), sink))
-    };
+        .map_or_else(Vec::new, |node| acme_hosts(node, sink));
     Some(AcmeSpec {
         hosts,
         contact: fields
             .get("contact")
-            .map_or_else(Vec::new, |node| value::texts(node, "`contact`", sink)),
-        directory: text("directory", sink),
-        ca_file: text("ca_file", sink),
+            .map_or_else(Vec::new, |node| contacts(node, sink)),
+        directory: fields
+            .get("directory")
+            .and_then(|node| directory(node, sink)),
+        ca_file: fields
+            .get("ca_file")
+            .and_then(|node| file(node, "`ca_file`", sink)),
     })
+}
+
+/// Names that one order may have, at the common authorities.
+const MOST_HOSTS: usize = 100;
+
+fn acme_hosts(node: &Node, sink: &mut Sink) -> Vec<String> {
+    let items = shape::items(node, "`hosts`", sink).unwrap_or_default();
+    if items.is_empty() || items.len() > MOST_HOSTS {
+        let message = format!("`hosts` of `acme` must be 1 to {MOST_HOSTS} names");
+        sink.error(Code::BadValue, node.at, message);
+    }
+    let mut hosts = Vec::new();
+    for item in items {
+        let Some(name) = host(item, sink) else {
+            continue;
+        };
+        if name.starts_with("*.") {
+            let message = format!("`acme` cannot have `{name}`: HTTP-01 shows no wildcards");
+            let hint = "name each host, or use `certificates`".to_owned();
+            sink.error_hint(Code::BadValue, item.at, message, hint);
+        } else {
+            hosts.push(name);
+        }
+    }
+    hosts
+}
+
+fn contacts(node: &Node, sink: &mut Sink) -> Vec<String> {
+    let contacts = value::texts(node, "`contact`", sink);
+    let is_mail = |text: &String| text.starts_with("mailto:") && text.contains('@');
+    if let Some(bad) = contacts.iter().find(|text| !is_mail(text)) {
+        let message = format!("`contact` must be like `mailto:ops@example.org`, and is `{bad}`");
+        sink.error(Code::BadValue, node.at, message);
+    }
+    contacts
+}
+
+fn directory(node: &Node, sink: &mut Sink) -> Option<String> {
+    let url = value::filled(node, "`directory`", sink)?;
+    let has_host = url
+        .strip_prefix("https://")
+        .is_some_and(|rest| !rest.is_empty() && !rest.contains([' ', '"', '<', '>']));
+    if !has_host {
+        let message = format!("`directory` must be a URL with `https://`, and is `{url}`");
+        sink.error(Code::BadValue, node.at, message);
+        return None;
+    }
+    Some(url)
 }
 
 pub(super) fn limits(node: &Node, sink: &mut Sink) -> Option<LimitsSpec> {
