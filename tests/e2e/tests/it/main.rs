@@ -35,6 +35,7 @@ mod stage;
 mod switching;
 mod talk;
 mod triggers;
+mod verbs;
 mod wanted;
 mod wire;
 mod world;
