@@ -380,6 +380,8 @@ pub struct TrafficView {
     pub address: Option<String>,
     /// Its sides.
     pub sides: Vec<SideView>,
+    /// Requests that another side answered, because their own had nobody who could.
+    pub diverted: u64,
 }
 
 /// One side.
@@ -463,6 +465,7 @@ fn wanted(name: String, route: &Route) -> TrafficView {
         name,
         address: route.listen.clone(),
         sides: sides.collect(),
+        diverted: 0,
     }
 }
 
@@ -496,5 +499,6 @@ fn service(status: ServiceStatus) -> TrafficView {
         name: status.name,
         address: status.listener.map(|address| address.to_string()),
         sides: sides.collect(),
+        diverted: status.ledger.get("other_side").copied().unwrap_or_default(),
     }
 }
