@@ -1,5 +1,7 @@
 //! A deployment's seconds up to now: those that were kept, and those that only the balancer has yet.
 
+use std::collections::BTreeMap;
+
 use cutover_rollout::Deployment;
 
 use super::record::{Record, Second};
@@ -40,6 +42,10 @@ impl Record {
                 weight: weight_at(deployment, bucket.second),
                 candidate: seen,
                 current: current.and_then(|side| of(&side.name)),
+                // Known only to who watches. Without them such a second counts no slow answers, and
+                // is a gap to external metrics, until it is kept.
+                slow_ms: None,
+                external: BTreeMap::new(),
             });
         }
         Ok(record)
