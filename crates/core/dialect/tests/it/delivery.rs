@@ -82,7 +82,6 @@ fn certificates_are_read() {
     assert_eq!(acme.ca_file, None);
 }
 
-
 fn good(text: &str) -> Project {
     let (project, said) = project(&tree(&[("cutover.yml", text)]));
     assert_eq!(render(&said), "");
