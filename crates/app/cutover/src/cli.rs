@@ -38,6 +38,8 @@ pub(crate) enum Command {
     Runs(Runs),
     /// Show the log of a run
     Logs(Logs),
+    /// List releases: what can be deployed
+    Releases(Releases),
     /// List deployments, or tell one from beginning to end
     History(History),
     /// What differs between environments and releases
@@ -47,8 +49,14 @@ pub(crate) enum Command {
     /// Deploy the release before the current one
     Rollback(Rollback),
     /// Stop a rollout; traffic goes back
+    #[command(after_help = "Examples:
+  cutover abort production
+  cutover abort dep_01…")]
     Abort(OneDeployment),
     /// Hold a rollout where it is
+    #[command(after_help = "Examples:
+  cutover pause production
+  cutover pause dep_01…")]
     Pause(OneDeployment),
     /// Let a rollout go on, or lift the hold of a rollback
     Resume(Resume),
@@ -276,6 +284,11 @@ pub(crate) enum PlanOf {
 }
 
 #[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  cutover plan deploy 1.4.0 --to production
+  cutover plan deploy hello@1.4.0 --to staging --strategy recreate
+
+Leaves with 3 when the deployment would be refused. It does nothing.")]
 pub(crate) struct PlanDeploy {
     /// The release: version, `service@version`, id or the beginning of a digest
     pub(crate) release: String,
@@ -334,6 +347,10 @@ pub(crate) struct Listing {
 }
 
 #[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  cutover status
+  cutover status --watch
+  cutover status --json | jq '.locks[].holder.deployment'")]
 pub(crate) struct Status {
     /// Go on telling, until it is interrupted: redrawn on a terminal, else what is new line by line
     #[arg(short, long)]
@@ -343,6 +360,9 @@ pub(crate) struct Status {
 }
 
 #[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  cutover runs --unfinished
+  cutover runs --limit 5 --json")]
 pub(crate) struct Runs {
     /// How many
     #[arg(long, default_value_t = 20, value_name = "N")]
@@ -350,6 +370,21 @@ pub(crate) struct Runs {
     /// Only those that have not ended
     #[arg(long)]
     pub(crate) unfinished: bool,
+    #[command(flatten)]
+    pub(crate) listing: Listing,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  cutover releases
+  cutover releases --service hello --limit 5 --json")]
+pub(crate) struct Releases {
+    /// Only those of this service
+    #[arg(long, value_name = "NAME")]
+    pub(crate) service: Option<String>,
+    /// How many of each service
+    #[arg(long, default_value_t = 20, value_name = "N")]
+    pub(crate) limit: u32,
     #[command(flatten)]
     pub(crate) listing: Listing,
 }
@@ -430,7 +465,10 @@ pub(crate) struct Diff {
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   cutover deploy 1.4.0 production
-  cutover deploy hello@1.4.0 staging --strategy blue_green --detach")]
+  cutover deploy hello@1.4.0 staging --strategy blue_green --detach
+  cutover deploy 1.4.1 production --break-glass 'stops the leak of incident 17'
+
+Leaves with 0 when it has succeeded, 1 when it has failed or was taken back, 3 when a rule or a person said no.")]
 pub(crate) struct Deploy {
     /// The release: version, `service@version`, id or the beginning of a digest
     pub(crate) release: String,
@@ -456,8 +494,11 @@ pub(crate) struct Deploy {
 }
 
 #[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  cutover resume production                 let what is paused there go on
+  cutover resume --environment production   lift the hold that a rollback has put on it")]
 pub(crate) struct Resume {
-    /// The deployment's id
+    /// The deployment: its id, or where it is under way (`production`, `hello@production`)
     #[arg(
         required_unless_present = "environment",
         conflicts_with = "environment"
@@ -474,19 +515,29 @@ pub(crate) struct Resume {
 }
 
 #[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  cutover promote production            the present step is enough
+  cutover promote production --step 2   nothing when step 2 is over already
+  cutover promote dep_01… --full        straight to the end")]
 pub(crate) struct Promote {
-    /// The deployment's id
+    /// The deployment: its id, or where it is under way (`production`, `hello@production`)
     pub(crate) deployment: String,
     /// All steps that are left, straight to the end
     #[arg(long)]
     pub(crate) full: bool,
+    /// Only while this step lasts, counted from 1: saying it twice skips one
+    #[arg(long, value_name = "N", conflicts_with = "full", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) step: Option<u32>,
     #[command(flatten)]
     pub(crate) listing: Listing,
 }
 
 #[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  cutover retry production            what failed or was taken back there last
+  cutover retry dep_01… --detach")]
 pub(crate) struct Retry {
-    /// The deployment's id
+    /// The deployment: its id, or where it was (`production`, `hello@production`): the newest there
     pub(crate) deployment: String,
     /// Do not wait for its end
     #[arg(long)]
@@ -496,6 +547,9 @@ pub(crate) struct Retry {
 }
 
 #[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  cutover rollback production
+  cutover rollback production --to 1.2.0")]
 pub(crate) struct Rollback {
     /// The environment
     pub(crate) environment: String,
@@ -514,15 +568,18 @@ pub(crate) struct Rollback {
 
 #[derive(Debug, Args)]
 pub(crate) struct OneDeployment {
-    /// The deployment's id
+    /// The deployment: its id, or where it is under way (`production`, `hello@production`)
     pub(crate) deployment: String,
     #[command(flatten)]
     pub(crate) listing: Listing,
 }
 
 #[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  cutover rejudge production
+  cutover rejudge dep_01… --alpha 0.05 --p-max 0.005")]
 pub(crate) struct Rejudge {
-    /// The deployment's id
+    /// The deployment: its id, or where it was (`production`, `hello@production`): the newest there
     pub(crate) deployment: String,
     /// The chance to accuse wrongly: `0.01`
     #[arg(long, value_name = "SHARE")]
@@ -566,6 +623,9 @@ pub(crate) struct Freeze {
 }
 
 #[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  cutover unfreeze production
+  cutover unfreeze --all")]
 pub(crate) struct Unfreeze {
     /// The environment
     #[arg(required_unless_present = "all", conflicts_with = "all")]
@@ -578,6 +638,9 @@ pub(crate) struct Unfreeze {
 }
 
 #[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  cutover gc --dry-run
+  cutover gc")]
 pub(crate) struct Gc {
     /// Only say what would go
     #[arg(long)]
@@ -587,6 +650,10 @@ pub(crate) struct Gc {
 }
 
 #[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  cutover status                       lists the open questions
+  cutover approve gate_01… -m 'looks good on staging'
+  cutover reject gate_01… -m 'not on a Friday'")]
 pub(crate) struct AnswerGate {
     /// The question's id, as `cutover status` shows it
     pub(crate) gate: String,
@@ -698,6 +765,14 @@ pub(crate) struct Load {
     pub(crate) no_keep_alive: bool,
 }
 
+/// Whether the verb that was said was asked for JSON.
+pub(crate) fn wants_json(matches: &clap::ArgMatches) -> bool {
+    match matches.subcommand() {
+        Some((_, of)) => wants_json(of),
+        None => matches!(matches.try_get_one::<bool>("json"), Ok(Some(true))),
+    }
+}
+
 /// `K=V`.
 /// `NAME:VALUE`, as a matrix has them.
 fn matrix_value(text: &str) -> Result<(String, String), String> {
@@ -738,6 +813,18 @@ mod tests {
     #[test]
     fn the_command_line_is_sound() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn json_is_asked_for_by_the_verb_that_is_meant() {
+        let wants = |line: &str| {
+            let words = line.split(' ');
+            wants_json(&Cli::command().try_get_matches_from(words).unwrap())
+        };
+        assert!(wants("cutover status --json"));
+        assert!(wants("cutover plan deploy 1.0.0 --to staging --json"));
+        assert!(!wants("cutover status"));
+        assert!(!wants("cutover explain CUT-1001"));
     }
 
     #[test]

@@ -13,6 +13,7 @@ mod load;
 mod logs;
 mod plan;
 mod rejudge;
+mod releases;
 mod run;
 mod runs;
 mod serve;
@@ -33,8 +34,8 @@ use crate::{
     render,
 };
 
-/// Does what was asked.
-pub(crate) fn run(cli: Cli) -> Exit {
+/// Does what was asked. With `as_json` what a server refused is said in JSON too, for whoever reads stdout.
+pub(crate) fn run(cli: Cli, as_json: bool) -> Exit {
     // reqwest and everything else that speaks TLS takes the process's provider; there is one.
     drop(rustls::crypto::ring::default_provider().install_default());
     let done = match cli.command {
@@ -54,6 +55,7 @@ pub(crate) fn run(cli: Cli) -> Exit {
         Command::Down(args) => on_runtime(status::down(args)),
         Command::Runs(args) => on_runtime(runs::list(args)),
         Command::Cancel(args) => on_runtime(runs::cancel(args)),
+        Command::Releases(args) => on_runtime(releases::run(args)),
         Command::Logs(args) => on_runtime(logs::run(args)),
         Command::History(args) => on_runtime(history::run(args)),
         Command::Diff(args) => on_runtime(diff::run(args)),
@@ -77,10 +79,13 @@ pub(crate) fn run(cli: Cli) -> Exit {
     match done {
         Ok(exit) => exit,
         Err(error) => {
+            let refused = error.downcast_ref::<Refused>();
+            let exit = refused.map_or_else(|| exit_of(&error), |refused| refused.exit);
             render::error(&error);
-            error
-                .downcast_ref::<Refused>()
-                .map_or_else(|| exit_of(&error), |refused| refused.exit)
+            if as_json && refused.is_some() {
+                render::json(&serde_json::json!({ "error": render::chain(&error) }));
+            }
+            exit
         }
     }
 }

@@ -13,7 +13,7 @@ mod signals;
 
 use std::process::ExitCode;
 
-use clap::Parser as _;
+use clap::{CommandFactory as _, FromArgMatches as _};
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().collect();
@@ -22,9 +22,13 @@ fn main() -> ExitCode {
         let code = cutover_executor::supervise(&arguments[2..]);
         return ExitCode::from(u8::try_from(code).unwrap_or(70));
     }
-    let cli = match cli::Cli::try_parse() {
-        Ok(cli) => cli,
+    let matches = match cli::Cli::command().try_get_matches() {
+        Ok(matches) => matches,
         Err(error) => return render::usage(&error),
     };
-    commands::run(cli).into()
+    let as_json = cli::wants_json(&matches);
+    match cli::Cli::from_arg_matches(&matches) {
+        Ok(cli) => commands::run(cli, as_json).into(),
+        Err(error) => render::usage(&error),
+    }
 }

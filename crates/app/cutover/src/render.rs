@@ -7,7 +7,7 @@ use std::{io::Write as _, process::ExitCode};
 use cutover_model::{Diagnostic, Severity};
 use serde_json::Value;
 
-pub(crate) use table::{deployments, runs, status, table};
+pub(crate) use table::{deployments, runs, status, table, time};
 
 // A reader that has gone away (`| head`, a terminal that was closed) is no reason to panic: what is
 // being done, and what has to be cleaned up after it, goes on.
@@ -59,8 +59,8 @@ pub(crate) fn talk(text: &str) {
     err(&format!("{text}\n"));
 }
 
-/// An error and what led to it.
-pub(crate) fn error(error: &anyhow::Error) {
+/// An error and what led to it, in a line.
+pub(crate) fn chain(error: &anyhow::Error) -> String {
     let mut text = error.to_string();
     for cause in error.chain().skip(1) {
         let cause = cause.to_string();
@@ -69,6 +69,12 @@ pub(crate) fn error(error: &anyhow::Error) {
             text = format!("{text}: {cause}");
         }
     }
+    text
+}
+
+/// An error, for people.
+pub(crate) fn error(error: &anyhow::Error) {
+    let text = chain(error);
     err(&format!("\u{1b}[1;31merror\u{1b}[0m: {text}\n"));
 }
 

@@ -1,11 +1,12 @@
 //! Deployments as people and steps ask for them: which release, by which rules, and back again.
 
+mod find;
 mod frozen;
 pub(crate) mod inspect;
 pub(crate) mod rejudge;
 pub(crate) mod retention;
 
-use std::collections::BTreeMap;
+use std::{cmp::Ordering, collections::BTreeMap};
 
 use cutover_model::{
     DeploymentId, ReleaseId, RunId,
@@ -135,7 +136,7 @@ impl Control {
         match (digests.len(), found.first()) {
             (1, Some(release)) => Ok(release.clone()),
             (0, _) | (_, None) => Err(Error::NotFound(format!(
-                "there is no release `{what}` of `{service}`; `cutover history` lists what there is"
+                "there is no release `{what}` of `{service}`; `cutover releases` lists what there is"
             ))),
             (count, _) => Err(Error::Refused(format!(
                 "`{what}` names {count} different releases of `{service}`; use an id or a digest"
@@ -422,17 +423,36 @@ impl Control {
         self.command_deployment(id, Input::Resume { by }).await
     }
 
-    /// Lets the present step be enough, or with `full` all that are left. Says what is so already, if
-    /// it is.
+    /// Lets the present step be enough, or with `full` all that are left; with `step`, counted from 1,
+    /// only while that one lasts, so that saying it twice skips one. Says what is so already, if it is.
     pub async fn promote_deployment(
         &self,
         id: &DeploymentId,
         by: &str,
         full: bool,
+        step: Option<u32>,
     ) -> Result<Option<String>, Error> {
         let by = by.to_owned();
+        if let Some(step) = step
+            && let Some(over) = self.past(id, step).await?
+        {
+            return Ok(Some(over));
+        }
         self.command_deployment(id, Input::Promote { by, full })
             .await
+    }
+
+    /// That a step is over, if it is.
+    async fn past(&self, id: &DeploymentId, step: u32) -> Result<Option<String>, Error> {
+        let deployment = self.deployment(id).await?;
+        let now = deployment.step() + 1;
+        match now.cmp(&step) {
+            Ordering::Greater => Ok(Some(format!("step {step} is over already"))),
+            Ordering::Equal => Ok(None),
+            Ordering::Less => Err(Error::Refused(format!(
+                "{id} is at step {now}: step {step} is still to come"
+            ))),
+        }
     }
 
     /// Each command can be repeated: what is already so is not an error, and not done again.

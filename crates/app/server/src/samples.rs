@@ -1,6 +1,7 @@
 //! The balancer's seconds, told to the watch of a deployment.
 
 mod external;
+mod live;
 mod record;
 
 use std::collections::BTreeMap;

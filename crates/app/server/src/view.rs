@@ -3,8 +3,10 @@
 
 mod deployment;
 mod lock;
+mod place;
 mod run;
 mod timeline;
+mod verbs;
 
 use serde::Serialize;
 
@@ -19,9 +21,11 @@ pub(crate) use deployment::{
 };
 pub(crate) use lock::locks;
 pub use lock::{LockView, TurnView};
+pub use place::{FreezeView, HoldView};
 pub use run::{JobView, RunView, StepView};
 pub(crate) use run::{approvals as run_approvals, leg_environment, row as run_row};
 pub use timeline::Moment;
+pub use verbs::CheckView;
 
 /// What runs, waits and bakes, and on what.
 #[derive(Debug, Serialize)]
@@ -32,6 +36,10 @@ pub struct Status {
     pub deployments: Vec<DeploymentRow>,
     /// Who deploys where, until when, and who is next.
     pub locks: Vec<LockView>,
+    /// What rollbacks have pinned, until somebody lifts that.
+    pub holds: Vec<HoldView>,
+    /// Where nothing may be deployed now, and until when.
+    pub freezes: Vec<FreezeView>,
     /// Questions that nobody has answered yet.
     pub approvals: Vec<ApprovalRow>,
     /// What serves, as the balancer sees it; as it should be, when the balancer does not answer.
@@ -69,6 +77,8 @@ pub async fn status(control: &Control) -> Result<Status, Error> {
         runs: store.runs(&runs).await?,
         deployments: store.deployments(&deployments).await?,
         locks: lock::locks(control).await?,
+        holds: place::holds(control).await?,
+        freezes: place::freezes(control).await?,
         approvals: store.open_approvals().await?,
         balancer_answers: deployment::balancer_answers(control).await,
         services: deployment::traffic(control).await,

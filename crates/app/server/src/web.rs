@@ -3,6 +3,7 @@
 //! The browser hears of a change by server-sent events and asks for the same address once more; the
 //! answer's `<main>` takes the place of the old one. Logs come as a stream of their own.
 
+mod delivery;
 mod graph;
 mod page;
 
@@ -59,7 +60,7 @@ pub(crate) async fn deployment(
         .ok_or_else(|| Error::NotFound(format!("deployment `{text}` does not exist yet")))?;
     let lists = lists(&control).await?;
     let status = view::status(&control).await?;
-    Ok(page::deployment(&view, &lists, &status, control.now()))
+    Ok(delivery::deployment(&view, &lists, &status, control.now()))
 }
 
 /// An error on a page: the page says it.

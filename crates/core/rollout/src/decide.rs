@@ -129,8 +129,8 @@ impl Draft {
                 until,
                 judgement,
                 reason,
-            } => self.judged(step, until, judgement, reason),
-            Input::GuardHeld { reason } => self.guard_held(reason),
+            } => self.judged(step, until, judgement, &reason),
+            Input::GuardHeld { reason } => self.guard_held(&reason),
             Input::Woke { timer } => self.woke(&timer),
         }
         Ok(())

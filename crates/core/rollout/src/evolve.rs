@@ -86,24 +86,12 @@ pub fn evolve(deployment: &mut Deployment, at: Timestamp, event: &Event) {
             step,
             judgement,
             reason,
-        } => match judgement {
-            Judgement::Promote => {}
-            Judgement::Pause => deployment.held_step = Some(*step),
-            Judgement::Rollback => deployment.go_back(None, format!("the judge: {reason}")),
-        },
+        } => deployment.hear_judge(*step, *judgement, reason),
         Event::Overdue { left_behind, .. } => deployment.give_up(*left_behind),
-        Event::TriggerFired { trigger, observed } => {
-            deployment.go_back(None, format!("{trigger}: {observed}"));
-        }
-        Event::DeadlinePassed { waited_for } => {
-            deployment.go_back(None, format!("no progress: it waited for {waited_for}"));
-        }
-        Event::Superseded { by } => {
-            deployment.go_back(Some(Outcome::Superseded), format!("superseded by {by}"));
-        }
-        Event::AbortRequested { by } => {
-            deployment.go_back(Some(Outcome::Cancelled), format!("aborted by `{by}`"));
-        }
+        Event::TriggerFired { .. }
+        | Event::DeadlinePassed { .. }
+        | Event::Superseded { .. }
+        | Event::AbortRequested { .. } => deployment.turn_round(event),
         Event::Paused { by } => deployment.pause(at, by),
         Event::Resumed { .. } => deployment.go_on(at),
         Event::Promoted { full, .. } => deployment.promote(at, *full),
@@ -411,6 +399,30 @@ impl Deployment {
             generation,
         };
         self.expect(at, ask);
+    }
+
+    fn hear_judge(&mut self, step: u32, judgement: Judgement, reason: &str) {
+        match judgement {
+            Judgement::Promote => {}
+            Judgement::Pause => self.held_step = Some(step),
+            Judgement::Rollback => self.go_back(None, format!("the judge: {reason}")),
+        }
+    }
+
+    /// Something or somebody wants it taken back.
+    fn turn_round(&mut self, event: &Event) {
+        let (outcome, reason) = match event {
+            Event::TriggerFired { trigger, observed } => (None, format!("{trigger}: {observed}")),
+            Event::DeadlinePassed { waited_for } => {
+                (None, format!("no progress: it waited for {waited_for}"))
+            }
+            Event::Superseded { by } => (Some(Outcome::Superseded), format!("superseded by {by}")),
+            Event::AbortRequested { by } => {
+                (Some(Outcome::Cancelled), format!("aborted by `{by}`"))
+            }
+            _ => return,
+        };
+        self.go_back(outcome, reason);
     }
 
     /// What leaves too slowly is not waited for any longer; all else still is.

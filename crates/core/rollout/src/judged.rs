@@ -14,7 +14,7 @@ impl Draft {
         judged: u32,
         about: Timestamp,
         judgement: Judgement,
-        reason: String,
+        reason: &str,
     ) {
         let Some(Ask::Bake { step, until }) = self.deployment.ask else {
             return;
@@ -29,7 +29,7 @@ impl Draft {
         self.push(Event::StepJudged {
             step,
             judgement,
-            reason: reason.clone(),
+            reason: reason.to_owned(),
         });
         match judgement {
             Judgement::Promote => advance::end_bake(self, step),
@@ -45,7 +45,7 @@ impl Draft {
     }
 
     /// Holds a step that is being watched; once for each step, for a person has seen it then.
-    pub(crate) fn guard_held(&mut self, reason: String) {
+    pub(crate) fn guard_held(&mut self, reason: &str) {
         let deployment = &self.deployment;
         let Some(Ask::Bake { step, .. }) = deployment.ask else {
             return;
@@ -56,7 +56,7 @@ impl Draft {
         self.push(Event::StepJudged {
             step,
             judgement: Judgement::Pause,
-            reason: reason.clone(),
+            reason: reason.to_owned(),
         });
         self.push(Event::Paused {
             by: format!("the judge: {reason}"),

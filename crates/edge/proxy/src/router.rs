@@ -151,21 +151,36 @@ impl<'a> Way<'a> {
     }
 
     fn place(&self, own: usize) -> Option<Place> {
-        let others = (0..self.routes.sides.len())
-            .filter(|side| *side != own && !self.aside() && self.routes.sides[*side].weight > 0);
-        std::iter::once(own).chain(others).find_map(|side| {
-            let candidate = self.routes.sides.get(side)?;
-            let claim = pool::claim(&candidate.upstreams, &self.tried)?;
-            let diverted = side != own;
-            Some(Place {
-                claim,
-                cookie: self.cookie(side).filter(|_| !diverted),
-                routes: Arc::clone(&self.routes),
-                side,
-                diverted,
-                aside: self.aside(),
+        std::iter::once(own)
+            .chain(self.others(own))
+            .find_map(|side| {
+                let candidate = self.routes.sides.get(side)?;
+                let claim = pool::claim(&candidate.upstreams, &self.tried)?;
+                let diverted = side != own;
+                Some(Place {
+                    claim,
+                    cookie: self.cookie(side).filter(|_| !diverted),
+                    routes: Arc::clone(&self.routes),
+                    side,
+                    diverted,
+                    aside: self.aside(),
+                })
             })
-        })
+    }
+
+    /// Sides that answer for the request's own: those that have weight, then those that have none
+    /// (the version before, as long as it is there). While requests are held, only weight says who
+    /// may answer: whoever holds them has not let the new side have any yet.
+    fn others(&self, own: usize) -> impl Iterator<Item = usize> + '_ {
+        let sides = &self.routes.sides;
+        let (all, none) = (0..sides.len(), 0..0);
+        let all = if self.aside() { none } else { all };
+        let weightless = all.clone().filter(|side| {
+            let is_let_in = self.routes.hold.is_none();
+            is_let_in && sides[*side].weight == 0
+        });
+        let weighty = all.filter(|side| sides[*side].weight > 0);
+        weighty.chain(weightless).filter(move |side| *side != own)
     }
 
     fn cookie(&self, side: usize) -> Option<HeaderValue> {

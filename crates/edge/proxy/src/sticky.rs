@@ -17,6 +17,8 @@ use crate::{control, cookies, service::Side};
 
 const POINT_BYTES: usize = 2;
 const PROOF_BYTES: usize = 12;
+/// Cookies of our name that are looked at. To prove one costs far more than to send one.
+const COOKIES: usize = 8;
 
 /// What the cookies of a balancer are signed with. Made once for a state folder.
 #[derive(Clone, Copy)]
@@ -55,7 +57,8 @@ impl Sticky {
 
     /// What the client saw last, if that side is still there. A cookie that is not ours is none.
     pub(crate) fn read(&self, headers: &HeaderMap, sides: &[Side]) -> Option<Seen> {
-        cookies::values(headers, &self.told.cookie).find_map(|value| {
+        let mut brought = cookies::values(headers, &self.told.cookie).take(COOKIES);
+        brought.find_map(|value| {
             let mut bytes = [0; POINT_BYTES + PROOF_BYTES + 2];
             let length = URL_SAFE_NO_PAD.decode_slice(value, &mut bytes).ok()?;
             let (point, proof) = bytes.get(..length)?.split_first_chunk::<POINT_BYTES>()?;
@@ -190,6 +193,20 @@ mod tests {
                 HeaderMap::from_iter([(header::COOKIE, HeaderValue::from_static(forged))]);
             assert_eq!(sticky.read(&headers, &sides), None, "{forged}");
         }
+    }
+
+    #[test]
+    fn only_so_many_cookies_are_looked_at() {
+        let (sticky, sides) = (sticky("a"), sides(&[("1.0.0", 9_000), ("1.1.0", 1_000)]));
+        let ours = sticky.renewed(None, 1, &sides).unwrap();
+        let ours = ours.to_str().unwrap().split(';').next().unwrap().to_owned();
+        let read = |others: usize| {
+            let all = format!("{}{ours}", "side=AAAAAAAAAAAAAAAAAAA; ".repeat(others));
+            let value = HeaderValue::from_str(&all).unwrap();
+            sticky.read(&HeaderMap::from_iter([(header::COOKIE, value)]), &sides)
+        };
+        assert_eq!(read(COOKIES - 1).map(|seen| seen.side), Some(1));
+        assert_eq!(read(COOKIES), None);
     }
 
     #[test]

@@ -31,6 +31,7 @@ struct Inner {
     version: String,
     served: AtomicU64,
     health_answers: AtomicU64,
+    seen: AtomicU64,
 }
 
 impl Service {
@@ -40,6 +41,7 @@ impl Service {
             version,
             served: AtomicU64::new(0),
             health_answers: AtomicU64::new(0),
+            seen: AtomicU64::new(0),
         }))
     }
 
@@ -78,8 +80,12 @@ pub(crate) async fn answer(
     match path.as_str() {
         "/health" => return Ok(health(&service, &settings)),
         "/set" => return set(&service, request).await,
-        _ => {}
-    }
+        "/seen" => {
+            let requests = service.0.seen.load(Ordering::Relaxed);
+            return Ok(answered(StatusCode::OK, &json!({ "requests": requests })));
+        }
+        _ => service.0.seen.fetch_add(1, Ordering::Relaxed),
+    };
     sleep(Duration::from_secs_f64(settings.latency() / 1_000.0)).await;
     if service.is_unlucky(settings.fail_percent) {
         let body = json!({ "error": "the new cache is not there", "version": service.version() });

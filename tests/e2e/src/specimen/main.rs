@@ -65,6 +65,7 @@ async fn run() -> Result<ExitCode, Box<dyn Error + Send + Sync>> {
     };
     let ends = ends_by_itself(settings.crash_after_ms);
     tokio::select! {
+        biased;
         () = ends => {
             say("the specimen crashes");
             Ok(ExitCode::from(settings.exit_code))
@@ -80,6 +81,8 @@ async fn run() -> Result<ExitCode, Box<dyn Error + Send + Sync>> {
 
 async fn ends_by_itself(after_ms: Option<u64>) {
     match after_ms {
+        // Before it is anything.
+        Some(0) => {}
         Some(after) => sleep(Duration::from_millis(after)).await,
         None => pending().await,
     }

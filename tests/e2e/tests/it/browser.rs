@@ -53,7 +53,7 @@ fn page(world: &World, chromium: &Path, path: &str) -> String {
 
 #[test]
 fn the_page_shows_graph_and_weights() {
-    let world = World::alone();
+    let world = World::new();
     let Some(chromium) = chromium() else {
         eprintln!("SKIPPED: the page in a browser, because `chromium` is missing");
         return;

@@ -163,3 +163,38 @@ fn one_that_dies_under_traffic() {
     let settings = json!({ "crash_after_ms": 3_000, "says": ["leaks memory"] });
     assert_eq!(taken_back(&settings, "", "ended with exit code 7"), 0);
 }
+
+/// A version that becomes bad when it has all the traffic, while the one before it still runs: that one
+/// answers in its place until it is taken back.
+fn answered_for(settings: &Value, trigger: &str, reason: &str) {
+    let world = World::new();
+    let production = format!("{{ strategy: {{ blue_green: {{ bake: 20s }} }}{trigger} }}");
+    let stage = Stage::open(&world, &production);
+    stage.build("1.0.0", &json!({})).build("2.0.0", settings);
+    stage.first("1.0.0");
+    let load = stage.load(100);
+    let view = stage.ends(&stage.begin("2.0.0"), "rolled_back");
+    let tally = load.stop();
+    assert_eq!(shares(&view), [100.0, 0.0], "{view:#}");
+    assert!(
+        view["deployment"]["reason"].to_string().contains(reason),
+        "{view:#}"
+    );
+    stage.none_failed(&tally, "beside one that is bad with all the traffic");
+    let diverted = view["traffic"]["diverted"].as_u64();
+    assert!(diverted > Some(0), "nobody answered in its place: {view:#}");
+    stage.serves_only("1.0.0");
+}
+
+#[test]
+fn one_that_dies_with_all_the_traffic_is_answered_for() {
+    let settings = json!({ "crash_after_ms": 3_000 });
+    answered_for(&settings, "", "ended with exit code 7");
+}
+
+#[test]
+fn one_that_is_sick_with_all_the_traffic_is_answered_for() {
+    let trigger = ", rollback_triggers: [{ metric: HealthyHostCount, threshold: 1, duration: 2 }]";
+    let settings = json!({ "healthy_answers": 20 });
+    answered_for(&settings, trigger, "HealthyHostCount");
+}

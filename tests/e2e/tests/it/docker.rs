@@ -223,7 +223,7 @@ fn a_bad_image_says_why_and_a_broken_canary_comes_back() {
     stage.build("3.0.0", &json!({ "fail_percent": 100 }));
     stage.first("1.0.0");
     let load = stage.load(100);
-    let words = ["did not become healthy", "no database at db:5432"];
+    let words = ["are not healthy", "no database at db:5432"];
     world
         .cutover(&["deploy", "2.0.0", "production"])
         .exits(1)

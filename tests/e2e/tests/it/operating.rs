@@ -1,18 +1,13 @@
 //! A server by its command line: questions and answers, rollouts that are held, taken back and
 //! stopped, notifications, releases.
 
-use std::{
-    io::{BufRead as _, BufReader, Read as _, Write as _},
-    net::{TcpListener, TcpStream},
-    sync::mpsc::{self, Receiver},
-    thread,
-    time::Duration,
-};
+use std::{thread, time::Duration};
 
 use serde_json::Value;
 
 use crate::{
     repository::{Repository, project},
+    webhook::Webhook,
     world::World,
 };
 
@@ -197,63 +192,15 @@ fn a_rollback_at_once_takes_back_what_was_deployed() {
     }
 }
 
-/// What came to a webhook: its key and its body.
-type Heard = (String, Value);
-
-/// Hears on loopback; the first answers are 500.
-fn webhook(failures: usize) -> (String, Receiver<Heard>) {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let url = format!("http://{}/hook", listener.local_addr().unwrap());
-    let (sender, receiver) = mpsc::channel();
-    thread::spawn(move || {
-        for (count, stream) in listener.incoming().flatten().enumerate() {
-            let status = if count < failures {
-                "500 No"
-            } else {
-                "204 Fine"
-            };
-            if sender.send(hear(stream, status)).is_err() {
-                return;
-            }
-        }
-    });
-    (url, receiver)
-}
-
-fn hear(stream: TcpStream, status: &str) -> Heard {
-    let mut reader = BufReader::new(stream);
-    let (mut key, mut length) = (String::new(), 0);
-    loop {
-        let mut line = String::new();
-        reader.read_line(&mut line).unwrap();
-        let Some((name, value)) = line.trim().split_once(": ") else {
-            if line.trim().is_empty() {
-                break;
-            }
-            continue;
-        };
-        match name.to_lowercase().as_str() {
-            "idempotency-key" => value.clone_into(&mut key),
-            "content-length" => length = value.parse().unwrap(),
-            _ => {}
-        }
-    }
-    let mut body = vec![0; length];
-    reader.read_exact(&mut body).unwrap();
-    let stream = reader.get_mut();
-    write!(
-        stream,
-        "HTTP/1.1 {status}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
-    )
-    .unwrap();
-    (key, serde_json::from_slice(&body).unwrap())
-}
-
 #[test]
 fn a_notification_comes_again_under_one_key_until_it_is_taken() {
     let world = World::new();
     world.serve();
-    let (url, heard) = webhook(2);
+    let webhook = Webhook::open(|count| {
+        let status = if count < 2 { 500 } else { 204 };
+        Some((status, String::new()))
+    });
+    let url = webhook.url();
     let repository = Repository::new(&world, "r");
     repository
         .write(
@@ -263,7 +210,7 @@ fn a_notification_comes_again_under_one_key_until_it_is_taken() {
         .workflow(&work("      - run: exit 3\n"))
         .ship("one");
     assert_eq!(world.run_ended(1, LIMIT)["outcome"], "failed");
-    let next = || heard.recv_timeout(LIMIT).expect("a notification");
+    let next = || webhook.next(LIMIT);
     let first = next();
     assert!(!first.0.is_empty(), "no key");
     assert!(first.1.to_string().contains("run.failed"), "{}", first.1);
@@ -272,7 +219,7 @@ fn a_notification_comes_again_under_one_key_until_it_is_taken() {
     world.until("the empty outbox", LIMIT, || {
         (world.api("/status")["notifications"]["waiting"] == 0).then_some(())
     });
-    assert!(heard.try_recv().is_err(), "told again after it was taken");
+    assert!(webhook.has_no_more(), "told again after it was taken");
 }
 
 #[test]

@@ -65,14 +65,18 @@ impl<'a> Stage<'a> {
     /// Builds a version that is so.
     #[track_caller]
     pub(crate) fn build(&self, version: &str, settings: &Value) -> &Self {
-        self.repository
-            .write("specimen.json", &settings.to_string())
-            .workflow(&build(version))
-            .ship(version);
-        self.runs.set(self.runs.get() + 1);
-        let run = self.world.run_ended(self.runs.get(), LIMIT);
+        self.write("specimen.json", &settings.to_string());
+        let run = self.ship(&build(version));
         assert_eq!(run["outcome"], "succeeded", "{run:#}");
         self
+    }
+
+    /// Pushes all with this workflow, and waits until its run has ended.
+    #[track_caller]
+    pub(crate) fn ship(&self, workflow: &str) -> Value {
+        self.repository.workflow(workflow).ship("a change");
+        self.runs.set(self.runs.get() + 1);
+        self.world.run_ended(self.runs.get(), LIMIT)
     }
 
     /// Deploys the first version: nobody has to watch for as long as the environment says.

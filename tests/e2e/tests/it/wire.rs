@@ -10,7 +10,7 @@ use std::{
 
 use bytes::Bytes;
 use futures_util::stream;
-use http::{Request, header};
+use http::{HeaderMap, HeaderName, Request, header};
 use http_body_util::{BodyExt as _, Empty, StreamBody, combinators::UnsyncBoxBody};
 use hyper::{
     body::{Body, Frame, Incoming},
@@ -110,6 +110,43 @@ pub(crate) async fn fetch(address: String, path: String) -> Result<(u16, Value),
         status,
         serde_json::from_slice(&body.to_bytes()).unwrap_or_default(),
     ))
+}
+
+/// An answer with its head.
+#[derive(Debug)]
+pub(crate) struct Got {
+    pub(crate) status: u16,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Value,
+}
+
+impl Got {
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name)?.to_str().ok()
+    }
+}
+
+/// The answer to a GET with these fields besides.
+pub(crate) async fn get_with(
+    address: &str,
+    path: &str,
+    fields: &[(&str, &str)],
+) -> Result<Got, String> {
+    let mut request = get(address, path);
+    for (name, value) in fields {
+        let name = HeaderName::from_bytes(name.as_bytes()).expect("a name");
+        let value = value.parse().expect("a value");
+        request.headers_mut().append(name, value);
+    }
+    let response = ask(address, request).await?;
+    let (head, body) = response.into_parts();
+    let body = body.collect().await;
+    let body = body.map_err(|error| format!("half an answer: {error:?}"))?;
+    Ok(Got {
+        status: head.status.as_u16(),
+        headers: head.headers,
+        body: serde_json::from_slice(&body.to_bytes()).unwrap_or_default(),
+    })
 }
 
 /// Tells a specimen how to be from now on.

@@ -27,17 +27,20 @@ pub(crate) async fn rollback(args: cli::Rollback) -> anyhow::Result<Exit> {
 }
 
 pub(crate) async fn verb(args: cli::OneDeployment, verb: &str) -> anyhow::Result<Exit> {
-    tell(&args.listing, &args.deployment, verb).await
+    tell(&args.listing, &args.deployment, verb, &json!({})).await
 }
 
 pub(crate) async fn promote(args: cli::Promote) -> anyhow::Result<Exit> {
     let verb = if args.full { "promote-full" } else { "promote" };
-    tell(&args.listing, &args.deployment, verb).await
+    let body = args
+        .step
+        .map_or_else(|| json!({}), |step| json!({ "step": step }));
+    tell(&args.listing, &args.deployment, verb, &body).await
 }
 
 pub(crate) async fn resume(args: cli::Resume) -> anyhow::Result<Exit> {
     if let Some(deployment) = &args.deployment {
-        return tell(&args.listing, deployment, "resume").await;
+        return tell(&args.listing, deployment, "resume", &json!({})).await;
     }
     let environment = args.environment.unwrap_or_default();
     let path = format!("/api/v1/environments/{environment}/resume");
@@ -63,18 +66,21 @@ pub(crate) async fn retry(args: cli::Retry) -> anyhow::Result<Exit> {
 }
 
 /// Says a verb to a deployment. What is so already is said, and is no failure.
-async fn tell(listing: &cli::Listing, deployment: &str, verb: &str) -> anyhow::Result<Exit> {
+async fn tell(
+    listing: &cli::Listing,
+    deployment: &str,
+    verb: &str,
+    body: &Value,
+) -> anyhow::Result<Exit> {
     let path = format!("/api/v1/deployments/{deployment}/{verb}");
-    let answer = Client::new(&listing.connection)?
-        .post(&path, &json!({}))
-        .await?;
+    let answer = Client::new(&listing.connection)?.post(&path, body).await?;
     if listing.json {
         render::json(&answer);
     } else {
         let line = answer["line"].as_str().unwrap_or_default();
         let said = match answer["notice"].as_str() {
             Some(notice) => format!("nothing to do: {notice}"),
-            None => format!("told to {verb}"),
+            None => format!("told to {}", verb.replace('-', " ")),
         };
         render::talk(&format!("{line}\n{said}"));
     }
@@ -105,11 +111,17 @@ async fn begun(
     if as_json {
         render::json(&last);
     }
-    Ok(match last["deployment"]["outcome"].as_str() {
+    Ok(how(&last))
+}
+
+/// How to leave after a deployment: a rule or a person that said no is not the same as a failure.
+fn how(last: &Value) -> Exit {
+    match last["deployment"]["outcome"].as_str() {
         Some("succeeded") => Exit::Ok,
         Some("cancelled") => Exit::Refused,
+        _ if last["refused"] == Value::Bool(true) => Exit::Refused,
         _ => Exit::Failed,
-    })
+    }
 }
 
 /// Says each new line until the end. The events say when to look.
@@ -123,6 +135,11 @@ async fn follow(client: &Client, id: &str) -> anyhow::Result<Value> {
         if line != said {
             render::talk(line);
             line.clone_into(&mut said);
+            if now["paused_by"].is_string() && now["deployment"]["outcome"].is_null() {
+                render::talk(&format!(
+                    "  `cutover resume {id}` lets it go on, `cutover abort {id}` takes it back"
+                ));
+            }
         }
         if !now["deployment"]["outcome"].is_null() {
             for line in now["detail"].as_array().into_iter().flatten() {
@@ -135,5 +152,22 @@ async fn follow(client: &Client, id: &str) -> anyhow::Result<Value> {
         } else {
             events = client.stream("/events", &[]).await?.bytes_stream();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_rule_that_said_no_is_told_from_a_failure() {
+        let ended = |outcome: &str, refused: bool| {
+            how(&json!({ "deployment": { "outcome": outcome }, "refused": refused }))
+        };
+        assert_eq!(ended("succeeded", false), Exit::Ok);
+        assert_eq!(ended("failed", false), Exit::Failed);
+        assert_eq!(ended("rolled_back", false), Exit::Failed);
+        assert_eq!(ended("failed", true), Exit::Refused);
+        assert_eq!(ended("cancelled", false), Exit::Refused);
     }
 }

@@ -17,7 +17,12 @@ pub(crate) async fn freeze(args: cli::Freeze) -> anyhow::Result<Exit> {
     if args.listing.json {
         render::json(&answer);
     } else {
-        render::talk(&format!("frozen: {}", line(&answer["freeze"])));
+        let already = if answer["already"] == Value::Bool(true) {
+            " already"
+        } else {
+            ""
+        };
+        render::talk(&format!("frozen{already}: {}", line(&answer["freeze"])));
     }
     Ok(Exit::Ok)
 }
@@ -49,11 +54,12 @@ async fn list(client: &Client, as_json: bool) -> anyhow::Result<Exit> {
         render::json(&answer);
         return Ok(Exit::Ok);
     }
+    let in_force: Vec<&Value> = answer["freezes"].as_array().into_iter().flatten().collect();
     let rows: Vec<_> = answer["past"]
         .as_array()
         .into_iter()
         .flatten()
-        .map(row)
+        .map(|it| row(it, in_force.iter().any(|open| open["id"] == it["id"])))
         .collect();
     if rows.is_empty() {
         render::talk("nothing was ever frozen");
@@ -94,12 +100,8 @@ fn line(row: &Value) -> String {
     format!("{}, {until}: {}", environment(row), said(&row["reason"]))
 }
 
-fn row(row: &Value) -> Vec<String> {
-    let mark = if row["lifted_at"].is_null() {
-        "frozen"
-    } else {
-        ""
-    };
+fn row(row: &Value, is_in_force: bool) -> Vec<String> {
+    let mark = if is_in_force { "frozen" } else { "" };
     vec![
         mark.to_owned(),
         environment(row),

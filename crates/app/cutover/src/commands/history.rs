@@ -7,9 +7,13 @@ use serde_json::Value;
 use crate::{cli, client::Client, exit::Exit, render};
 
 pub(crate) async fn run(args: cli::History) -> anyhow::Result<Exit> {
-    let one = args.environment.as_deref().map(str::parse::<DeploymentId>);
-    if let Some(Ok(id)) = one {
-        return tell(&args.listing, &id).await;
+    // No environment has such a name: it is an id, or a slip of the pen in one.
+    if let Some(id) = args
+        .environment
+        .as_deref()
+        .filter(|it| it.starts_with("dep_"))
+    {
+        return tell(&args.listing, &id.parse()?).await;
     }
     let mut query = vec![("limit", args.limit.to_string())];
     let texts = [

@@ -73,7 +73,7 @@ pub(crate) async fn plan(args: cli::Plan) -> anyhow::Result<Exit> {
     let tree = Tree::open(&args.directory).await?;
     let named = args.workflow.unwrap_or_default();
     let path = tree.workflow(&named)?;
-    let trigger = super::run::trigger(&tree, None, &path, None, &[]).await?;
+    let trigger = super::run::trigger(&tree, None, &path, None, &[]);
     let compiled = dialect::compile(&tree.files, &path, &trigger, dialect::Options::default());
     render::diagnostics(&compiled.diagnostics, |path| tree.text(path));
     let Some(plan) = compiled.plan else {

@@ -123,7 +123,7 @@ async fn start(args: &cli::Run, tree: &Tree, control: &Control) -> anyhow::Resul
         control.cancel(&row.id, "cutover run", None).await.ok();
         control.run_ended(&row.id).await?;
     }
-    let paths = wanted(args, tree).await?;
+    let paths = wanted(args, tree)?;
     if paths.is_empty() {
         render::talk(
             "a push of this branch would run nothing; name a workflow to run it all the same",
@@ -133,8 +133,7 @@ async fn start(args: &cli::Run, tree: &Tree, control: &Control) -> anyhow::Resul
     let mut exit = Exit::Ok;
     let mut wishes = signals::Wishes::listen();
     for path in paths {
-        let mut trigger =
-            trigger(tree, args.event, &path, args.actor.as_deref(), &args.inputs).await?;
+        let mut trigger = trigger(tree, args.event, &path, args.actor.as_deref(), &args.inputs);
         if let Some(file) = &args.event_file {
             event::from_file(&mut trigger, file)?;
         }
@@ -152,7 +151,7 @@ async fn start(args: &cli::Run, tree: &Tree, control: &Control) -> anyhow::Resul
 }
 
 /// The workflow that is named, else all that a push would run.
-async fn wanted(args: &cli::Run, tree: &Tree) -> anyhow::Result<Vec<String>> {
+fn wanted(args: &cli::Run, tree: &Tree) -> anyhow::Result<Vec<String>> {
     if let Some(named) = args.workflow.as_ref().or(args.file.as_ref()) {
         return Ok(vec![tree.workflow(named)?]);
     }
@@ -164,8 +163,7 @@ async fn wanted(args: &cli::Run, tree: &Tree) -> anyhow::Result<Vec<String>> {
             &path,
             None,
             &[],
-        )
-        .await?;
+        );
         match dialect::triggered_by(&tree.files, &path, &trigger) {
             dialect::Triggered::Yes | dialect::Triggered::Invalid(_) => paths.push(path),
             dialect::Triggered::No(reason) => render::talk(&format!("{path}: not run: {reason}")),
@@ -264,13 +262,13 @@ fn worse(a: Exit, b: Exit) -> Exit {
 }
 
 /// The trigger that the working tree stands for.
-pub(crate) async fn trigger(
+pub(crate) fn trigger(
     tree: &Tree,
     event: Option<cli::Event>,
     path: &str,
     actor: Option<&str>,
     inputs: &[(String, String)],
-) -> anyhow::Result<Trigger> {
+) -> Trigger {
     let branch = tree.branch.clone().unwrap_or_else(|| "main".to_owned());
     let revision = tree
         .head
@@ -333,7 +331,7 @@ pub(crate) async fn trigger(
     let event = event
         .or_else(|| all.into_iter().find(fits))
         .unwrap_or(cli::Event::Push);
-    Ok(make(event))
+    make(event)
 }
 
 /// `github.event`, as far as the working tree knows it.

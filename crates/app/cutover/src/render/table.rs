@@ -20,6 +20,9 @@ pub(crate) fn table(header: &[&str], rows: Vec<Vec<String>>) -> String {
     lines.join("\n")
 }
 
+/// How much of a reason a table shows.
+const REASON: usize = 100;
+
 fn text(value: &Value) -> String {
     match value {
         Value::String(text) => text.clone(),
@@ -28,7 +31,8 @@ fn text(value: &Value) -> String {
     }
 }
 
-fn time(value: &Value) -> String {
+/// An instant in milliseconds, to the second, in UTC.
+pub(crate) fn time(value: &Value) -> String {
     let at = cutover_model::Timestamp(value.as_i64().unwrap_or_default()).to_string();
     at.get(..19).unwrap_or(&at).replace('T', " ")
 }
@@ -74,6 +78,34 @@ pub(crate) fn runs(rows: &[Value]) -> String {
     )
 }
 
+/// Who wanted it: a user, or a job by its name.
+fn by(row: &Value) -> String {
+    let actor = text(&row["actor"]);
+    match (row["run"].is_string(), actor.split_once('/')) {
+        (true, Some((_, job))) => format!("job {job}"),
+        _ => actor,
+    }
+}
+
+/// How long something took that has ended.
+fn took(row: &Value) -> String {
+    let (from, to) = (row["created_at"].as_u64(), row["finished_at"].as_u64());
+    from.zip(to).map_or_else(String::new, |(from, to)| {
+        let seconds = to.saturating_sub(from).div_ceil(1_000);
+        cutover_model::Duration::from_secs(seconds).to_string()
+    })
+}
+
+/// As much of a reason as a table has room for; all of it is in `cutover history ID`.
+fn shortened(reason: &str) -> String {
+    let line = reason.lines().next().unwrap_or_default();
+    if line.chars().count() <= REASON {
+        return line.to_owned();
+    }
+    let head: String = line.chars().take(REASON - 1).collect();
+    format!("{}…", head.trim_end())
+}
+
 /// Deployments, as the server lists them.
 pub(crate) fn deployments(rows: &[Value]) -> String {
     let rows = rows
@@ -85,8 +117,10 @@ pub(crate) fn deployments(rows: &[Value]) -> String {
                 format!("{}@{}", text(&row["service"]), text(&row["version"])),
                 text(&row["strategy"]),
                 text(&row["state"]),
-                text(&row["reason"]),
+                shortened(&text(&row["reason"])),
+                by(row),
                 time(&row["created_at"]),
+                took(row),
                 text(&row["id"]),
             ]
         })
@@ -98,7 +132,9 @@ pub(crate) fn deployments(rows: &[Value]) -> String {
         "strategy",
         "state",
         "why",
+        "by",
         "created (UTC)",
+        "took",
         "deployment",
     ];
     table(&header, rows)
@@ -113,13 +149,13 @@ fn lock(place: &Value) -> String {
     );
     let mut lines = match place["holder"].as_object() {
         Some(holder) => vec![format!(
-            "{name} is held by {} since {}, until {} unless renewed (fence {})",
+            "{} deploys to {name} since {}; its lease lasts until {} and is renewed (fence {})",
             text(&holder["deployment"]),
             time(&holder["since"]),
             time(&holder["until"]),
             holder["fence"]
         )],
-        None => vec![format!("{name} is held by nobody")],
+        None => vec![format!("nobody deploys to {name} now")],
     };
     for turn in place["queue"].as_array().into_iter().flatten() {
         let why = match (turn["frozen"].as_bool(), turn["urgent"].as_bool()) {
@@ -137,6 +173,38 @@ fn lock(place: &Value) -> String {
     lines.join("\n")
 }
 
+/// A freeze that is in force, and how it ends.
+fn freeze(freeze: &Value) -> String {
+    let environment = freeze["environment"].as_str();
+    let until = match freeze["until"].as_i64() {
+        Some(_) => format!(" until {}", time(&freeze["until"])),
+        None => String::new(),
+    };
+    let by = match freeze["by"].as_str() {
+        Some(by) => format!(
+            "by {by}, lifted with `cutover unfreeze {}`",
+            environment.unwrap_or("--all")
+        ),
+        None => "by a window of `cutover.yml`".to_owned(),
+    };
+    let what = environment.unwrap_or("everything");
+    format!(
+        "{what} is frozen{until}: {} ({by})",
+        text(&freeze["reason"])
+    )
+}
+
+/// What a rollback has pinned, and how that is lifted.
+fn hold(hold: &Value) -> String {
+    let (service, environment) = (text(&hold["service"]), text(&hold["environment"]));
+    format!(
+        "{service}@{environment} is held since {}: {}\n  cutover resume --environment {environment} \
+         --service {service}",
+        time(&hold["since"]),
+        text(&hold["reason"])
+    )
+}
+
 /// What is going on.
 pub(crate) fn status(status: &Value) -> String {
     let list = |name: &str| status[name].as_array().cloned().unwrap_or_default();
@@ -148,6 +216,8 @@ pub(crate) fn status(status: &Value) -> String {
         parts.push(deployments(&list("deployments")));
     }
     parts.extend(list("locks").iter().map(lock));
+    parts.extend(list("freezes").iter().map(freeze));
+    parts.extend(list("holds").iter().map(hold));
     for question in list("approvals") {
         parts.push(format!(
             "waits for an approval: {}\n  cutover approve {} -m 'why'",
@@ -195,5 +265,50 @@ pub(crate) fn status(status: &Value) -> String {
         "nothing runs, nothing waits".to_owned()
     } else {
         parts.join("\n\n")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn status_says_what_is_held_and_frozen_and_how_that_ends() {
+        let shown = status(&json!({
+            "holds": [{ "environment": "production", "service": "hello", "since": 0, "reason": "1.1.0 was bad" }],
+            "freezes": [
+                { "environment": null, "reason": "incident 17", "by": "ada", "until": null },
+                { "environment": "production", "reason": "the fair", "by": null, "until": 60_000 },
+            ],
+        }));
+        for part in [
+            "hello@production is held since 1970-01-01 00:00:00: 1.1.0 was bad",
+            "cutover resume --environment production --service hello",
+            "everything is frozen: incident 17 (by ada, lifted with `cutover unfreeze --all`)",
+            "production is frozen until 1970-01-01 00:01:00: the fair (by a window of `cutover.yml`)",
+        ] {
+            assert!(shown.contains(part), "{part}\n{shown}");
+        }
+    }
+
+    #[test]
+    fn a_long_reason_has_an_end_in_a_table_and_a_length_is_rounded_up() {
+        let long = "word ".repeat(50);
+        assert_eq!(shortened("short\nsecond line"), "short");
+        assert!(shortened(&long).chars().count() <= REASON);
+        assert!(shortened(&long).ends_with('…'));
+        assert_eq!(
+            by(&json!({ "actor": "run_1/staging", "run": "run_1" })),
+            "job staging"
+        );
+        assert_eq!(by(&json!({ "actor": "ada", "run": null })), "ada");
+        let row = json!({ "created_at": 1_000, "finished_at": 62_500 });
+        assert_eq!(took(&row), "1m2s");
+        assert_eq!(
+            took(&json!({ "created_at": 1_000, "finished_at": null })),
+            ""
+        );
     }
 }

@@ -113,6 +113,7 @@ async fn open(dir: &Utf8Path, recover: bool) -> Control {
         address: None,
         base_env: BTreeMap::new(),
         recover,
+        power_safe: true,
     })
     .await
     .unwrap()

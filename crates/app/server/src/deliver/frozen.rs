@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use cutover_model::{
-    Timestamp,
+    Duration, Timestamp,
     delivery::{Cause, DeploymentSpec, Release},
 };
 use cutover_release::freeze::{self, Frozen, Order};
@@ -11,16 +11,19 @@ use cutover_store::FreezeRow;
 
 use crate::{Control, Error};
 
+/// Who says the same within this time says it again.
+const SAID_AGAIN: Duration = Duration::from_secs(60);
+
 impl Control {
     /// Lets nothing be deployed to an environment, or to any, until then or until it is lifted. Way
-    /// back is always allowed. The same freeze once more is the one that there is.
+    /// back is always allowed. The same freeze once more is the one that there is, which is then told.
     pub async fn freeze(
         &self,
         environment: Option<&str>,
         reason: &str,
         until: Option<Timestamp>,
         by: &str,
-    ) -> Result<FreezeRow, Error> {
+    ) -> Result<(FreezeRow, bool), Error> {
         if reason.trim().is_empty() {
             return Err(Error::Refused("say why with --reason".to_owned()));
         }
@@ -35,10 +38,11 @@ impl Control {
         }
         let there = self.store().open_freezes().await?;
         let same = there.into_iter().find(|row| {
-            row.environment.as_deref() == environment && row.reason == reason && row.until == until
+            let is_like_it = row.environment.as_deref() == environment && row.reason == reason;
+            is_like_it && is_same_end(row, until, now)
         });
         if let Some(row) = same {
-            return Ok(row);
+            return Ok((row, true));
         }
         let row = self
             .store()
@@ -51,7 +55,7 @@ impl Control {
             "frozen"
         );
         self.locks().changed();
-        Ok(row)
+        Ok((row, false))
     }
 
     /// Lifts the freezes of an environment, or those of all environments; gives those that were
@@ -100,16 +104,25 @@ impl Control {
         let rows = self.store().open_freezes().await?;
         let orders: Vec<Order> = rows.into_iter().map(order).collect();
         let by_order = freeze::by_order(environment, &orders, self.now());
+        let by_window = self.window_at(environment, release).await?;
+        Ok(match (by_order, by_window) {
+            (Some(one), Some(other)) => Some(freeze::longer(one, other)),
+            (one, other) => one.or(other),
+        })
+    }
+
+    /// By the windows of the environment alone, as the release knows it.
+    pub(crate) async fn window_at(
+        &self,
+        environment: &str,
+        release: &Release,
+    ) -> Result<Option<Frozen>, Error> {
         let project = self.project_of(release).await?;
         let windows = match project.environments.get(environment) {
             Some(environment) => environment.freeze.as_slice(),
             None => &[],
         };
-        let by_window = freeze::by_window(windows, self.now()).map_err(Error::Refused)?;
-        Ok(match (by_order, by_window) {
-            (Some(one), Some(other)) => Some(freeze::longer(one, other)),
-            (one, other) => one.or(other),
-        })
+        freeze::by_window(windows, self.now()).map_err(Error::Refused)
     }
 
     /// A slip of the pen freezes nothing: better to say so.
@@ -139,11 +152,53 @@ impl Control {
     }
 }
 
+/// Whether a freeze that there is ends as the one does that is wanted now. A length (`for 1h`) is
+/// counted from when it is said: said again at once it means the same.
+fn is_same_end(row: &FreezeRow, until: Option<Timestamp>, now: Timestamp) -> bool {
+    match (row.until, until) {
+        (None, None) => true,
+        (Some(there), Some(wanted)) => {
+            there == wanted
+                || (now.since(row.since) < SAID_AGAIN
+                    && there.since(row.since) == wanted.since(now))
+        }
+        _ => false,
+    }
+}
+
 fn order(row: FreezeRow) -> Order {
     Order {
         environment: row.environment,
         reason: format!("{} (by {})", row.reason, row.frozen_by),
         since: row.since,
         until: row.until,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_length_said_again_at_once_is_the_same_freeze_and_an_hour_later_another() {
+        let row = FreezeRow {
+            id: 1,
+            environment: None,
+            reason: "the fair".to_owned(),
+            frozen_by: "ada".to_owned(),
+            since: Timestamp(1_000),
+            until: Some(Timestamp(61_000)),
+            lifted_by: None,
+            lifted_at: None,
+        };
+        let at = |now, until| is_same_end(&row, until, Timestamp(now));
+        assert!(at(9_000, Some(Timestamp(61_000))), "the same instant");
+        assert!(at(9_000, Some(Timestamp(69_000))), "a minute, said again");
+        assert!(!at(9_000, Some(Timestamp(70_000))), "another length");
+        assert!(
+            !at(70_000, Some(Timestamp(130_000))),
+            "a minute more, later"
+        );
+        assert!(!at(9_000, None));
     }
 }

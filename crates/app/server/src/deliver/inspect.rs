@@ -173,7 +173,15 @@ impl Control {
                 spec: deployment.spec().cloned(),
             });
         }
-        let release = self.release_of_any(service, text).await?;
+        let release = match self.release_of_any(service, text).await {
+            Err(Error::NotFound(_)) => {
+                return Err(Error::NotFound(format!(
+                    "`{text}` is neither an environment where something serves nor a release; \
+                     `cutover releases` lists these"
+                )));
+            }
+            other => other?,
+        };
         Ok(Side {
             name: release.version.clone(),
             release,

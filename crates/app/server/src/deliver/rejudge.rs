@@ -59,7 +59,7 @@ impl Control {
         let spec = deployment
             .spec()
             .ok_or_else(|| Error::NotFound(format!("there is no deployment `{id}`")))?;
-        let record = Record::of(self, id).await?;
+        let record = Record::so_far(self, &deployment).await?;
         if record.seconds.is_empty() {
             return Err(Error::Refused(format!(
                 "nothing was counted while {id} was watched: it had no traffic, or is too old"

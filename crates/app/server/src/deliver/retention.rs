@@ -199,6 +199,7 @@ mod tests {
             address: None,
             base_env: BTreeMap::new(),
             recover: false,
+            power_safe: true,
         })
         .await
         .unwrap()

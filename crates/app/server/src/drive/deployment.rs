@@ -235,13 +235,12 @@ impl Work {
             } => self.run_check(check, attempt, generation).await,
             Effect::Park { parked, generation } => self.park(parked, generation).await,
             Effect::Supersede { holder } => self.supersede(&holder).await,
-            // Done with the lock, by who gives it back: a moment later it might be somebody else's.
-            Effect::PlaceHold { .. } => {}
             Effect::LiftHold => self.lift_hold().await,
             Effect::Watch => self.watch().await,
             Effect::JudgeAt { at, step } => self.judge(at, step).await,
-            // Done in order.
-            Effect::WakeAt { .. } => {}
+            // Timers are set in order. A hold is placed by who gives the lock back: a moment later the
+            // place might be somebody else's.
+            Effect::WakeAt { .. } | Effect::PlaceHold { .. } => {}
             Effect::RecordCurrent => self.record_current().await,
             Effect::ReleaseLock => self.release_lock().await,
             Effect::Notify { topic, text } => {

@@ -134,25 +134,45 @@ pub(super) async fn diff(
     Ok(Json(control.compare(&sides.from, to, service).await?))
 }
 
+/// What may be said with a verb; no body is the same as an empty one.
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Said {
+    /// Counted from 1: `promote` does nothing when this step is over.
+    step: Option<u32>,
+}
+
 pub(super) async fn command(
     State(control): State<Control>,
     Extension(User(user)): Extension<User>,
     Path((text, verb)): Path<(String, String)>,
+    said: Option<Json<Said>>,
 ) -> Answered {
-    let id: DeploymentId = text.parse().map_err(not_found)?;
+    let step = said.and_then(|Json(said)| said.step);
+    if step.is_some() && verb != "promote" {
+        return Err(Error::Refused(format!("`{verb}` takes no `step`")).into());
+    }
+    if verb == "retry" {
+        let of = control.find_ended(&text).await?;
+        let begun = control.retry_deployment(&of, &user).await?;
+        return Ok(Json(
+            json!({ "deployment": begun.id, "already": begun.already, "of": of }),
+        ));
+    }
+    if !["abort", "pause", "resume", "promote", "promote-full"].contains(&verb.as_str()) {
+        return Err(Error::NotFound(format!("a deployment has no verb `{verb}`")).into());
+    }
+    let id = control.find_deployment(&text).await?;
     let already = match verb.as_str() {
         "abort" => control.abort_deployment(&id, &user).await?,
         "pause" => control.pause_deployment(&id, &user).await?,
         "resume" => control.resume_deployment(&id, &user).await?,
-        "promote" => control.promote_deployment(&id, &user, false).await?,
-        "promote-full" => control.promote_deployment(&id, &user, true).await?,
-        "retry" => {
-            let begun = control.retry_deployment(&id, &user).await?;
-            return Ok(Json(
-                json!({ "deployment": begun.id, "already": begun.already }),
-            ));
+        verb => {
+            let is_full = verb == "promote-full";
+            control
+                .promote_deployment(&id, &user, is_full, step)
+                .await?
         }
-        other => return Err(Error::NotFound(format!("a deployment has no verb `{other}`")).into()),
     };
     let deployment = control.deployment(&id).await?;
     Ok(Json(json!({
@@ -213,10 +233,13 @@ pub(super) async fn collect(
     Ok(Json(control.collect(wanted.dry).await?))
 }
 
-/// Freezes that nobody has lifted, and what is frozen now.
+/// Freezes of people: those that are in force, and the newest of all.
 pub(super) async fn freezes(State(control): State<Control>) -> Answered {
+    let mut in_force = control.store().open_freezes().await?;
+    let now = control.now();
+    in_force.retain(|row| row.until.is_none_or(|until| now < until));
     Ok(Json(json!({
-        "freezes": control.store().open_freezes().await?,
+        "freezes": in_force,
         "past": control.store().freezes(limit(None)).await?,
     })))
 }
@@ -248,10 +271,10 @@ pub(super) async fn freeze(
         (None, length) => length.map(|length| control.now() + length),
     };
     let environment = wanted.environment.as_deref();
-    let row = control
+    let (row, already) = control
         .freeze(environment, &wanted.reason, until, &user)
         .await?;
-    Ok(Json(json!({ "freeze": row })))
+    Ok(Json(json!({ "freeze": row, "already": already })))
 }
 
 #[derive(Deserialize)]
@@ -288,7 +311,7 @@ pub(super) async fn rejudge(
     Path(text): Path<String>,
     Query(other): Query<Other>,
 ) -> Result<Json<Rejudgement>, Fault> {
-    let id: DeploymentId = text.parse().map_err(not_found)?;
+    let id = control.find_newest(&text).await?;
     let what = WhatIf {
         alpha: other.alpha,
         p_max: other.p_max,

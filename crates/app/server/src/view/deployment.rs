@@ -1,9 +1,11 @@
 //! A deployment: its row, its questions, its line, its object; and the traffic of a service.
 
+use cutover_judge::{Verdict, rejudge};
 use cutover_model::{
     Duration, Timestamp,
     delivery::{Cause, DeploymentSpec, DeploymentState, HealthCheck},
     event::{DeploymentEvent, Recorded},
+    guard::Hold,
 };
 use cutover_proxy::{ServiceStatus, SideStatus, UpstreamReport, UpstreamState};
 use cutover_rollout::Deployment;
@@ -11,13 +13,19 @@ use cutover_store::{ApprovalChange, ApprovalRow, DeploymentRow, StreamKind};
 use cutover_target::InstanceState;
 use serde::Serialize;
 
-use super::timeline::{self, Moment};
+use super::{
+    timeline::{self, Moment},
+    verbs::{self, CheckView},
+};
 use crate::{
     Control,
     deliver::inspect::Cost,
     routes::{self, Route},
-    samples::Record,
+    samples::{Record, told},
 };
+
+/// How many seconds are judged once more for a page.
+const LOOKED_AT: usize = 3_600;
 
 /// The projection of a deployment.
 pub(crate) fn row(deployment: &Deployment) -> Option<DeploymentRow> {
@@ -47,7 +55,8 @@ pub(crate) fn row(deployment: &Deployment) -> Option<DeploymentRow> {
         | DeploymentState::Baking { .. }
         | DeploymentState::Draining { .. } => {
             let why = deployment.reason().map(ToOwned::to_owned);
-            (None, why.or_else(|| held(deployment)), None)
+            let why = why.or_else(|| held(deployment));
+            (None, why.or_else(|| watched(deployment)), None)
         }
     };
     Some(DeploymentRow {
@@ -82,6 +91,15 @@ fn held(deployment: &Deployment) -> Option<String> {
     deployment
         .paused_by()
         .map(|by| format!("paused by {by} at {}", deployment.weight()))
+}
+
+/// How far a step has come, and until when it is watched.
+fn watched(deployment: &Deployment) -> Option<String> {
+    let DeploymentState::Baking { weight, until } = deployment.state() else {
+        return None;
+    };
+    let step = deployment.step() + 1;
+    Some(format!("step {step}, {weight}: watched until {until}"))
 }
 
 /// Which questions these events open and close.
@@ -138,17 +156,20 @@ pub(crate) fn line(deployment: &Deployment) -> String {
         return "not created yet".to_owned();
     };
     let what = format!("{} {} → {environment}", release.service, release.version);
+    let held = match deployment.paused_by() {
+        Some(by) if !deployment.is_finished() => format!(", paused by {by}"),
+        _ => String::new(),
+    };
     match deployment.state() {
-        DeploymentState::Pending => format!("{what}: about to begin"),
-        DeploymentState::Waiting { on, .. } => format!("{what}: waits on {on}"),
-        DeploymentState::Provisioning { .. } => format!("{what}: starts instances"),
-        DeploymentState::Checking { what: check, .. } => format!("{what}: asks {check}"),
-        DeploymentState::Shifting { weight, .. } => format!("{what}: shifts {weight} of traffic"),
-        DeploymentState::Baking { weight, .. } => {
-            let held = deployment.paused_by().map(|by| format!(", paused by {by}"));
-            format!("{what}: watched at {weight}{}", held.unwrap_or_default())
+        DeploymentState::Pending => format!("{what}: about to begin{held}"),
+        DeploymentState::Waiting { on, .. } => format!("{what}: waits on {on}{held}"),
+        DeploymentState::Provisioning { .. } => format!("{what}: starts instances{held}"),
+        DeploymentState::Checking { what: check, .. } => format!("{what}: asks {check}{held}"),
+        DeploymentState::Shifting { weight, .. } => {
+            format!("{what}: shifts {weight} of traffic{held}")
         }
-        DeploymentState::Draining { side, .. } => format!("{what}: drains the {side} side"),
+        DeploymentState::Baking { weight, .. } => format!("{what}: watched at {weight}{held}"),
+        DeploymentState::Draining { side, .. } => format!("{what}: drains the {side} side{held}"),
         DeploymentState::Finished {
             outcome, reason, ..
         } => format!("{what}: {outcome}: {reason}"),
@@ -185,17 +206,25 @@ pub(crate) fn unhealthy(
 }
 
 /// How instances ended that nobody had told to, and what they said last.
-pub(crate) fn ended(states: &[&InstanceState]) -> Vec<String> {
+pub(crate) fn ended(states: &[&InstanceState], when: &str) -> Vec<String> {
     let mut lines = Vec::new();
     for state in states {
         let how = match &state.exit {
             Some(exit) => exit.to_string(),
-            None => format!("has been started again {} times", state.restarts),
+            None => format!("has been started again {}", times(state.restarts)),
         };
-        lines.push(format!("{} {how} while it was watched", state.instance.id));
+        lines.push(format!("{} {how} {when}", state.instance.id));
         lines.extend(state.log_tail.iter().map(|line| format!("  log: {line}")));
     }
     lines
+}
+
+fn times(count: u32) -> String {
+    if count == 1 {
+        "once".to_owned()
+    } else {
+        format!("{count} times")
+    }
 }
 
 fn said(state: &InstanceState) -> Vec<String> {
@@ -232,8 +261,22 @@ pub struct DeploymentView {
     pub previous: Option<String>,
     /// Who holds it.
     pub paused_by: Option<String>,
+    /// The step that it is at, from 1.
+    pub step: u32,
+    /// The verbs that would do something now.
+    pub verbs: Vec<&'static str>,
+    /// Whether a rule or a person said no: a hold, an approval that was refused or never given.
+    pub refused: bool,
+    /// Why it was let past a freeze, when it was.
+    pub break_glass: Option<String>,
+    /// What pins its service at its environment now.
+    pub hold: Option<Hold>,
     /// What was found out about instances that did not become healthy.
     pub detail: Vec<String>,
+    /// What hooks and the smoke test have said.
+    pub checks: Vec<CheckView>,
+    /// What the judge knows by the seconds that were counted; absent when it does not compare.
+    pub judge: Option<Verdict>,
     /// The candidate's share over time.
     pub shifts: Vec<ShiftView>,
     /// What the balancer sees of its service.
@@ -269,16 +312,26 @@ impl DeploymentView {
         let spec = deployment.spec()?;
         let store = control.store();
         let events = store.read_deployment(&row.id).await.unwrap_or_default();
-        let record = Record::of(control, &row.id).await.unwrap_or_default();
+        let record = Record::so_far(control, deployment)
+            .await
+            .unwrap_or_default();
+        let hold = control.hold(&row.environment, &row.service).await;
         let until = row.finished_at.unwrap_or_else(|| control.now());
         Some(Self {
             steps: cutover_rollout::preview::steps(spec, deployment.current().is_some()),
             timeline: timeline::of(&events),
+            judge: judged(spec, &record),
             cost: Cost::of(record),
             duration_ms: until.since(row.created_at).as_millis(),
             line: line(deployment),
             previous: deployment.current().map(|release| release.version.clone()),
             paused_by: deployment.paused_by().map(ToOwned::to_owned),
+            step: deployment.step() + 1,
+            verbs: verbs::verbs(deployment),
+            refused: is_refused(&events),
+            break_glass: spec.break_glass.clone(),
+            hold: hold.ok().flatten(),
+            checks: verbs::checks(deployment),
             detail: deployment.detail().to_vec(),
             shifts: deployment
                 .shifts()
@@ -294,6 +347,30 @@ impl DeploymentView {
     }
 }
 
+/// Whether a rule or a person has kept it from beginning.
+fn is_refused(events: &[Recorded<DeploymentEvent>]) -> bool {
+    events.iter().any(|recorded| {
+        matches!(
+            recorded.event,
+            DeploymentEvent::HoldMet { .. }
+                | DeploymentEvent::ApprovalRefused { .. }
+                | DeploymentEvent::ApprovalExpired { .. }
+        )
+    })
+}
+
+/// What the judge says of what was counted.
+fn judged(spec: &DeploymentSpec, record: &Record) -> Option<Verdict> {
+    let judge = spec.judged_by()?;
+    // The newest of them: a page is not to cost more the longer one watches.
+    let seen = &record.seconds[record.seconds.len().saturating_sub(LOOKED_AT)..];
+    let samples: Vec<_> = seen.iter().map(told).collect();
+    if samples.is_empty() {
+        return None;
+    }
+    rejudge(&samples, &spec.triggers, Some(&judge)).verdict
+}
+
 /// A service of an environment, as the balancer sees it.
 #[derive(Debug, Serialize)]
 pub struct TrafficView {
@@ -303,6 +380,8 @@ pub struct TrafficView {
     pub address: Option<String>,
     /// Its sides.
     pub sides: Vec<SideView>,
+    /// Requests that another side answered, because their own had nobody who could.
+    pub diverted: u64,
 }
 
 /// One side.
@@ -386,6 +465,7 @@ fn wanted(name: String, route: &Route) -> TrafficView {
         name,
         address: route.listen.clone(),
         sides: sides.collect(),
+        diverted: 0,
     }
 }
 
@@ -419,5 +499,6 @@ fn service(status: ServiceStatus) -> TrafficView {
         name: status.name,
         address: status.listener.map(|address| address.to_string()),
         sides: sides.collect(),
+        diverted: status.ledger.get("other_side").copied().unwrap_or_default(),
     }
 }

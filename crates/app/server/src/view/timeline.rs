@@ -2,9 +2,12 @@
 
 use cutover_model::{
     Timestamp,
-    event::{Check, DeploymentEvent as Event, Recorded},
+    delivery::DeploymentSpec,
+    event::{DeploymentEvent as Event, Recorded},
 };
 use serde::Serialize;
+
+use super::verbs::name;
 
 /// One thing that happened.
 #[derive(Debug, Serialize)]
@@ -19,10 +22,14 @@ pub struct Moment {
 
 /// A moment for each event, in order.
 pub(crate) fn of(events: &[Recorded<Event>]) -> Vec<Moment> {
+    let spec = events.iter().find_map(|recorded| match &recorded.event {
+        Event::DeploymentCreated { spec } => Some(spec.as_ref()),
+        _ => None,
+    });
     let moment = |recorded: &Recorded<Event>| Moment {
         at: recorded.at,
         kind: kind(&recorded.event),
-        line: line(&recorded.event),
+        line: line(&recorded.event, spec),
     };
     events.iter().map(moment).collect()
 }
@@ -32,7 +39,7 @@ fn kind(event: &Event) -> String {
     value["kind"].as_str().unwrap_or_default().to_owned()
 }
 
-fn line(event: &Event) -> String {
+fn line(event: &Event, spec: Option<&DeploymentSpec>) -> String {
     match event {
         Event::ApprovalRequested { .. }
         | Event::ApprovalGiven { .. }
@@ -45,13 +52,7 @@ fn line(event: &Event) -> String {
         | Event::Drained { .. }
         | Event::StopRequested { .. }
         | Event::InstancesStopped { .. } => of_instances(event),
-        Event::DeploymentCreated { spec } => format!(
-            "{} {} is wanted at {}, {}",
-            spec.release.service,
-            spec.release.version,
-            spec.environment,
-            spec.strategy.word()
-        ),
+        Event::DeploymentCreated { spec } => wanted(spec),
         Event::HoldMet { .. }
         | Event::FreezeAwaited { .. }
         | Event::Promoted { .. }
@@ -62,7 +63,7 @@ fn line(event: &Event) -> String {
         | Event::Parked { .. }
         | Event::DeadlinePassed { .. }
         | Event::Overdue { .. }
-        | Event::Superseded { .. } => of_guards(event),
+        | Event::Superseded { .. } => of_guards(event, spec),
         Event::LockAwaited { holder } => format!("waits for {holder}, which deploys here"),
         Event::LockTaken { fence, current, .. } => match current {
             Some(current) => format!("has the place (fence {fence}); {} serves", current.version),
@@ -104,7 +105,7 @@ fn of_approval(event: &Event) -> String {
     }
 }
 
-fn of_guards(event: &Event) -> String {
+fn of_guards(event: &Event, spec: Option<&DeploymentSpec>) -> String {
     match event {
         Event::HoldMet { reason } => format!("refused by a hold: {reason}"),
         Event::FreezeAwaited { reason, until } => match until {
@@ -114,14 +115,14 @@ fn of_guards(event: &Event) -> String {
         Event::Promoted { by, full: false } => format!("{by} lets this step be enough"),
         Event::Promoted { by, full: true } => format!("{by} lets all steps be enough"),
         Event::CheckStarted { check, attempt, .. } => {
-            format!("asks {}, try {attempt}", named(check))
+            format!("asks the {}, try {attempt}", name(check, spec))
         }
         Event::CheckEnded {
             check,
             verdict,
             reason,
             ..
-        } => format!("{}: {}: {reason}", named(check), verdict.word()),
+        } => format!("{}: {}: {reason}", name(check, spec), verdict.word()),
         Event::CheckFailed { reason } => reason.clone(),
         Event::ParkRequested { parked: true, .. } => "requests are to wait".to_owned(),
         Event::ParkRequested { parked: false, .. } => "requests are to go on".to_owned(),
@@ -136,11 +137,24 @@ fn of_guards(event: &Event) -> String {
     }
 }
 
-fn named(check: &Check) -> String {
-    match check {
-        Check::Smoke => "the smoke test".to_owned(),
-        Check::Hook { point, index, .. } => format!("hook {index} {point}"),
+/// What was asked for, with all that is out of the ordinary.
+fn wanted(spec: &DeploymentSpec) -> String {
+    let release = &spec.release;
+    let mut line = format!(
+        "{} {} is wanted at {}, {}",
+        release.service,
+        release.version,
+        spec.environment,
+        spec.strategy.word()
+    );
+    if let Some(reason) = &spec.break_glass {
+        line.push_str("; no freeze keeps it, the glass was broken: ");
+        line.push_str(reason);
     }
+    if spec.lift_hold {
+        line.push_str("; it lifts the hold that it finds");
+    }
+    line
 }
 
 fn people(count: u32) -> String {
@@ -154,10 +168,10 @@ fn people(count: u32) -> String {
 fn of_instances(event: &Event) -> String {
     match event {
         Event::InstancesRequested { side, count, .. } => {
-            format!("asks for {count} instances of the {side} side")
+            format!("asks for {} of the {side} side", instances(*count))
         }
         Event::InstancesReady { side, count } => {
-            format!("{count} instances of the {side} side are healthy")
+            format!("healthy: {} of the {side} side", instances(*count))
         }
         Event::InstancesFailed { side, detail } => {
             let lines = [format!("instances of the {side} side are not healthy")];
@@ -165,7 +179,10 @@ fn of_instances(event: &Event) -> String {
             lines.join("\n")
         }
         Event::DrainStarted { side, count } => match count {
-            Some(count) => format!("{count} instances of the {side} side take no new request"),
+            Some(count) => format!(
+                "no new request for {} of the {side} side",
+                instances(*count)
+            ),
             None => format!("the {side} side takes no new request"),
         },
         Event::Drained { side, cut_off: 0 } => format!("the {side} side has no request left"),
@@ -174,10 +191,31 @@ fn of_instances(event: &Event) -> String {
         }
         Event::StopRequested {
             side, remaining, ..
-        } => format!("the {side} side goes down to {remaining} instances"),
+        } => format!("the {side} side goes down to {}", instances(*remaining)),
         Event::InstancesStopped { side, remaining } => {
-            format!("the {side} side has {remaining} instances")
+            format!("the {side} side has {}", instances(*remaining))
         }
         _ => String::new(),
+    }
+}
+
+fn instances(count: u32) -> String {
+    if count == 1 {
+        "1 instance".to_owned()
+    } else {
+        format!("{count} instances")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_is_not_many() {
+        assert_eq!(instances(0), "0 instances");
+        assert_eq!(instances(1), "1 instance");
+        assert_eq!(people(1), "1 person");
+        assert_eq!(people(2), "2 people");
     }
 }

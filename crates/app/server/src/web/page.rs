@@ -1,14 +1,11 @@
-//! The page's parts, from the top down.
+//! The page's parts, from the top down. That of a deployment has a file of its own.
 
 use cutover_model::{Duration, Timestamp};
 use cutover_store::{ApprovalRow, DeploymentRow, RunRow};
 use maud::{DOCTYPE, Markup, html};
 
 use super::graph;
-use crate::{
-    deliver::inspect::Cost,
-    view::{DeploymentView, JobView, LockView, RunView, SideView, Status, StepView, TrafficView},
-};
+use crate::view::{JobView, RunView, SideView, Status, StepView, TrafficView};
 
 /// What the column on the left shows.
 pub(super) struct Lists {
@@ -16,7 +13,7 @@ pub(super) struct Lists {
     pub(super) deployments: Vec<DeploymentRow>,
 }
 
-fn frame(title: &str, main: &Markup) -> Markup {
+pub(super) fn frame(title: &str, main: &Markup) -> Markup {
     html! {
         (DOCTYPE)
         html lang="en" {
@@ -102,122 +99,7 @@ pub(super) fn run(run: &RunView, lists: &Lists, status: &Status, now: Timestamp)
     frame(&format!("#{} {}", run.number, run.name), &main)
 }
 
-/// A deployment.
-pub(super) fn deployment(
-    view: &DeploymentView,
-    lists: &Lists,
-    status: &Status,
-    now: Timestamp,
-) -> Markup {
-    let row = &view.deployment;
-    let main = html! {
-        main {
-            (column(lists, now))
-            div.content {
-                section {
-                    h1 { (row.service) " " (row.version) " → " (row.environment) " " (badge(&row.state)) }
-                    p.facts {
-                        (row.strategy.replace('_', "-")) " · " (row.cause) " · "
-                        code { (row.digest.short()) } " · "
-                        (took(Some(row.created_at), row.finished_at, now))
-                    }
-                    p { (view.line) }
-                    (buttons(row))
-                    @if !view.detail.is_empty() { pre.hint { (view.detail.join("\n")) } }
-                    @if let Some(previous) = &view.previous { p.facts { "before it: " (previous) } }
-                    @if !view.shifts.is_empty() {
-                        ol.shifts {
-                            @for shift in &view.shifts {
-                                li { b { (percent(shift.percent)) } " at " (clock(shift.at)) }
-                            }
-                        }
-                    }
-                }
-                (approvals(&of(&status.approvals, row.id.as_str())))
-                (turns(row, status))
-                @if let Some(traffic) = &view.traffic { (services(traffic)) }
-                (counted(&view.cost))
-                section.way {
-                    h2 { "What is to happen" }
-                    ol { @for step in &view.steps { li { (step) } } }
-                }
-                section.timeline {
-                    h2 { "What happened" }
-                    ol {
-                        @for moment in &view.timeline {
-                            li { time { (clock(moment.at)) } " " (moment.line) }
-                        }
-                    }
-                }
-            }
-        }
-    };
-    frame(&format!("{} → {}", row.version, row.environment), &main)
-}
-
-/// What a person can do about a deployment. Whoever has no token yet is asked for one by the browser.
-fn buttons(row: &DeploymentRow) -> Markup {
-    let verbs: &[&str] = match (row.outcome, row.state.as_str()) {
-        (Some(_), _) => &[],
-        (None, "paused") => &["resume", "abort"],
-        (None, _) => &["pause", "abort"],
-    };
-    html! {
-        @if !verbs.is_empty() {
-            p.verbs {
-                @for verb in verbs {
-                    button type="button" data-post={ "/api/v1/deployments/" (row.id) "/" (verb) } { (verb) }
-                }
-                span.said role="status" {}
-            }
-        }
-    }
-}
-
-/// Who has the place, and who waits for it.
-fn turns(row: &DeploymentRow, status: &Status) -> Markup {
-    let here =
-        |place: &&LockView| place.environment == row.environment && place.service == row.service;
-    html! {
-        @for place in status.locks.iter().filter(here) {
-            section.turns {
-                h2 { "Who deploys here" }
-                @if let Some(holder) = &place.holder {
-                    p { a href={ "/deployments/" (holder.deployment) } { (holder.deployment) }
-                        small { " since " (clock(holder.since)) } }
-                }
-                @if !place.queue.is_empty() {
-                    ol {
-                        @for turn in &place.queue {
-                            li { a href={ "/deployments/" (turn.deployment) } { (turn.deployment) }
-                                @if turn.frozen { small { " kept by a freeze" } } }
-                        }
-                    }
-                }
-            }
-        }
-    }
-}
-
-/// What was counted while it was watched.
-fn counted(cost: &Cost) -> Markup {
-    html! {
-        @if cost.seconds > 0 {
-            section.counted {
-                h2 { "While it was watched" small { " " (cost.seconds) " s" } }
-                table {
-                    tr { th {} th { "requests" } th { "5xx" } th { "bad" } }
-                    @for (name, side) in [("candidate", &cost.candidate), ("current", &cost.current)] {
-                        tr { th { (name) } td { (side.requests) } td { (side.errors_5xx) } td { (side.bad) } }
-                    }
-                }
-                @for (cause, count) in &cost.ledger { p.facts { (cause) ": " (count) } }
-            }
-        }
-    }
-}
-
-fn column(lists: &Lists, now: Timestamp) -> Markup {
+pub(super) fn column(lists: &Lists, now: Timestamp) -> Markup {
     html! {
         nav {
             h2 { "Runs" }
@@ -243,14 +125,14 @@ fn column(lists: &Lists, now: Timestamp) -> Markup {
 }
 
 /// The questions of one run or deployment.
-fn of(open: &[ApprovalRow], stream: &str) -> Vec<ApprovalRow> {
+pub(super) fn of(open: &[ApprovalRow], stream: &str) -> Vec<ApprovalRow> {
     open.iter()
         .filter(|question| question.stream == stream)
         .cloned()
         .collect()
 }
 
-fn approvals(open: &[ApprovalRow]) -> Markup {
+pub(super) fn approvals(open: &[ApprovalRow]) -> Markup {
     html! {
         @for question in open {
             section.question {
@@ -262,7 +144,7 @@ fn approvals(open: &[ApprovalRow]) -> Markup {
     }
 }
 
-fn services(traffic: &TrafficView) -> Markup {
+pub(super) fn services(traffic: &TrafficView) -> Markup {
     html! {
         section.traffic {
             h2 { (traffic.name)
@@ -335,20 +217,20 @@ fn step_line(run: &RunView, job: &JobView, step: &StepView, now: Timestamp) -> M
     }
 }
 
-fn badge(state: &str) -> Markup {
+pub(super) fn badge(state: &str) -> Markup {
     html! { span class={ "badge " (state) } { (state.replace('_', " ")) } }
 }
 
-fn percent(share: f64) -> String {
+pub(super) fn percent(share: f64) -> String {
     format!("{share} %")
 }
 
-fn clock(at: Timestamp) -> String {
+pub(super) fn clock(at: Timestamp) -> String {
     at.to_string().get(11..19).unwrap_or_default().to_owned()
 }
 
 /// How long it took, or takes so far, to the tenth of a second below a minute.
-fn took(from: Option<Timestamp>, to: Option<Timestamp>, now: Timestamp) -> String {
+pub(super) fn took(from: Option<Timestamp>, to: Option<Timestamp>, now: Timestamp) -> String {
     let Some(from) = from else {
         return String::new();
     };

@@ -2,7 +2,7 @@
 
 use cutover_model::{
     Duration,
-    delivery::{JudgeSpec, OnInsufficient, Split},
+    delivery::{InvalidJudge, JudgeSpec, OnInsufficient, Split},
 };
 
 use crate::{
@@ -63,7 +63,7 @@ pub(super) fn judge(node: &Node, sink: &mut Sink) -> Option<JudgeSpec> {
             .unwrap_or(usual.on_insufficient),
     };
     if let Err(error) = spec.check() {
-        let at = blamed(&fields, &error).map_or(node.at, |node| node.at);
+        let at = blamed(&fields, error).map_or(node.at, |node| node.at);
         sink.error(Code::BadValue, at, error.to_string());
         return None;
     }
@@ -71,17 +71,13 @@ pub(super) fn judge(node: &Node, sink: &mut Sink) -> Option<JudgeSpec> {
 }
 
 /// The value that makes it impossible to judge.
-fn blamed<'a>(
-    fields: &Fields<'a>,
-    error: &cutover_model::delivery::InvalidJudge,
-) -> Option<&'a Node> {
-    use cutover_model::delivery::InvalidJudge as Invalid;
+fn blamed<'a>(fields: &Fields<'a>, error: InvalidJudge) -> Option<&'a Node> {
     fields.get(match error {
-        Invalid::Alpha => "alpha",
-        Invalid::MinRatio => "min_ratio",
-        Invalid::PMax => "p_max",
-        Invalid::Split(_) => "split",
-        Invalid::Dedupe => "dedupe",
+        InvalidJudge::Alpha => "alpha",
+        InvalidJudge::MinRatio => "min_ratio",
+        InvalidJudge::PMax => "p_max",
+        InvalidJudge::Split(_) => "split",
+        InvalidJudge::Dedupe => "dedupe",
     })
 }
 

@@ -7,7 +7,6 @@ use std::{
     os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _},
 };
 
-use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use camino::{Utf8Path, Utf8PathBuf};
 use instant_acme::AccountCredentials;
 use sha2::{Digest as _, Sha256};
@@ -109,8 +108,11 @@ impl Vault {
     }
 }
 
-/// A short name for something long.
 fn digest(parts: &[&str]) -> String {
     let hash = Sha256::digest(parts.join("\n").as_bytes());
-    BASE64_URL_SAFE_NO_PAD.encode(hash.get(..12).unwrap_or_default())
+    let head = hash
+        .iter()
+        .take(8)
+        .fold(0_u64, |sum, byte| (sum << 8) | u64::from(*byte));
+    format!("{head:016x}")
 }

@@ -9,7 +9,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use cutover_proxy::{Service, Timeouts, UpstreamState};
+use cutover_proxy::{Hold, Service, Timeouts, UpstreamState};
 use http::{Request, StatusCode, Version};
 use http_body_util::{BodyExt as _, Full};
 use hyper_util::rt::{TokioExecutor, TokioIo};
@@ -113,6 +113,37 @@ async fn a_side_without_upstreams_falls_back_to_another() {
     // The judge sees what the user was spared: every request that the dead side was given first.
     assert_eq!(new.totals.requests, new.totals.bad);
     assert!(new.totals.errors.connect >= 1);
+}
+
+#[tokio::test]
+async fn a_side_without_weight_answers_when_nobody_else_can() {
+    let balancer = Balancer::start().await;
+    let (old, new) = (Origin::named("old").await, Origin::named("new").await);
+    let sides = service(vec![
+        side("1.0.0", 0, &[("a", old.address)]),
+        side("1.1.0", 10_000, &[("b", new.address)]),
+    ]);
+    let address = balancer.serve(1, sides.clone(), &["a", "b"]).await;
+    let mut browser = Browser::connect(address).await;
+    assert_eq!(browser.get("/").await.unwrap().body, "new");
+    drop(new);
+    for _ in 0..20 {
+        let got = browser.get("/").await.unwrap();
+        assert_eq!((got.status, got.body.as_str()), (StatusCode::OK, "old"));
+    }
+    let status = balancer.client.status().await.unwrap();
+    assert_eq!(status.services[0].ledger["other_side"], 20);
+    // Requests that are held wait for whoever is given weight.
+    let held = Service {
+        hold: Some(Hold {
+            for_ms: 50,
+            ..Hold::default()
+        }),
+        ..sides
+    };
+    balancer.apply(2, held).await;
+    let got = browser.get("/").await.unwrap();
+    assert_eq!(got.status, StatusCode::SERVICE_UNAVAILABLE, "{}", got.body);
 }
 
 #[tokio::test]

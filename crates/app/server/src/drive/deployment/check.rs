@@ -52,7 +52,7 @@ impl Work {
     /// Asks, and says what was answered. The answer is lost when something else was ordered meanwhile:
     /// then nobody waits for it.
     pub(super) async fn run_check(&self, check: Check, attempt: u32, generation: u64) {
-        let facts = self.facts(&check, attempt, generation).await;
+        let facts = self.facts(&check, attempt).await;
         let asking = self.ask(&check, &facts);
         let answer = tokio::select! {
             answer = asking => answer,
@@ -95,12 +95,7 @@ impl Work {
     }
 
     /// What every hook is told.
-    async fn facts(
-        &self,
-        check: &Check,
-        attempt: u32,
-        generation: u64,
-    ) -> BTreeMap<&'static str, String> {
+    async fn facts(&self, check: &Check, attempt: u32) -> BTreeMap<&'static str, String> {
         let (spec, deployment) = (&self.spec, &self.deployment);
         let (point, weight) = match check {
             Check::Smoke => ("smoke", deployment.weight()),
@@ -123,7 +118,7 @@ impl Work {
             ("CUTOVER_ATTEMPT", attempt.to_string()),
             (
                 "CUTOVER_IDEMPOTENCY_KEY",
-                format!("{}-{generation}", spec.id),
+                format!("{}-{}", spec.id, question(check, deployment.said())),
             ),
         ]);
         if let Some(current) = deployment.current() {
@@ -256,6 +251,26 @@ impl Work {
             }
         }
         Answer::new(HookVerdict::Success, format!("{asked} of {asked} held"))
+    }
+}
+
+/// Names a question among all of its deployment. One that found no answer is put again under the same
+/// name, for it may have been heard; one that was answered with "later" is another the next time.
+fn question(check: &Check, said: &[cutover_rollout::Said]) -> String {
+    let answers = said
+        .iter()
+        .filter(|said| said.check == *check && said.verdict != HookVerdict::Error)
+        .count();
+    match check {
+        Check::Smoke => format!("smoke-{answers}"),
+        Check::Hook {
+            point,
+            weight,
+            index,
+        } => {
+            let points = weight.basis_points();
+            format!("{}-{index}-{points}-{answers}", point.word())
+        }
     }
 }
 

@@ -78,7 +78,7 @@ impl Work {
         Ok((!ended.is_empty()).then(|| Input::InstancesFailed {
             side: Side::Candidate,
             generation: deployment.instances_generation(Side::Candidate),
-            detail: self.told(view::ended(&ended)),
+            detail: self.told(view::ended(&ended, "while it was watched")),
         }))
     }
 }

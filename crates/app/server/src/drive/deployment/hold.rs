@@ -24,6 +24,20 @@ impl Control {
         serde_json::from_str(&text).map_err(|error| Error::Corrupt(format!("`{key}`: {error}")))
     }
 
+    /// All holds, each with its environment and service.
+    pub(crate) async fn holds(&self) -> Result<Vec<((String, String), Hold)>, Error> {
+        let mut holds = Vec::new();
+        for (key, text) in self.store().settings(FOLDER).await? {
+            let hold: Option<Hold> = serde_json::from_str(&text)
+                .map_err(|error| Error::Corrupt(format!("`{key}`: {error}")))?;
+            let place = key.strip_prefix(FOLDER).and_then(|it| it.split_once('@'));
+            if let (Some(hold), Some((service, environment))) = (hold, place) {
+                holds.push(((environment.to_owned(), service.to_owned()), hold));
+            }
+        }
+        Ok(holds)
+    }
+
     /// Lifts it; says what was lifted, if anything was.
     pub async fn lift_hold(&self, environment: &str, service: &str) -> Result<Option<Hold>, Error> {
         let hold = self.hold(environment, service).await?;

@@ -61,7 +61,7 @@ impl Work {
         }
         *deaths += 1;
         if *deaths >= DEATHS {
-            return Ok(Some(ended(&states)));
+            return Ok(Some(ended(&states, "while it served")));
         }
         tracing::warn!(deployment = %self.id(), "an instance of the current side is started again");
         let maker = self.control.deployment(&place.deployment).await?;
@@ -94,7 +94,7 @@ impl Work {
                 deaths += 1;
             }
             if deaths >= DEATHS || most.unwrap_or_default() >= DEATHS {
-                return ended(&states);
+                return ended(&states, "before it was healthy");
             }
             if states.iter().any(is_dead)
                 && let Err(error) = target.revive(order).await
@@ -112,7 +112,9 @@ fn is_tended(now: &Deployment) -> bool {
     is_open && now.serving(Side::Current) > 0
 }
 
-fn ended(states: &[InstanceState]) -> Vec<String> {
-    let states: Vec<&InstanceState> = states.iter().collect();
-    view::ended(&states)
+/// Of those that have ended, or had: the others have nothing to say about it.
+fn ended(states: &[InstanceState], when: &str) -> Vec<String> {
+    let has_ended = |state: &&InstanceState| !state.alive || state.restarts > 0;
+    let states: Vec<&InstanceState> = states.iter().filter(has_ended).collect();
+    view::ended(&states, when)
 }

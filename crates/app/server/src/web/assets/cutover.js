@@ -75,14 +75,17 @@ function followRunning() {
 
 // A button does what its address says. The browser asks for the token when it has none.
 async function post(button) {
+  if (button.dataset.sure && !confirm(button.dataset.sure)) return;
   button.disabled = true;
   let text = '';
   try {
     const answer = await fetch(button.dataset.post, {
-      method: 'POST', headers: { 'content-type': 'application/json' }, body: '{}',
+      method: 'POST', headers: { 'content-type': 'application/json' }, body: button.dataset.body || '{}',
     });
     const said = await answer.json();
-    text = said.error || (said.already ? 'it is so already' : '');
+    text = said.error || said.notice || (said.already ? 'it is so already' : '');
+    // What is done once more is a deployment of its own: go and see it.
+    if (button.dataset.post.endsWith('/retry') && said.deployment) location.href = '/deployments/' + said.deployment;
   } catch {
     text = 'the server does not answer';
   }

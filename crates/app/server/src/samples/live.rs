@@ -1,0 +1,55 @@
+//! A deployment's seconds up to now: those that were kept, and those that only the balancer has yet.
+
+use cutover_rollout::Deployment;
+
+use super::record::{Record, Second};
+use crate::{Control, Error, routes};
+
+impl Record {
+    /// What was kept of a deployment, and while it is under way what will be.
+    pub(crate) async fn so_far(control: &Control, deployment: &Deployment) -> Result<Self, Error> {
+        let Some(spec) = deployment.spec() else {
+            return Ok(Self::default());
+        };
+        let mut record = Self::of(control, &spec.id).await?;
+        let first = deployment.shifts().first().map(|shift| shift.at.0 / 1_000);
+        let (Some(first), false) = (first, deployment.is_finished()) else {
+            return Ok(record);
+        };
+        let first = u64::try_from(first).unwrap_or_default();
+        let next = record.seconds.last().map_or(first, |last| last.at + 1);
+        let name = routes::name(&spec.release.service, &spec.environment);
+        let table = control.routes().table().await;
+        let (Some(route), Some(client)) =
+            (table.routes.get(&name), control.balancer().known().await)
+        else {
+            return Ok(record);
+        };
+        let Some(candidate) = route.side(&spec.id) else {
+            return Ok(record);
+        };
+        let current = route.sides.iter().find(|side| side.deployment != spec.id);
+        // A balancer that does not answer has nothing to add.
+        for bucket in client.samples(&name, next).await.unwrap_or_default() {
+            let of = |name: &str| bucket.sides.iter().find(|side| side.name == name).cloned();
+            let Some(seen) = of(&candidate.name).filter(|_| bucket.second >= next) else {
+                continue;
+            };
+            record.seconds.push(Second {
+                at: bucket.second,
+                weight: weight_at(deployment, bucket.second),
+                candidate: seen,
+                current: current.and_then(|side| of(&side.name)),
+            });
+        }
+        Ok(record)
+    }
+}
+
+/// The candidate's share when a second was over.
+fn weight_at(deployment: &Deployment, second: u64) -> cutover_model::delivery::Weight {
+    let end = i64::try_from((second + 1) * 1_000).unwrap_or(i64::MAX);
+    let before = deployment.shifts().iter().rev();
+    let shift = before.into_iter().find(|shift| shift.at.0 < end);
+    shift.map_or(deployment.weight(), |shift| shift.weight)
+}
