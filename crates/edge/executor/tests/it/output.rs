@@ -2,6 +2,7 @@
 
 use std::fs;
 
+use camino::Utf8Path;
 use cutover_model::run::{Level, Outcome};
 
 use crate::world::{World, key, order};
@@ -34,29 +35,35 @@ async fn secrets_do_not_reach_the_log_nor_any_other_file() {
     assert_eq!(report.summary.as_deref(), Some("# ***\n"));
     assert_eq!(report.annotations[0].message, "the ***");
     assert_eq!(report.annotations[0].title.as_deref(), Some("***"));
-    // Its script and what it wrote to are removed when its end has been told: not to be waited for.
+    // Its script and what it wrote to lie in `temp`, and are removed just after its end has been told.
+    assert_nowhere(&world.root, "hunter2", "temp");
     world
         .executor
         .destroy(&key(0).run, &key(0).job)
         .await
         .unwrap();
-    let mut open = vec![world.root.clone()];
+    assert_nowhere(&world.root, "hunter2", "");
+}
+
+/// Looks into every file below `root`, but for what lies in directories named `but`.
+fn assert_nowhere(root: &Utf8Path, secret: &str, but: &str) {
+    let mut open = vec![root.to_owned()];
+    let mut looked_into = 0;
     while let Some(directory) = open.pop() {
         for entry in directory.read_dir_utf8().unwrap() {
             let entry = entry.unwrap();
             let kind = entry.file_type().unwrap();
-            if kind.is_dir() {
+            if kind.is_dir() && entry.file_name() != but {
                 open.push(entry.path().to_owned());
             } else if kind.is_file() {
                 let bytes = fs::read(entry.path()).unwrap();
-                assert!(
-                    !String::from_utf8_lossy(&bytes).contains("hunter2"),
-                    "{}",
-                    entry.path()
-                );
+                let text = String::from_utf8_lossy(&bytes);
+                assert!(!text.contains(secret), "{}", entry.path());
+                looked_into += 1;
             }
         }
     }
+    assert!(looked_into > 0, "nothing to look into below {root}");
 }
 
 #[tokio::test]
