@@ -177,14 +177,24 @@ mod tests {
             () = all_started => {}
         }
         let lines = fs::read_to_string(&told).unwrap();
-        for number in lines.lines().filter_map(|line| line.parse::<u32>().ok()) {
-            let stat = fs::read_to_string(format!("/proc/{number}/stat")).unwrap_or_default();
-            let state = stat
-                .rsplit(") ")
-                .next()
-                .and_then(|rest| rest.chars().next());
-            let is_over = matches!(state, None | Some('Z' | 'X'));
-            assert!(is_over, "{number} goes on: {stat}");
-        }
+        // A signal is sent at once; to die of it takes a moment.
+        let all_over = async {
+            for number in lines.lines().filter_map(|line| line.parse::<u32>().ok()) {
+                while !is_over(number) {
+                    tokio::time::sleep(Duration::from_millis(10)).await;
+                }
+            }
+        };
+        let waited = tokio::time::timeout(Duration::from_secs(10), all_over).await;
+        assert!(waited.is_ok(), "some go on: {lines}");
+    }
+
+    fn is_over(number: u32) -> bool {
+        let stat = fs::read_to_string(format!("/proc/{number}/stat")).unwrap_or_default();
+        let state = stat
+            .rsplit(") ")
+            .next()
+            .and_then(|rest| rest.chars().next());
+        matches!(state, None | Some('Z' | 'X'))
     }
 }

@@ -29,7 +29,7 @@ fn this_repository_is_tidy() {
 #[test]
 fn the_list_of_arrows_keeps_the_rings() {
     let core = [
-        "model", "expr", "dialect", "engine", "rollout", "quality", "release",
+        "model", "expr", "dialect", "engine", "judge", "rollout", "quality", "release",
     ];
     let core = core.map(|name| format!("cutover-{name}"));
     let is_core = |name: &str| core.iter().any(|one| one == name);
