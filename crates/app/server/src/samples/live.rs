@@ -1,5 +1,7 @@
 //! A deployment's seconds up to now: those that were kept, and those that only the balancer has yet.
 
+use std::collections::BTreeMap;
+
 use cutover_rollout::Deployment;
 
 use super::record::{Record, Second};
@@ -40,6 +42,9 @@ impl Record {
                 weight: weight_at(deployment, bucket.second),
                 candidate: seen,
                 current: current.and_then(|side| of(&side.name)),
+                // What only the one who watches knows: it keeps them with the second.
+                slow_ms: None,
+                external: BTreeMap::new(),
             });
         }
         Ok(record)
