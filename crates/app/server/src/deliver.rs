@@ -634,6 +634,19 @@ impl Control {
             .listener
     }
 
+    /// Where a service is asked, with its scheme. `None` as for its address.
+    pub async fn service_url(&self, service: &str, environment: &str) -> Option<String> {
+        let name = routes::name(service, environment);
+        let status = self.balancer().status().await?;
+        let found = status.services.into_iter().find(|one| one.name == name)?;
+        let scheme = if found.certificates.is_empty() {
+            "http"
+        } else {
+            "https"
+        };
+        Some(format!("{scheme}://{}", found.listener?))
+    }
+
     /// What the balancer does now, when there is one.
     pub async fn balancer_status(&self) -> Option<cutover_proxy::Status> {
         self.balancer().status().await

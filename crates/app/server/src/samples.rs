@@ -66,7 +66,7 @@ pub(crate) async fn watch(watching: Watching<'_>) -> Option<Fired> {
             match looker.follow().await {
                 Ok(fired) => return Some(fired),
                 Err(error) => {
-                    tracing::warn!(%error, "the balancer's samples stopped; asking again")
+                    tracing::warn!(%error, "the balancer's samples stopped; asking again");
                 }
             }
             tokio::time::sleep(std::time::Duration::from_millis(500)).await;
@@ -305,7 +305,7 @@ mod tests {
         assert_eq!(sample.at, Timestamp(8_000));
         assert_eq!(sample.candidate.bad_distinct, Some(2));
         assert_eq!(sample.candidate.slow_distinct, None);
-        assert_eq!(sample.external["lag"], 4.0);
+        assert!((sample.external["lag"] - 4.0).abs() < f64::EPSILON);
         second.slow_ms = Some(200);
         assert_eq!(told(&second).candidate.slow_distinct, Some(3));
     }

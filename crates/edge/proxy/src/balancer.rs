@@ -268,13 +268,20 @@ impl Balancer {
             });
         }
         let weights_only = in_force.table.differs_in_weights_only(&table);
-        if !weights_only {
-            self.admit(&table, Care::Strict).await?;
+        // Weights need no certificate, and must not wait for a disk.
+        let admitted = if weights_only {
+            Ok(())
+        } else {
+            self.admit(&table, Care::Strict).await
+        };
+        if let Err(refusal) = admitted {
+            self.keyring.retain(&in_force.table);
+            return Err(refusal);
         }
-        let opened =
-            locked(&self.live)
-                .doors
-                .open(&table, &in_force.listeners, &in_force.previews)?;
+        let opened = locked(&self.live)
+            .doors
+            .open(&table, &in_force.listeners, &in_force.previews)
+            .inspect_err(|_refusal| self.keyring.retain(&in_force.table))?;
         let (listeners, previews) = (opened.listeners.clone(), opened.previews.clone());
         if repeated && opened.is_empty() {
             self.choose_certificates();
@@ -310,7 +317,8 @@ impl Balancer {
                 return Err(refusal);
             }
         } else {
-            self.store(&next).await?;
+            let stored = self.store(&next).await;
+            stored.inspect_err(|_refusal| self.keyring.retain(&in_force.table))?;
             self.put_in_force(&effective, opened, Origin::Told);
         }
         *in_force = next;

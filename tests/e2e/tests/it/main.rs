@@ -40,6 +40,7 @@ mod succession;
 mod switching;
 mod talk;
 mod triggers;
+mod verbs;
 mod webhook;
 mod wire;
 mod world;

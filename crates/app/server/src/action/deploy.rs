@@ -87,19 +87,14 @@ async fn finish(
     let spec = deployment
         .spec()
         .ok_or_else(|| Error::NotFound(format!("deployment {id} does not exist yet")))?;
-    let address = context
+    let url = context
         .control
-        .service_address(&spec.release.service, &spec.environment)
+        .service_url(&spec.release.service, &spec.environment)
         .await;
     let left = Left::default()
         .output("deployment", id.as_str())
         .output("version", spec.release.version.as_str())
-        .output(
-            "url",
-            address
-                .map(|address| format!("http://{address}"))
-                .unwrap_or_default(),
-        )
+        .output("url", url.unwrap_or_default())
         .summary(format!("{}\n", view::deployment_line(&deployment)));
     for line in deployment.detail() {
         log.line(line);

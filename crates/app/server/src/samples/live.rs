@@ -42,7 +42,8 @@ impl Record {
                 weight: weight_at(deployment, bucket.second),
                 candidate: seen,
                 current: current.and_then(|side| of(&side.name)),
-                // What only the one who watches knows: it keeps them with the second.
+                // Known only to who watches. Without them such a second counts no slow answers, and
+                // is a gap to external metrics, until it is kept.
                 slow_ms: None,
                 external: BTreeMap::new(),
             });

@@ -62,7 +62,25 @@ environments:
       access_log: { query: nothing }
       timeouts: { response: 10s }
       hold: { requests: 500 }
+      tls:
+        certificates: [{ cert_file: /etc/tls/shop.crt, key_file: /etc/tls/shop.key }]
+        acme: { hosts: [Shop.example.org], contact: "mailto:ops@example.org", directory: https://ca.example/dir }
+        redirect_from: 0.0.0.0:80
 "#;
+
+#[test]
+fn certificates_are_read() {
+    let project = good(EXAMPLE);
+    let traffic = project.environments["production"].traffic.as_ref().unwrap();
+    let tls = traffic.tls.as_ref().unwrap();
+    assert_eq!(tls.certificates[0].key_file, "/etc/tls/shop.key");
+    assert_eq!(tls.redirect_from.as_deref(), Some("0.0.0.0:80"));
+    let acme = tls.acme.as_ref().unwrap();
+    assert_eq!(acme.hosts, ["shop.example.org"]);
+    assert_eq!(acme.contact, ["mailto:ops@example.org"]);
+    assert_eq!(acme.directory.as_deref(), Some("https://ca.example/dir"));
+    assert_eq!(acme.ca_file, None);
+}
 
 fn good(text: &str) -> Project {
     let (project, said) = project(&tree(&[("cutover.yml", text)]));
@@ -296,11 +314,11 @@ fn every_slip_is_told_with_its_place() {
             14:82 1013 `path` of a rule must begin with `/` or `*`, and is `a`
             14:94 1013 `methods` cannot be `get` | did you mean `GET`?
             14:105 1013 `from` must be an address or `address/prefix`, and is `here`
-            15:47 1013 `redirect_from` must be `host:port`, and is `80` | for example `127.0.0.1:8080`
-            15:82 1013 `cert_file` must be an absolute path, and is `c.pem` | certificates lie on the balancer's machine, not in the sources
-            15:131 1013 `acme` cannot have `*.x.org`: HTTP-01 shows no wildcards | name each host, or use `certificates`
-            15:152 1013 `contact` must be like `mailto:ops@example.org`, and is `ops`
-            15:168 1013 `directory` must be a URL with `https://`, and is `http://x`
+            15:41 1013 `redirect_from` must be `host:port`, and is `80` | for example `127.0.0.1:8080`
+            15:75 1013 `cert_file` must be an absolute path, and is `c.pem` | certificates lie on the balancer's machine, not in the sources
+            15:119 1013 `acme` cannot have `*.x.org`: HTTP-01 shows no wildcards | name each host, or use `certificates`
+            15:140 1013 `contact` must be like `mailto:ops@example.org`, and is `ops`
+            15:156 1013 `directory` must be a URL with `https://`, and is `http://x`
             17:30 1013 `1A` cannot name a secret | names have letters, digits and `_`, and do not begin with a digit
             17:44 1013 an entry of `config` must be a path inside of the sources, and is `/etc/x`
             17:67 1010 unknown key `flor` in `migrations` | did you mean `floor`?

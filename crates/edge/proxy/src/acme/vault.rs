@@ -110,8 +110,9 @@ impl Vault {
 
 fn digest(parts: &[&str]) -> String {
     let hash = Sha256::digest(parts.join("\n").as_bytes());
-    hash.iter()
+    let head = hash
+        .iter()
         .take(8)
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
+        .fold(0_u64, |sum, byte| (sum << 8) | u64::from(*byte));
+    format!("{head:016x}")
 }

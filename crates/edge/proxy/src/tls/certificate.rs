@@ -119,7 +119,8 @@ impl Certificate {
             return Err(pem(cert_file, "a certificate", &"there is none in it"));
         }
         let key = PrivateKeyDer::from_pem_slice(key)
-            .map_err(|error| pem(key_file, "a private key", &error))?;
+            // Not what the reader says of it: that may have bytes of the key.
+            .map_err(|_| pem(key_file, "a private key", &"it cannot be read as one"))?;
         Self::new(chain, key, cert_file)
     }
 

@@ -47,16 +47,28 @@ struct Source {
     error: Option<String>,
 }
 
-/// How it is known that a file is another one, or has other rights: by inode, time of change and
-/// length, of both files.
+/// How it is known that one of the two files is another one, or has other rights.
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Stamp([Option<(u64, i64, i64, u64)>; 2]);
+struct Stamp([Option<Look>; 2]);
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Look {
+    inode: u64,
+    changed: (i64, i64),
+    length: u64,
+    mode: u32,
+}
 
 impl Stamp {
     fn of(files: &CertificateFiles) -> Self {
         let look = |path: &String| {
             let found = fs::metadata(path).ok()?;
-            Some((found.ino(), found.ctime(), found.ctime_nsec(), found.len()))
+            Some(Look {
+                inode: found.ino(),
+                changed: (found.ctime(), found.ctime_nsec()),
+                length: found.len(),
+                mode: found.mode(),
+            })
         };
         Self([look(&files.cert_file), look(&files.key_file)])
     }

@@ -61,7 +61,8 @@ impl Authority {
         let key = KeyPair::generate().unwrap();
         let names: Vec<_> = names.iter().map(|name| (*name).to_owned()).collect();
         let mut params = CertificateParams::new(names).unwrap();
-        lasting(&mut params, now() - Duration::from_hours(1), life);
+        let begins = now().saturating_sub(Duration::from_hours(1));
+        lasting(&mut params, begins, life);
         let signed = params.signed_by(&key, &self.issuer).unwrap();
         Pair {
             chain: signed.pem(),
