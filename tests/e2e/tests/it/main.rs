@@ -30,6 +30,7 @@ mod queue;
 mod repository;
 mod routing;
 mod run;
+mod secured;
 mod server;
 mod slow_clients;
 mod smuggling;
