@@ -190,7 +190,7 @@ fn ended(world: &World, id: &str) -> Value {
 }
 
 fn begin(world: &World, version: &str) -> String {
-    let answer = world.ask(&["deploy", version, "production", "--detach"]);
+    let answer = world.ask(&["deploy", version, "production", "--detach", "--lift-hold"]);
     answer["deployment"].as_str().expect("its id").to_owned()
 }
 
@@ -274,7 +274,14 @@ fn in_a_rollback_by_hand() {
     stage.repository.build(2, "2.0.0");
     for round in 0..TIMES {
         world
-            .cutover(&["deploy", "2.0.0", "production", "--strategy", "rolling"])
+            .cutover(&[
+                "deploy",
+                "2.0.0",
+                "production",
+                "--strategy",
+                "rolling",
+                "--lift-hold",
+            ])
             .exits(0);
         // By name: what is current is recorded a moment after the deployment has ended, see
         // `operating::a_rollback_at_once_takes_back_what_was_deployed`.
