@@ -53,6 +53,18 @@ pub struct Plan {
 }
 
 impl Plan {
+    /// A plan of this workflow without any job.
+    pub fn new(path: &str) -> Self {
+        Self {
+            path: path.to_owned(),
+            name: path.to_owned(),
+            run_name: None,
+            env: Vec::new(),
+            jobs: Vec::new(),
+            project: None,
+        }
+    }
+
     /// The job with this id.
     pub fn job(&self, id: &str) -> Option<&JobSpec> {
         self.jobs.iter().find(|job| job.id == id)
@@ -92,6 +104,28 @@ pub struct JobSpec {
     pub at: Position,
 }
 
+impl JobSpec {
+    /// A job of which nothing is said but its id and what it does.
+    pub fn new(id: &str, steps: Vec<StepSpec>) -> Self {
+        Self {
+            id: id.to_owned(),
+            name: None,
+            needs: Vec::new(),
+            condition: None,
+            matrix: None,
+            runs_on: Vec::new(),
+            environment: None,
+            env: Vec::new(),
+            outputs: Vec::new(),
+            defaults: RunDefaults::default(),
+            timeout_minutes: None,
+            continue_on_error: None,
+            steps,
+            at: Position::default(),
+        }
+    }
+}
+
 /// A job's `environment:`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EnvironmentUse {
@@ -99,6 +133,13 @@ pub struct EnvironmentUse {
     pub name: Template,
     /// Where to look at what was deployed.
     pub url: Option<Template>,
+}
+
+impl EnvironmentUse {
+    /// The environment of this name, of which nothing else is said.
+    pub fn new(name: Template) -> Self {
+        Self { name, url: None }
+    }
 }
 
 /// `defaults.run`.
@@ -128,6 +169,19 @@ pub struct MatrixSpec {
     pub at: Position,
 }
 
+impl MatrixSpec {
+    /// A matrix of which nothing is said but its values.
+    pub fn new(values: serde_json::Value) -> Self {
+        Self {
+            values,
+            fail_fast: None,
+            max_parallel: None,
+            only: Vec::new(),
+            at: Position::default(),
+        }
+    }
+}
+
 /// The smallest ordered thing in a job.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StepSpec {
@@ -147,6 +201,22 @@ pub struct StepSpec {
     pub body: StepBody,
     /// Where it stands.
     pub at: Position,
+}
+
+impl StepSpec {
+    /// A step of which nothing is said but what it does.
+    pub fn new(body: StepBody) -> Self {
+        Self {
+            id: None,
+            name: None,
+            condition: None,
+            env: Vec::new(),
+            timeout_minutes: None,
+            continue_on_error: None,
+            body,
+            at: Position::default(),
+        }
+    }
 }
 
 /// What a step does.
