@@ -107,6 +107,7 @@ fn exit_of(error: &anyhow::Error) -> Exit {
             | E::Forge(_)
             | E::Target(_)
             | E::Executor(_)
+            | E::Results(_)
             | E::Docker(_)
             | E::Balancer(_)
             | E::Io { .. }

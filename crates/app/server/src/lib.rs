@@ -20,6 +20,7 @@ mod hash_files;
 mod hear;
 mod keeper;
 mod operate;
+mod results;
 mod routes;
 mod samples;
 mod secret_versions;

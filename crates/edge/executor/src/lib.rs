@@ -20,7 +20,7 @@ mod shell;
 mod supervise;
 
 pub use self::{
-    builtin::BuiltinLog,
+    builtin::{BuiltinLog, Handed},
     error::Error,
     follow::Follow,
     layout::{JobPlace, StepKey},

@@ -20,6 +20,7 @@ use crate::{
     Control,
     action::{self, ActionEnd, Context},
     hash_files::hash_files,
+    results::server_url,
     view,
 };
 
@@ -183,6 +184,9 @@ impl Work {
                 if let Err(error) = self.control.executor().destroy(&self.id, &job).await {
                     tracing::warn!(%error, %job, "could not remove what a job left");
                 }
+                if let Err(error) = self.control.results().revoke(&self.run, &job).await {
+                    tracing::warn!(%error, %job, "what a job was granted is not taken back");
+                }
                 self.control.runners().release(&self.id, &job);
             }
             Effect::Notify { topic, text } => {
@@ -244,7 +248,11 @@ impl Work {
             .prepare(&key.run, &key.job)
             .await
             .map_err(|error| error.to_string())?;
-        let (resolved, masks) = self.resolve(key, &place)?;
+        let granted = self.control.results().grant(&self.run, &key.job).await;
+        let granted = granted.map_err(|error| error.to_string())?;
+        let (mut resolved, mut masks) = self.resolve(key, &place)?;
+        resolved.env.extend(granted.env.clone());
+        masks.extend(granted.masks.iter().cloned());
         let path_prepend = resolved.path_prepend;
         match resolved.body {
             Body::Script {
@@ -280,6 +288,9 @@ impl Work {
                     key: key.clone(),
                     place,
                     with,
+                    granted,
+                    env: resolved.env,
+                    path_prepend,
                 };
                 Ok(self.act(action, context, masks).await)
             }
@@ -379,7 +390,7 @@ impl Work {
                 workspace: place.workspace.to_string(),
             },
             server: &ServerFacts {
-                url: options.address.clone().unwrap_or_default(),
+                url: server_url(options.address.as_deref()),
             },
         };
         let resolved = resolve::step(&self.run, &key.job, &key.step, &given)
