@@ -200,9 +200,10 @@ impl Work {
         let digest = match self.control.executor().prepare(&self.id, &job).await {
             Err(error) => Err(error.to_string()),
             Ok(place) => {
-                let patterns = patterns.clone();
-                let hashed =
-                    tokio::task::spawn_blocking(move || hash_files(&place.workspace, &patterns));
+                let (patterns, home) = (patterns.clone(), self.control.home());
+                let hashed = tokio::task::spawn_blocking(move || {
+                    hash_files(&place.workspace, home.as_deref(), &patterns)
+                });
                 hashed
                     .await
                     .unwrap_or_else(|error| Err(format!("the files were not read: {error}")))
@@ -362,7 +363,9 @@ impl Work {
                 None
             })
         };
-        let hash_files = |patterns: &[String]| hash_files(&place.workspace, patterns);
+        let home = self.control.home();
+        let hash_files =
+            |patterns: &[String]| hash_files(&place.workspace, home.as_deref(), patterns);
         let given = Given {
             secrets: &options.secrets,
             withheld: &withheld,
