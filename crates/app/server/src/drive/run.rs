@@ -283,6 +283,9 @@ impl Work {
                 };
                 Ok(self.act(action, context, masks).await)
             }
+            Body::Container(_) | Body::SetUpContainers(_) => {
+                Err("containers are not there yet".to_owned())
+            }
         }
     }
 
