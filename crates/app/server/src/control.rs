@@ -25,6 +25,7 @@ use crate::{
     drive::{
         self, Driven, Edge, Machine,
         deployment::DeploymentEdge,
+        group::ConcurrencyGroups,
         lock::{self, Locks},
         notify::Outbox,
         run::RunEdge,
@@ -98,6 +99,7 @@ struct Inner {
     balancer: Balancer,
     routes: Routes,
     runners: Runners,
+    groups: ConcurrencyGroups,
     locks: Locks,
     outbox: Outbox,
     process_target: Arc<ProcessTarget>,
@@ -175,6 +177,7 @@ impl Control {
             balancer,
             routes,
             runners: Runners::new("local", options.runners),
+            groups: ConcurrencyGroups::default(),
             locks: Locks::new(store.clone(), owner),
             outbox: Outbox::new(store.clone(), options.secrets.clone()),
             runs: Mutex::default(),
@@ -232,6 +235,7 @@ impl Control {
                 }
             }
         }
+        self.groups().adopt(self, &runs).await?;
         for id in &runs {
             self.drive_run(id).await?;
         }
@@ -477,6 +481,18 @@ impl Control {
 
     pub(crate) fn runners(&self) -> &Runners {
         &self.0.runners
+    }
+
+    pub(crate) fn groups(&self) -> &ConcurrencyGroups {
+        &self.0.groups
+    }
+
+    /// Tells a run what was seen, if it is driven.
+    pub(crate) fn tell_run(&self, id: &RunId, input: cutover_engine::Input) {
+        let driven = self.0.runs.lock().get(id).cloned();
+        if let Some(driven) = driven {
+            driven.mailbox.observe(input);
+        }
     }
 
     pub(crate) fn locks(&self) -> &Locks {

@@ -5,6 +5,7 @@
 //! from its log and what is still owed is done again; every effect is idempotent.
 
 pub(crate) mod deployment;
+pub(crate) mod group;
 pub(crate) mod lock;
 pub(crate) mod notify;
 pub(crate) mod run;
