@@ -33,6 +33,7 @@ use crate::{
     },
     keeper,
     routes::Routes,
+    samples::Looks,
 };
 
 /// What has to be known from outside.
@@ -108,6 +109,9 @@ struct Inner {
     runs: Drivers<RunId, Run>,
     deployments: Drivers<DeploymentId, Deployment>,
     starting: tokio::sync::Mutex<()>,
+    /// Many may begin deployments at once, but none while packages are thrown away.
+    packages: tokio::sync::RwLock<()>,
+    looks: Looks,
     notices: broadcast::Sender<Notice>,
     /// What machines have ordered.
     tasks: TaskTracker,
@@ -183,6 +187,8 @@ impl Control {
             runs: Mutex::default(),
             deployments: Mutex::default(),
             starting: tokio::sync::Mutex::default(),
+            packages: tokio::sync::RwLock::default(),
+            looks: Looks::default(),
             notices,
             tasks: TaskTracker::new(),
             services: TaskTracker::new(),
@@ -473,6 +479,16 @@ impl Control {
 
     pub(crate) fn balancer(&self) -> &Balancer {
         &self.0.balancer
+    }
+
+    /// Held for reading by whoever begins a deployment, for writing by whoever throws packages away.
+    pub(crate) fn packages(&self) -> &tokio::sync::RwLock<()> {
+        &self.0.packages
+    }
+
+    /// What has been summed up of deployments for those who look at them.
+    pub(crate) fn looks(&self) -> &Looks {
+        &self.0.looks
     }
 
     pub(crate) fn routes(&self) -> &Routes {
