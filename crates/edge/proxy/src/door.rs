@@ -11,17 +11,16 @@ use std::{
 };
 
 use arc_swap::{ArcSwap, ArcSwapOption};
-use http::{Request, Response, Version};
+use http::{Request, Version};
 use hyper::body::Incoming;
 
 use crate::{
     acme::Challenges,
     control::Tls,
     errors::Misdirected,
-    forward::forward,
+    forward::{Entered, begin},
     redirect,
     request::Peer,
-    response::ResponseBody,
     roster::Roster,
     route::{Route, host_of},
     service::{Routes, Service},
@@ -183,33 +182,24 @@ impl Door {
             .map_or_else(|| Arc::new(Routes::none()), |entry| entry.service.routes())
     }
 
-    /// Answers a request.
-    pub(crate) async fn enter(
-        &self,
-        peer: &Peer,
-        request: Request<Incoming>,
-    ) -> Response<ResponseBody> {
+    /// Takes a request in: finds out whose it is, and makes it ready for its way.
+    pub(crate) fn enter(&self, peer: &Peer, request: Request<Incoming>) -> Entered {
         if let Some(answer) = self.challenges.answer(&request) {
-            return answer;
+            return Entered::Answered(answer);
         }
-        // The guard must not live as long as the request: it is one of few.
-        let found = self
-            .behind
-            .load()
-            .find(&request, peer.secured.as_ref())
-            .cloned();
-        match found {
+        let behind = self.behind.load();
+        match behind.find(&request, peer.secured.as_ref()) {
             Ok(Entry {
                 redirect: Some(port),
                 ..
-            }) => redirect::answer(&request, port),
+            }) => Entered::Answered(redirect::answer(&request, *port)),
             Ok(Entry {
                 service,
                 route,
                 preview,
                 redirect: None,
-            }) => forward(&service, &route, preview, peer, request).await,
-            Err(misdirected) => misdirected.response(),
+            }) => begin(service, route, preview.as_ref(), peer, request),
+            Err(misdirected) => Entered::Answered(misdirected.response()),
         }
     }
 }

@@ -7,6 +7,7 @@ mod access_log;
 mod acme;
 mod answer;
 mod balancer;
+mod body_fate;
 mod client_address;
 mod clock;
 mod connection;
