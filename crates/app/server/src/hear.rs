@@ -7,7 +7,7 @@ use cutover_engine::Input;
 use cutover_forge::{RefUpdate, Repository};
 use cutover_model::{
     Diagnostic, Position, RunId, Severity,
-    plan::{JobSpec, Plan, RunDefaults, StepBody, StepSpec, Template},
+    plan::{JobSpec, Plan, StepBody, StepSpec, Template},
     source::{Trigger, TriggerKind, Trust},
 };
 use cutover_store::RunFilter;
@@ -229,40 +229,20 @@ fn refused(path: &str, diagnostics: &[Diagnostic]) -> Plan {
         .first()
         .map_or_else(Position::default, |first| first.at);
     let step = StepSpec {
-        id: None,
         name: Some(Template::plain("compile the workflow")),
-        condition: None,
-        env: Vec::new(),
-        timeout_minutes: None,
-        continue_on_error: None,
-        body: StepBody::Lacking {
+        at,
+        ..StepSpec::new(StepBody::Lacking {
             uses: path.to_owned(),
             message,
-        },
-        at,
+        })
     };
     let job = JobSpec {
-        id: "workflow".to_owned(),
-        name: None,
-        needs: Vec::new(),
-        condition: None,
-        matrix: None,
         runs_on: vec![Template::plain("local")],
-        environment: None,
-        env: Vec::new(),
-        outputs: Vec::new(),
-        defaults: RunDefaults::default(),
-        timeout_minutes: None,
-        continue_on_error: None,
-        steps: vec![step],
         at,
+        ..JobSpec::new("workflow", vec![step])
     };
     Plan {
-        path: path.to_owned(),
-        name: path.to_owned(),
-        run_name: None,
-        env: Vec::new(),
         jobs: vec![job],
-        project: None,
+        ..Plan::new(path)
     }
 }

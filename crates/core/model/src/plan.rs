@@ -1,7 +1,12 @@
 //! A workflow as compiled for one trigger: immutable, and free of any dialect's words.
 
+pub mod container;
+
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
+use self::container::{ContainerStep, ContainerUse, Services};
 use crate::{Duration, Position, project::Project};
 
 /// Text with `${{ }}` in it, or without; checked at compile time, evaluated when its turn comes.
@@ -53,6 +58,18 @@ pub struct Plan {
 }
 
 impl Plan {
+    /// A plan of this workflow without any job.
+    pub fn new(path: &str) -> Self {
+        Self {
+            path: path.to_owned(),
+            name: path.to_owned(),
+            run_name: None,
+            env: Vec::new(),
+            jobs: Vec::new(),
+            project: None,
+        }
+    }
+
     /// The job with this id.
     pub fn job(&self, id: &str) -> Option<&JobSpec> {
         self.jobs.iter().find(|job| job.id == id)
@@ -86,10 +103,44 @@ pub struct JobSpec {
     pub timeout_minutes: Option<Template>,
     /// `continue-on-error:`, `true`, `false` or an expression.
     pub continue_on_error: Option<Template>,
+    /// `container:`: where its steps run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub container: Option<ContainerUse>,
+    /// `services:`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub services: Option<Services>,
+    /// Images that stand for labels of `runs-on`, when nothing is said in `container:`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub runner_images: BTreeMap<String, String>,
     /// The steps, in order.
     pub steps: Vec<StepSpec>,
     /// Where it stands.
     pub at: Position,
+}
+
+impl JobSpec {
+    /// A job of which nothing is said but its id and what it does.
+    pub fn new(id: &str, steps: Vec<StepSpec>) -> Self {
+        Self {
+            id: id.to_owned(),
+            name: None,
+            needs: Vec::new(),
+            condition: None,
+            matrix: None,
+            runs_on: Vec::new(),
+            environment: None,
+            env: Vec::new(),
+            outputs: Vec::new(),
+            defaults: RunDefaults::default(),
+            timeout_minutes: None,
+            continue_on_error: None,
+            container: None,
+            services: None,
+            runner_images: BTreeMap::new(),
+            steps,
+            at: Position::default(),
+        }
+    }
 }
 
 /// A job's `environment:`.
@@ -99,6 +150,13 @@ pub struct EnvironmentUse {
     pub name: Template,
     /// Where to look at what was deployed.
     pub url: Option<Template>,
+}
+
+impl EnvironmentUse {
+    /// The environment of this name, of which nothing else is said.
+    pub fn new(name: Template) -> Self {
+        Self { name, url: None }
+    }
 }
 
 /// `defaults.run`.
@@ -128,6 +186,19 @@ pub struct MatrixSpec {
     pub at: Position,
 }
 
+impl MatrixSpec {
+    /// A matrix of which nothing is said but its values.
+    pub fn new(values: serde_json::Value) -> Self {
+        Self {
+            values,
+            fail_fast: None,
+            max_parallel: None,
+            only: Vec::new(),
+            at: Position::default(),
+        }
+    }
+}
+
 /// The smallest ordered thing in a job.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StepSpec {
@@ -147,6 +218,22 @@ pub struct StepSpec {
     pub body: StepBody,
     /// Where it stands.
     pub at: Position,
+}
+
+impl StepSpec {
+    /// A step of which nothing is said but what it does.
+    pub fn new(body: StepBody) -> Self {
+        Self {
+            id: None,
+            name: None,
+            condition: None,
+            env: Vec::new(),
+            timeout_minutes: None,
+            continue_on_error: None,
+            body,
+            at: Position::default(),
+        }
+    }
 }
 
 /// What a step does.
@@ -187,6 +274,11 @@ pub enum StepBody {
         /// What is lacking, for people.
         message: String,
     },
+    /// A container of its own.
+    Container(Box<ContainerStep>),
+    /// Makes the job's container and services ready; nobody writes it, see
+    /// [`JobSpec::with_set_up`].
+    SetUpContainers,
 }
 
 /// The actions that this binary has built in.

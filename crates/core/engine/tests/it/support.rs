@@ -9,10 +9,7 @@ use cutover_model::{
     event::RunEvent,
     gate::ApprovalRule,
     guard::{Guards, OnSuperseded, RollbackRule},
-    plan::{
-        EnvironmentUse, Expression, JobSpec, MatrixSpec, Plan, RunDefaults, StepBody, StepSpec,
-        Template,
-    },
+    plan::{EnvironmentUse, Expression, JobSpec, MatrixSpec, Plan, StepBody, StepSpec, Template},
     project::{Environment, Project, TargetSpec},
     source::{GitRef, Revision, Trigger, TriggerKind, Trust},
 };
@@ -32,17 +29,13 @@ pub(crate) fn step(text: &str) -> StepSpec {
     };
     StepSpec {
         id,
-        name: None,
         condition,
-        env: Vec::new(),
-        timeout_minutes: None,
-        continue_on_error: None,
-        body: StepBody::Run {
+        at: Position::new(1, 1),
+        ..StepSpec::new(StepBody::Run {
             script: Template::plain(script),
             shell: None,
             working_directory: None,
-        },
-        at: Position::new(1, 1),
+        })
     }
 }
 
@@ -75,38 +68,22 @@ pub(crate) fn bindings(pairs: &[(&str, &str)]) -> Vec<(String, Template)> {
 /// A job with these needs and steps.
 pub(crate) fn job(id: &str, needs: &[&str], steps: Vec<StepSpec>) -> JobSpec {
     JobSpec {
-        id: id.to_owned(),
-        name: None,
         needs: needs.iter().map(|need| (*need).to_owned()).collect(),
-        condition: None,
-        matrix: None,
         runs_on: vec![Template::plain("linux")],
-        environment: None,
-        env: Vec::new(),
-        outputs: Vec::new(),
-        defaults: RunDefaults::default(),
-        timeout_minutes: None,
-        continue_on_error: None,
-        steps,
         at: Position::new(1, 1),
+        ..JobSpec::new(id, steps)
     }
 }
 
 pub(crate) fn matrix(values: serde_json::Value) -> MatrixSpec {
     MatrixSpec {
-        values,
-        fail_fast: None,
-        max_parallel: None,
-        only: Vec::new(),
         at: Position::new(9, 9),
+        ..MatrixSpec::new(values)
     }
 }
 
 pub(crate) fn environment(name: &str) -> EnvironmentUse {
-    EnvironmentUse {
-        name: Template::plain(name),
-        url: None,
-    }
+    EnvironmentUse::new(Template::plain(name))
 }
 
 pub(crate) fn rule(required: u32, from: &[&str]) -> ApprovalRule {
@@ -119,12 +96,9 @@ pub(crate) fn rule(required: u32, from: &[&str]) -> ApprovalRule {
 
 pub(crate) fn plan(jobs: Vec<JobSpec>) -> Plan {
     Plan {
-        path: "ci.yml".to_owned(),
         name: "ci".to_owned(),
-        run_name: None,
-        env: Vec::new(),
         jobs,
-        project: None,
+        ..Plan::new("ci.yml")
     }
 }
 

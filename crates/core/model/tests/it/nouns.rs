@@ -87,8 +87,8 @@ fn step(body: StepBody) -> StepSpec {
         env: bindings("A", "1"),
         timeout_minutes: Some(template("5")),
         continue_on_error: Some(template("true")),
-        body,
         at: Position::new(8, 9),
+        ..StepSpec::new(body)
     }
 }
 
@@ -122,7 +122,6 @@ pub(crate) fn plan() -> Plan {
         run_name: Some(template("by ${{ github.actor }}")),
         env: bindings("CARGO_TERM_COLOR", "always"),
         jobs: vec![JobSpec {
-            id: "test".to_owned(),
             name: Some(template("Test")),
             needs: vec!["build".to_owned()],
             condition: Some(expression("success()")),
@@ -135,8 +134,8 @@ pub(crate) fn plan() -> Plan {
             }),
             runs_on: vec![template("${{ matrix.os }}")],
             environment: Some(EnvironmentUse {
-                name: template("staging"),
                 url: Some(template("http://localhost")),
+                ..EnvironmentUse::new(template("staging"))
             }),
             env: bindings("B", "2"),
             outputs: bindings("out", "${{ steps.make.outputs.out }}"),
@@ -146,8 +145,8 @@ pub(crate) fn plan() -> Plan {
             },
             timeout_minutes: Some(template("10")),
             continue_on_error: Some(template("false")),
-            steps: steps(),
             at: Position::new(5, 3),
+            ..JobSpec::new("test", steps())
         }],
         project: Some(project()),
     }

@@ -8,8 +8,8 @@ use cutover_model::{
     gate::ApprovalRule,
     guard::{Guards, OnSuperseded, RollbackRule},
     plan::{
-        Builtin, EnvironmentUse, Expression, JobSpec, MatrixSpec, Plan, RunDefaults, StepBody,
-        StepSpec, Template,
+        Builtin, EnvironmentUse, Expression, JobSpec, MatrixSpec, Plan, StepBody, StepSpec,
+        Template,
     },
     project::{Environment, Project, TargetSpec},
     source::{GitRef, Revision, Trigger, TriggerKind, Trust},
@@ -55,12 +55,10 @@ pub(super) fn plan(rng: &mut SmallRng) -> Plan {
     // A need may be written after the job that has it.
     jobs.shuffle(rng);
     Plan {
-        path: "ci.yml".to_owned(),
         name: "ci".to_owned(),
-        run_name: None,
-        env: Vec::new(),
         jobs,
         project: Some(project(rng)),
+        ..Plan::new("ci.yml")
     }
 }
 
@@ -118,29 +116,26 @@ fn job(rng: &mut SmallRng, index: usize, needs: Vec<String>) -> JobSpec {
         conditions.push("fromJSON('{')");
     }
     let count = rng.random_range(0..=4);
+    let steps = steps(rng, count, 0);
     JobSpec {
-        id: format!("j{index}"),
-        name: None,
         needs,
         condition: maybe(rng, 0.3, |rng| expression(pick(rng, &conditions))),
         matrix: maybe(rng, 0.4, matrix),
         runs_on: vec![Template::plain("linux")],
-        environment: maybe(rng, 0.3, |rng| EnvironmentUse {
-            name: Template::plain(pick(rng, &["staging", "production", "elsewhere"])),
-            url: None,
+        environment: maybe(rng, 0.3, |rng| {
+            let name = pick(rng, &["staging", "production", "elsewhere"]);
+            EnvironmentUse::new(Template::plain(name))
         }),
-        env: Vec::new(),
         outputs: vec![(
             "out".to_owned(),
             Template::plain("${{ steps.s0.outputs.out }}"),
         )],
-        defaults: RunDefaults::default(),
         timeout_minutes: maybe(rng, 0.3, minutes),
         continue_on_error: maybe(rng, 0.2, |rng| {
             Template::plain(pick(rng, &["true", "${{ strategy.job-index == 0 }}"]))
         }),
-        steps: steps(rng, count, 0),
         at: Position::new(1, 1),
+        ..JobSpec::new(&format!("j{index}"), steps)
     }
 }
 
@@ -152,13 +147,12 @@ fn matrix(rng: &mut SmallRng) -> MatrixSpec {
         _ => json!("${{ fromJSON('{\"n\":[1,2]}') }}"),
     };
     MatrixSpec {
-        values,
         fail_fast: maybe(rng, 0.5, |rng| {
             Template::plain(pick(rng, &["true", "false"]))
         }),
-        only: Vec::new(),
         max_parallel: maybe(rng, 0.5, |rng| Template::plain(pick(rng, &["1", "2"]))),
         at: Position::new(1, 1),
+        ..MatrixSpec::new(values)
     }
 }
 
@@ -208,13 +202,11 @@ fn step(rng: &mut SmallRng, index: usize, depth: usize) -> StepSpec {
     };
     StepSpec {
         id: Some(format!("s{index}")),
-        name: None,
         condition: maybe(rng, 0.4, |rng| expression(pick(rng, &conditions))),
-        env: Vec::new(),
         timeout_minutes: maybe(rng, 0.2, minutes),
         continue_on_error: maybe(rng, 0.15, |_| Template::plain("true")),
-        body,
         at: Position::new(1, 1),
+        ..StepSpec::new(body)
     }
 }
 
