@@ -6,151 +6,29 @@
 use std::{sync::Arc, time::Duration};
 
 use http::{HeaderName, Request, Response, StatusCode, Version, header};
-use hyper::{body::Incoming, upgrade::OnUpgrade};
+use hyper::upgrade::OnUpgrade;
 use tokio::time::Instant;
 
 use crate::{
     access_log::{Note, Pending},
     answer::AnswerBody,
     body_fate::BodyFate,
-    client_address::client_address,
     connection::{ConnectError, Connection, Vain},
     distinct::Client,
-    errors::{self, BadRequest, NoAnswer, NotLetIn},
-    events, guard,
+    entered::logged,
+    errors::{self, BadRequest, NoAnswer},
+    events,
     headers::{self, Kinds},
     hold,
     metrics::{Cause, SideMetrics, Trouble},
-    request::{self, Outbound, Peer, RequestBody},
+    request::{Outbound, RequestBody},
     response::{Holds, ResponseBody},
-    route::Route,
-    router::{Place, Way, Wish},
-    service::{Routes, Service, Side, Waits},
+    router::{Place, Way},
+    service::{Side, Waits},
     upgrade,
 };
 
 const VERSION: HeaderName = HeaderName::from_static("x-cutover-version");
-
-/// A request that was taken in.
-pub(crate) enum Entered {
-    /// It goes no further.
-    Answered(Response<ResponseBody>),
-    OnItsWay(Box<Exchange>),
-    /// The answer was taken.
-    Over,
-}
-
-impl Entered {
-    /// The answer, once.
-    pub(crate) async fn answer(&mut self) -> Response<ResponseBody> {
-        if let Self::OnItsWay(exchange) = self {
-            return exchange.answer().await;
-        }
-        match std::mem::replace(self, Self::Over) {
-            Self::Answered(answer) => answer,
-            Self::OnItsWay(_) | Self::Over => NoAnswer::NoUpstream.response(),
-        }
-    }
-}
-
-/// Makes a request ready for its way, or answers it at once.
-pub(crate) fn begin(
-    service: &Arc<Service>,
-    route: &Route,
-    preview: Option<&Arc<str>>,
-    peer: &Peer,
-    mut request: Request<Incoming>,
-) -> Entered {
-    let routes = service.routes();
-    let log = routes.access_log.as_ref();
-    let log = log.map(|log| Box::new(log.begin(&mut request, peer, &routes.trusted)));
-    let note = log.as_ref().map(|pending| pending.note());
-    match prepare(service, routes, route, preview, peer, request, note) {
-        Ok(mut exchange) => {
-            exchange.log = log;
-            Entered::OnItsWay(Box::new(exchange))
-        }
-        Err(refused) => {
-            service.ledger.enter(refused.cause(), 1);
-            Entered::Answered(logged(log, refused.response()))
-        }
-    }
-}
-
-/// Why a request goes no further.
-#[derive(Debug, thiserror::Error)]
-enum Refused {
-    #[error(transparent)]
-    NotLetIn(#[from] NotLetIn),
-    #[error(transparent)]
-    Bad(#[from] BadRequest),
-}
-
-impl Refused {
-    fn cause(&self) -> Cause {
-        match self {
-            Self::NotLetIn(reason) => reason.cause(),
-            Self::Bad(_) => Cause::BadRequest,
-        }
-    }
-
-    fn response(self) -> Response<ResponseBody> {
-        match self {
-            Self::NotLetIn(reason) => reason.response(),
-            Self::Bad(bad) => bad.response(),
-        }
-    }
-}
-
-fn logged(log: Option<Box<Pending>>, answer: Response<ResponseBody>) -> Response<ResponseBody> {
-    match log {
-        Some(pending) => pending.answered(answer),
-        None => answer,
-    }
-}
-
-fn prepare(
-    service: &Arc<Service>,
-    routes: Arc<Routes>,
-    route: &Route,
-    preview: Option<&Arc<str>>,
-    peer: &Peer,
-    request: Request<Incoming>,
-    note: Option<Arc<Note>>,
-) -> Result<Exchange, Refused> {
-    let began = Instant::now();
-    let noted = guard::admit(route, &request, peer, &routes.trusted)?;
-    if let (Some(rule), Some(note)) = (noted, &note) {
-        note.rule(rule);
-    }
-    let client = client_address(request.headers(), peer.ip(), &routes.trusted);
-    let client = routes.apart.client(request.headers(), client);
-    let wish = Wish::new(&routes, preview, request.headers());
-    let prepared = request::prepare(request, peer, &routes.trusted, route, routes.waits.body);
-    let Outbound {
-        request,
-        upgrade,
-        repeatable,
-        body,
-    } = prepared?;
-    if let Some(note) = &note {
-        note.body(&body);
-    }
-    Ok(Exchange {
-        began,
-        now: Some(began),
-        waits: routes.waits,
-        slow: routes.slow,
-        way: Way::new(Arc::clone(service), routes, wish),
-        request,
-        upgrade,
-        repeatable,
-        body,
-        log: None,
-        note,
-        client,
-    })
-}
 
 /// A request and all that is known of it. Stays where it is while it waits; what it does borrows
 /// from it.
@@ -200,7 +78,40 @@ enum Waited {
 }
 
 impl Exchange {
-    async fn answer(&mut self) -> Response<ResponseBody> {
+    pub(crate) fn new(outbound: Outbound, way: Way, client: Client, began: Instant) -> Self {
+        let Outbound {
+            request,
+            upgrade,
+            repeatable,
+            body,
+        } = outbound;
+        let routes = way.routes();
+        Self {
+            began,
+            now: Some(began),
+            waits: routes.waits,
+            slow: routes.slow,
+            way,
+            request,
+            upgrade,
+            repeatable,
+            body,
+            log: None,
+            note: None,
+            client,
+        }
+    }
+
+    /// It goes into the access log when it ends.
+    pub(crate) fn log(&mut self, pending: Box<Pending>) {
+        let note = pending.note();
+        note.body(&self.body);
+        self.note = Some(note);
+        self.log = Some(pending);
+    }
+
+    /// The answer, once.
+    pub(crate) async fn answer(&mut self) -> Response<ResponseBody> {
         let answer = self.run().await;
         logged(self.log.take(), answer)
     }

@@ -92,12 +92,16 @@ async fn accept(listener: Arc<TcpListener>, door: Arc<Door>, workers: Arc<Worker
         door.clients.below(limit).await;
         match listener.accept().await {
             Ok((stream, peer)) => {
+                let Ok(seat) = door.admit(peer.ip()) else {
+                    continue;
+                };
                 // The socket is watched by the worker from here on.
                 let Ok(stream) = stream.into_std() else {
                     continue;
                 };
                 let (door, entry) = (Arc::clone(&door), door.clients.join());
                 workers.carry(async move {
+                    let _seat = seat;
                     if let Ok(stream) = TcpStream::from_std(stream) {
                         serve(door, stream, peer, entry).await;
                     }
@@ -168,7 +172,7 @@ where
             spoken.store(if two { H2 } else { H1 }, Ordering::Relaxed);
             // What needs no waiting is done here: what is moved into the future is moved again and
             // again, and keeps its room for as long as the connection lasts.
-            let mut entered = door.enter(&peer, request);
+            let entered = door.enter(&peer, request);
             let door = Arc::clone(&door);
             async move {
                 let mut answer = entered.answer().await;

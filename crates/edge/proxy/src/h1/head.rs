@@ -11,6 +11,8 @@ use super::chunks::{Chunk, Decoder};
 const FIELDS: usize = 128;
 /// Fields for which a connection keeps room while it is not used.
 const FIELDS_KEPT: usize = 64;
+/// Interim answers (1xx) that may come before a final one. None is passed on.
+const INTERIM: usize = 32;
 /// Bytes that the head of an answer may have.
 const HEAD_LIMIT: usize = 128 * 1024;
 
@@ -49,6 +51,8 @@ pub(crate) struct Room {
     places: Vec<Field>,
     /// Without a field.
     fields: HeaderMap,
+    /// Interim answers that were dropped before the final one.
+    interim: usize,
 }
 
 impl Room {
@@ -77,8 +81,14 @@ pub(crate) fn take(
         };
         let status = response.status();
         if !status.is_informational() || status == StatusCode::SWITCHING_PROTOCOLS {
+            room.interim = 0;
             return framed(response, minor, asked).map(Some);
         }
+        room.interim += 1;
+        if room.interim > INTERIM {
+            return Err(Malformed);
+        }
+        room.give(response.into_parts().0.headers);
     }
     Ok(None)
 }

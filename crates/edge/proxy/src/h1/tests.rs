@@ -176,6 +176,18 @@ fn trailers_follow_the_last_chunk() {
 }
 
 #[test]
+fn interim_answers_without_end_are_refused() {
+    let text = |interim: usize| {
+        let interim = "HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n".repeat(interim);
+        format!("{interim}HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\nx")
+    };
+    let (response, keeps) = answer(&text(32), "GET").unwrap();
+    assert_eq!((response.body().as_str(), keeps), ("x", true));
+    assert!(!response.headers().contains_key("link"));
+    assert!(answer(&text(33), "GET").is_err());
+}
+
+#[test]
 fn heads_and_bodies_without_end_are_refused() {
     let endless = format!("HTTP/1.1 200 OK\r\nA: {}", "x".repeat(200 * 1024));
     assert!(head(&endless, &asked("GET")).is_err());
