@@ -11,6 +11,7 @@ use cutover_model::{
 
 use crate::{
     job::{Leg, Stop},
+    post,
     run::{Cancel, Group, Head, Question, Run, Settled},
     step::{self, Step},
 };
@@ -264,6 +265,7 @@ fn step_started(
     }
     let step = Step::running(name.to_owned(), attempt, at);
     leg.steps.insert(path.clone(), step);
+    post::owe(run, job, path);
 }
 
 /// The step that ends; one whose condition could not be evaluated ends without having started.
@@ -279,7 +281,8 @@ fn ending_step<'a>(
         let spec = run
             .spec(job.job())
             .and_then(|spec| step::spec(&spec.steps, path));
-        let name = spec.map(step::plain_name).unwrap_or_default();
+        let name = spec.map(|spec| step::plain_name_at(spec, path));
+        let name = name.unwrap_or_default();
         let step = Step::running(name, attempt, at);
         run.leg_mut(job)?.steps.insert(path.clone(), step);
     }

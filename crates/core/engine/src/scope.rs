@@ -6,7 +6,7 @@ use std::{cell::RefCell, collections::BTreeMap};
 use cutover_expr::template;
 use cutover_model::{
     Position,
-    plan::{Bindings, JobSpec, StepBody, StepSpec, Template},
+    plan::{ActionSource, Bindings, JobSpec, StepBody, StepSpec, Template},
     run::{JobKey, StepPath},
 };
 use serde_json::{Map, Value};
@@ -44,8 +44,8 @@ pub(crate) struct Scope<'a> {
     pub(crate) combination: Option<Combination<'a>>,
     /// The level whose steps are seen: the job itself when empty, else the inside of an action.
     pub(crate) level: Option<StepPath>,
-    /// The directory of the action around.
-    pub(crate) action: Option<&'a str>,
+    /// The action around: whose files it is among, and its directory there.
+    pub(crate) action: Option<(&'a ActionSource, &'a str)>,
     pub(crate) env: BTreeMap<String, String>,
     /// The inputs of the action around; those of the workflow when absent.
     pub(crate) inputs: Option<BTreeMap<String, String>>,
@@ -118,7 +118,7 @@ impl<'a> Scope<'a> {
     ) -> Result<Self, Fault> {
         let mut scope = Self::top(run, key, given)?;
         let mut at = StepPath::default();
-        let Some((last, around)) = path.0.split_last() else {
+        let Some((last, around)) = path.indices().split_last() else {
             return Ok(scope);
         };
         for index in around {
@@ -210,6 +210,7 @@ impl<'a> Scope<'a> {
     /// Steps into a composite action: from here on its inputs and its steps are seen.
     fn enter_action(&mut self, path: &StepPath, spec: &'a StepSpec) -> Result<(), Fault> {
         let StepBody::Composite {
+            source,
             path: action,
             inputs,
             ..
@@ -220,7 +221,7 @@ impl<'a> Scope<'a> {
         let file = self.file();
         let inputs = self.evaluate(inputs, &file)?;
         self.inputs = Some(inputs);
-        self.action = Some(action);
+        self.action = Some((source, action));
         self.level = Some(path.clone());
         Ok(())
     }
@@ -229,7 +230,7 @@ impl<'a> Scope<'a> {
     pub(crate) fn file(&self) -> String {
         self.action.map_or_else(
             || workflow_file(self.run).to_owned(),
-            |action| format!("{action}/action.yml"),
+            |(source, action)| step::action_file(source, action),
         )
     }
 

@@ -1,7 +1,10 @@
 //! A workflow as compiled for one trigger: immutable, and free of any dialect's words.
 
+mod action;
+
 use serde::{Deserialize, Serialize};
 
+pub use self::action::{ActionSource, ActionTree, ActionUse, Hook};
 use crate::{Duration, Position, project::Project};
 
 /// Text with `${{ }}` in it, or without; checked at compile time, evaluated when its turn comes.
@@ -239,9 +242,12 @@ pub enum StepBody {
         /// `with:`.
         with: Bindings,
     },
-    /// An action made of steps, from the same sources.
+    /// An action made of steps.
     Composite {
-        /// The action's directory in the sources.
+        /// Where its files come from.
+        #[serde(default, skip_serializing_if = "ActionSource::is_workspace")]
+        source: ActionSource,
+        /// The action's directory there; empty for the topmost.
         path: String,
         /// Its declared inputs: what `with:` gives, else the default.
         inputs: Bindings,
@@ -257,6 +263,8 @@ pub enum StepBody {
         /// What is lacking, for people.
         message: String,
     },
+    /// A JavaScript action.
+    Action(Box<ActionUse>),
 }
 
 /// The actions that this binary has built in.
@@ -304,6 +312,13 @@ impl Builtin {
             Self::Release => &["dry-run"],
             Self::Build => &["service", "version"],
             Self::Deploy => &["service", "environment", "release", "strategy"],
+        }
+    }
+
+    /// Whether it also does something after the last step of the job, once it has begun.
+    pub const fn has_post(self) -> bool {
+        match self {
+            Self::Checkout | Self::Gate | Self::Release | Self::Build | Self::Deploy => false,
         }
     }
 

@@ -10,6 +10,7 @@ mod actions;
 mod conformance;
 mod delivery;
 mod events;
+mod foreign;
 mod hostile;
 mod judging;
 mod matrix;

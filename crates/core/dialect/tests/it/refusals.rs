@@ -259,7 +259,7 @@ fn what_comes_later_is_refused_with_a_hint() {
             9:37 W 1014 `deployment` in `environment` is not there yet | remove it
             11:22 W 1014 `background` in a step is not there yet | write the steps one after the other
             12:29 W 1014 shell `powershell` is not there yet | use `pwsh`, `bash`, `sh` or `python`
-            14:15 W 1014 `$/x` as a place of an action is not there yet | write it as `./path`, from the root of the sources
+            14:15 W 1051 there is no action in `$/x` | it needs `x/action.yml`
             15:15 W 1014 built-in action `cutover/scan` is not there yet
             ",
     );

@@ -11,6 +11,7 @@ mod cancelling;
 mod composite;
 mod lateness;
 mod legs;
+mod posts;
 mod resolving;
 mod running;
 mod saying;
