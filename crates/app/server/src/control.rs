@@ -8,7 +8,7 @@ use std::{collections::BTreeMap, future::Future, sync::Arc, time::Duration};
 use camino::{Utf8Path, Utf8PathBuf};
 use cutover_engine::{Run, StepView};
 use cutover_executor::{Follow, ProcessExecutor, StepKey, TextMask};
-use cutover_forge::Host;
+use cutover_forge::{ActionStore, Host};
 use cutover_model::{DeploymentId, RunId, Secret, Timestamp, project::TargetSpec, run::State};
 use cutover_rollout::Deployment;
 use cutover_store::{DeploymentFilter, DirectoryLock, RunFilter, Store};
@@ -26,6 +26,7 @@ use crate::{
         self, Driven, Edge, Machine,
         deployment::DeploymentEdge,
         lock::{self, Locks},
+        node::Nodes,
         notify::Outbox,
         run::RunEdge,
         runner::Runners,
@@ -49,6 +50,8 @@ pub struct Options {
     pub vars: BTreeMap<String, String>,
     /// Where the sources of a run come from.
     pub sources: Sources,
+    /// Where actions of other repositories come from.
+    pub actions: ActionStore,
     /// `DOCKER_HOST`; absent: the default socket.
     pub docker_host: Option<String>,
     /// Where people find us, for links: `http://127.0.0.1:7800`.
@@ -103,6 +106,7 @@ struct Inner {
     process_target: Arc<ProcessTarget>,
     docker_target: tokio::sync::Mutex<Option<Arc<DockerTarget>>>,
     cancels: Cancels,
+    nodes: Nodes,
     runs: Drivers<RunId, Run>,
     deployments: Drivers<DeploymentId, Deployment>,
     starting: tokio::sync::Mutex<()>,
@@ -171,6 +175,7 @@ impl Control {
             process_target: Arc::new(process_target),
             docker_target: tokio::sync::Mutex::default(),
             cancels: Cancels::default(),
+            nodes: Nodes::default(),
             bundles,
             balancer,
             routes,
@@ -290,6 +295,15 @@ impl Control {
             }
         }
         Ok(())
+    }
+
+    /// Where actions of other repositories come from.
+    pub(crate) fn actions(&self) -> &ActionStore {
+        &self.0.options.actions
+    }
+
+    pub(crate) fn nodes(&self) -> &Nodes {
+        &self.0.nodes
     }
 
     /// The run's driver; starts one when none drives it.
@@ -530,6 +544,11 @@ impl Control {
     /// What programs need to be found and to run; nothing else of the server's own environment.
     pub(crate) fn base_env(&self) -> &BTreeMap<String, String> {
         &self.0.options.base_env
+    }
+
+    /// What `~` stands for in a step.
+    pub(crate) fn home(&self) -> Option<Utf8PathBuf> {
+        self.base_env().get("HOME").map(Utf8PathBuf::from)
     }
 
     /// A text as it may be stored: an expression, a library or a service may have put a secret into

@@ -112,7 +112,7 @@ fn is_name(text: &str) -> bool {
         && text.len() <= 100
         && text.bytes().all(plain)
         && !text.starts_with(['-', '.'])
-        && !text.ends_with(".git")
+        && !text.to_ascii_lowercase().ends_with(".git")
 }
 
 /// As git has it, but stricter.

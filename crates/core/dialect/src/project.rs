@@ -3,6 +3,7 @@
 mod environment;
 mod freeze;
 mod gate;
+mod headers;
 mod hook;
 mod judge;
 mod notify;

@@ -31,7 +31,9 @@ pub(crate) fn part(spec: &StepSpec, phase: Phase) -> Option<Part<'_>> {
             StepBody::Run { .. }
             | StepBody::Builtin { .. }
             | StepBody::Composite { .. }
-            | StepBody::Lacking { .. },
+            | StepBody::Lacking { .. }
+            | StepBody::Container(_)
+            | StepBody::SetUpContainers,
             Phase::Pre | Phase::Post,
         ) => None,
     };
@@ -40,11 +42,21 @@ pub(crate) fn part(spec: &StepSpec, phase: Phase) -> Option<Part<'_>> {
     })
 }
 
-/// Goes as far as it can through what comes before the first step; whether all of it has ended.
+/// Goes as far as it can through what comes before the first step; whether all of it has ended. Only the
+/// job's containers come before that.
 pub(crate) fn before(draft: &mut Draft, key: &JobKey, steps: &[StepSpec]) -> bool {
-    let has_begun = |leg: &Leg| leg.steps.range(StepPath::top(0)..).next().is_some();
+    let set_up = steps
+        .first()
+        .filter(|first| matches!(first.body, StepBody::SetUpContainers));
+    let first = StepPath::top(usize::from(set_up.is_some()));
+    let has_begun = |leg: &Leg| leg.steps.range(first..).next().is_some();
     if draft.run.leg(key).is_some_and(has_begun) {
         return true;
+    }
+    if let Some(set_up) = set_up
+        && !step::advance_one(draft, key, &StepPath::top(0), set_up)
+    {
+        return false;
     }
     let mut found = Vec::new();
     with_pre(&StepPath::default(), steps, &mut found);

@@ -10,7 +10,9 @@ use cutover_model::{
 };
 
 use crate::{
-    Fault, condition, expression, github,
+    Fault, condition,
+    containers::{self, ContainerCall, JobContainers},
+    expression, github,
     run::Run,
     scope::{self, Scope},
     step,
@@ -135,6 +137,10 @@ pub enum Body {
         /// The program, with its directory.
         file: String,
     },
+    /// A container of its own.
+    Container(Box<ContainerCall>),
+    /// The containers of the job.
+    SetUpContainers(Box<JobContainers>),
 }
 
 impl fmt::Debug for ResolvedStep {
@@ -153,6 +159,8 @@ impl fmt::Debug for Body {
             Self::Script { .. } => f.write_str("Script"),
             Self::Builtin { action, .. } => write!(f, "Builtin({})", action.name()),
             Self::Node { uses, .. } => write!(f, "Node({uses})"),
+            Self::Container(_) => f.write_str("Container"),
+            Self::SetUpContainers(_) => f.write_str("SetUpContainers"),
         }
     }
 }
@@ -166,7 +174,7 @@ pub fn step(
 ) -> Result<ResolvedStep, Fault> {
     let level = step.parent().unwrap_or_default();
     let status = condition::status(run, job, &condition::level_of(step));
-    let scope = Scope::step(run, job, step, Some(given))?.with_status(status);
+    let mut scope = Scope::step(run, job, step, Some(given))?.with_status(status);
     let found = run
         .spec(job.job())
         .and_then(|spec| Some((step::spec(&spec.steps, step)?, &spec.defaults)));
@@ -176,14 +184,20 @@ pub fn step(
     let file = scope.file();
     // The defaults of a job end where an action begins.
     let defaults = level.0.is_empty().then_some(defaults);
+    let sources = sources(&scope, step);
+    let mut env = environment(&scope, step, spec, &file)?;
+    let body = body(&mut scope, step.phase(), spec, defaults, &file, &mut env)?;
     Ok(ResolvedStep {
         name: run
             .step(job, step)
-            .map_or_else(|| step::plain_name_at(spec, step), |step| step.name.clone()),
-        body: body(&scope, step.phase(), spec, defaults, &file)?,
-        env: environment(&scope, step, spec, &file)?,
+            .map_or_else(
+                || step::plain_name_at(spec, step),
+                |step| step.name.clone(),
+            ),
+        body,
+        env,
         path_prepend: path(run, job),
-        sources: sources(&scope, step),
+        sources,
     })
 }
 
@@ -196,7 +210,13 @@ fn sources(scope: &Scope<'_>, path: &StepPath) -> Vec<ActionSource> {
         let source = match step::spec(scope.steps(), &at).map(|spec| &spec.body) {
             Some(StepBody::Composite { source, .. }) => source,
             Some(StepBody::Action(action)) => &action.source,
-            Some(StepBody::Run { .. } | StepBody::Builtin { .. } | StepBody::Lacking { .. })
+            Some(
+                StepBody::Run { .. }
+                | StepBody::Builtin { .. }
+                | StepBody::Lacking { .. }
+                | StepBody::Container(_)
+                | StepBody::SetUpContainers,
+            )
             | None => continue,
         };
         if !source.is_workspace() && !found.contains(source) {
@@ -220,12 +240,14 @@ fn missing(run: &Run, job: &JobKey, step: &StepPath) -> Fault {
     Fault::new(scope::workflow_file(run), Position::default(), message)
 }
 
+/// What it does; what it needs beside the variables of every step goes into `env`.
 fn body(
-    scope: &Scope<'_>,
+    scope: &mut Scope<'_>,
     phase: Phase,
     spec: &StepSpec,
     defaults: Option<&RunDefaults>,
     file: &str,
+    env: &mut BTreeMap<String, String>,
 ) -> Result<Body, Fault> {
     match &spec.body {
         StepBody::Run {
@@ -256,6 +278,14 @@ fn body(
             format!("`{path}` is made of steps: it is not started itself"),
         )),
         StepBody::Action(action) => Ok(program(scope, phase, action)),
+        StepBody::Container(container) => {
+            let (call, more) = containers::call(scope, container, file)?;
+            env.extend(more);
+            Ok(Body::Container(Box::new(call)))
+        }
+        StepBody::SetUpContainers => {
+            Ok(Body::SetUpContainers(Box::new(containers::of_leg(scope)?)))
+        }
     }
 }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use cutover_model::{
     Duration, GateId, Timestamp,
     event::RunEvent,
-    plan::{ActionSource, StepBody, StepSpec, Template},
+    plan::{ActionSource, StepBody, StepSpec, Template, container::SET_UP_NAME},
     run::{Attempt, HandedOn, JobKey, Outcome, Phase, State, StepPath, StepReport},
 };
 
@@ -76,7 +76,9 @@ pub(crate) fn children(spec: &StepSpec) -> Option<&[StepSpec]> {
         StepBody::Run { .. }
         | StepBody::Builtin { .. }
         | StepBody::Lacking { .. }
-        | StepBody::Action(_) => None,
+        | StepBody::Action(_)
+        | StepBody::Container(_)
+        | StepBody::SetUpContainers => None,
     }
 }
 
@@ -105,7 +107,9 @@ pub(crate) fn file(run: &Run, key: &JobKey, path: &StepPath) -> String {
             StepBody::Run { .. }
             | StepBody::Builtin { .. }
             | StepBody::Lacking { .. }
-            | StepBody::Action(_) => None,
+            | StepBody::Action(_)
+            | StepBody::Container(_)
+            | StepBody::SetUpContainers => None,
         }
     });
     around
@@ -133,6 +137,8 @@ pub(crate) fn plain_name(spec: &StepSpec) -> String {
         },
         StepBody::Lacking { uses, .. } => format!("Run {uses}"),
         StepBody::Action(action) => format!("Run {}", action.uses),
+        StepBody::Container(step) => format!("Run {}", step.uses),
+        StepBody::SetUpContainers => SET_UP_NAME.to_owned(),
     }
 }
 
@@ -234,7 +240,9 @@ fn begin(draft: &mut Draft, key: &JobKey, path: &StepPath, spec: &StepSpec) {
             | StepBody::Run { .. }
             | StepBody::Builtin { .. }
             | StepBody::Composite { .. }
-            | StepBody::Action(_) => Ok(verdict),
+            | StepBody::Action(_)
+            | StepBody::Container(_)
+            | StepBody::SetUpContainers => Ok(verdict),
         }
     });
     match verdict {

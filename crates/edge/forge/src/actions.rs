@@ -179,6 +179,17 @@ impl ActionStore {
         }))
     }
 
+    /// Whether a directory of this machine stands for it.
+    pub fn is_local(&self, repository: &str, git_ref: &str) -> bool {
+        self.local(repository, git_ref).is_some()
+    }
+
+    fn local(&self, repository: &str, git_ref: &str) -> Option<&LocalRepository> {
+        self.0.local.iter().find(|local| {
+            local.repository.eq_ignore_ascii_case(repository) && local.git_ref == git_ref
+        })
+    }
+
     /// The action of a repository at a ref. With a pin it is what the pin says, or an error; without
     /// one it is what the ref names now.
     pub async fn find(
@@ -189,10 +200,7 @@ impl ActionStore {
         reach: Reach,
     ) -> Result<FoundAction, ActionError> {
         let bare = self.bare(repository).await?;
-        let stands = |local: &&LocalRepository| {
-            local.repository.eq_ignore_ascii_case(repository) && local.git_ref == git_ref
-        };
-        let (commit, tree) = match self.0.local.iter().find(stands) {
+        let (commit, tree) = match self.local(repository, git_ref) {
             Some(local) => {
                 import::import(&bare, local)
                     .await

@@ -1,5 +1,7 @@
 //! A workflow's words → a plan. The only file where the two vocabularies meet.
 
+use std::collections::BTreeMap;
+
 use cutover_model::{
     Diagnostic, Position, Severity,
     plan::{ActionSource, ActionUse, Hook, JobSpec, Plan, RunDefaults, StepBody, StepSpec},
@@ -12,7 +14,9 @@ use super::{
     builtin::{self, Named},
     lint as rules,
     model::{Does, Job, Node, NodeHook, Runs, Step, With, Workflow},
-    parse, template, trigger,
+    parse,
+    parse::container,
+    template, trigger,
 };
 use crate::{
     Compiled, ForeignActions, ForeignFault, Lacking, Linted, Options, SourceTree, Wanted,
@@ -195,9 +199,13 @@ impl<'t> Lowering<'t> {
             defaults: merged(job.defaults, defaults),
             timeout_minutes: job.timeout_minutes,
             continue_on_error: job.continue_on_error,
+            container: job.container,
+            services: job.services,
+            runner_images: BTreeMap::new(),
             steps,
             at: job.at,
         }
+        .with_set_up()
     }
 
     fn steps(&mut self, steps: Vec<Step>, sink: &mut Sink) -> Vec<StepSpec> {
@@ -252,6 +260,9 @@ impl<'t> Lowering<'t> {
             sink.error_hint(Code::NotYet, reference.at, message, hint);
             return None;
         }
+        if let Some(image) = container::image(reference, sink) {
+            return image.map(|image| container::step(reference, image, with));
+        }
         match builtin::find(reference, sink) {
             Named::Builtin(action) => {
                 let with = builtin::bind(action, reference.at, with, sink);
@@ -295,12 +306,7 @@ impl<'t> Lowering<'t> {
     fn foreign(&mut self, reference: &Spanned, with: &[With], sink: &mut Sink) -> Option<StepBody> {
         let uses = &reference.text;
         let Some(read) = foreign::reference(uses) else {
-            let message = if uses.starts_with("docker://") {
-                format!("`{uses}`: steps in a container are not there yet")
-            } else {
-                format!("`{uses}` names no action")
-            };
-            return self.lacking(reference, message, sink);
+            return self.lacking(reference, format!("`{uses}` names no action"), sink);
         };
         let (repository, git_ref) = (read.repository, read.git_ref.to_owned());
         match self.foreign.get(&repository, &git_ref) {
@@ -441,7 +447,11 @@ fn height(step: &StepSpec) -> usize {
     match &step.body {
         StepBody::Composite { steps, .. } => 1 + steps.iter().map(height).max().unwrap_or(0),
         StepBody::Action(_) => 1,
-        StepBody::Run { .. } | StepBody::Builtin { .. } | StepBody::Lacking { .. } => 0,
+        StepBody::Run { .. }
+        | StepBody::Builtin { .. }
+        | StepBody::Lacking { .. }
+        | StepBody::Container(_)
+        | StepBody::SetUpContainers => 0,
     }
 }
 

@@ -2,6 +2,7 @@
 //! and the rest is still looked at.
 
 mod action;
+pub(super) mod container;
 mod job;
 mod on;
 mod permissions;

@@ -7,7 +7,7 @@ use cutover_model::{
     guard::{Expectation, Hook, HookAct, HookPoint, OnError, Smoke, SmokeRequest},
 };
 
-use super::{notify, service, value};
+use super::{headers, notify, service, value};
 use crate::{
     diagnostic::{Code, Sink},
     shape::{self, Fields, Schema},
@@ -183,39 +183,12 @@ fn request(node: &Node, sink: &mut Sink) -> Option<SmokeRequest> {
     Some(SmokeRequest {
         method: method.unwrap_or("GET").to_owned(),
         path: path?,
-        headers: headers(fields.get("headers"), sink),
+        headers: headers::read(fields.get("headers"), sink, value::plain),
         body: fields
             .get("body")
             .and_then(|node| value::plain(node, "`body`", sink)),
         expect: expectation(fields.get("expect"), sink),
     })
-}
-
-/// Names and values as they go into a request.
-pub(super) fn headers(node: Option<&Node>, sink: &mut Sink) -> BTreeMap<String, String> {
-    let mut headers = BTreeMap::new();
-    let Some(node) = node else {
-        return headers;
-    };
-    for entry in shape::entries(node, "`headers`", sink).unwrap_or_default() {
-        let token = |c: char| c.is_ascii_alphanumeric() || "!#$%&'*+-.^_`|~".contains(c);
-        if entry.key.is_empty() || !entry.key.chars().all(token) {
-            let message = format!("`{}` cannot name a header", entry.key);
-            sink.error(Code::BadValue, entry.at, message);
-            continue;
-        }
-        let what = format!("`{}` in `headers`", entry.key);
-        let Some(text) = value::plain(&entry.value, &what, sink) else {
-            continue;
-        };
-        if text.contains(|c: char| c.is_ascii_control()) {
-            let message = format!("{what} must be one line");
-            sink.error(Code::BadValue, entry.value.at, message);
-            continue;
-        }
-        headers.insert(entry.key.to_ascii_lowercase(), text);
-    }
-    headers
 }
 
 fn expectation(node: Option<&Node>, sink: &mut Sink) -> Expectation {

@@ -1,7 +1,5 @@
 //! `rollback_triggers:` of an environment, and where a number of somebody else's comes from.
 
-use std::collections::BTreeMap;
-
 use cutover_model::{
     Duration,
     delivery::{
@@ -9,7 +7,7 @@ use cutover_model::{
     },
 };
 
-use super::{notify, service, value};
+use super::{headers, notify, service, value};
 use crate::{
     diagnostic::{Code, Sink},
     shape::{self, Fields, Schema},
@@ -198,7 +196,7 @@ fn from(node: &Node, fields: &Fields<'_>, sink: &mut Sink) -> Option<MetricSourc
             let query = fields
                 .get("query")
                 .and_then(|node| value::filled(node, "`query`", sink));
-            let headers = headers(fields.get("headers"), sink);
+            let headers = headers::read(fields.get("headers"), sink, with_secrets);
             Some(MetricSource::Prometheus {
                 url: url?,
                 query: query?,
@@ -209,7 +207,7 @@ fn from(node: &Node, fields: &Fields<'_>, sink: &mut Sink) -> Option<MetricSourc
             let fields = Fields::open(&entry.value, &HTTP, sink)?;
             let url = fields.get("url").and_then(|node| notify::url(node, sink));
             let pointer = fields.present("pointer").and_then(|it| pointer(it, sink));
-            let headers = headers(fields.get("headers"), sink);
+            let headers = headers::read(fields.get("headers"), sink, with_secrets);
             Some(MetricSource::Http {
                 url: url?,
                 pointer: pointer?,
@@ -235,35 +233,16 @@ fn pointer(node: &Node, sink: &mut Sink) -> Option<String> {
     None
 }
 
-/// Header fields, whose values may hold secrets. Values are not repeated in messages.
-fn headers(node: Option<&Node>, sink: &mut Sink) -> BTreeMap<String, String> {
-    let mut headers = BTreeMap::new();
-    let Some(node) = node else {
-        return headers;
-    };
+/// A value that may hold secrets: `${{ secrets.X }}` and nothing else of that kind.
+fn with_secrets(node: &Node, what: &str, sink: &mut Sink) -> Option<String> {
     let allowed = cutover_expr::Allowed::list(["secrets"]);
-    for entry in shape::entries(node, "`headers`", sink).unwrap_or_default() {
-        let token = |c: char| c.is_ascii_alphanumeric() || "!#$%&'*+-.^_`|~".contains(c);
-        if entry.key.is_empty() || !entry.key.chars().all(token) {
-            let message = format!("`{}` cannot name a header", entry.key);
-            sink.error(Code::BadValue, entry.at, message);
-            continue;
-        }
-        let what = format!("`{}` in `headers`", entry.key);
-        let Some(text) = shape::text(&entry.value, &what, sink) else {
-            continue;
-        };
-        if text.contains(|c: char| c.is_ascii_control()) {
-            let message = format!("{what} must be one line");
-            sink.error(Code::BadValue, entry.value.at, message);
-        } else if let Err(error) = cutover_expr::template::check(&text, &allowed) {
-            let at = entry.value.place_of(error.offset);
-            sink.error(Code::Expression, at, error.to_string());
-        } else {
-            headers.insert(entry.key.to_ascii_lowercase(), text);
-        }
+    let text = shape::text(node, what, sink)?;
+    if let Err(error) = cutover_expr::template::check(&text, &allowed) {
+        let at = node.place_of(error.offset);
+        sink.error(Code::Expression, at, error.to_string());
+        return None;
     }
-    headers
+    Some(text)
 }
 
 /// A number of seconds, as the founding document writes it, or a length of time.

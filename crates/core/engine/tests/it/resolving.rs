@@ -51,7 +51,10 @@ fn resolve(world: &World, address: &str) -> Result<ResolvedStep, Fault> {
 fn script(resolved: &ResolvedStep) -> &str {
     match &resolved.body {
         Body::Script { script, .. } => script,
-        Body::Builtin { .. } | Body::Node { .. } => panic!("a script"),
+        Body::Builtin { .. }
+        | Body::Node { .. }
+        | Body::Container(_)
+        | Body::SetUpContainers(_) => panic!("a script"),
     }
 }
 
@@ -188,7 +191,10 @@ fn defaults_end_where_an_action_begins() {
             working_directory,
             ..
         } => (shell, working_directory),
-        Body::Builtin { .. } | Body::Node { .. } => panic!("a script"),
+        Body::Builtin { .. }
+        | Body::Node { .. }
+        | Body::Container(_)
+        | Body::SetUpContainers(_) => panic!("a script"),
     };
     assert_eq!(
         place("build/0/1"),

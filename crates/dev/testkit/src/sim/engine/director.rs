@@ -368,7 +368,11 @@ fn retry_safe(level: &StepPath, steps: &[StepSpec], found: &mut Vec<StepPath>) {
         match &step.body {
             StepBody::Builtin { .. } => found.push(path),
             StepBody::Composite { steps, .. } => retry_safe(&path, steps, found),
-            StepBody::Run { .. } | StepBody::Lacking { .. } | StepBody::Action(_) => {}
+            StepBody::Run { .. }
+            | StepBody::Lacking { .. }
+            | StepBody::Action(_)
+            | StepBody::Container(_)
+            | StepBody::SetUpContainers => {}
         }
     }
 }
