@@ -6,6 +6,7 @@
 
 mod actions;
 pub(crate) mod deployment;
+pub(crate) mod group;
 pub(crate) mod lock;
 pub(crate) mod node;
 pub(crate) mod notify;

@@ -2,7 +2,8 @@
 //! nothing is lacking. The lock of the sources is held against all of it before any of it counts.
 
 use cutover_dialect::{
-    self as dialect, Compiled, ForeignAction, ForeignActions, ForeignFault, Lock, SourceTree, Wanted,
+    self as dialect, Compiled, ForeignAction, ForeignActions, ForeignFault, Lock, SourceTree,
+    Wanted,
 };
 use cutover_forge::{ActionError, ActionStore, Pinned, Reach};
 use cutover_model::{

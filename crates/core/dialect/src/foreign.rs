@@ -95,10 +95,7 @@ pub(crate) fn reference(text: &str) -> Option<Reference<'_>> {
     let (owner, name) = (parts.next()?, parts.next()?);
     let rest: Vec<&str> = parts.filter(|part| !part.is_empty()).collect();
     let leads_out = |part: &&str| matches!(*part, "." | "..") || part.contains('\\');
-    let holds = is_name(owner)
-        && is_name(name)
-        && is_ref(git_ref)
-        && !rest.iter().any(leads_out);
+    let holds = is_name(owner) && is_name(name) && is_ref(git_ref) && !rest.iter().any(leads_out);
     holds.then(|| Reference {
         repository: format!("{owner}/{name}"),
         path: rest.join("/"),

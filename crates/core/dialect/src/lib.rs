@@ -23,8 +23,8 @@ use cutover_model::{
 
 pub use diagnostic::{CODES, explain};
 pub use foreign::{ForeignAction, ForeignActions, ForeignFault, Wanted};
-pub use lock::Lock;
 pub use github::{DefaultPermissions, ReadError, ReadOptions, read};
+pub use lock::Lock;
 pub use tree::SourceTree;
 
 /// What compiling gave.

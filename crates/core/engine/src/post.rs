@@ -33,7 +33,10 @@ pub(crate) fn part(spec: &StepSpec, phase: Phase) -> Option<Part<'_>> {
             | StepBody::Composite { .. }
             | StepBody::Lacking { .. }
             | StepBody::Container(_)
-            | StepBody::SetUpContainers,
+            | StepBody::SetUpContainers
+            | StepBody::Wait { .. }
+            | StepBody::WaitAll
+            | StepBody::CancelStep { .. },
             Phase::Pre | Phase::Post,
         ) => None,
     };

@@ -10,7 +10,7 @@ use cutover_model::{
 };
 
 use crate::{
-    Fault, condition,
+    Fault, background, condition,
     containers::{self, ContainerCall, JobContainers},
     expression, github,
     run::Run,
@@ -190,13 +190,10 @@ pub fn step(
     Ok(ResolvedStep {
         name: run
             .step(job, step)
-            .map_or_else(
-                || step::plain_name_at(spec, step),
-                |step| step.name.clone(),
-            ),
+            .map_or_else(|| step::plain_name_at(spec, step), |step| step.name.clone()),
         body,
         env,
-        path_prepend: path(run, job),
+        path_prepend: path(run, job, step),
         sources,
     })
 }
@@ -215,7 +212,10 @@ fn sources(scope: &Scope<'_>, path: &StepPath) -> Vec<ActionSource> {
                 | StepBody::Builtin { .. }
                 | StepBody::Lacking { .. }
                 | StepBody::Container(_)
-                | StepBody::SetUpContainers,
+                | StepBody::SetUpContainers
+                | StepBody::Wait { .. }
+                | StepBody::WaitAll
+                | StepBody::CancelStep { .. },
             )
             | None => continue,
         };
@@ -272,6 +272,10 @@ fn body(
             with: with_inputs(scope, with, file)?,
         }),
         StepBody::Lacking { message, .. } => Err(Fault::new(file, spec.at, message.clone())),
+        StepBody::Wait { .. } | StepBody::WaitAll | StepBody::CancelStep { .. } => {
+            let message = "a step that waits for others is not started itself".to_owned();
+            Err(Fault::new(file, spec.at, message))
+        }
         StepBody::Composite { path, .. } => Err(Fault::new(
             file,
             spec.at,
@@ -385,9 +389,11 @@ fn environment(
 }
 
 /// What earlier steps added, the last one first.
-fn path(run: &Run, job: &JobKey) -> Vec<String> {
+fn path(run: &Run, job: &JobKey, from: &StepPath) -> Vec<String> {
     let mut added: Vec<String> = Vec::new();
-    for step in run.leg(job).into_iter().flat_map(|leg| leg.steps.values()) {
+    // What is done after the last step is done behind it.
+    let from = Some(from).filter(|from| from.phase() != Phase::Post);
+    for (_, step) in background::in_order(run, job, from) {
         added.extend(step.report.path.iter().cloned());
     }
     added.reverse();

@@ -57,9 +57,9 @@ impl FromStr for LocalRepository {
         let wrong = || ParseLocalRepositoryError(text.to_owned());
         let (name, directory) = text.split_once('=').ok_or_else(wrong)?;
         let (repository, git_ref) = name.split_once('@').ok_or_else(wrong)?;
-        let two_parts = repository
-            .split_once('/')
-            .is_some_and(|(owner, rest)| !owner.is_empty() && !rest.is_empty() && !rest.contains('/'));
+        let two_parts = repository.split_once('/').is_some_and(|(owner, rest)| {
+            !owner.is_empty() && !rest.is_empty() && !rest.contains('/')
+        });
         if !two_parts || git_ref.is_empty() || directory.is_empty() {
             return Err(wrong());
         }
@@ -310,7 +310,10 @@ mod tests {
     #[test]
     fn which_directory_stands_for_what() {
         let local: LocalRepository = "some/tools@v1=../tools".parse().unwrap();
-        assert_eq!((local.repository.as_str(), local.git_ref.as_str()), ("some/tools", "v1"));
+        assert_eq!(
+            (local.repository.as_str(), local.git_ref.as_str()),
+            ("some/tools", "v1")
+        );
         assert_eq!(local.directory, "../tools");
         for wrong in ["", "a@v1=d", "a/b=d", "a/b@=d", "a/b@v1=", "a/b/c@v1=d"] {
             assert!(wrong.parse::<LocalRepository>().is_err(), "{wrong}");

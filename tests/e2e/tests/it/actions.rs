@@ -81,7 +81,10 @@ runs:
     - uses: $/deep
 ",
             )
-            .write("say.sh", "#!/bin/sh\necho \"said from $(basename \"$PWD\")\"\n")
+            .write(
+                "say.sh",
+                "#!/bin/sh\necho \"said from $(basename \"$PWD\")\"\n",
+            )
             .write(
                 "deep/action.yml",
                 "runs: { using: composite, steps: [{ run: echo deep, shell: sh }] }\n",
@@ -207,9 +210,7 @@ fn what_is_locked_runs_and_nothing_else_does() {
         .says(&["CUT-1059", "does not name `some/tools@v1`", "cutover lock"]);
     assert!(!refused.said().contains("said from"), "{}", refused.said());
     // What the ref names now, taken on purpose.
-    world
-        .cutover(&["lock", "--update", at[0], at[1]])
-        .exits(0);
+    world.cutover(&["lock", "--update", at[0], at[1]]).exits(0);
     run(&world, &repository, &[]).exits(0).says(&["EVIL"]);
 }
 
@@ -241,7 +242,11 @@ fn a_directory_stands_for_a_repository_without_any_network() {
     ]);
     assert!(!done.said().contains("CUT-1058"), "{}", done.said());
     // As it stands, not as it was committed.
-    fs::write(world.path("work-js/js/dist/main.js"), "console.log('as it stands');\n").unwrap();
+    fs::write(
+        world.path("work-js/js/dist/main.js"),
+        "console.log('as it stands');\n",
+    )
+    .unwrap();
     run(&world, &repository, &local)
         .exits(0)
         .says(&["as it stands"]);
@@ -301,8 +306,9 @@ jobs:
         ],
         "{ended:#}"
     );
-    world
-        .cutover(&["logs", "1"])
-        .exits(0)
-        .says(&["own pre", "own post", "post met nobody of dawn"]);
+    world.cutover(&["logs", "1"]).exits(0).says(&[
+        "own pre",
+        "own post",
+        "post met nobody of dawn",
+    ]);
 }

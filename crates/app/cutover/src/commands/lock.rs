@@ -30,7 +30,9 @@ pub(crate) async fn run(args: cli::Lock) -> anyhow::Result<Exit> {
         render::data(&line);
     }
     if args.check {
-        render::talk(&format!("{path} would be written otherwise; run `cutover lock`"));
+        render::talk(&format!(
+            "{path} would be written otherwise; run `cutover lock`"
+        ));
         return Ok(Exit::Failed);
     }
     std::fs::write(&path, after).with_context(|| format!("could not write `{path}`"))?;

@@ -28,7 +28,9 @@ impl Node {
             .and_then(|major| major.parse::<u16>().ok())
             .is_some_and(|major| major < wanted);
         let older = if is_older { ", which is newer" } else { "" };
-        format!("{uses} runs on node {version} ({program}); it was written for node {wanted}{older}")
+        format!(
+            "{uses} runs on node {version} ({program}); it was written for node {wanted}{older}"
+        )
     }
 }
 

@@ -159,5 +159,8 @@ fn look(root: &Utf8Path, below: &str, found: &mut Vec<Found>) -> Result<(), Erro
 
 /// One a line, each line with its end.
 fn lines(words: &[String]) -> String {
-    words.iter().flat_map(|word| [word.as_str(), "\n"]).collect()
+    words
+        .iter()
+        .flat_map(|word| [word.as_str(), "\n"])
+        .collect()
 }

@@ -110,7 +110,8 @@ fn broken(source: std::io::Error) -> ActionError {
 /// The id of an object, by its kind and content; of the length that ids have in its repository.
 fn name_of(kind: &str, bytes: &[u8], digits: usize) -> String {
     let head = format!("{kind} {}\0", bytes.len());
-    let hex = |digest: &[u8]| -> String { digest.iter().map(|byte| format!("{byte:02x}")).collect() };
+    let hex =
+        |digest: &[u8]| -> String { digest.iter().map(|byte| format!("{byte:02x}")).collect() };
     if digits == 64 {
         let hash = Sha256::new().chain_update(&head).chain_update(bytes);
         hex(&hash.finalize())

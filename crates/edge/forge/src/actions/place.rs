@@ -47,11 +47,7 @@ fn is_definition(path: &str) -> bool {
 
 /// Writes all files of a tree into a directory. They are written beside it first: it is there as a
 /// whole, or not at all.
-pub(super) async fn place(
-    bare: &Utf8Path,
-    tree: &str,
-    into: &Utf8Path,
-) -> Result<(), ActionError> {
+pub(super) async fn place(bare: &Utf8Path, tree: &str, into: &Utf8Path) -> Result<(), ActionError> {
     if into.exists() {
         return Ok(());
     }
@@ -109,7 +105,11 @@ fn make_directory(path: &Utf8Path) -> Result<(), ActionError> {
 }
 
 fn write(path: &Utf8Path, bytes: &[u8], kind: Kind) -> Result<(), ActionError> {
-    let mode = if kind == Kind::Executable { 0o755 } else { 0o644 };
+    let mode = if kind == Kind::Executable {
+        0o755
+    } else {
+        0o644
+    };
     let file = OpenOptions::new()
         .write(true)
         .create_new(true)

@@ -30,7 +30,10 @@ impl Shop {
         fs::set_permissions(shop.work.join("run.sh"), fs::Permissions::from_mode(0o755)).unwrap();
         symlink("../dist", shop.work.join("deep/link")).unwrap();
         // What would turn line ends, run a filter or a hook, if anybody checked this out.
-        write(&shop.work.join(".gitattributes"), "* text=auto eol=crlf filter=evil\n");
+        write(
+            &shop.work.join(".gitattributes"),
+            "* text=auto eol=crlf filter=evil\n",
+        );
         shop.commit();
         git(&shop.work, &["tag", "v1"]);
         shop
@@ -39,7 +42,10 @@ impl Shop {
     fn commit(&self) -> String {
         git(&self.work, &["add", "--all"]);
         let who = ["-c", "user.name=x", "-c", "user.email=x@y"];
-        git(&self.work, &[&who[..], &["commit", "--quiet", "-m", "x"]].concat());
+        git(
+            &self.work,
+            &[&who[..], &["commit", "--quiet", "-m", "x"]].concat(),
+        );
         git(&self.work, &["rev-parse", "HEAD"])
     }
 
@@ -56,7 +62,11 @@ impl Shop {
     }
 }
 
-async fn find(store: &ActionStore, git_ref: &str, reach: Reach) -> Result<FoundAction, ActionError> {
+async fn find(
+    store: &ActionStore,
+    git_ref: &str,
+    reach: Reach,
+) -> Result<FoundAction, ActionError> {
     store.find("some/tools", git_ref, None, reach).await
 }
 
@@ -65,7 +75,10 @@ async fn what_a_ref_names_is_fetched_and_put_in_place_as_it_is() {
     let shop = Shop::new();
     let store = shop.store();
     let nothing = find(&store, "v1", Reach::Here).await.unwrap_err();
-    assert_eq!(nothing.to_string(), "`some/tools@v1` has not been fetched yet");
+    assert_eq!(
+        nothing.to_string(),
+        "`some/tools@v1` has not been fetched yet"
+    );
     let found = find(&store, "v1", Reach::Network).await.unwrap();
     assert_eq!(found.tree.tree, shop.tree("v1"));
     assert_eq!(found.tree.commit, git(&shop.work, &["rev-parse", "v1"]));
@@ -74,16 +87,28 @@ async fn what_a_ref_names_is_fetched_and_put_in_place_as_it_is() {
 
     let into = shop.bench.path("job/some/tools/v1");
     store.place(&found.tree, &into).await.unwrap();
-    assert_eq!(fs::read_to_string(into.join("dist/index.js")).unwrap(), "1\n");
-    assert_eq!(fs::read_to_string(into.join("deep/link/index.js")).unwrap(), "1\n");
-    let mode = fs::metadata(into.join("run.sh")).unwrap().permissions().mode();
+    assert_eq!(
+        fs::read_to_string(into.join("dist/index.js")).unwrap(),
+        "1\n"
+    );
+    assert_eq!(
+        fs::read_to_string(into.join("deep/link/index.js")).unwrap(),
+        "1\n"
+    );
+    let mode = fs::metadata(into.join("run.sh"))
+        .unwrap()
+        .permissions()
+        .mode();
     assert_eq!(mode & 0o777, 0o755);
     let beside = fs::read_dir(into.parent().unwrap()).unwrap().count();
     assert_eq!(beside, 1, "nothing is left beside it");
     // Again: it is there, and what a job has made of its own copy stays.
     fs::write(into.join("dist/index.js"), "2\n").unwrap();
     store.place(&found.tree, &into).await.unwrap();
-    assert_eq!(fs::read_to_string(into.join("dist/index.js")).unwrap(), "2\n");
+    assert_eq!(
+        fs::read_to_string(into.join("dist/index.js")).unwrap(),
+        "2\n"
+    );
 }
 
 #[tokio::test]
@@ -125,8 +150,14 @@ async fn another_tree_than_the_pin_says_is_refused() {
     };
     let refused = store.find("some/tools", "v1", Some(&pin), Reach::Network);
     let refused = refused.await.unwrap_err();
-    assert!(matches!(refused, ActionError::OtherTree { .. }), "{refused}");
-    assert!(refused.to_string().contains("nothing of it is run"), "{refused}");
+    assert!(
+        matches!(refused, ActionError::OtherTree { .. }),
+        "{refused}"
+    );
+    assert!(
+        refused.to_string().contains("nothing of it is run"),
+        "{refused}"
+    );
     for git_ref in ["v2", "--upload-pack=x"] {
         let refused = find(&store, git_ref, Reach::Network).await.unwrap_err();
         assert!(matches!(refused, ActionError::NoRef { .. }), "{refused}");
@@ -142,14 +173,19 @@ async fn a_store_that_was_tampered_with_gives_nothing() {
     // Another content under the same id: git itself would not notice.
     let blob = git(&shop.work, &["rev-parse", "v1:dist/index.js"]);
     write(&shop.bench.path("evil"), "evil\n");
-    let evil = git(&bare, &["hash-object", "-w", shop.bench.path("evil").as_str()]);
+    let evil = git(
+        &bare,
+        &["hash-object", "-w", shop.bench.path("evil").as_str()],
+    );
     let loose = |id: &str| bare.join("objects").join(&id[..2]).join(&id[2..]);
     for pack in files_of(&bare.join("objects/pack")) {
         let unpacked = shop.bench.path("unpacked");
         fs::rename(&pack, &unpacked).unwrap();
         if pack.as_str().ends_with(".pack") {
             let command = format!("git -C {bare} unpack-objects -q < {unpacked}");
-            let done = std::process::Command::new("sh").args(["-c", &command]).status();
+            let done = std::process::Command::new("sh")
+                .args(["-c", &command])
+                .status();
             assert!(done.unwrap().success());
         }
     }
@@ -198,17 +234,27 @@ async fn a_directory_stands_for_a_repository_as_it_is() {
     assert_eq!(changed.commit, "");
     let into = shop.bench.path("job");
     store.place(&changed, &into).await.unwrap();
-    assert_eq!(fs::read_to_string(into.join("dist/new.js")).unwrap(), "new\n");
+    assert_eq!(
+        fs::read_to_string(into.join("dist/new.js")).unwrap(),
+        "new\n"
+    );
     assert!(!into.join(".git").exists());
     // Other refs are not meant.
     assert!(find(&store, "v2", Reach::Here).await.is_err());
 
     let bare = shop.bench.path("bare");
-    git(&shop.work, &["clone", "--quiet", "--bare", ".", bare.as_str()]);
+    git(
+        &shop.work,
+        &["clone", "--quiet", "--bare", ".", bare.as_str()],
+    );
     let store = shop.store_with("/nowhere", local(bare));
     let found = find(&store, "v1", Reach::Here).await.unwrap().tree;
     assert_eq!(found.tree, shop.tree("v1"));
     let store = shop.store_with("/nowhere", local(shop.bench.path("missing")));
     let refused = find(&store, "v1", Reach::Here).await.unwrap_err();
-    assert!(refused.in_full().contains("missing"), "{}", refused.in_full());
+    assert!(
+        refused.in_full().contains("missing"),
+        "{}",
+        refused.in_full()
+    );
 }
