@@ -8,7 +8,7 @@ use std::{collections::BTreeMap, future::Future, sync::Arc, time::Duration};
 use camino::{Utf8Path, Utf8PathBuf};
 use cutover_engine::{Run, StepView};
 use cutover_executor::{Follow, ProcessExecutor, StepKey, TextMask};
-use cutover_forge::Host;
+use cutover_forge::{ActionStore, Host};
 use cutover_model::{DeploymentId, RunId, Secret, Timestamp, project::TargetSpec, run::State};
 use cutover_rollout::Deployment;
 use cutover_store::{DeploymentFilter, DirectoryLock, RunFilter, Store};
@@ -27,6 +27,7 @@ use crate::{
         deployment::DeploymentEdge,
         group::ConcurrencyGroups,
         lock::{self, Locks},
+        node::Nodes,
         notify::Outbox,
         run::RunEdge,
         runner::Runners,
@@ -51,6 +52,8 @@ pub struct Options {
     pub vars: BTreeMap<String, String>,
     /// Where the sources of a run come from.
     pub sources: Sources,
+    /// Where actions of other repositories come from.
+    pub actions: ActionStore,
     /// `DOCKER_HOST`; absent: the default socket.
     pub docker_host: Option<String>,
     /// Where people find us, for links: `http://127.0.0.1:7800`.
@@ -106,6 +109,7 @@ struct Inner {
     process_target: Arc<ProcessTarget>,
     docker_target: tokio::sync::Mutex<Option<Arc<DockerTarget>>>,
     cancels: Cancels,
+    nodes: Nodes,
     runs: Drivers<RunId, Run>,
     deployments: Drivers<DeploymentId, Deployment>,
     starting: tokio::sync::Mutex<()>,
@@ -177,6 +181,7 @@ impl Control {
             process_target: Arc::new(process_target),
             docker_target: tokio::sync::Mutex::default(),
             cancels: Cancels::default(),
+            nodes: Nodes::default(),
             bundles,
             balancer,
             routes,
@@ -300,6 +305,15 @@ impl Control {
             }
         }
         Ok(())
+    }
+
+    /// Where actions of other repositories come from.
+    pub(crate) fn actions(&self) -> &ActionStore {
+        &self.0.options.actions
+    }
+
+    pub(crate) fn nodes(&self) -> &Nodes {
+        &self.0.nodes
     }
 
     /// The run's driver; starts one when none drives it.

@@ -15,7 +15,7 @@ use cutover_model::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::{Edge, Error, Machine, Mailbox};
+use super::{Edge, Error, Machine, Mailbox, actions::put_in_place};
 use crate::{
     Control,
     action::{self, ActionEnd, Context},
@@ -260,33 +260,40 @@ impl Work {
             .await
             .map_err(|error| error.to_string())?;
         let (resolved, masks) = self.resolve(key, &place)?;
-        let path_prepend = resolved.path_prepend;
+        put_in_place(&self.control, &self.run, key, &place, &resolved.sources).await?;
+        let order = StepOrder {
+            key: key.clone(),
+            script: String::new(),
+            program: Vec::new(),
+            preface: Vec::new(),
+            shell: None,
+            working_directory: None,
+            env: resolved.env,
+            path_prepend: resolved.path_prepend,
+            masks,
+            untrusted: !self.run.may_see_secrets(),
+        };
         match resolved.body {
             Body::Script {
                 script,
                 shell,
                 working_directory,
             } => {
-                let order = StepOrder {
-                    key: key.clone(),
+                self.run_to_its_end(StepOrder {
                     script,
                     shell,
                     working_directory,
-                    env: resolved.env,
-                    path_prepend,
-                    masks,
-                    untrusted: !self.run.may_see_secrets(),
-                };
-                executor
-                    .start(order)
-                    .await
-                    .map_err(|error| error.to_string())?;
-                // A cancel that came before there was anything to cancel.
-                if self.control.cancels().expect(key).is_cancelled() {
-                    let told = executor.cancel(key).await;
-                    told.map_err(|error| error.to_string())?;
-                }
-                self.ended(key).await
+                    ..order
+                })
+                .await
+            }
+            Body::Node {
+                uses,
+                version,
+                file,
+            } => {
+                let order = self.with_node(order, &uses, version, file).await?;
+                self.run_to_its_end(order).await
             }
             Body::Builtin { action, with } => {
                 let context = Context {
@@ -296,12 +303,58 @@ impl Work {
                     place,
                     with,
                 };
-                Ok(self.act(action, context, masks).await)
+                Ok(self.act(action, context, order.masks).await)
             }
             Body::Container(_) | Body::SetUpContainers(_) => {
                 Err("containers are not there yet".to_owned())
             }
         }
+    }
+
+    /// The order for a program of a JavaScript action.
+    async fn with_node(
+        &self,
+        order: StepOrder,
+        uses: &str,
+        version: u16,
+        file: String,
+    ) -> Result<StepOrder, String> {
+        let base = &self.control.options().base_env;
+        let written = order.env.get("PATH").or_else(|| base.get("PATH"));
+        let directories = order.path_prepend.iter().chain(written);
+        let path: Vec<&str> = directories.map(String::as_str).collect();
+        let node = self
+            .control
+            .nodes()
+            .find(&path.join(":"))
+            .await
+            .map_err(|why| format!("`{uses}` needs node {version}, and {why}"))?;
+        if !camino::Utf8Path::new(&file).is_file() {
+            return Err(format!(
+                "`{uses}` has no `{file}`; an action in the workspace needs a checkout before it, and \
+                 what it is built into"
+            ));
+        }
+        Ok(StepOrder {
+            preface: vec![node.line(uses, version)],
+            program: vec![node.program.into_string(), file],
+            ..order
+        })
+    }
+
+    async fn run_to_its_end(&self, order: StepOrder) -> Result<Input, String> {
+        let executor = self.control.executor();
+        let key = order.key.clone();
+        executor
+            .start(order)
+            .await
+            .map_err(|error| error.to_string())?;
+        // A cancel that came before there was anything to cancel.
+        if self.control.cancels().expect(&key).is_cancelled() {
+            let told = executor.cancel(&key).await;
+            told.map_err(|error| error.to_string())?;
+        }
+        self.ended(&key).await
     }
 
     async fn ended(&self, key: &StepKey) -> Result<Input, String> {
@@ -395,6 +448,7 @@ impl Work {
                 temp: place.temp.to_string(),
                 tool_cache: place.dir.join("tools").to_string(),
                 workspace: place.workspace.to_string(),
+                actions: place.actions.to_string(),
             },
             server: &ServerFacts {
                 url: options.address.clone().unwrap_or_default(),

@@ -250,7 +250,10 @@ impl Job {
     /// latter there are.
     pub(super) fn secrets(&self, own: &[String]) -> (Vec<String>, usize) {
         let masks = lock(&self.masks);
-        (own.iter().chain(masks.iter()).cloned().collect(), masks.len())
+        (
+            own.iter().chain(masks.iter()).cloned().collect(),
+            masks.len(),
+        )
     }
 
     /// The secrets that steps have added behind the first `known` ones.

@@ -46,6 +46,18 @@ pub(super) struct Run {
     pub(super) mask_faults: Vec<String>,
 }
 
+impl Run {
+    /// Lines of ours, before those of the step.
+    pub(super) fn say(&mut self, lines: &[String]) {
+        let mut masked = Vec::new();
+        for line in lines {
+            self.filter
+                .push(format!("{line}\n").as_bytes(), &mut masked);
+        }
+        self.log.write(&masked);
+    }
+}
+
 /// What is left to write to when a step has ended.
 pub(super) struct Rest {
     filter: Filter,

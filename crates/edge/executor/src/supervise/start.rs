@@ -106,7 +106,7 @@ fn launch(
     };
     let exit = Reserved::new(&job.layout.ended(&work.step), room).map_err(io::Error::other)?;
     let exit = exit.that_survives(job.survives);
-    let run = Run {
+    let mut run = Run {
         job: Arc::clone(job),
         step: Arc::clone(step),
         filter,
@@ -117,6 +117,7 @@ fn launch(
         untrusted: work.untrusted,
         mask_faults: Vec::new(),
     };
+    run.say(&work.preface);
     record::write_for(mark, &Started { builtin: false }, job.survives).map_err(io::Error::other)?;
     match spawn(job, work, &run.exchange)? {
         Ok((child, output)) => {
@@ -142,11 +143,6 @@ fn spawn(
     work: &Work,
     exchange: &Utf8Path,
 ) -> io::Result<Result<(Child, PipeReader), String>> {
-    let path = work.env.get("PATH").map_or("", String::as_str);
-    let shell = match Shell::find(work.shell.as_deref(), path) {
-        Ok(shell) => shell,
-        Err(error) => return Ok(Err(error.to_string())),
-    };
     let mut directory = job.layout.workspace();
     directory.extend(&work.directory);
     if !directory.is_dir() {
@@ -154,12 +150,13 @@ fn spawn(
             "working directory `{directory}` does not exist"
         )));
     }
-    let script = exchange.join(format!("{SCRIPT}{}", shell.extension));
-    write_script(&script, &shell.file(&work.script))?;
+    let argv = match command_line(work, exchange)? {
+        Ok(argv) => argv,
+        Err(reason) => return Ok(Err(reason)),
+    };
     let (reader, writer) = io::pipe()?;
     // Without the right to a larger one, the usual size does.
     rustix::pipe::fcntl_setpipe_size(&writer, PIPE).ok();
-    let argv = shell.argv(&script);
     let mut command = Command::new(&argv[0]);
     command
         .args(&argv[1..])
@@ -186,6 +183,21 @@ fn spawn(
         }
         Err(error) => Err(error),
     }
+}
+
+/// What is started; a script is written down for its shell. The inner error is the step's failure.
+fn command_line(work: &Work, exchange: &Utf8Path) -> io::Result<Result<Vec<String>, String>> {
+    if !work.program.is_empty() {
+        return Ok(Ok(work.program.clone()));
+    }
+    let path = work.env.get("PATH").map_or("", String::as_str);
+    let shell = match Shell::find(work.shell.as_deref(), path) {
+        Ok(shell) => shell,
+        Err(error) => return Ok(Err(error.to_string())),
+    };
+    let script = exchange.join(format!("{SCRIPT}{}", shell.extension));
+    write_script(&script, &shell.file(&work.script))?;
+    Ok(Ok(shell.argv(&script)))
 }
 
 fn environment(job: &Job, work: &Work, exchange: &Utf8Path) -> Vec<(&'static str, String)> {
