@@ -6,7 +6,7 @@ use cutover_engine::{
     self as engine, Effect, Input, Run,
     resolve::{self, Body, Given, ResolvedStep, RunnerFacts, ServerFacts},
 };
-use cutover_executor::{HandedKind, JobPlace, StepEnd, StepKey, StepOrder};
+use cutover_executor::{HandedKind, InContainers, JobPlace, StepEnd, StepKey, StepOrder};
 use cutover_model::{
     RunId, Secret, Timestamp,
     event::{Recorded, RunEvent},
@@ -19,6 +19,7 @@ use super::{Edge, Error, Machine, Mailbox};
 use crate::{
     Control,
     action::{self, ActionEnd, Context},
+    containers,
     hash_files::hash_files,
     view,
 };
@@ -180,6 +181,7 @@ impl Work {
                 patterns,
             } => self.hash_files(job, step, patterns).await,
             Effect::FinishJob { job } => {
+                containers::remove(&self.control, &self.run, &job).await;
                 if let Err(error) = self.control.executor().destroy(&self.id, &job).await {
                     tracing::warn!(%error, %job, "could not remove what a job left");
                 }
@@ -243,34 +245,40 @@ impl Work {
             .prepare(&key.run, &key.job)
             .await
             .map_err(|error| error.to_string())?;
-        let (resolved, masks) = self.resolve(key, &place)?;
-        let path_prepend = resolved.path_prepend;
+        let (resolved, masks, around) = self.resolve(key, &place)?;
+        let mut order = StepOrder {
+            key: key.clone(),
+            script: String::new(),
+            shell: None,
+            working_directory: None,
+            env: resolved.env,
+            path_prepend: resolved.path_prepend,
+            masks,
+            untrusted: !self.run.may_see_secrets(),
+            containers: None,
+        };
         match resolved.body {
             Body::Script {
                 script,
                 shell,
                 working_directory,
             } => {
-                let order = StepOrder {
-                    key: key.clone(),
+                order = StepOrder {
                     script,
                     shell,
                     working_directory,
-                    env: resolved.env,
-                    path_prepend,
-                    masks,
-                    untrusted: !self.run.may_see_secrets(),
+                    containers: around.map(Box::new),
+                    ..order
                 };
-                executor
-                    .start(order)
-                    .await
-                    .map_err(|error| error.to_string())?;
-                // A cancel that came before there was anything to cancel.
-                if self.control.cancels().expect(key).is_cancelled() {
-                    let told = executor.cancel(key).await;
-                    told.map_err(|error| error.to_string())?;
-                }
-                self.ended(key).await
+                self.run_to_its_end(order).await
+            }
+            Body::Container(call) => {
+                order.containers = Some(containers::of_call(self.at(key, &place), &call, around)?);
+                self.run_to_its_end(order).await
+            }
+            Body::SetUpContainers(wanted) => {
+                order.containers = Some(containers::of_job(self.at(key, &place), &wanted)?);
+                self.run_to_its_end(order).await
             }
             Body::Builtin { action, with } => {
                 let context = Context {
@@ -280,12 +288,33 @@ impl Work {
                     place,
                     with,
                 };
-                Ok(self.act(action, context, masks).await)
-            }
-            Body::Container(_) | Body::SetUpContainers(_) => {
-                Err("containers are not there yet".to_owned())
+                Ok(self.act(action, context, order.masks).await)
             }
         }
+    }
+
+    fn at<'a>(&'a self, key: &'a StepKey, place: &'a JobPlace) -> containers::At<'a> {
+        containers::At {
+            control: &self.control,
+            run: &self.run,
+            key,
+            place,
+        }
+    }
+
+    async fn run_to_its_end(&self, order: StepOrder) -> Result<Input, String> {
+        let executor = self.control.executor();
+        let key = &order.key.clone();
+        executor
+            .start(order)
+            .await
+            .map_err(|error| error.to_string())?;
+        // A cancel that came before there was anything to cancel.
+        if self.control.cancels().expect(key).is_cancelled() {
+            let told = executor.cancel(key).await;
+            told.map_err(|error| error.to_string())?;
+        }
+        self.ended(key).await
     }
 
     async fn ended(&self, key: &StepKey) -> Result<Input, String> {
@@ -350,7 +379,7 @@ impl Work {
         &self,
         key: &StepKey,
         place: &JobPlace,
-    ) -> Result<(ResolvedStep, Vec<Secret>), String> {
+    ) -> Result<(ResolvedStep, Vec<Secret>, Option<InContainers>), String> {
         let options = self.control.options();
         let executor = self.control.executor();
         let withheld = |wanted: resolve::Withheld<'_>| {
@@ -366,29 +395,40 @@ impl Work {
             })
         };
         let hash_files = |patterns: &[String]| hash_files(&place.workspace, patterns);
-        let given = Given {
+        let server = ServerFacts {
+            url: options.address.clone().unwrap_or_default(),
+        };
+        let outside = RunnerFacts {
+            name: "local".to_owned(),
+            os: OS.to_owned(),
+            arch: ARCH.to_owned(),
+            temp: place.temp.to_string(),
+            tool_cache: place.dir.join("tools").to_string(),
+            workspace: place.workspace.to_string(),
+        };
+        let mut given = Given {
             secrets: &options.secrets,
             withheld: &withheld,
             hash_files: &hash_files,
-            runner: &RunnerFacts {
-                name: "local".to_owned(),
-                os: OS.to_owned(),
-                arch: ARCH.to_owned(),
-                temp: place.temp.to_string(),
-                tool_cache: place.dir.join("tools").to_string(),
-                workspace: place.workspace.to_string(),
-            },
-            server: &ServerFacts {
-                url: options.address.clone().unwrap_or_default(),
-            },
+            runner: &outside,
+            server: &server,
         };
+        let around = containers::around(self.at(key, place), &given)?;
+        let passwords = containers::passwords(&self.run, &key.job, &given)?;
+        let inside = around
+            .as_ref()
+            .map(|around| containers::facts_inside(&around.mounts, &outside));
+        if let Some(inside) = &inside {
+            given.runner = inside;
+        }
         let resolved = resolve::step(&self.run, &key.job, &key.step, &given)
             .map_err(|fault| fault.to_string())?;
         let masks = resolve::masks(&self.run, &given)
             .into_iter()
             .cloned()
+            .chain(passwords)
             .collect();
-        Ok((resolved, masks))
+        Ok((resolved, masks, around))
     }
 }
 

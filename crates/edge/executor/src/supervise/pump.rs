@@ -20,6 +20,7 @@ use rustix::{
 use tokio::time::Instant;
 
 use super::{
+    contained,
     job::{Job, lock},
     report,
     step::Step,
@@ -40,6 +41,8 @@ pub(super) struct Run {
     /// Its files; removed at its end.
     pub(super) exchange: Utf8PathBuf,
     pub(super) untrusted: bool,
+    /// Whether it has to do with containers.
+    pub(super) contained: bool,
 }
 
 /// What is left to write to when a step has ended.
@@ -176,6 +179,10 @@ impl Run {
             status,
             cancelled: self.step.is_cancelled(),
             untrusted: self.untrusted,
+            fault: self
+                .contained
+                .then(|| contained::fault(&self.exchange))
+                .flatten(),
             exchange: &self.exchange,
             masker: self.filter.masker(),
             log: &self.log,

@@ -2,7 +2,7 @@
 
 use std::{
     fs::{self, OpenOptions},
-    io::{self, PipeReader, Write as _},
+    io::{self, PipeReader, PipeWriter, Write as _},
     os::unix::{fs::OpenOptionsExt as _, process::CommandExt as _},
     process::{Command, Stdio},
     sync::Arc,
@@ -17,7 +17,7 @@ use cutover_supervisor::{
 };
 
 use super::{
-    cancel,
+    cancel, contained,
     exchange::SCRIPT,
     job::{Job, lock},
     pump,
@@ -113,6 +113,7 @@ fn launch(
         exit,
         exchange,
         untrusted: work.untrusted,
+        contained: work.containers.is_some(),
     };
     record::write_for(mark, &Started { builtin: false }, job.survives).map_err(io::Error::other)?;
     match spawn(job, work, &run.exchange)? {
@@ -139,6 +140,9 @@ fn spawn(
     work: &Work,
     exchange: &Utf8Path,
 ) -> io::Result<Result<(Child, PipeReader), String>> {
+    if let Some(helped) = &work.containers {
+        return contained::spawn(job, work, helped, exchange);
+    }
     let path = work.env.get("PATH").map_or("", String::as_str);
     let shell = match Shell::find(work.shell.as_deref(), path) {
         Ok(shell) => shell,
@@ -153,9 +157,7 @@ fn spawn(
     }
     let script = exchange.join(format!("{SCRIPT}{}", shell.extension));
     write_script(&script, &shell.file(&work.script))?;
-    let (reader, writer) = io::pipe()?;
-    // Without the right to a larger one, the usual size does.
-    rustix::pipe::fcntl_setpipe_size(&writer, PIPE).ok();
+    let (reader, writer) = output()?;
     let argv = shell.argv(&script);
     let mut command = Command::new(&argv[0]);
     command
@@ -185,6 +187,14 @@ fn spawn(
     }
 }
 
+/// What a step prints into.
+pub(super) fn output() -> io::Result<(PipeReader, PipeWriter)> {
+    let (reader, writer) = io::pipe()?;
+    // Without the right to a larger one, the usual size does.
+    rustix::pipe::fcntl_setpipe_size(&writer, PIPE).ok();
+    Ok((reader, writer))
+}
+
 fn environment(job: &Job, work: &Work, exchange: &Utf8Path) -> Vec<(&'static str, String)> {
     let mut env: Vec<(&str, String)> = EXCHANGE
         .into_iter()
@@ -199,7 +209,7 @@ fn environment(job: &Job, work: &Work, exchange: &Utf8Path) -> Vec<(&'static str
     env
 }
 
-fn write_script(path: &Utf8PathBuf, text: &str) -> io::Result<()> {
+pub(super) fn write_script(path: &Utf8PathBuf, text: &str) -> io::Result<()> {
     OpenOptions::new()
         .write(true)
         .create(true)
