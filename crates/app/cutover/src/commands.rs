@@ -1,6 +1,7 @@
 //! One file a verb. Each says how the program leaves.
 
 mod answer;
+mod artifacts;
 mod balancer;
 mod deployments;
 mod diff;
@@ -10,6 +11,7 @@ mod gc;
 mod history;
 mod lint;
 mod load;
+mod lock;
 mod logs;
 mod plan;
 mod rejudge;
@@ -46,6 +48,7 @@ pub(crate) fn run(cli: Cli, as_json: bool) -> Exit {
             Ok(Exit::Ok)
         }
         Command::Lint(args) => on_runtime(lint::lint(args)),
+        Command::Lock(args) => on_runtime(lock::run(args)),
         Command::Plan(args) => on_runtime(plan::run(args)),
         Command::Demo(args) => on_runtime(demo::run(args)),
         Command::DemoService(args) => on_runtime(demo::service::run(args)),
@@ -57,6 +60,7 @@ pub(crate) fn run(cli: Cli, as_json: bool) -> Exit {
         Command::Cancel(args) => on_runtime(runs::cancel(args)),
         Command::Releases(args) => on_runtime(releases::run(args)),
         Command::Logs(args) => on_runtime(logs::run(args)),
+        Command::Artifacts(args) => on_runtime(artifacts::run(args)),
         Command::History(args) => on_runtime(history::run(args)),
         Command::Diff(args) => on_runtime(diff::run(args)),
         Command::Deploy(args) => on_runtime(deployments::deploy(args)),

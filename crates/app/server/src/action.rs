@@ -13,15 +13,15 @@ mod setup;
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use cutover_engine::Run;
 use camino::Utf8PathBuf;
+use cutover_engine::Run;
 use cutover_executor::{Begun, BuiltinLog, Handed, JobPlace, StepEnd, StepKey};
 use cutover_model::{
     Secret,
     gate::ApprovalRule,
     plan::Builtin,
     project::Project,
-    run::{HandedOn, Outcome, StepReport},
+    run::{HandedOn, Outcome, Phase, StepReport},
     source::Trigger,
 };
 use parking_lot::Mutex;
@@ -41,6 +41,8 @@ pub(crate) struct Context {
     pub(crate) env: BTreeMap<String, String>,
     /// Directories before those of `PATH`.
     pub(crate) path_prepend: Vec<String>,
+    /// Whether scripts of the job run in a container.
+    pub(crate) in_container: bool,
 }
 
 /// How an action ended.
@@ -172,6 +174,12 @@ async fn dispatch(
     // A deployment is not dropped half-way: it is told to abort, and waited for.
     if builtin == Builtin::Deploy {
         return Some(deploy::perform(context, log, cancelled).await);
+    }
+    if context.key.step.phase() == Phase::Post {
+        return tokio::select! {
+            done = cache::save_after(context, log) => Some(done),
+            () = cancelled.cancelled() => None,
+        };
     }
     let work = async {
         match builtin {
@@ -325,7 +333,10 @@ impl Context {
 
     /// Where programs are looked for, in order.
     pub(crate) fn path(&self) -> impl Iterator<Item = &str> {
-        let usual = self.env.get("PATH").or_else(|| self.control.base_env().get("PATH"));
+        let usual = self
+            .env
+            .get("PATH")
+            .or_else(|| self.control.base_env().get("PATH"));
         let usual = usual.map(String::as_str).unwrap_or_default();
         let added = self.path_prepend.iter().map(String::as_str);
         added.chain(usual.split(':').filter(|part| !part.is_empty()))
@@ -334,7 +345,8 @@ impl Context {
     /// What the same step has remembered.
     pub(crate) fn state(&self, name: &str) -> Option<HandedOn> {
         let job = self.run.job(&self.key.job)?;
-        let step = job.steps.into_iter().find(|step| step.path == self.key.step)?;
+        let main = self.key.step.in_phase(Phase::Main);
+        let step = job.steps.into_iter().find(|step| step.path == main)?;
         step.report?.state.get(name).cloned()
     }
 

@@ -1,6 +1,7 @@
 //! The door: HTTP for people (pages), programs (JSON) and git.
 
 mod api;
+mod artifacts;
 mod auth;
 mod delivery;
 mod fault;
@@ -45,6 +46,8 @@ pub fn router(control: Control, address: SocketAddr) -> Router {
         .route("/runs", get(api::runs))
         .route("/runs/{run}", get(api::run))
         .route("/runs/{run}/log", get(log::text))
+        .route("/runs/{run}/artifacts", get(artifacts::list))
+        .route("/runs/{run}/artifacts/{artifact}", get(artifacts::bytes))
         .route("/runs/{run}/cancel", post(api::cancel))
         .route("/dispatch", post(api::dispatch))
         .route("/approvals", get(api::approvals))
@@ -86,6 +89,7 @@ pub fn router(control: Control, address: SocketAddr) -> Router {
         .route("/", get(web::home))
         .route("/runs/{run}", get(web::run))
         .route("/runs/{run}/log", get(log::stream))
+        .route("/runs/{run}/artifacts/{artifact}", get(artifacts::bytes))
         .route("/deployments/{deployment}", get(web::deployment))
         .route("/assets/{name}", get(web::asset))
         .fallback(web::missing)

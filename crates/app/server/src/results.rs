@@ -10,13 +10,13 @@ use std::{
     time::Duration,
 };
 
-use camino::Utf8Path;
+use camino::{Utf8Path, Utf8PathBuf};
 use cutover_engine::Run;
 use cutover_model::{
     RunId, Secret,
     run::{Attempt, JobKey},
 };
-use cutover_results::{GrantId, JobGrant, Service, Settings};
+use cutover_results::{Artifact, GrantId, JobGrant, Service, Settings};
 use parking_lot::Mutex;
 use tokio::{net::TcpListener, task::spawn_blocking};
 
@@ -102,6 +102,22 @@ impl Results {
         let grant = GrantId::of(id.as_str(), &key.0, attempt(run, key).0);
         let service = self.service.clone();
         blocking(move || service.revoke(&grant)).await
+    }
+}
+
+impl Control {
+    /// The artifacts of a run, oldest first, and where their bytes are: to be read, never written.
+    pub async fn artifacts(&self, run: &RunId) -> Result<Vec<(Artifact, Utf8PathBuf)>, Error> {
+        let (service, run) = (self.results().service().clone(), run.to_string());
+        let found = blocking(move || {
+            let all = service.artifacts(&run)?.into_iter();
+            let with_file = |artifact: Artifact| {
+                let file = service.artifact_file(&artifact);
+                (artifact, file)
+            };
+            Ok(all.map(with_file).collect())
+        });
+        found.await
     }
 }
 

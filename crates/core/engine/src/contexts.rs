@@ -10,8 +10,9 @@ use cutover_model::{
 use serde_json::{Map, Value, json};
 
 use crate::{
+    background,
     condition::{self, Status},
-    github, job,
+    containers, github, job,
     resolve::{Kind, Withheld},
     scope::Scope,
     step,
@@ -27,6 +28,9 @@ pub(crate) const CONTEXTS: [&str; 11] = [
     "github", "env", "vars", "inputs", "needs", "strategy", "matrix", "job", "runner", "steps",
     "secrets",
 ];
+
+/// The ids that begin so are ours, and no context shows them.
+const OUR_IDS: &str = "__";
 
 /// Whether a text was made from a value that is withheld.
 pub(crate) fn is_withheld(text: &str) -> bool {
@@ -85,12 +89,19 @@ impl Scope<'_> {
                 .combination
                 .filter(|one| !one.matrix.is_empty())
                 .map_or(Value::Null, |one| Value::Object(one.matrix.clone())),
-            "job" => json!({ "status": self.status_word() }),
+            "job" => self.job_facts(),
             "runner" => self.runner(),
             "steps" => self.step_results(),
             "secrets" => self.secrets(),
             _ => return None,
         })
+    }
+
+    fn job_facts(&self) -> Value {
+        let mut job = Map::new();
+        job.insert("status".to_owned(), json!(self.status_word()));
+        containers::context(self, &mut job);
+        Value::Object(job)
     }
 
     fn status_word(&self) -> &'static str {
@@ -182,6 +193,10 @@ impl Scope<'_> {
             let (Some(id), Some(outcome)) = (id, done.state.outcome()) else {
                 continue;
             };
+            let seen = background::seen(self.run, key, self.observer.as_ref(), path).is_some();
+            if !seen || id.starts_with(OUR_IDS) {
+                continue;
+            }
             let outputs: Map<String, Value> = done
                 .report
                 .outputs

@@ -31,7 +31,7 @@ const START: Duration = Duration::from_secs(30);
 
 /// An engine that ends with the test; made before the world whose containers it has, and so gone after
 /// it.
-struct Engine {
+pub(crate) struct Engine {
     folder: TempDir,
     bridge: String,
     child: Option<Child>,
@@ -39,7 +39,7 @@ struct Engine {
 
 impl Engine {
     /// One that answers; `None`, loudly, when there can be none here.
-    fn start() -> Option<Self> {
+    pub(crate) fn start() -> Option<Self> {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let skip = |why: &str| eprintln!("SKIPPED: the docker target from outside, because {why}");
         let missing = ["dockerd", "ip"].into_iter().find(|tool| !is_there(tool));
@@ -74,7 +74,7 @@ impl Engine {
     }
 
     /// A world whose server uses this engine.
-    fn world(&self) -> World {
+    pub(crate) fn world(&self) -> World {
         let world = World::new();
         let host = format!("unix://{}", self.socket().display());
         world.set("DOCKER_HOST", &host);

@@ -13,6 +13,10 @@
     reason = "these are tests; the lint does not see that their helpers are too"
 )]
 
+mod actions;
+mod actions_built_in;
+mod aws_double;
+mod aws_pipeline;
 mod bad_input;
 mod binary;
 mod browser;

@@ -68,7 +68,10 @@ pub(super) async fn upload(context: &Context, log: &mut BuiltinLog) -> Result<Do
     let left = Left::default()
         .output("artifact-id", artifact.id.to_string())
         .output("artifact-digest", artifact.sha256)
-        .output("artifact-url", context.control.link(&path).unwrap_or_default());
+        .output(
+            "artifact-url",
+            context.control.link(&path).unwrap_or_default(),
+        );
     Ok(Done::Succeeded(left))
 }
 
@@ -168,7 +171,9 @@ fn place(context: &Context) -> Result<Utf8PathBuf, Error> {
     let path = context.input("path").unwrap_or_default();
     match (path.strip_prefix('~'), context.home()) {
         (Some(rest), Some(home)) => Ok(home.join(rest.trim_start_matches('/'))),
-        (Some(_), None) => Err(Error::Refused("`path` needs a home; none is known".to_owned())),
+        (Some(_), None) => Err(Error::Refused(
+            "`path` needs a home; none is known".to_owned(),
+        )),
         (None, _) => Ok(context.place.workspace.join(path)),
     }
 }
@@ -244,9 +249,8 @@ mod tests {
         let paths = |texts: &[&str]| -> Vec<Utf8PathBuf> {
             texts.iter().map(|text| Utf8PathBuf::from(*text)).collect()
         };
-        let root = |searched: &[&str], found: &[&str]| {
-            root(&paths(searched), &paths(found)).into_string()
-        };
+        let root =
+            |searched: &[&str], found: &[&str]| root(&paths(searched), &paths(found)).into_string();
         assert_eq!(root(&["/w/a.txt"], &["/w/a.txt"]), "/w");
         assert_eq!(root(&["/w/dist"], &["/w/dist/a", "/w/dist/b"]), "/w/dist");
         assert_eq!(root(&["/w/a/b", "/w/a/c"], &["/w/a/b/x"]), "/w/a");

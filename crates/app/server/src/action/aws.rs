@@ -45,25 +45,28 @@ pub(super) async fn credentials(context: &Context, log: &mut BuiltinLog) -> Resu
             )
         })?,
     };
-    let secrets = [keys.id.as_str(), &keys.secret, keys.session.as_deref().unwrap_or_default()];
+    let secrets = [
+        keys.id.as_str(),
+        &keys.secret,
+        keys.session.as_deref().unwrap_or_default(),
+    ];
     log.add_masks(&secrets)?;
-    let who = aws.sts(&[("Action", "GetCallerIdentity")], Some(&keys)).await?;
+    let who = aws
+        .sts(&[("Action", "GetCallerIdentity")], Some(&keys))
+        .await?;
     let account = who.get("Account").cloned().unwrap_or_default();
     let hides_account = context.flag("mask-aws-account-id", false)?;
     if hides_account {
         log.add_masks(&[&account])?;
     }
     log.line(&format!("account {account}, region {region}"));
-    Ok(Done::Succeeded(exported(context, &region, &keys, &account)?))
+    Ok(Done::Succeeded(exported(
+        context, &region, &keys, &account,
+    )?))
 }
 
 /// What later steps find.
-fn exported(
-    context: &Context,
-    region: &str,
-    keys: &Keys,
-    account: &str,
-) -> Result<Left, Error> {
+fn exported(context: &Context, region: &str, keys: &Keys, account: &str) -> Result<Left, Error> {
     let mut left = Left::default().withheld("aws-account-id", account);
     let mut set = |name: &str, value: &str| left.env.insert(name.to_owned(), value.to_owned());
     set("AWS_REGION", region);
@@ -76,7 +79,10 @@ fn exported(
         left = left
             .withheld("aws-access-key-id", &keys.id)
             .withheld("aws-secret-access-key", &keys.secret)
-            .withheld("aws-session-token", keys.session.as_deref().unwrap_or_default());
+            .withheld(
+                "aws-session-token",
+                keys.session.as_deref().unwrap_or_default(),
+            );
     }
     Ok(left)
 }
@@ -138,7 +144,9 @@ async fn assume(
     keys: Option<&Keys>,
 ) -> Result<Keys, Error> {
     let duration = context.input("role-duration-seconds").unwrap_or("3600");
-    let session = context.input("role-session-name").unwrap_or("GitHubActions");
+    let session = context
+        .input("role-session-name")
+        .unwrap_or("GitHubActions");
     let mut fields = vec![
         ("RoleArn", role),
         ("RoleSessionName", session),
@@ -156,7 +164,10 @@ async fn assume(
                 fields.push(("ExternalId", external));
             }
             tags = tags_of(context)?;
-            fields.extend(tags.iter().map(|(name, value)| (name.as_str(), value.as_str())));
+            fields.extend(
+                tags.iter()
+                    .map(|(name, value)| (name.as_str(), value.as_str())),
+            );
             log.line(&format!("takes the role {role} by keys"));
         }
         None => {
@@ -165,7 +176,9 @@ async fn assume(
             token = id_token(context, audience).await?;
             log.add_masks(&[&token])?;
             fields.push(("WebIdentityToken", &token));
-            log.line(&format!("takes the role {role} by an id token for {audience}"));
+            log.line(&format!(
+                "takes the role {role} by an id token for {audience}"
+            ));
         }
     }
     let found = aws.sts(&fields, keys).await?;
@@ -195,13 +208,16 @@ fn tags_of(context: &Context) -> Result<Vec<(String, String)>, Error> {
         ("Commit", fact("GITHUB_SHA")),
         ("Branch", fact("GITHUB_REF")),
     ];
-    let tags = tags.into_iter().enumerate().flat_map(|(index, (name, value))| {
-        let prefix = format!("Tags.member.{}", index + 1);
-        [
-            (format!("{prefix}.Key"), name.to_owned()),
-            (format!("{prefix}.Value"), tag_value(&value)),
-        ]
-    });
+    let tags = tags
+        .into_iter()
+        .enumerate()
+        .flat_map(|(index, (name, value))| {
+            let prefix = format!("Tags.member.{}", index + 1);
+            [
+                (format!("{prefix}.Key"), name.to_owned()),
+                (format!("{prefix}.Value"), tag_value(&value)),
+            ]
+        });
     Ok(tags.collect())
 }
 

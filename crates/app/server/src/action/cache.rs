@@ -237,9 +237,13 @@ async fn put(context: &Context, log: &mut BuiltinLog, wanted: &Wanted) -> Result
         wanted.key.clone(),
         wanted.version(),
     );
-    let saved = crate::results::blocking(move || service.save_cache(&job, &key, &version, &archive));
+    let saved =
+        crate::results::blocking(move || service.save_cache(&job, &key, &version, &archive));
     if saved.await? {
-        log.line(&format!("saved cache `{}` ({} bytes)", wanted.key, packed.size));
+        log.line(&format!(
+            "saved cache `{}` ({} bytes)",
+            wanted.key, packed.size
+        ));
     } else {
         log.line(&format!(
             "not saved: there is a cache `{}`, or another job saves it",
@@ -328,7 +332,11 @@ mod tests {
         };
         assert!(is_hit(&wanted, Some("linux-1")));
         assert!(!is_hit(&wanted, Some("Linux-0")));
-        assert!(remember(Left::default(), &wanted, Some("Linux-1")).state.is_empty());
+        assert!(
+            remember(Left::default(), &wanted, Some("Linux-1"))
+                .state
+                .is_empty()
+        );
         assert_eq!(remember(Left::default(), &wanted, None).state.len(), 1);
     }
 }

@@ -52,6 +52,13 @@ pub(super) async fn perform(
     context: &Context,
     log: &mut BuiltinLog,
 ) -> Result<Done, Error> {
+    if context.in_container {
+        return Err(Error::Refused(format!(
+            "`{}` sets up what is on this machine, and the job runs in a container; use an image that has \
+             the tool",
+            builtin.name()
+        )));
+    }
     context.flag("check-latest", false)?;
     let left = match builtin {
         Builtin::SetupNode => node(context, log).await?,
@@ -61,7 +68,12 @@ pub(super) async fn perform(
         Builtin::SetupRust => rust::with_defaults(context, log).await?,
         Builtin::RustToolchain => rust::plain(context, log).await?,
         Builtin::SetupTerraform => terraform::perform(context, log).await?,
-        other => return Err(Error::Refused(format!("`{}` sets nothing up", other.name()))),
+        other => {
+            return Err(Error::Refused(format!(
+                "`{}` sets nothing up",
+                other.name()
+            )));
+        }
     };
     Ok(Done::Succeeded(left))
 }
@@ -96,7 +108,11 @@ async fn python(context: &Context, log: &mut BuiltinLog) -> Result<Left, Error> 
     let asked = asked(context, "python-version", "python-version-file", |text| {
         text.lines().find_map(|line| {
             let rest = line.trim().strip_prefix("requires-python")?;
-            Some(rest.trim_start_matches([' ', '=']).trim_matches('"').to_owned())
+            Some(
+                rest.trim_start_matches([' ', '='])
+                    .trim_matches('"')
+                    .to_owned(),
+            )
         })
     })?;
     // Several lines are several versions, of which the last is the one that `python` is.
@@ -190,7 +206,10 @@ fn asked(
         let line = line.unwrap_or_default();
         line.rsplit([' ', '-']).next().unwrap_or(line).to_owned()
     };
-    let is_plain = path.rsplit('/').next().is_some_and(|name| name.starts_with('.'));
+    let is_plain = path
+        .rsplit('/')
+        .next()
+        .is_some_and(|name| name.starts_with('.'));
     match read(&text) {
         Some(found) => Ok(found),
         None if is_plain => Ok(first()),

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use cutover_engine::Run;
 use cutover_model::{
     Duration,
-    plan::JobSpec,
+    plan::{JobSpec, Permissions},
     run::{Attempt, JobKey},
     source::{Trigger, Trust},
 };
@@ -51,8 +51,9 @@ fn default_branch(trigger: &Trigger) -> String {
 }
 
 /// `permissions: id-token: write`. Without it there are none, as with GitHub.
-fn gives_id_tokens(_spec: &JobSpec) -> bool {
-    false
+fn gives_id_tokens(spec: &JobSpec) -> bool {
+    let permissions = spec.permissions.as_ref();
+    permissions.is_some_and(Permissions::gives_id_tokens)
 }
 
 fn identity(run: &Run, key: &JobKey, attempt: Attempt) -> Option<Identity> {

@@ -1,6 +1,7 @@
 //! The page's parts, from the top down. That of a deployment has a file of its own.
 
 use cutover_model::{Duration, Timestamp};
+use cutover_results::Artifact;
 use cutover_store::{ApprovalRow, DeploymentRow, RunRow};
 use maud::{DOCTYPE, Markup, html};
 
@@ -31,6 +32,7 @@ pub(super) fn frame(title: &str, main: &Markup) -> Markup {
                     span.live title="whether this page hears of changes" { "connecting" }
                 }
                 (main)
+                p.answer role="status" hidden {}
                 section.log hidden {
                     h2 { "Log" span.of {} }
                     pre tabindex="0" aria-live="off" {}
@@ -76,7 +78,13 @@ pub(super) fn fault(status: u16, why: &str) -> Markup {
 }
 
 /// A run.
-pub(super) fn run(run: &RunView, lists: &Lists, status: &Status, now: Timestamp) -> Markup {
+pub(super) fn run(
+    run: &RunView,
+    kept: &[Artifact],
+    lists: &Lists,
+    status: &Status,
+    now: Timestamp,
+) -> Markup {
     let main = html! {
         main {
             (column(lists, now))
@@ -91,12 +99,30 @@ pub(super) fn run(run: &RunView, lists: &Lists, status: &Status, now: Timestamp)
                     (graph::picture(&run.jobs))
                 }
                 (approvals(&of(&status.approvals, run.id.as_str())))
+                (artifacts(run, kept))
                 @for traffic in &status.services { (services(traffic)) }
                 @for job in &run.jobs { (job_steps(run, job, now)) }
             }
         }
     };
     frame(&format!("#{} {}", run.number, run.name), &main)
+}
+
+/// What a run has kept.
+fn artifacts(run: &RunView, kept: &[Artifact]) -> Markup {
+    html! {
+        @if !kept.is_empty() {
+            section {
+                h2 { "Artifacts" }
+                ul {
+                    @for artifact in kept {
+                        li { a href={ "/runs/" (run.id) "/artifacts/" (artifact.id) } download { (artifact.name) }
+                            small { " " (artifact.size) " bytes · by " (artifact.job) } }
+                    }
+                }
+            }
+        }
+    }
 }
 
 pub(super) fn column(lists: &Lists, now: Timestamp) -> Markup {
@@ -138,7 +164,13 @@ pub(super) fn approvals(open: &[ApprovalRow]) -> Markup {
             section.question {
                 h2 { "Waits for an approval" }
                 p { (question.subject) }
-                pre.hint { "cutover approve " (question.gate) " -m 'why'" }
+                p.verbs {
+                    @for verb in ["approve", "reject"] {
+                        button type="button" data-post={ "/api/v1/approvals/" (question.gate) "/" (verb) }
+                            data-sure=[(verb == "reject").then_some("Say no? It cannot be unsaid.")] { (verb) }
+                    }
+                }
+                p.facts { "with a reason: " code { "cutover approve " (question.gate) " -m 'why'" } }
             }
         }
     }

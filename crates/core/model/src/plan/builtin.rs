@@ -196,7 +196,12 @@ impl Builtin {
                 "output-credentials",
                 "unset-current-credentials",
             ],
-            Self::EcrLogin => &["registries", "registry-type", "mask-password", "skip-logout"],
+            Self::EcrLogin => &[
+                "registries",
+                "registry-type",
+                "mask-password",
+                "skip-logout",
+            ],
         }
     }
 

@@ -17,6 +17,8 @@ pub(super) struct Aws<'a> {
     pub(super) now: Timestamp,
 }
 
+/// How long AWS may take to answer.
+const PATIENCE: std::time::Duration = std::time::Duration::from_mins(1);
 const FORM: &str = "application/x-www-form-urlencoded; charset=utf-8";
 
 impl Aws<'_> {
@@ -68,7 +70,11 @@ impl Aws<'_> {
         if (200..300).contains(&status) {
             return Ok(answer);
         }
-        Err(refused("ECR", status, answer["message"].as_str().unwrap_or_default()))
+        Err(refused(
+            "ECR",
+            status,
+            answer["message"].as_str().unwrap_or_default(),
+        ))
     }
 
     /// As AWS's own tools choose it.
@@ -114,13 +120,18 @@ impl Aws<'_> {
             Some(keys) => sign::headers(request, keys, self.now),
             None => headers,
         };
-        let mut sending = reqwest::Client::new().post(parsed).body(body.to_owned());
-        for (name, value) in headers {
-            sending = sending.header(name, value);
-        }
         let failed = |error: reqwest::Error| {
             Error::Refused(format!("`{url}` does not answer: {}", error.without_url()))
         };
+        // A signature holds for one address: an answer that leads elsewhere is none.
+        let client = reqwest::Client::builder()
+            .redirect(reqwest::redirect::Policy::none())
+            .timeout(PATIENCE)
+            .build();
+        let mut sending = client.map_err(failed)?.post(parsed).body(body.to_owned());
+        for (name, value) in headers {
+            sending = sending.header(name, value);
+        }
         let answer = sending.send().await.map_err(failed)?;
         let status = answer.status().as_u16();
         Ok((status, answer.text().await.map_err(failed)?))
@@ -189,7 +200,10 @@ mod tests {
             aws.endpoint("STS", "sts")
         };
         assert_eq!(url(&env), "https://sts.eu-west-1.amazonaws.com/");
-        env.insert("AWS_ENDPOINT_URL".to_owned(), "http://127.0.0.1:5".to_owned());
+        env.insert(
+            "AWS_ENDPOINT_URL".to_owned(),
+            "http://127.0.0.1:5".to_owned(),
+        );
         assert_eq!(url(&env), "http://127.0.0.1:5/");
     }
 }

@@ -15,7 +15,10 @@ use crate::{
 };
 
 pub(crate) async fn login(context: &Context, log: &mut BuiltinLog) -> Result<Done, Error> {
-    if let Some(kind) = context.input("registry-type").filter(|kind| *kind != "private") {
+    if let Some(kind) = context
+        .input("registry-type")
+        .filter(|kind| *kind != "private")
+    {
         return Err(Error::Refused(format!(
             "`registry-type: {kind}` is not there yet; only `private`"
         )));
@@ -42,9 +45,10 @@ pub(crate) async fn login(context: &Context, log: &mut BuiltinLog) -> Result<Don
     let mut left = Left::default();
     let mut first = None;
     for login in answer["authorizationData"].as_array().into_iter().flatten() {
-        let (Some(token), Some(endpoint)) =
-            (login["authorizationToken"].as_str(), login["proxyEndpoint"].as_str())
-        else {
+        let (Some(token), Some(endpoint)) = (
+            login["authorizationToken"].as_str(),
+            login["proxyEndpoint"].as_str(),
+        ) else {
             continue;
         };
         let bytes = BASE64_STANDARD.decode(token).unwrap_or_default();
@@ -70,13 +74,17 @@ pub(crate) async fn login(context: &Context, log: &mut BuiltinLog) -> Result<Don
     let registry =
         first.ok_or_else(|| Error::Refused("ECR gave no login for any registry".to_owned()))?;
     write(&folder, &config)?;
-    left.env.insert("DOCKER_CONFIG".to_owned(), folder.into_string());
+    left.env
+        .insert("DOCKER_CONFIG".to_owned(), folder.into_string());
     Ok(Done::Succeeded(left.output("registry", registry)))
 }
 
 /// What docker is configured with otherwise goes on holding: proxies, contexts, other logins of the job.
 fn usual_config(context: &Context) -> Value {
-    let own = context.env.get("DOCKER_CONFIG").map(camino::Utf8PathBuf::from);
+    let own = context
+        .env
+        .get("DOCKER_CONFIG")
+        .map(camino::Utf8PathBuf::from);
     let folder = own.or_else(|| Some(context.home()?.join(".docker")));
     let text = folder.and_then(|folder| std::fs::read_to_string(folder.join("config.json")).ok());
     let config: Option<Value> = text.and_then(|text| serde_json::from_str(&text).ok());

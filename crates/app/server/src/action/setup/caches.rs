@@ -28,14 +28,14 @@ pub(super) async fn node(
         "npm" => (
             "npm",
             "~/.npm",
-            &["**/package-lock.json", "**/npm-shrinkwrap.json", "**/yarn.lock"],
+            &[
+                "**/package-lock.json",
+                "**/npm-shrinkwrap.json",
+                "**/yarn.lock",
+            ],
         ),
         "yarn" => ("yarn", "~/.cache/yarn", &["**/yarn.lock"]),
-        "pnpm" => (
-            "pnpm",
-            "~/.local/share/pnpm/store",
-            &["**/pnpm-lock.yaml"],
-        ),
+        "pnpm" => ("pnpm", "~/.local/share/pnpm/store", &["**/pnpm-lock.yaml"]),
         other => return unknown(other, "`npm`, `yarn`, `pnpm`"),
     };
     let manager = Manager {
@@ -54,9 +54,17 @@ pub(super) async fn python(
     found: &Found,
 ) -> Result<Left, Error> {
     let (name, path, files): (_, _, &[&str]) = match manager {
-        "pip" => ("pip", "~/.cache/pip", &["**/requirements.txt", "**/pyproject.toml"]),
+        "pip" => (
+            "pip",
+            "~/.cache/pip",
+            &["**/requirements.txt", "**/pyproject.toml"],
+        ),
         "pipenv" => ("pipenv", "~/.local/share/virtualenvs", &["**/Pipfile.lock"]),
-        "poetry" => ("poetry", "~/.cache/pypoetry/virtualenvs", &["**/poetry.lock"]),
+        "poetry" => (
+            "poetry",
+            "~/.cache/pypoetry/virtualenvs",
+            &["**/poetry.lock"],
+        ),
         other => return unknown(other, "`pip`, `pipenv`, `poetry`"),
     };
     let manager = Manager {
@@ -105,7 +113,11 @@ pub(super) async fn java(
                 "**/libs.versions.toml",
             ],
         ),
-        "sbt" => ("sbt", &["~/.ivy2/cache", "~/.sbt"], &["**/*.sbt", "**/build.properties"]),
+        "sbt" => (
+            "sbt",
+            &["~/.ivy2/cache", "~/.sbt"],
+            &["**/*.sbt", "**/build.properties"],
+        ),
         other => return unknown(other, "`maven`, `gradle`, `sbt`"),
     };
     let manager = Manager {
@@ -132,7 +144,9 @@ pub(super) async fn rust(
 }
 
 fn unknown(said: &str, known: &str) -> Result<Left, Error> {
-    Err(Error::Refused(format!("`cache: {said}` is none of {known}")))
+    Err(Error::Refused(format!(
+        "`cache: {said}` is none of {known}"
+    )))
 }
 
 /// Brings what was kept, and remembers to keep it after the last step.
@@ -161,7 +175,12 @@ async fn keep(
         log.line(&none);
         return Ok(left);
     }
-    let mut parts = vec![action, std::env::consts::OS, std::env::consts::ARCH, manager.name];
+    let mut parts = vec![
+        action,
+        std::env::consts::OS,
+        std::env::consts::ARCH,
+        manager.name,
+    ];
     parts.extend((!version.is_empty()).then_some(version));
     parts.push(&hash);
     let wanted = cache::Wanted {

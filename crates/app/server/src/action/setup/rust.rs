@@ -108,7 +108,11 @@ async fn find(
     }
     let Some(index) = there.iter().position(|one| fits(asked, one)) else {
         let list: Vec<String> = there.iter().map(|one| one.version.clone()).collect();
-        let list = if list.is_empty() { "none".to_owned() } else { list.join(", ") };
+        let list = if list.is_empty() {
+            "none".to_owned()
+        } else {
+            list.join(", ")
+        };
         return Err(Error::Refused(format!(
             "no Rust `{asked}` on this machine; there is {list}"
         )));
@@ -194,7 +198,11 @@ mod tests {
         }
         assert!(fits("nightly", &nightly) && !fits("nightly", &stable));
         assert_eq!(
-            lacking(&stable.sysroot, &["wasm32".to_owned()], &["clippy".to_owned()]),
+            lacking(
+                &stable.sysroot,
+                &["wasm32".to_owned()],
+                &["clippy".to_owned()]
+            ),
             ["wasm32", "clippy"]
         );
     }

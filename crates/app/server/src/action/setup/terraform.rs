@@ -52,7 +52,8 @@ pub(super) async fn perform(context: &Context, log: &mut BuiltinLog) -> Result<L
         let host = host.unwrap_or("app.terraform.io");
         log.add_masks(&[token])?;
         let name = host.replace('-', "__").replace('.', "_");
-        left.env.insert(format!("TF_TOKEN_{name}"), token.to_owned());
+        left.env
+            .insert(format!("TF_TOKEN_{name}"), token.to_owned());
     }
     Ok(left)
 }

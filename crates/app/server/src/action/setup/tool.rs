@@ -44,7 +44,9 @@ pub(super) async fn pick(
     let range = Range::parse(asked).map_err(Error::Refused)?;
     let found = all(context, tool).await;
     // `PATH` says what the machine takes when nothing else is wished.
-    let usual = found.first().filter(|first| range == Range::Any || range.fits(&first.version));
+    let usual = found
+        .first()
+        .filter(|first| range == Range::Any || range.fits(&first.version));
     let best = found
         .iter()
         .filter(|one| range.fits(&one.version))
@@ -88,7 +90,11 @@ async fn all(context: &Context, tool: &Tool) -> Vec<Found> {
     };
     for cache in [tools(context), Utf8PathBuf::from("/opt/hostedtoolcache")] {
         let versions = entries(&cache.join(tool.cache));
-        folders.extend(versions.iter().map(|version| version.join(arch).join("bin")));
+        folders.extend(
+            versions
+                .iter()
+                .map(|version| version.join(arch).join("bin")),
+        );
         folders.extend(versions.iter().map(|version| version.join(arch)));
     }
     let home = context.home();
@@ -140,8 +146,8 @@ pub(super) async fn ask(
     let output = Command::new(program.as_str())
         .args(arguments)
         .env_clear()
-        .envs(context.env.iter())
         .envs(context.control.base_env())
+        .envs(context.env.iter())
         .env("PATH", context.path().collect::<Vec<_>>().join(":"))
         .current_dir(&context.place.workspace)
         .stdin(Stdio::null())

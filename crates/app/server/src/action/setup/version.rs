@@ -80,7 +80,9 @@ fn requirement(text: &str) -> Option<VersionReq> {
             _ => return None,
         });
     }
-    VersionReq::parse(&parts.join(", ")).ok().filter(|_| !parts.is_empty())
+    VersionReq::parse(&parts.join(", "))
+        .ok()
+        .filter(|_| !parts.is_empty())
 }
 
 /// The first version that a program's words have in them: `v20.1.0`, `Python 3.11.7`, `go1.22.3`,
