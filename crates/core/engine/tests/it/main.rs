@@ -7,10 +7,13 @@
 )]
 
 mod approvals;
+mod background;
 mod cancelling;
 mod composite;
+mod groups;
 mod lateness;
 mod legs;
+mod posts;
 mod resolving;
 mod running;
 mod saying;

@@ -23,8 +23,7 @@ use self::{
     report::{Goal, Report},
 };
 
-pub(crate) const USAGE: &str =
-    "cargo xtask bench balancer [--quick] [--seconds N] [--rounds N] [--connections N] [--json] [--binary PATH]";
+pub(crate) const USAGE: &str = "cargo xtask bench balancer [--quick] [--seconds N] [--rounds N] [--connections N] [--json] [--binary PATH]";
 
 /// Where the proxies run, and where everything else does.
 const PROXY_CPU: &str = "0";
