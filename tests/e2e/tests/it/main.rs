@@ -24,6 +24,7 @@ mod canary;
 mod candidates;
 mod clients;
 mod docker;
+mod exit_codes;
 mod hooks;
 mod in_flight;
 mod judged;
