@@ -138,7 +138,11 @@ fn tools_are_those_of_the_machine_and_what_does_not_fit_is_refused() {
     ));
     repository.commit("one");
     let done = world.cutover(&["run", "-C", repository.path()]).exits(1);
-    done.says(&["this is v4.2.6", "no node `3` on this machine; there is", "4.2.6"]);
+    done.says(&[
+        "this is v4.2.6",
+        "no node `3` on this machine; there is",
+        "4.2.6",
+    ]);
     repository.workflow(&job(
         "",
         "      - uses: actions/setup-node@v4
@@ -167,7 +171,10 @@ fn a_role_is_taken_by_an_id_token_and_its_keys_are_never_seen() {
     repository.workflow(&job("permissions: { id-token: write }\n", steps));
     repository.commit("one");
     let done = run().exits(0);
-    let done = done.says(&["key ***, secret ***, token ***", "region eu-west-1, account 123456789012"]);
+    let done = done.says(&[
+        "key ***, secret ***, token ***",
+        "region eu-west-1, account 123456789012",
+    ]);
     assert!(!done.said().contains("of-the-role"), "{}", done.said());
     let asked = aws.asked();
     assert_eq!(asked[0], "AssumeRoleWithWebIdentity by ");

@@ -2,6 +2,7 @@
 //! service that is told to deploy (ECS). It remembers what it was asked.
 
 use std::{
+    collections::BTreeMap,
     convert::Infallible,
     net::SocketAddr,
     sync::{Arc, Mutex},
@@ -29,6 +30,8 @@ pub(crate) struct Aws {
 #[derive(Clone)]
 struct Double {
     address: SocketAddr,
+    /// What was uploaded last, in bytes, and what is there by digest.
+    blobs: Arc<Mutex<(usize, BTreeMap<String, usize>)>>,
     asked: Arc<Mutex<Vec<String>>>,
 }
 
@@ -41,6 +44,7 @@ impl Aws {
         let asked = Arc::default();
         let double = Double {
             address,
+            blobs: Arc::default(),
             asked: Arc::clone(&asked),
         };
         thread::spawn(move || {
@@ -87,7 +91,10 @@ fn with(builder: http::response::Builder, body: impl Into<Bytes>) -> Response<Fu
 impl Double {
     async fn answer(self, request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Infallible> {
         let (head, body) = request.into_parts();
-        let body = body.collect().await.map(http_body_util::Collected::to_bytes);
+        let body = body
+            .collect()
+            .await
+            .map(http_body_util::Collected::to_bytes);
         let body = body.unwrap_or_default();
         let header = |name: &str| {
             let value = head.headers.get(name);
@@ -97,14 +104,18 @@ impl Double {
                 .to_owned()
         };
         if head.uri.path().starts_with("/v2") {
-            return Ok(self.registry(&head, &header("authorization")));
+            return Ok(self.registry(&head, &header("authorization"), body.len()));
         }
         let key = header("authorization");
         let key = key.split("Credential=").nth(1).unwrap_or_default();
         let key = key.split('/').next().unwrap_or_default().to_owned();
         let target = header("x-amz-target");
         let text = String::from_utf8_lossy(&body);
-        let action = match target.rsplit('.').next().filter(|target| !target.is_empty()) {
+        let action = match target
+            .rsplit('.')
+            .next()
+            .filter(|target| !target.is_empty())
+        {
             Some(target) => target.to_owned(),
             None => field(&text, "Action"),
         };
@@ -151,27 +162,54 @@ impl Double {
     }
 
     /// As much of a registry as a push needs; only who has logged in may.
-    fn registry(&self, head: &http::request::Parts, authorization: &str) -> Response<Full<Bytes>> {
+    fn registry(
+        &self,
+        head: &http::request::Parts,
+        authorization: &str,
+        size: usize,
+    ) -> Response<Full<Bytes>> {
         let wanted = BASE64_STANDARD.encode(format!("AWS:{PASSWORD}"));
         if authorization != format!("Basic {wanted}") {
-            let ask = response(StatusCode::UNAUTHORIZED).header("www-authenticate", "Basic realm=\"r\"");
+            let ask =
+                response(StatusCode::UNAUTHORIZED).header("www-authenticate", "Basic realm=\"r\"");
             return with(ask, "");
         }
         let path = head.uri.path();
         let query = head.uri.query().unwrap_or_default();
         let digest = query.split("digest=").nth(1).unwrap_or_default();
         let digest = digest.replace("%3A", ":");
+        let mut blobs = self.blobs.lock().unwrap();
+        if size > 0 {
+            blobs.0 = size;
+        }
+        let there = path
+            .rsplit('/')
+            .next()
+            .and_then(|digest| blobs.1.get(digest));
+        let there = there.copied();
         let at = format!("{path}{}", if path.ends_with('/') { "1" } else { "" });
-        match (head.method.as_str(), path.contains("/uploads/"), path.contains("/manifests/")) {
+        match (
+            head.method.as_str(),
+            path.contains("/uploads/"),
+            path.contains("/manifests/"),
+        ) {
             ("GET", false, false) => with(response(StatusCode::OK), "{}"),
             ("POST" | "PATCH", true, _) => with(
-                response(StatusCode::ACCEPTED).header("location", at).header("range", "0-0"),
+                response(StatusCode::ACCEPTED)
+                    .header("location", at)
+                    .header("range", "0-0"),
                 "",
             ),
-            ("PUT", true, _) => with(
-                response(StatusCode::CREATED).header("docker-content-digest", digest),
-                "",
-            ),
+            ("PUT", true, _) => {
+                let size = blobs.0;
+                blobs.1.insert(digest.clone(), size);
+                let created = response(StatusCode::CREATED);
+                with(created.header("docker-content-digest", digest), "")
+            }
+            ("HEAD", false, false) if there.is_some() => {
+                let size = there.unwrap_or_default();
+                with(response(StatusCode::OK).header("content-length", size), "")
+            }
             ("PUT", _, true) => {
                 self.asked.lock().unwrap().push(format!("pushed {path}"));
                 with(response(StatusCode::CREATED), "")

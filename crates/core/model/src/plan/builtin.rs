@@ -140,6 +140,21 @@ impl Builtin {
                 "repository",
                 "run-id",
             ],
+            Self::SetupNode
+            | Self::SetupPython
+            | Self::SetupGo
+            | Self::SetupJava
+            | Self::SetupRust
+            | Self::RustToolchain
+            | Self::SetupTerraform
+            | Self::AwsCredentials
+            | Self::EcrLogin => self.inputs_of_set_up(),
+        }
+    }
+
+    /// Those of the actions that prepare a job for others.
+    const fn inputs_of_set_up(self) -> &'static [&'static str] {
+        match self {
             Self::SetupNode => &[
                 "node-version",
                 "node-version-file",
@@ -202,6 +217,16 @@ impl Builtin {
                 "mask-password",
                 "skip-logout",
             ],
+            Self::Checkout
+            | Self::Gate
+            | Self::Release
+            | Self::Build
+            | Self::Deploy
+            | Self::Cache
+            | Self::CacheRestore
+            | Self::CacheSave
+            | Self::UploadArtifact
+            | Self::DownloadArtifact => &[],
         }
     }
 
