@@ -20,6 +20,7 @@ mod browser;
 mod canary;
 mod candidates;
 mod docker;
+mod exit_codes;
 mod hooks;
 mod in_flight;
 mod judged;
