@@ -81,6 +81,7 @@ pub fn router(control: Control, address: SocketAddr) -> Router {
         .route("/down", post(api::down))
         .layer(RequestBodyLimitLayer::new(MAX_BODY));
     let policy = HeaderValue::from_static(POLICY);
+    let documents = control.results().service().documents();
     Router::new()
         .route("/healthz", get(api::healthz))
         .nest("/api/v1", api)
@@ -106,9 +107,9 @@ pub fn router(control: Control, address: SocketAddr) -> Router {
             header::REFERRER_POLICY,
             HeaderValue::from_static("no-referrer"),
         ))
-        .with_state(control.clone())
+        .with_state(control)
         // Whoever trusts our id tokens reads the keys here, without being anybody.
-        .merge(control.results().service().documents())
+        .merge(documents)
 }
 
 /// Serves until `stop` comes; then requests in flight are finished, as far as they finish in time.

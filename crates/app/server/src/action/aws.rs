@@ -157,29 +157,26 @@ async fn assume(
     }
     let token;
     let tags;
-    match keys {
-        Some(_) => {
-            fields.push(("Action", "AssumeRole"));
-            if let Some(external) = context.input("role-external-id") {
-                fields.push(("ExternalId", external));
-            }
-            tags = tags_of(context)?;
-            fields.extend(
-                tags.iter()
-                    .map(|(name, value)| (name.as_str(), value.as_str())),
-            );
-            log.line(&format!("takes the role {role} by keys"));
+    if keys.is_some() {
+        fields.push(("Action", "AssumeRole"));
+        if let Some(external) = context.input("role-external-id") {
+            fields.push(("ExternalId", external));
         }
-        None => {
-            fields.push(("Action", "AssumeRoleWithWebIdentity"));
-            let audience = context.input("audience").unwrap_or(DEFAULT_AUDIENCE);
-            token = id_token(context, audience).await?;
-            log.add_masks(&[&token])?;
-            fields.push(("WebIdentityToken", &token));
-            log.line(&format!(
-                "takes the role {role} by an id token for {audience}"
-            ));
-        }
+        tags = tags_of(context)?;
+        let tags = tags
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.as_str()));
+        fields.extend(tags);
+        log.line(&format!("takes the role {role} by keys"));
+    } else {
+        fields.push(("Action", "AssumeRoleWithWebIdentity"));
+        let audience = context.input("audience").unwrap_or(DEFAULT_AUDIENCE);
+        token = id_token(context, audience).await?;
+        log.add_masks(&[&token])?;
+        fields.push(("WebIdentityToken", &token));
+        log.line(&format!(
+            "takes the role {role} by an id token for {audience}"
+        ));
     }
     let found = aws.sts(&fields, keys).await?;
     let of = |name: &str| {

@@ -117,7 +117,7 @@ impl Aws<'_> {
             body,
         };
         let headers = match keys {
-            Some(keys) => sign::headers(request, keys, self.now),
+            Some(keys) => sign::headers(&request, keys, self.now),
             None => headers,
         };
         let failed = |error: reqwest::Error| {
@@ -150,7 +150,7 @@ fn texts(xml: &str) -> BTreeMap<String, String> {
     loop {
         match reader.read_event() {
             Ok(Event::Start(start)) => {
-                name = start.local_name().as_ref().to_owned();
+                start.local_name().as_ref().clone_into(&mut name);
             }
             Ok(Event::Text(text)) => {
                 if !text.trim().is_empty() {

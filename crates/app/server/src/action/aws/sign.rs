@@ -27,7 +27,7 @@ pub(super) struct Request<'a> {
 
 /// The headers to send, `authorization` among them.
 pub(super) fn headers(
-    request: Request<'_>,
+    request: &Request<'_>,
     keys: &Keys,
     at: Timestamp,
 ) -> Vec<(&'static str, String)> {
@@ -37,7 +37,7 @@ pub(super) fn headers(
     if let Some(session) = &keys.session {
         headers.push(("x-amz-security-token", session.clone()));
     }
-    let authorization = authorization("POST", &request, &headers, keys, &moment);
+    let authorization = authorization("POST", request, &headers, keys, &moment);
     headers.push(("authorization", authorization));
     headers
 }
@@ -57,12 +57,13 @@ fn authorization(
     signed.sort_unstable();
     let names: Vec<&str> = signed.iter().map(|(name, _)| *name).collect();
     let names = names.join(";");
-    let lines: String = signed
+    let lines: Vec<String> = signed
         .iter()
-        .map(|(name, value)| format!("{name}:{}\n", value.trim()))
+        .map(|(name, value)| format!("{name}:{}", value.trim()))
         .collect();
+    let lines = lines.join("\n");
     let body = crate::hex(&Sha256::digest(request.body.as_bytes()));
-    let canonical = format!("{method}\n{}\n\n{lines}\n{names}\n{body}", request.path);
+    let canonical = format!("{method}\n{}\n\n{lines}\n\n{names}\n{body}", request.path);
     let day = moment.get(..8).unwrap_or(moment);
     let scope = format!("{day}/{}/{}/aws4_request", request.region, request.service);
     let canonical = crate::hex(&Sha256::digest(canonical.as_bytes()));

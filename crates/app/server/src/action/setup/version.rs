@@ -48,7 +48,7 @@ impl Range {
     pub(super) fn fits(&self, version: &Version) -> bool {
         match self {
             Self::Any => true,
-            Self::Lts => version.major % 2 == 0,
+            Self::Lts => version.major.is_multiple_of(2),
             Self::OneOf(reqs) => reqs.iter().any(|req| req.matches(version)),
         }
     }
