@@ -32,6 +32,7 @@ use crate::{
     },
     keeper,
     routes::Routes,
+    schedule::{self, Schedules},
 };
 
 /// What has to be known from outside.
@@ -100,6 +101,7 @@ struct Inner {
     runners: Runners,
     locks: Locks,
     outbox: Outbox,
+    schedules: Schedules,
     process_target: Arc<ProcessTarget>,
     docker_target: tokio::sync::Mutex<Option<Arc<DockerTarget>>>,
     cancels: Cancels,
@@ -177,6 +179,7 @@ impl Control {
             runners: Runners::new("local", options.runners),
             locks: Locks::new(store.clone(), owner),
             outbox: Outbox::new(store.clone(), options.secrets.clone()),
+            schedules: Schedules::default(),
             runs: Mutex::default(),
             deployments: Mutex::default(),
             starting: tokio::sync::Mutex::default(),
@@ -199,6 +202,9 @@ impl Control {
         drop(services.spawn(keeper::run(control.clone())));
         drop(services.spawn(lock::keep(control.clone())));
         drop(services.spawn(retention::run(control.clone())));
+        if let Sources::Hosted = control.0.options.sources {
+            drop(services.spawn(schedule::run(control.clone())));
+        }
         Ok(control)
     }
 
@@ -489,6 +495,10 @@ impl Control {
 
     pub(crate) fn outbox(&self) -> &Outbox {
         &self.0.outbox
+    }
+
+    pub(crate) fn schedules(&self) -> &Schedules {
+        &self.0.schedules
     }
 
     /// The one place where the wall clock is read.

@@ -6,11 +6,13 @@
 
 pub mod control;
 pub mod http;
+pub mod payload;
 pub mod view;
 
 mod action;
 mod answer;
 mod balancer;
+mod chain;
 mod command;
 mod deliver;
 mod drive;
@@ -22,6 +24,7 @@ mod keeper;
 mod operate;
 mod routes;
 mod samples;
+mod schedule;
 mod secret_versions;
 mod users;
 mod web;
@@ -31,6 +34,7 @@ pub use deliver::{Ask, Begun};
 pub use error::Error;
 pub use hear::{Heard, Started};
 pub use operate::Answer;
+pub use schedule::ScheduleView;
 
 /// Bytes as digits.
 fn hex(bytes: &[u8]) -> String {

@@ -20,7 +20,7 @@ use crate::{
     Fault, expression,
     resolve::{Given, Kind},
     run::Run,
-    scope::{self, Scope},
+    scope::Scope,
 };
 
 /// The output of the step that makes containers ready: all that later steps need to know of them, as
@@ -88,10 +88,10 @@ pub struct RunningContainer {
 
 /// What is to be made ready for a leg.
 pub(crate) fn of_leg(scope: &Scope<'_>) -> Result<JobContainers, Fault> {
-    let file = scope::workflow_file(scope.run);
     let Some(spec) = scope.spec else {
         return Ok(JobContainers::default());
     };
+    let file = scope.run.file_of(&spec.id);
     let written = match &spec.container {
         Some(container) => used(scope, container, file)?,
         None => mapped_image(scope).map(|image| ContainerFacts {
@@ -141,7 +141,7 @@ pub fn running(
     let Some(said) = said(&scope) else {
         let message = "the containers of the job are not there: they could not be made ready";
         return Err(Fault::new(
-            scope::workflow_file(run),
+            run.file_of(job.job()),
             set_up.at,
             message.to_owned(),
         ));

@@ -12,11 +12,11 @@ use cutover_model::{
 use crate::{
     Fault,
     approval::{self, Standing},
-    condition, contexts,
+    call, condition, contexts,
     decide::Draft,
     run::Run,
     schedule,
-    scope::{self, Scope},
+    scope::Scope,
     step::{self, Step},
 };
 
@@ -87,7 +87,7 @@ impl Leg {
 
     /// Whether it uses one of the places that `max-parallel` counts.
     pub(crate) fn takes_a_place(&self) -> bool {
-        self.asked_runner && !self.state.is_finished()
+        (self.asked_runner || self.has_started()) && !self.state.is_finished()
     }
 }
 
@@ -110,6 +110,10 @@ pub(crate) fn advance(draft: &mut Draft, spec: &JobSpec, key: &JobKey) {
         return;
     };
     if leg.state.is_finished() {
+        return;
+    }
+    if leg.has_started() && spec.call.is_some() {
+        call::advance(draft, spec, key);
         return;
     }
     if leg.has_started() {
@@ -175,7 +179,7 @@ fn failing_step(run: &Run, key: &JobKey) -> Option<String> {
 }
 
 /// Says that a leg has ended, with its outputs and how that counts.
-fn end(
+pub(crate) fn end(
     draft: &mut Draft,
     spec: &JobSpec,
     key: &JobKey,
@@ -215,8 +219,11 @@ fn end(
 
 /// The outputs of a leg. One that holds a secret is not handed on to other jobs.
 fn outputs(run: &Run, spec: &JobSpec, key: &JobKey) -> Result<BTreeMap<String, String>, Fault> {
+    if let Some(call) = &spec.call {
+        return call::outputs(run, call, key);
+    }
     let scope = Scope::end_of_job(run, key)?;
-    let file = scope::workflow_file(run);
+    let file = run.file_of(&spec.id);
     let mut outputs = BTreeMap::new();
     for (name, template) in &spec.outputs {
         let value = scope.text(template, file)?;

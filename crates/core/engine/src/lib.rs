@@ -7,12 +7,14 @@
 #![warn(missing_docs)]
 
 mod approval;
+mod call;
 mod condition;
 pub mod containers;
 mod contexts;
 mod decide;
 mod effect;
 mod evolve;
+pub mod explain;
 mod expression;
 mod fault;
 mod github;

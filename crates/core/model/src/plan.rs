@@ -1,5 +1,6 @@
 //! A workflow as compiled for one trigger: immutable, and free of any dialect's words.
 
+mod call;
 pub mod container;
 
 use std::collections::BTreeMap;
@@ -7,6 +8,8 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use self::container::{ContainerStep, ContainerUse, Services};
+pub use call::{CallInput, CallInputKind, CallSecrets, CallSpec, MAX_CALLED_JOBS};
+
 use crate::{Duration, Position, project::Project};
 
 /// Text with `${{ }}` in it, or without; checked at compile time, evaluated when its turn comes.
@@ -114,6 +117,9 @@ pub struct JobSpec {
     pub runner_images: BTreeMap<String, String>,
     /// The steps, in order.
     pub steps: Vec<StepSpec>,
+    /// The workflow that it calls; then it has no steps.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub call: Option<Box<CallSpec>>,
     /// Where it stands.
     pub at: Position,
 }
@@ -138,6 +144,7 @@ impl JobSpec {
             services: None,
             runner_images: BTreeMap::new(),
             steps,
+            call: None,
             at: Position::default(),
         }
     }

@@ -16,6 +16,7 @@ mod receive;
 mod refs;
 mod repository;
 mod seen;
+mod told;
 mod tree;
 mod upload;
 mod working_tree;
@@ -29,6 +30,7 @@ pub use crate::{
     receive::Received,
     refs::RefUpdate,
     repository::{Person, Repository},
+    told::Told,
     upload::{Reply, Service},
     working_tree::WorkingTree,
 };

@@ -16,6 +16,7 @@
 mod bad_input;
 mod binary;
 mod browser;
+mod calls;
 mod canary;
 mod candidates;
 mod docker;

@@ -191,6 +191,9 @@ impl Work {
                 self.control
                     .notify(rules, self.id.as_str(), &topic, &text)
                     .await;
+                if topic.starts_with("run.") {
+                    self.control.tell_workflows(&self.run, "completed").await;
+                }
             }
         }
     }
@@ -244,6 +247,7 @@ impl Work {
             .prepare(&key.run, &key.job)
             .await
             .map_err(|error| error.to_string())?;
+        self.write_event(&place).await?;
         let (resolved, masks) = self.resolve(key, &place)?;
         let path_prepend = resolved.path_prepend;
         match resolved.body {
@@ -287,6 +291,24 @@ impl Work {
                 Err("containers are not there yet".to_owned())
             }
         }
+    }
+
+    /// Lays the payload of the event where the steps of a job look for it, once.
+    async fn write_event(&self, place: &JobPlace) -> Result<(), String> {
+        let path = place.temp.join(resolve::EVENT_FILE);
+        let (Some(trigger), Some(folder)) = (self.run.trigger(), path.parent()) else {
+            return Ok(());
+        };
+        if tokio::fs::try_exists(&path).await.unwrap_or_default() {
+            return Ok(());
+        }
+        let payload = trigger.payload.to_string();
+        let write = async {
+            tokio::fs::create_dir_all(folder).await?;
+            tokio::fs::write(&path, payload).await
+        };
+        let wrote: std::io::Result<()> = write.await;
+        wrote.map_err(|error| format!("could not write `{path}`: {error}"))
     }
 
     async fn ended(&self, key: &StepKey) -> Result<Input, String> {
@@ -387,10 +409,11 @@ impl Work {
         };
         let resolved = resolve::step(&self.run, &key.job, &key.step, &given)
             .map_err(|fault| fault.to_string())?;
-        let masks = resolve::masks(&self.run, &given)
+        let mut masks: Vec<Secret> = resolve::masks(&self.run, &given)
             .into_iter()
             .cloned()
             .collect();
+        masks.extend(resolve::call_masks(&self.run, &key.job, &given));
         Ok((resolved, masks))
     }
 }

@@ -12,6 +12,7 @@ use cutover_model::{
 use super::{
     action::{self, Actions, Lowered, MAX_STEPS},
     builtin::{self, Named},
+    call::{self, Calls},
     lint as rules,
     model::{Does, Job, Step, With, Workflow},
     parse,
@@ -40,6 +41,7 @@ pub(crate) fn compile(
         project: project.as_ref(),
         actions: Actions::default(),
         steps: 0,
+        calls: Calls::of(path),
     };
     let plan = checked(tree, path, &mut sink).and_then(|(document, verdict)| {
         if verdict == Verdict::Accepted {
@@ -55,6 +57,9 @@ pub(crate) fn compile(
     });
     let mut all = sink.finish();
     all.append(&mut lowering.actions.diagnostics);
+    if !all.iter().any(is_error) {
+        all.append(&mut call::objections(tree, path, &lowering.calls));
+    }
     all.append(&mut diagnostics);
     let refused = all.iter().any(is_error);
     Compiled {
@@ -75,6 +80,7 @@ pub(crate) fn lint(tree: &SourceTree, path: &str) -> Vec<Diagnostic> {
         project: project.as_ref(),
         actions: Actions::default(),
         steps: 0,
+        calls: Calls::of(path),
     };
     if let Some((document, _)) = checked(tree, path, &mut sink)
         && let Some(root) = &document.root
@@ -85,6 +91,9 @@ pub(crate) fn lint(tree: &SourceTree, path: &str) -> Vec<Diagnostic> {
     }
     let mut all = sink.finish();
     all.append(&mut lowering.actions.diagnostics);
+    if !all.iter().any(is_error) {
+        all.append(&mut call::objections(tree, path, &lowering.calls));
+    }
     for diagnostic in &mut all {
         if OURS.iter().any(|code| code.id() == diagnostic.code) {
             diagnostic.severity = Severity::Warning;
@@ -101,14 +110,18 @@ const OURS: &[Code] = &[Code::NotYet, Code::LackingAction, Code::NoAction];
 
 /// Whether the hosted service would take a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Verdict {
+pub(super) enum Verdict {
     Accepted,
     Refused,
 }
 
 /// A file that has been held against the language: by our rules, which know the exact place, and by the
 /// reader of the hosted service, whose words are told when the rules find nothing.
-fn checked(tree: &SourceTree, path: &str, sink: &mut Sink) -> Option<(Document, Verdict)> {
+pub(super) fn checked(
+    tree: &SourceTree,
+    path: &str,
+    sink: &mut Sink,
+) -> Option<(Document, Verdict)> {
     let bytes = parse::file(tree, path, sink)?;
     let document = yaml::as_written(bytes);
     rules::check(&document, sink);
@@ -129,40 +142,46 @@ fn is_error(diagnostic: &Diagnostic) -> bool {
     diagnostic.severity == Severity::Error
 }
 
-struct Lowering<'t> {
-    tree: &'t SourceTree,
-    options: Options,
+/// A workflow on its way to a plan.
+pub(super) struct Lowering<'t> {
+    pub(super) tree: &'t SourceTree,
+    pub(super) options: Options,
     project: Option<&'t Project>,
-    actions: Actions,
+    pub(super) actions: Actions,
     /// Steps of the plan so far.
     steps: usize,
+    pub(super) calls: Calls,
 }
 
 impl Lowering<'_> {
-    fn workflow(&mut self, path: &str, workflow: Workflow, sink: &mut Sink) -> Plan {
-        let name = workflow.name.filter(|name| !name.is_empty());
+    fn workflow(&mut self, path: &str, mut workflow: Workflow, sink: &mut Sink) -> Plan {
+        let name = workflow.name.take().filter(|name| !name.is_empty());
         Plan {
             path: path.to_owned(),
             name: name.unwrap_or_else(|| path.to_owned()),
-            run_name: workflow.run_name,
-            env: workflow.env,
-            jobs: workflow
-                .jobs
-                .into_iter()
-                .map(|job| self.job(job, &workflow.defaults, sink))
-                .collect(),
+            run_name: workflow.run_name.take(),
+            env: std::mem::take(&mut workflow.env),
+            jobs: self.jobs(workflow, sink),
             project: None,
         }
+    }
+
+    /// The jobs of a file, be it the workflow itself or one that is called.
+    pub(super) fn jobs(&mut self, workflow: Workflow, sink: &mut Sink) -> Vec<JobSpec> {
+        let defaults = workflow.defaults;
+        let jobs = workflow.jobs.into_iter();
+        jobs.map(|job| self.job(job, &defaults, sink)).collect()
     }
 
     fn job(&mut self, job: Job, defaults: &RunDefaults, sink: &mut Sink) -> JobSpec {
         let before = self.steps;
         let steps = self.steps(job.steps, sink);
+        let call = job.call.and_then(|call| self.call(call, sink));
         if before <= MAX_STEPS && self.steps > MAX_STEPS {
             let message = format!("the workflow comes to more than {MAX_STEPS} steps");
             sink.error(Code::ActionNesting, job.at, message);
         }
-        JobSpec {
+        let mut spec = JobSpec {
             id: job.id,
             name: job.name,
             needs: job.needs.into_iter().map(|need| need.text).collect(),
@@ -179,9 +198,13 @@ impl Lowering<'_> {
             services: job.services,
             runner_images: BTreeMap::new(),
             steps,
+            call: None,
             at: job.at,
+        };
+        if let Some(call) = call {
+            call.enter(&mut spec);
         }
-        .with_set_up()
+        spec.with_set_up()
     }
 
     fn steps(&mut self, steps: Vec<Step>, sink: &mut Sink) -> Vec<StepSpec> {

@@ -7,6 +7,7 @@
 )]
 
 mod actions;
+mod calls;
 mod conformance;
 mod containers;
 mod delivery;

@@ -7,8 +7,10 @@
 )]
 
 mod approvals;
+mod calling;
 mod cancelling;
 mod composite;
+mod explaining;
 mod lateness;
 mod legs;
 mod resolving;

@@ -6,7 +6,7 @@ use cutover_model::plan::{EnvironmentUse, Template};
 
 use super::{
     super::{context, matrix, model::Job, value},
-    container, permissions, step,
+    call, container, permissions, step,
 };
 use crate::{
     diagnostic::{Code, Sink},
@@ -32,12 +32,12 @@ const JOB: Schema = Schema {
         "container",
         "services",
         "steps",
+        "uses",
+        "with",
+        "secrets",
     ],
     required: &[],
     later: &[
-        ("uses", "copy the jobs of the called workflow into this one"),
-        ("with", "it belongs to `uses`, which is not there yet"),
-        ("secrets", "it belongs to `uses`, which is not there yet"),
         ("concurrency", "remove it: runs then go side by side"),
         ("snapshot", "remove it"),
         ("cancel-timeout-minutes", "remove it"),
@@ -64,6 +64,9 @@ pub(super) fn job(entry: &Entry, token_is_news: &mut bool, sink: &mut Sink) -> O
             );
         }
     }
+    let uses = fields.get("uses");
+    let call =
+        uses.and_then(|uses| call::job(uses, fields.get("with"), fields.get("secrets"), sink));
     let scope = context::JOB;
     Some(Job {
         id: entry.key.clone(),
@@ -109,6 +112,7 @@ pub(super) fn job(entry: &Entry, token_is_news: &mut bool, sink: &mut Sink) -> O
             }
             step::steps(node, &context::JOB_STEP, sink)
         }),
+        call,
     })
 }
 
