@@ -1,11 +1,13 @@
 //! The command line: verbs, their arguments, their help.
 
+mod actions;
 mod delivery;
 
 use camino::Utf8PathBuf;
 use clap::{Args, Parser, Subcommand};
 use cutover_model::source::TriggerKind;
 
+pub(crate) use actions::{Actions, Lock};
 pub(crate) use delivery::{
     Deploy, Diff, Freeze, Gc, History, OneDeployment, Promote, Rejudge, Resume, Retry, Rollback,
     Unfreeze,
@@ -38,6 +40,8 @@ pub(crate) enum Command {
     Lint(Lint),
     /// Show the compiled plan of a workflow, or what a deployment would do
     Plan(Plan),
+    /// Write down which actions of other repositories are used, by commit and tree
+    Lock(Lock),
     /// The server: git hosting, runs, approvals, deployments, the page
     Serve(Serve),
     /// What runs, waits and bakes, and on what
@@ -229,6 +233,8 @@ pub(crate) struct Run {
     /// Where runs are kept; default: below the user's state directory
     #[arg(long, env = "CUTOVER_RUN_DIR", value_name = "DIR")]
     pub(crate) data_dir: Option<Utf8PathBuf>,
+    #[command(flatten)]
+    pub(crate) actions: Actions,
 }
 
 /// One of the events that workflows can be run for.
@@ -252,6 +258,8 @@ pub(crate) struct Lint {
     /// Print diagnostics as JSON
     #[arg(long)]
     pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) actions: Actions,
 }
 
 #[derive(Debug, Args)]
@@ -279,6 +287,8 @@ pub(crate) struct Plan {
     /// Print the plan as JSON
     #[arg(long)]
     pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) actions: Actions,
 }
 
 /// What else there are plans of.
@@ -340,6 +350,8 @@ pub(crate) struct Serve {
         value_name = "LEVEL"
     )]
     pub(crate) log: String,
+    #[command(flatten)]
+    pub(crate) actions: Actions,
 }
 
 #[derive(Debug, Args)]

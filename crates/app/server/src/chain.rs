@@ -9,6 +9,7 @@ use cutover_model::{
     run::Outcome,
     source::{GitRef, Trigger, TriggerKind, Trust},
 };
+use futures_util::future::BoxFuture;
 use serde_json::{Value, json};
 
 use crate::{Control, Error, Sources, hear::tree_of};
@@ -19,13 +20,21 @@ const MAX_CHAIN: usize = 3;
 impl Control {
     /// Tells the workflows that wait for a run what has become of it. It may be told twice: each follows
     /// once.
-    pub(crate) async fn tell_workflows(&self, run: &Run, action: &str) {
-        if let Sources::WorkingTree(_) = self.options().sources {
-            return;
-        }
-        if let Err(error) = self.try_tell_workflows(run, action).await {
-            tracing::error!(%error, "workflows that wait for a run were not told");
-        }
+    ///
+    /// What follows may be followed itself, so that the future has to be of a kind that is known.
+    pub(crate) fn tell_workflows<'a>(
+        &'a self,
+        run: &'a Run,
+        action: &'static str,
+    ) -> BoxFuture<'a, ()> {
+        Box::pin(async move {
+            if let Sources::WorkingTree(_) = self.options().sources {
+                return;
+            }
+            if let Err(error) = self.try_tell_workflows(run, action).await {
+                tracing::error!(%error, "workflows that wait for a run were not told");
+            }
+        })
     }
 
     async fn try_tell_workflows(&self, run: &Run, action: &str) -> Result<(), Error> {

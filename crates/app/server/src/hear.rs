@@ -12,7 +12,7 @@ use cutover_model::{
 };
 use cutover_store::RunFilter;
 
-use crate::{Control, Error, payload::Scene};
+use crate::{Control, Error, Understanding, payload::Scene};
 
 /// What a trigger led to.
 #[derive(Debug, Default)]
@@ -63,8 +63,10 @@ impl Control {
             }
             match dialect::triggered_by(tree, &path, trigger) {
                 Triggered::Yes => {
-                    let compiled =
-                        dialect::compile(tree, &path, trigger, dialect::Options::default());
+                    let reach = Understanding::reach_of(trigger);
+                    let compiled = Understanding::new(self.actions(), tree, reach)
+                        .compile(&path, trigger, dialect::Options::default())
+                        .await;
                     let started = match compiled.plan {
                         Some(plan) => self.start_run(plan, trigger.clone()).await?,
                         None => {
@@ -127,7 +129,10 @@ impl Control {
         if self.store().run(id).await?.is_some() {
             return Ok(None);
         }
-        let compiled = dialect::compile(tree, path, trigger, dialect::Options::default());
+        let reach = Understanding::reach_of(trigger);
+        let compiled = Understanding::new(self.actions(), tree, reach)
+            .compile(path, trigger, dialect::Options::default())
+            .await;
         let plan = compiled
             .plan
             .unwrap_or_else(|| refused(path, &compiled.diagnostics));

@@ -26,6 +26,7 @@ mod routes;
 mod samples;
 mod schedule;
 mod secret_versions;
+mod understand;
 mod users;
 mod web;
 
@@ -35,6 +36,7 @@ pub use error::Error;
 pub use hear::{Heard, Started};
 pub use operate::Answer;
 pub use schedule::ScheduleView;
+pub use understand::{Understanding, lock};
 
 /// Bytes as digits.
 fn hex(bytes: &[u8]) -> String {

@@ -98,6 +98,8 @@ async fn look(control: &Control, place: &Utf8Path) {
         if let Err(error) = save(place, &calendar).await {
             tracing::error!(%error, "what has been started by the clock could not be kept");
         }
+        // Whoever shows it reads it again.
+        control.announce("*", 0);
     }
 }
 

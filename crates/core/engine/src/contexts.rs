@@ -10,7 +10,7 @@ use cutover_model::{
 use serde_json::{Map, Value, json};
 
 use crate::{
-    call,
+    background, call,
     condition::{self, Status},
     containers, github, job,
     resolve::{Kind, Withheld},
@@ -28,6 +28,9 @@ pub(crate) const CONTEXTS: [&str; 12] = [
     "github", "env", "vars", "inputs", "needs", "strategy", "matrix", "job", "jobs", "runner",
     "steps", "secrets",
 ];
+
+/// The ids that begin so are ours, and no context shows them.
+const OUR_IDS: &str = "__";
 
 /// Whether a text was made from a value that is withheld.
 pub(crate) fn is_withheld(text: &str) -> bool {
@@ -227,6 +230,10 @@ impl Scope<'_> {
             let (Some(id), Some(outcome)) = (id, done.state.outcome()) else {
                 continue;
             };
+            let seen = background::seen(self.run, key, self.observer.as_ref(), path).is_some();
+            if !seen || id.starts_with(OUR_IDS) {
+                continue;
+            }
             let outputs: Map<String, Value> = done
                 .report
                 .outputs

@@ -13,6 +13,7 @@
     reason = "these are tests; the lint does not see that their helpers are too"
 )]
 
+mod actions;
 mod bad_input;
 mod binary;
 mod browser;
@@ -20,6 +21,7 @@ mod calls;
 mod canary;
 mod candidates;
 mod docker;
+mod events;
 mod hooks;
 mod in_flight;
 mod judged;

@@ -12,7 +12,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{api::Answered, auth::User};
-use crate::{Control, Error};
+use crate::{Control, Error, Understanding};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -58,7 +58,10 @@ pub(super) async fn workflow(
         return Err(Error::Invalid(diagnostics).into());
     }
     trigger.inputs = inputs;
-    let compiled = dialect::compile(&tree, &path, &trigger, dialect::Options::default());
+    let reach = Understanding::reach_of(&trigger);
+    let compiled = Understanding::new(control.actions(), &tree, reach)
+        .compile(&path, &trigger, dialect::Options::default())
+        .await;
     let plan = compiled.plan.ok_or(Error::Invalid(compiled.diagnostics))?;
     let started = control.start_run(plan, trigger).await?;
     Ok(Json(

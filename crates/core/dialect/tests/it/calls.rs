@@ -1,7 +1,9 @@
 //! Jobs that call workflows: what becomes of the called file, and what is wrong with a call.
 
-use cutover_dialect::{Lacking, Options, Schedule, compile, schedules};
-use cutover_model::plan::{CallSecrets, CallSpec, StepBody, Template};
+use cutover_dialect::{
+    ForeignAction, ForeignActions, Lacking, Options, Schedule, compile, compile_with, schedules,
+};
+use cutover_model::plan::{ActionTree, CallSecrets, CallSpec, StepBody, Template};
 
 use crate::{PATH, push, render, tree};
 
@@ -178,8 +180,30 @@ fn a_workflow_from_elsewhere_is_found_by_its_whole_reference_or_lacking() {
     let step = &plan.unwrap().jobs[0].steps[0];
     assert!(matches!(&step.body, StepBody::Lacking { uses, .. } if uses == there));
 
-    let sources = tree(&[(PATH, &caller), (there, found), (beside, leaf)]);
-    let plan = compile(&sources, PATH, &push(), Options::default());
+    let sources = tree(&[(PATH, &caller)]);
+    let wanted = compile(&sources, PATH, &push(), Options::default()).wanted;
+    assert_eq!(wanted.len(), 1);
+    assert_eq!(
+        (wanted[0].repository.as_str(), wanted[0].git_ref.as_str()),
+        ("acme/shared", "v1")
+    );
+    let files = tree(&[
+        (".github/workflows/x.yml", found),
+        (".github/workflows/y.yml", leaf),
+    ]);
+    let mut foreign = ForeignActions::default();
+    let action = ForeignAction {
+        tree: ActionTree {
+            repository: "acme/shared".to_owned(),
+            git_ref: "v1".to_owned(),
+            commit: "a".repeat(40),
+            tree: "b".repeat(40),
+        },
+        files,
+        is_locked: true,
+    };
+    foreign.insert("acme/shared", "v1", Ok(action));
+    let plan = compile_with(&sources, &foreign, PATH, &push(), Options::default());
     let plan = plan
         .plan
         .unwrap_or_else(|| panic!("{}", render(&plan.diagnostics)));

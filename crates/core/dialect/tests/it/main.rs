@@ -7,11 +7,13 @@
 )]
 
 mod actions;
+mod at_once;
 mod calls;
 mod conformance;
 mod containers;
 mod delivery;
 mod events;
+mod foreign;
 mod hostile;
 mod judging;
 mod matrix;

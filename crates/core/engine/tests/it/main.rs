@@ -7,12 +7,15 @@
 )]
 
 mod approvals;
+mod background;
 mod calling;
 mod cancelling;
 mod composite;
 mod explaining;
+mod groups;
 mod lateness;
 mod legs;
+mod posts;
 mod resolving;
 mod running;
 mod saying;
