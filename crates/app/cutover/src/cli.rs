@@ -197,7 +197,7 @@ pub(crate) struct Run {
     /// A variable of the environment of all steps, unless the workflow says otherwise
     #[arg(long = "env", value_name = "K=V", value_parser = pair)]
     pub(crate) env: Vec<(String, String)>,
-    /// Where jobs of a label run; `host` is the only place now, and without it too
+    /// Where jobs of a label run: `host`, or `docker://IMAGE`; without it, on this machine
     #[arg(long = "runs-on", value_name = "LABEL=PLACE", value_parser = place)]
     pub(crate) runs_on: Vec<(String, String)>,
     /// Who is said to have done it
@@ -626,8 +626,8 @@ fn place(text: &str) -> Result<(String, String), String> {
     let (label, place) = pair(text)?;
     match place.as_str() {
         "host" => Ok((label, place)),
-        place if place.starts_with("docker://") => {
-            Err("jobs do not run in containers yet; `host` runs them on this machine".to_owned())
+        docker if docker.len() > "docker://".len() && docker.starts_with("docker://") => {
+            Ok((label, place))
         }
         _ => Err("a place is `host` or `docker://IMAGE`".to_owned()),
     }

@@ -21,6 +21,7 @@ use crate::{
     Error,
     action::Cancels,
     balancer::{self, Balancer},
+    containers,
     deliver::retention,
     drive::{
         self, Driven, Edge, Machine,
@@ -212,6 +213,7 @@ impl Control {
         if control.0.options.recover {
             control.recover().await?;
         }
+        drop(services.spawn(containers::sweep(control.clone())));
         drop(services.spawn(control.0.outbox.clone().run(leaving.clone())));
         drop(services.spawn(keeper::run(control.clone())));
         drop(services.spawn(lock::keep(control.clone())));

@@ -4,7 +4,8 @@
 //! door; [`http`] is the door. `cutover run` uses the first alone, `cutover serve` both: the same
 //! engine, the same event log.
 
-pub mod control;
+pub mod containers;
+mod control;
 pub mod http;
 pub mod payload;
 pub mod view;

@@ -7,7 +7,7 @@ use cutover_model::{
     run::{Outcome, StepReport},
 };
 
-use crate::layout::StepKey;
+use crate::{container::InContainers, layout::StepKey};
 
 /// A step with a script, or with a program.
 #[derive(Clone)]
@@ -32,6 +32,9 @@ pub struct StepOrder {
     pub masks: Vec<Secret>,
     /// Whether strangers have written it.
     pub untrusted: bool,
+    /// What it has to do with containers; absent: it runs on the machine. Then its script, its
+    /// directory and its variables are meant as they are seen inside.
+    pub containers: Option<Box<InContainers>>,
 }
 
 impl fmt::Debug for StepOrder {

@@ -22,6 +22,7 @@ mod canary;
 mod candidates;
 mod docker;
 mod events;
+mod exit_codes;
 mod hooks;
 mod in_flight;
 mod judged;

@@ -12,6 +12,7 @@ use anyhow::{Context as _, bail};
 use cutover_dialect::{self as dialect, Lacking};
 use cutover_model::{
     RunId, Secret, Severity,
+    plan::JobSpec,
     run::Outcome,
     source::{Trigger, TriggerKind},
 };
@@ -250,6 +251,15 @@ async fn compile(
     }
     select::legs(&mut plan, &args.matrix)?;
     event::environment(&mut plan, &args.env);
+    let images = args.runs_on.iter().filter_map(|(label, place)| {
+        let image = place.strip_prefix("docker://")?;
+        Some((label.clone(), image.to_owned()))
+    });
+    plan.map_runners(&images.collect());
+    if plan.jobs.iter().any(JobSpec::uses_containers) {
+        let lacking = "this workflow needs containers; on Debian: `apt-get install docker.io`";
+        control.check_containers().await.context(lacking)?;
+    }
     Ok(Some(control.start_run(plan, trigger).await?))
 }
 

@@ -6,7 +6,7 @@ use cutover_engine::{
     self as engine, Effect, Input, Run,
     resolve::{self, Body, Given, ResolvedStep, RunnerFacts, ServerFacts},
 };
-use cutover_executor::{HandedKind, JobPlace, StepEnd, StepKey, StepOrder};
+use cutover_executor::{HandedKind, InContainers, JobPlace, StepEnd, StepKey, StepOrder};
 use cutover_model::{
     RunId, Secret, Timestamp,
     event::{Recorded, RunEvent},
@@ -19,6 +19,7 @@ use super::{Edge, Error, Machine, Mailbox, actions::put_in_place};
 use crate::{
     Control,
     action::{self, ActionEnd, Context},
+    containers,
     hash_files::hash_files,
     view,
 };
@@ -191,6 +192,7 @@ impl Work {
                 patterns,
             } => self.hash_files(job, step, patterns).await,
             Effect::FinishJob { job } => {
+                containers::remove(&self.control, &self.run, &job).await;
                 if let Err(error) = self.control.executor().destroy(&self.id, &job).await {
                     tracing::warn!(%error, %job, "could not remove what a job left");
                 }
@@ -263,9 +265,9 @@ impl Work {
             .await
             .map_err(|error| error.to_string())?;
         self.write_event(&place).await?;
-        let (resolved, masks) = self.resolve(key, &place)?;
+        let (resolved, masks, around) = self.resolve(key, &place)?;
         put_in_place(&self.control, &self.run, key, &place, &resolved.sources).await?;
-        let order = StepOrder {
+        let mut order = StepOrder {
             key: key.clone(),
             script: String::new(),
             program: Vec::new(),
@@ -276,6 +278,7 @@ impl Work {
             path_prepend: resolved.path_prepend,
             masks,
             untrusted: !self.run.may_see_secrets(),
+            containers: None,
         };
         match resolved.body {
             Body::Script {
@@ -287,6 +290,7 @@ impl Work {
                     script,
                     shell,
                     working_directory,
+                    containers: around.map(Box::new),
                     ..order
                 })
                 .await
@@ -296,7 +300,18 @@ impl Work {
                 version,
                 file,
             } => {
-                let order = self.with_node(order, &uses, version, file).await?;
+                let order = match around {
+                    Some(around) => with_node_inside(order, around, &uses, version, file)?,
+                    None => self.with_node(order, &uses, version, file).await?,
+                };
+                self.run_to_its_end(order).await
+            }
+            Body::Container(call) => {
+                order.containers = Some(containers::of_call(self.at(key, &place), &call, around)?);
+                self.run_to_its_end(order).await
+            }
+            Body::SetUpContainers(wanted) => {
+                order.containers = Some(containers::of_job(self.at(key, &place), &wanted)?);
                 self.run_to_its_end(order).await
             }
             Body::Builtin { action, with } => {
@@ -308,9 +323,6 @@ impl Work {
                     with,
                 };
                 Ok(self.act(action, context, order.masks).await)
-            }
-            Body::Container(_) | Body::SetUpContainers(_) => {
-                Err("containers are not there yet".to_owned())
             }
         }
     }
@@ -351,17 +363,21 @@ impl Work {
             .find(&path.join(":"))
             .await
             .map_err(|why| format!("`{uses}` needs node {version}, and {why}"))?;
-        if !camino::Utf8Path::new(&file).is_file() {
-            return Err(format!(
-                "`{uses}` has no `{file}`; an action in the workspace needs a checkout before it, and \
-                 what it is built into"
-            ));
-        }
+        must_be_there(uses, &file, &file)?;
         Ok(StepOrder {
             preface: vec![node.line(uses, version)],
             program: vec![node.program.into_string(), file],
             ..order
         })
+    }
+
+    fn at<'a>(&'a self, key: &'a StepKey, place: &'a JobPlace) -> containers::At<'a> {
+        containers::At {
+            control: &self.control,
+            run: &self.run,
+            key,
+            place,
+        }
     }
 
     async fn run_to_its_end(&self, order: StepOrder) -> Result<Input, String> {
@@ -441,7 +457,7 @@ impl Work {
         &self,
         key: &StepKey,
         place: &JobPlace,
-    ) -> Result<(ResolvedStep, Vec<Secret>), String> {
+    ) -> Result<(ResolvedStep, Vec<Secret>, Option<InContainers>), String> {
         let options = self.control.options();
         let executor = self.control.executor();
         let withheld = |wanted: resolve::Withheld<'_>| {
@@ -459,32 +475,77 @@ impl Work {
         let home = self.control.home();
         let hash_files =
             |patterns: &[String]| hash_files(&place.workspace, home.as_deref(), patterns);
-        let given = Given {
+        let server = ServerFacts {
+            url: options.address.clone().unwrap_or_default(),
+        };
+        let outside = RunnerFacts {
+            name: "local".to_owned(),
+            os: OS.to_owned(),
+            arch: ARCH.to_owned(),
+            temp: place.temp.to_string(),
+            tool_cache: place.dir.join("tools").to_string(),
+            workspace: place.workspace.to_string(),
+            actions: place.actions.to_string(),
+        };
+        let mut given = Given {
             secrets: &options.secrets,
             withheld: &withheld,
             hash_files: &hash_files,
-            runner: &RunnerFacts {
-                name: "local".to_owned(),
-                os: OS.to_owned(),
-                arch: ARCH.to_owned(),
-                temp: place.temp.to_string(),
-                tool_cache: place.dir.join("tools").to_string(),
-                workspace: place.workspace.to_string(),
-                actions: place.actions.to_string(),
-            },
-            server: &ServerFacts {
-                url: options.address.clone().unwrap_or_default(),
-            },
+            runner: &outside,
+            server: &server,
         };
+        let around = containers::around(self.at(key, place), &given)?;
+        let passwords = containers::passwords(&self.run, &key.job, &given)?;
+        let inside = around
+            .as_ref()
+            .map(|around| containers::facts_inside(&around.mounts, &outside));
+        if let Some(inside) = &inside {
+            given.runner = inside;
+        }
         let resolved = resolve::step(&self.run, &key.job, &key.step, &given)
             .map_err(|fault| fault.to_string())?;
         let mut masks: Vec<Secret> = resolve::masks(&self.run, &given)
             .into_iter()
             .cloned()
+            .chain(passwords)
             .collect();
         masks.extend(resolve::call_masks(&self.run, &key.job, &given));
-        Ok((resolved, masks))
+        Ok((resolved, masks, around))
     }
+}
+
+/// The same in the container of the job, which has to bring a `node` of its own.
+fn with_node_inside(
+    order: StepOrder,
+    around: InContainers,
+    uses: &str,
+    version: u16,
+    file: String,
+) -> Result<StepOrder, String> {
+    let outside = around.mounts.outside(&file);
+    must_be_there(
+        uses,
+        &file,
+        outside.as_ref().map_or(&*file, |path| path.as_str()),
+    )?;
+    let line = format!("{uses} runs on the container's node; it was written for node {version}");
+    Ok(StepOrder {
+        preface: vec![line],
+        program: vec!["node".to_owned(), file],
+        containers: Some(Box::new(around)),
+        ..order
+    })
+}
+
+/// Whether a program of an action is at this place of the machine.
+fn must_be_there(uses: &str, file: &str, place: &str) -> Result<(), String> {
+    if camino::Utf8Path::new(place).is_file() {
+        return Ok(());
+    }
+    Err(format!(
+        "`{uses}` has no `{file}`; an action in the workspace needs a checkout before it, and what it is \
+         built into"
+    ))
 }
 
 /// The words that workflows have for this machine.

@@ -2,7 +2,7 @@
 
 use std::{
     fs::{self, OpenOptions},
-    io::{self, PipeReader, Write as _},
+    io::{self, PipeReader, PipeWriter, Write as _},
     os::unix::{fs::OpenOptionsExt as _, process::CommandExt as _},
     process::{Command, Stdio},
     sync::Arc,
@@ -17,7 +17,7 @@ use cutover_supervisor::{
 };
 
 use super::{
-    cancel,
+    cancel, contained,
     exchange::SCRIPT,
     job::{Job, lock},
     pump,
@@ -116,6 +116,7 @@ fn launch(
         exchange,
         untrusted: work.untrusted,
         mask_faults: Vec::new(),
+        contained: work.containers.is_some(),
     };
     run.say(&work.preface);
     record::write_for(mark, &Started { builtin: false }, job.survives).map_err(io::Error::other)?;
@@ -143,6 +144,9 @@ fn spawn(
     work: &Work,
     exchange: &Utf8Path,
 ) -> io::Result<Result<(Child, PipeReader), String>> {
+    if let Some(helped) = &work.containers {
+        return contained::spawn(job, work, helped, exchange);
+    }
     let mut directory = job.layout.workspace();
     directory.extend(&work.directory);
     if !directory.is_dir() {
@@ -154,9 +158,7 @@ fn spawn(
         Ok(argv) => argv,
         Err(reason) => return Ok(Err(reason)),
     };
-    let (reader, writer) = io::pipe()?;
-    // Without the right to a larger one, the usual size does.
-    rustix::pipe::fcntl_setpipe_size(&writer, PIPE).ok();
+    let (reader, writer) = output()?;
     let mut command = Command::new(&argv[0]);
     command
         .args(&argv[1..])
@@ -200,6 +202,14 @@ fn command_line(work: &Work, exchange: &Utf8Path) -> io::Result<Result<Vec<Strin
     Ok(Ok(shell.argv(&script)))
 }
 
+/// What a step prints into.
+pub(super) fn output() -> io::Result<(PipeReader, PipeWriter)> {
+    let (reader, writer) = io::pipe()?;
+    // Without the right to a larger one, the usual size does.
+    rustix::pipe::fcntl_setpipe_size(&writer, PIPE).ok();
+    Ok((reader, writer))
+}
+
 fn environment(job: &Job, work: &Work, exchange: &Utf8Path) -> Vec<(&'static str, String)> {
     let mut env: Vec<(&str, String)> = EXCHANGE
         .into_iter()
@@ -214,7 +224,7 @@ fn environment(job: &Job, work: &Work, exchange: &Utf8Path) -> Vec<(&'static str
     env
 }
 
-fn write_script(path: &Utf8PathBuf, text: &str) -> io::Result<()> {
+pub(super) fn write_script(path: &Utf8PathBuf, text: &str) -> io::Result<()> {
     OpenOptions::new()
         .write(true)
         .create(true)

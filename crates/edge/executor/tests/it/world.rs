@@ -154,6 +154,7 @@ pub(crate) fn order(index: usize, script: &str) -> StepOrder {
         path_prepend: Vec::new(),
         masks: vec![Secret::new("hunter2")],
         untrusted: false,
+        containers: None,
     }
 }
 
