@@ -31,9 +31,12 @@ pub(crate) fn hint<'a>(
     if let Some(nearest) = nearest(word, known.clone()) {
         return Some(format!("did you mean `{nearest}`?"));
     }
-    let mut names: Vec<&str> = known.into_iter().take(25).collect();
-    names.sort_unstable();
-    let names: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
+    let mut names: Vec<String> = known
+        .into_iter()
+        .take(25)
+        .map(|name| format!("`{name}`"))
+        .collect();
+    names.sort();
     (!names.is_empty()).then(|| format!("known here: {}", names.join(", ")))
 }
 
