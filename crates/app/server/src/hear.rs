@@ -13,7 +13,7 @@ use cutover_model::{
 use cutover_store::RunFilter;
 use serde_json::json;
 
-use crate::{Control, Error};
+use crate::{Control, Error, drive::hooks};
 
 /// What a trigger led to.
 #[derive(Debug, Default)]
@@ -81,7 +81,8 @@ impl Control {
     }
 
     /// Creates a run of a plan.
-    pub async fn start_run(&self, plan: Plan, trigger: Trigger) -> Result<Started, Error> {
+    pub async fn start_run(&self, mut plan: Plan, trigger: Trigger) -> Result<Started, Error> {
+        hooks::put_around(&mut plan, self.base_env());
         let run = self.new_run_id();
         let number = self.store().next_run_number(&trigger.repository).await?;
         let name = plan.name.clone();

@@ -78,7 +78,7 @@ impl Scope<'_> {
         Some(match name {
             "github" => github::context(self),
             "env" => json!(self.env),
-            "vars" => json!(self.run.head.as_ref()?.vars),
+            "vars" => json!(self.variables()),
             "inputs" => match &self.inputs {
                 Some(inputs) => json!(inputs),
                 None => json!(self.run.trigger()?.inputs),
@@ -173,10 +173,10 @@ impl Scope<'_> {
 
     fn secrets(&self) -> Value {
         match self.given {
-            Some(given) if self.run.may_see_secrets() => given
-                .secrets
-                .iter()
-                .map(|(name, secret)| (name.clone(), json!(secret.expose())))
+            Some(given) if self.run.may_see_secrets() => self
+                .secrets_in_force(given.secrets.iter())
+                .into_iter()
+                .map(|(name, secret)| (name, json!(secret.expose())))
                 .collect::<Map<_, _>>()
                 .into(),
             Some(_) | None => json!({}),

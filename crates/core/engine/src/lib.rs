@@ -13,6 +13,7 @@ pub mod containers;
 mod contexts;
 mod decide;
 mod effect;
+mod environment;
 mod evolve;
 mod expression;
 mod fault;

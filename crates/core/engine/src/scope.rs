@@ -271,11 +271,7 @@ impl<'a> Scope<'a> {
             .head
             .as_ref()
             .and_then(|head| head.secrets.as_ref());
-        match (known, name) {
-            (None, _) => true,
-            (Some(names), None) => !names.is_empty(),
-            (Some(names), Some(name)) => names.iter().any(|known| known.eq_ignore_ascii_case(name)),
-        }
+        known.is_none_or(|names| self.is_secret(names, name))
     }
 
     /// Evaluates a whole map before any of it counts, as GitHub does.

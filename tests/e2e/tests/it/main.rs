@@ -13,6 +13,7 @@
     reason = "these are tests; the lint does not see that their helpers are too"
 )]
 
+mod at_once;
 mod bad_input;
 mod binary;
 mod browser;

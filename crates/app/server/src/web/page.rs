@@ -83,6 +83,9 @@ pub(super) fn run(run: &RunView, lists: &Lists, status: &Status, now: Timestamp)
             div.content {
                 section {
                     h1 { "#" (run.number) " " (run.name) " " (badge(run.state)) }
+                    @if run.state == "waiting" {
+                        @if let Some(on) = &run.waiting_on { p.facts { "waits on " (on) } }
+                    }
                     p.facts {
                         (run.trigger) " of " b { (run.git_ref.short()) } " at " code { (run.revision.short()) }
                         " by " b { (run.actor) } " in " (run.repository) " · "
@@ -183,6 +186,9 @@ fn job_steps(run: &RunView, job: &JobView, now: Timestamp) -> Markup {
             h2 { (job.name) " " (badge(job.state))
                 @if let Some(environment) = &job.environment { small { " in " (environment) } } }
             @if let Some(on) = &job.waiting_on { p.facts { "waits on " (on) } }
+            @if let Some(url) = job.environment_url.as_deref().filter(|url| is_address(url)) {
+                p.facts { a href=(url) rel="noopener noreferrer" { (url) } }
+            }
             @if let Some(reason) = &job.reason { p.facts { (reason) } }
             ol {
                 @for step in &job.steps { (step_line(run, job, step, now)) }
@@ -215,6 +221,11 @@ fn step_line(run: &RunView, job: &JobView, step: &StepView, now: Timestamp) -> M
             @for reason in &step.reasons { p.bad { (reason) } }
         }
     }
+}
+
+/// Whether a text of a workflow may be a link: nothing that a browser would run.
+fn is_address(text: &str) -> bool {
+    text.starts_with("https://") || text.starts_with("http://")
 }
 
 pub(super) fn badge(state: &str) -> Markup {
