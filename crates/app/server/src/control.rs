@@ -8,7 +8,7 @@ use std::{collections::BTreeMap, future::Future, sync::Arc, time::Duration};
 use camino::{Utf8Path, Utf8PathBuf};
 use cutover_engine::{Run, StepView};
 use cutover_executor::{Follow, ProcessExecutor, StepKey, TextMask};
-use cutover_forge::Host;
+use cutover_forge::{ActionStore, Host};
 use cutover_model::{DeploymentId, RunId, Secret, Timestamp, project::TargetSpec, run::State};
 use cutover_rollout::Deployment;
 use cutover_store::{DeploymentFilter, DirectoryLock, RunFilter, Store};
@@ -21,18 +21,21 @@ use crate::{
     Error,
     action::Cancels,
     balancer::{self, Balancer},
+    containers,
     deliver::retention,
     drive::{
         self, Driven, Edge, Machine,
         deployment::DeploymentEdge,
         group::ConcurrencyGroups,
         lock::{self, Locks},
+        node::Nodes,
         notify::Outbox,
         run::RunEdge,
         runner::Runners,
     },
     keeper,
     routes::Routes,
+    samples::Looks,
 };
 
 /// What has to be known from outside.
@@ -50,6 +53,8 @@ pub struct Options {
     pub vars: BTreeMap<String, String>,
     /// Where the sources of a run come from.
     pub sources: Sources,
+    /// Where actions of other repositories come from.
+    pub actions: ActionStore,
     /// `DOCKER_HOST`; absent: the default socket.
     pub docker_host: Option<String>,
     /// Where people find us, for links: `http://127.0.0.1:7800`.
@@ -105,9 +110,13 @@ struct Inner {
     process_target: Arc<ProcessTarget>,
     docker_target: tokio::sync::Mutex<Option<Arc<DockerTarget>>>,
     cancels: Cancels,
+    nodes: Nodes,
     runs: Drivers<RunId, Run>,
     deployments: Drivers<DeploymentId, Deployment>,
     starting: tokio::sync::Mutex<()>,
+    /// Many may begin deployments at once, but none while packages are thrown away.
+    packages: tokio::sync::RwLock<()>,
+    looks: Looks,
     notices: broadcast::Sender<Notice>,
     /// What machines have ordered.
     tasks: TaskTracker,
@@ -173,6 +182,7 @@ impl Control {
             process_target: Arc::new(process_target),
             docker_target: tokio::sync::Mutex::default(),
             cancels: Cancels::default(),
+            nodes: Nodes::default(),
             bundles,
             balancer,
             routes,
@@ -183,6 +193,8 @@ impl Control {
             runs: Mutex::default(),
             deployments: Mutex::default(),
             starting: tokio::sync::Mutex::default(),
+            packages: tokio::sync::RwLock::default(),
+            looks: Looks::default(),
             notices,
             tasks: TaskTracker::new(),
             services: TaskTracker::new(),
@@ -198,6 +210,7 @@ impl Control {
         if control.0.options.recover {
             control.recover().await?;
         }
+        drop(services.spawn(containers::sweep(control.clone())));
         drop(services.spawn(control.0.outbox.clone().run(leaving.clone())));
         drop(services.spawn(keeper::run(control.clone())));
         drop(services.spawn(lock::keep(control.clone())));
@@ -294,6 +307,15 @@ impl Control {
             }
         }
         Ok(())
+    }
+
+    /// Where actions of other repositories come from.
+    pub(crate) fn actions(&self) -> &ActionStore {
+        &self.0.options.actions
+    }
+
+    pub(crate) fn nodes(&self) -> &Nodes {
+        &self.0.nodes
     }
 
     /// The run's driver; starts one when none drives it.
@@ -473,6 +495,16 @@ impl Control {
 
     pub(crate) fn balancer(&self) -> &Balancer {
         &self.0.balancer
+    }
+
+    /// Held for reading by whoever begins a deployment, for writing by whoever throws packages away.
+    pub(crate) fn packages(&self) -> &tokio::sync::RwLock<()> {
+        &self.0.packages
+    }
+
+    /// What has been summed up of deployments for those who look at them.
+    pub(crate) fn looks(&self) -> &Looks {
+        &self.0.looks
     }
 
     pub(crate) fn routes(&self) -> &Routes {

@@ -4,7 +4,8 @@
 //! door; [`http`] is the door. `cutover run` uses the first alone, `cutover serve` both: the same
 //! engine, the same event log.
 
-pub mod control;
+pub mod containers;
+mod control;
 pub mod http;
 pub mod view;
 
@@ -23,6 +24,7 @@ mod operate;
 mod routes;
 mod samples;
 mod secret_versions;
+mod understand;
 mod users;
 mod web;
 
@@ -31,6 +33,7 @@ pub use deliver::{Ask, Begun};
 pub use error::Error;
 pub use hear::{Heard, Started};
 pub use operate::Answer;
+pub use understand::{Understanding, lock};
 
 /// Bytes as digits.
 fn hex(bytes: &[u8]) -> String {

@@ -3,6 +3,7 @@
 mod external;
 mod live;
 mod record;
+mod seen;
 
 use std::collections::BTreeMap;
 
@@ -17,10 +18,10 @@ use cutover_rollout::{
 };
 use tokio::sync::watch;
 
-pub(crate) use self::record::Record;
-use self::{
-    external::Values,
-    record::{Recorder, Second},
+use self::{external::Values, record::Recorder};
+pub(crate) use self::{
+    record::{Record, Second},
+    seen::{Looks, seen},
 };
 use crate::{
     Control, Error,
@@ -29,6 +30,9 @@ use crate::{
 
 /// How many seconds before the first share are learnt from.
 const LEARNT: u64 = 600;
+
+/// A clock that is so many seconds behind was set, and did not only drift.
+const SET_BACK: u64 = 5;
 
 /// Who looks, at what, and who is told.
 pub(crate) struct Watching<'a> {
@@ -106,8 +110,7 @@ impl<'a> Looker<'a> {
         let first = share.map_or_else(|| watching.control.now(), |shift| shift.at);
         let first = u64::try_from(first.0 / 1_000).unwrap_or_default();
         let since = first.saturating_sub(LEARNT);
-        let (recorder, seen) =
-            Recorder::new(watching.control, &spec.id, watching.route, since).await;
+        let (recorder, seen) = Recorder::new(watching.control, &spec.id).await;
         let mut watch = Watch::of(spec);
         let mut fired = None;
         for second in &seen {
@@ -148,7 +151,11 @@ impl<'a> Looker<'a> {
 
     /// Tells a second: one of now, or with the weight that was in force then.
     async fn tell(&mut self, bucket: &Bucket, then: Option<Weight>) -> Option<Fired> {
-        if bucket.second < self.next {
+        if then.is_none() && is_set_back(self.next, bucket.second) {
+            tracing::warn!("the clock was set back: what was seen before is forgotten");
+            self.watch = Watch::of(self.spec);
+            self.counts_slow = false;
+        } else if bucket.second < self.next {
             return None;
         }
         self.next = bucket.second + 1;
@@ -191,6 +198,7 @@ impl<'a> Looker<'a> {
             slow_ms: counted
                 .filter(|slow| slow.since <= bucket.second)
                 .map(|slow| slow.ms),
+            drops: bucket.drops.clone(),
             external: match then {
                 // Nobody has asked then.
                 Some(_) => BTreeMap::new(),
@@ -232,6 +240,12 @@ impl<'a> Looker<'a> {
             Err(error) => tracing::warn!(%error, "slow answers are not counted by client yet"),
         }
     }
+}
+
+/// Whether a second of now says that the clock was set back. Nobody would look until it has caught up:
+/// to begin anew is slower, and never rash.
+const fn is_set_back(next: u64, second: u64) -> bool {
+    second + SET_BACK < next
 }
 
 /// The candidate's share in force when a second began.
@@ -276,6 +290,13 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_clock_that_was_set_back_does_not_keep_anybody_from_looking() {
+        assert!(is_set_back(3_601, 0), "an hour");
+        assert!(!is_set_back(10, 10), "the next second");
+        assert!(!is_set_back(10, 9), "one that was told already");
+    }
+
+    #[test]
     fn a_second_has_the_share_that_was_in_force_when_it_began() {
         let shift = |ms, percent| Shift {
             at: Timestamp(ms),
@@ -299,6 +320,7 @@ mod tests {
             },
             current: None,
             slow_ms: None,
+            drops: BTreeMap::new(),
             external: BTreeMap::from([("lag".to_owned(), 4.0)]),
         };
         let sample = told(&second);

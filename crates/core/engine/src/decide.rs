@@ -9,7 +9,9 @@ use cutover_model::{
     source::{Taint, Trust},
 };
 
-use crate::{Input, Refusal, approval, condition, evolve, group, job, run::Run, schedule, step, timeout};
+use crate::{
+    Input, Refusal, approval, condition, evolve, group, job, run::Run, schedule, step, timeout,
+};
 
 /// A run as it will be, and the events that make it so.
 pub(crate) struct Draft {
@@ -166,9 +168,10 @@ fn asked(
 /// The digest that a condition asked for has come, or the reason why there is none; counts once, and
 /// not for a leg that has ended without it.
 fn hashed(draft: &mut Draft, job: JobKey, asked: job::Asked, digest: Result<String, String>) {
-    let waits = draft.run.leg(&job).is_some_and(|leg| {
-        !leg.state.is_finished() && leg.hashes.get(&asked) == Some(&None)
-    });
+    let waits = draft
+        .run
+        .leg(&job)
+        .is_some_and(|leg| !leg.state.is_finished() && leg.hashes.get(&asked) == Some(&None));
     if !waits {
         return;
     }

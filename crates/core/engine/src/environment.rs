@@ -90,9 +90,10 @@ mod tests {
 
     #[test]
     fn what_is_of_an_environment_is_seen_there_and_counts_more() {
-        let all: BTreeMap<String, u32> = [("A", 1), ("B", 2), ("production/A", 3), ("staging/C", 4)]
-            .map(|(name, value)| (name.to_owned(), value))
-            .into();
+        let all: BTreeMap<String, u32> =
+            [("A", 1), ("B", 2), ("production/A", 3), ("staging/C", 4)]
+                .map(|(name, value)| (name.to_owned(), value))
+                .into();
         let seen = |environment| {
             let found = layered(all.iter(), environment);
             let found: Vec<String> = found

@@ -141,7 +141,10 @@ pub(crate) fn lost(draft: &mut Draft, job: Option<JobKey>, by: &str) {
             }
         }
         Some(key) => {
-            let group = draft.run.leg(&key).and_then(|leg| leg.spec.concurrency.as_ref());
+            let group = draft
+                .run
+                .leg(&key)
+                .and_then(|leg| leg.spec.concurrency.as_ref());
             let holds = draft.run.leg(&key).is_some_and(|leg| leg.holds_group);
             let (Some(group), Some(spec)) = (group.cloned(), draft.run.spec(key.job()).cloned())
             else {
@@ -267,9 +270,10 @@ impl Run {
             group: group.clone(),
             waits_since: since(&self.state),
         });
-        let legs = self.legs.iter().filter(|(_, leg)| {
-            leg.asked_group && !leg.state.is_finished()
-        });
+        let legs = self
+            .legs
+            .iter()
+            .filter(|(_, leg)| leg.asked_group && !leg.state.is_finished());
         let legs = legs.filter_map(|(key, leg)| {
             Some(Claim {
                 job: Some(key.clone()),

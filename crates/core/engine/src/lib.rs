@@ -24,6 +24,7 @@ mod input;
 mod job;
 mod matrix;
 mod outstanding;
+mod post;
 pub mod resolve;
 mod run;
 mod schedule;

@@ -7,11 +7,7 @@ use cutover_model::{
 };
 
 use crate::{
-    Effect, TimerKey, approval, condition,
-    group::Claim,
-    job::Leg,
-    run::Run,
-    schedule, step,
+    Effect, TimerKey, approval, condition, group::Claim, job::Leg, run::Run, schedule, step,
     timeout,
 };
 

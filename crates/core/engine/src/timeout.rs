@@ -23,9 +23,7 @@ pub(crate) fn cleaning_of(run: &Run, key: &JobKey) -> Duration {
         cleaning_of_leg(&scope, spec, scope::workflow_file(run))
     });
     // It was looked at before the leg was there.
-    found
-        .and_then(Result::ok)
-        .unwrap_or(DEFAULT_CANCEL_TIMEOUT)
+    found.and_then(Result::ok).unwrap_or(DEFAULT_CANCEL_TIMEOUT)
 }
 
 /// The same before the leg is there, as with the time that it may take.

@@ -1,5 +1,6 @@
 //! A workflow as compiled for one trigger: immutable, and free of any dialect's words.
 
+mod action;
 mod concurrency;
 pub mod container;
 mod permissions;
@@ -10,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use self::container::{ContainerStep, ContainerUse, Services};
 pub use self::{
+    action::{ActionSource, ActionTree, ActionUse, Hook},
     concurrency::{Concurrency, GroupUse, MAX_QUEUED, Queue},
     permissions::{Access, Permissions},
 };
@@ -258,6 +260,9 @@ pub struct StepSpec {
     /// Whether the steps after it do not wait for it; only a job's own steps go in the background.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub background: bool,
+    /// Whether it runs on the machine, also when its job has a container: hooks of whoever keeps it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub on_machine: bool,
     /// What it does.
     pub body: StepBody,
     /// Where it stands.
@@ -275,6 +280,7 @@ impl StepSpec {
             timeout_minutes: None,
             continue_on_error: None,
             background: false,
+            on_machine: false,
             body,
             at: Position::default(),
         }
@@ -301,9 +307,12 @@ pub enum StepBody {
         /// `with:`.
         with: Bindings,
     },
-    /// An action made of steps, from the same sources.
+    /// An action made of steps.
     Composite {
-        /// The action's directory in the sources.
+        /// Where its files come from.
+        #[serde(default, skip_serializing_if = "ActionSource::is_workspace")]
+        source: ActionSource,
+        /// The action's directory there; empty for the topmost.
         path: String,
         /// Its declared inputs: what `with:` gives, else the default.
         inputs: Bindings,
@@ -336,6 +345,8 @@ pub enum StepBody {
         /// Its id.
         step: String,
     },
+    /// A JavaScript action.
+    Action(Box<ActionUse>),
 }
 
 /// The actions that this binary has built in.
@@ -383,6 +394,13 @@ impl Builtin {
             Self::Release => &["dry-run"],
             Self::Build => &["service", "version"],
             Self::Deploy => &["service", "environment", "release", "strategy"],
+        }
+    }
+
+    /// Whether it also does something after the last step of the job, once it has begun.
+    pub const fn has_post(self) -> bool {
+        match self {
+            Self::Checkout | Self::Gate | Self::Release | Self::Build | Self::Deploy => false,
         }
     }
 

@@ -6,6 +6,7 @@
 
 mod builtin;
 mod commands;
+mod container;
 mod error;
 mod files;
 mod filter;
@@ -21,6 +22,9 @@ mod supervise;
 
 pub use self::{
     builtin::BuiltinLog,
+    container::{
+        CallOrder, CallSource, ContainerWork, InContainers, Mounts, SetUpOrder, SetUpService,
+    },
     error::Error,
     follow::Follow,
     layout::{JobPlace, StepKey},

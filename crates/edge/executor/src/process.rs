@@ -23,12 +23,14 @@ use tokio::{
 
 use crate::{
     builtin::BuiltinLog,
+    container::{ContainerWork, InContainers},
     error::Error,
     follow::{Follow, Notices},
     layout::{JobPlace, Layout, StepKey},
     order::{Begun, HandedKind, StepEnd, StepOrder},
     protocol::{
-        Ended, Grace, JOB_MARKER, JobOrder, Reply, Request, Withheld, Work, ask, begin, call,
+        Ended, Grace, Helped, JOB_MARKER, JobOrder, Reply, Request, Withheld, Work, ask, begin,
+        call,
     },
 };
 
@@ -124,6 +126,7 @@ impl ProcessExecutor {
             layout.private(),
             layout.records(),
             layout.logs(),
+            layout.actions(),
         ] {
             fs::DirBuilder::new()
                 .recursive(true)
@@ -217,21 +220,49 @@ impl ProcessExecutor {
     }
 
     fn work(&self, order: &StepOrder) -> Work {
-        let mut env = self.base_env.clone();
+        // What is in a container has nothing of the machine.
+        let mut env = match order.containers {
+            Some(_) => BTreeMap::new(),
+            None => self.base_env.clone(),
+        };
         env.extend(order.env.clone());
-        let path = env.remove("PATH");
+        let within = order.containers.as_ref().map(|inside| &inside.work);
+        let path = match within {
+            Some(ContainerWork::Script { path, .. }) => {
+                env.remove("PATH").or_else(|| Some(path.clone()))
+            }
+            Some(ContainerWork::Call(_) | ContainerWork::SetUp(_)) | None => env.remove("PATH"),
+        };
         let path = order.path_prepend.iter().cloned().chain(path);
         let path: Vec<String> = path.filter(|part| !part.is_empty()).collect();
-        env.insert("PATH".to_owned(), path.join(":"));
+        // What a container of its own has in its `PATH`, its image says.
+        if !matches!(within, Some(ContainerWork::Call(_))) {
+            env.insert("PATH".to_owned(), path.join(":"));
+        }
         Work {
             step: order.key.name(),
             script: order.script.clone(),
+            program: order.program.clone(),
+            preface: order.preface.clone(),
             shell: order.shell.clone(),
             directory: order.working_directory.clone(),
             env,
             masks: expose(&order.masks),
             untrusted: order.untrusted,
+            containers: order.containers.clone().map(|order| self.helped(*order)),
         }
+    }
+
+    /// Who asks the engine: what it passes on of the last signal comes before our own.
+    fn helped(&self, order: InContainers) -> Box<Helped> {
+        let mut command = self.supervisor.clone();
+        command.push("container".to_owned());
+        let patience = self.grace.terminate.mul_f64(0.8).as_millis();
+        Box::new(Helped {
+            command,
+            patience: u64::try_from(patience).unwrap_or(u64::MAX),
+            order,
+        })
     }
 
     /// Whether a step was started before, also by a process before us.
@@ -306,7 +337,12 @@ impl ProcessExecutor {
         if !end(&layout).await? {
             sweep(name(run, job)).await?;
         }
-        let paths = [layout.workspace(), layout.temp(), layout.private()];
+        let paths = [
+            layout.workspace(),
+            layout.temp(),
+            layout.private(),
+            layout.actions(),
+        ];
         spawn_blocking(move || paths.iter().try_for_each(|path| remove(path)))
             .await
             .map_err(|error| Error::Refused(error.to_string()))?

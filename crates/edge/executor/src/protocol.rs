@@ -15,6 +15,8 @@ use tokio::{
     net::UnixStream,
 };
 
+use crate::container::InContainers;
+
 /// Children of a job carry it in their environment: `RUN/JOB`.
 pub(crate) const JOB_MARKER: &str = "CUTOVER_JOB";
 /// And this: the step with its attempt.
@@ -59,11 +61,23 @@ pub(crate) enum Reply {
 pub(crate) struct Work {
     pub(crate) step: String,
     pub(crate) script: String,
+    pub(crate) program: Vec<String>,
+    pub(crate) preface: Vec<String>,
     pub(crate) shell: Option<String>,
     pub(crate) directory: Option<String>,
     pub(crate) env: BTreeMap<String, String>,
     pub(crate) masks: Vec<String>,
     pub(crate) untrusted: bool,
+    pub(crate) containers: Option<Box<Helped>>,
+}
+
+/// A step that has to do with containers, and the command line of the process that asks the engine.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct Helped {
+    pub(crate) command: Vec<String>,
+    /// How long what was told to end has for it, in milliseconds.
+    pub(crate) patience: u64,
+    pub(crate) order: InContainers,
 }
 
 impl fmt::Debug for Work {

@@ -74,7 +74,14 @@ fn a_failure_in_the_background_fails_the_job_and_what_serves_ends_all_the_same()
         .collect();
     assert_eq!(
         outcomes,
-        ["cancelled", "failed", "succeeded", "failed", "skipped", "succeeded"],
+        [
+            "cancelled",
+            "failed",
+            "succeeded",
+            "failed",
+            "skipped",
+            "succeeded"
+        ],
         "{last:#}"
     );
     assert_eq!(world.processes(), [], "left behind");
@@ -182,7 +189,8 @@ fn an_environment_has_variables_and_secrets_of_its_own() {
         "cutover.yml",
         "environments:\n  production: { vars: { REGION: north, SIZE: large } }\n",
     );
-    let show = "echo \"${{ vars.REGION }}/${{ vars.SIZE }}/$T/\"; test \"${#T}\" = ${{ vars.LENGTH }}";
+    let show =
+        "echo \"${{ vars.REGION }}/${{ vars.SIZE }}/$T/\"; test \"${#T}\" = ${{ vars.LENGTH }}";
     repository.workflow(&format!(
         "on: push\njobs:
   a:
@@ -208,7 +216,10 @@ fn an_environment_has_variables_and_secrets_of_its_own() {
     ];
     let done = run(&world, &repository, &arguments).exits(0);
     let said = done.said();
-    assert!(said.contains("any//***/") && said.contains("north/large/***/"), "{said}");
+    assert!(
+        said.contains("any//***/") && said.contains("north/large/***/"),
+        "{said}"
+    );
     assert!(said.contains("https://north.example"), "{said}");
     assert!(!said.contains("seven-7"), "{said}");
 }
@@ -219,9 +230,15 @@ fn hooks_of_the_runner_stand_around_each_job() {
     let repository = Repository::new(&world, "small");
     let started = world.path("started.sh");
     let completed = world.path("completed.sh");
-    fs::write(&started, "echo \"hook of $GITHUB_JOB\"; echo FROM_HOOK=1 >> \"$GITHUB_ENV\"").unwrap();
+    fs::write(
+        &started,
+        "echo \"hook of $GITHUB_JOB\"; echo FROM_HOOK=1 >> \"$GITHUB_ENV\"",
+    )
+    .unwrap();
     fs::write(&completed, "echo hook at the end; exit 4").unwrap();
-    repository.workflow(&steps("      - run: test \"$FROM_HOOK\" = 1\n      - run: exit 1\n"));
+    repository.workflow(&steps(
+        "      - run: test \"$FROM_HOOK\" = 1\n      - run: exit 1\n",
+    ));
     let mut command = world.command(&["run", "-C", repository.path()]);
     command
         .env("ACTIONS_RUNNER_HOOK_JOB_STARTED", &started)

@@ -13,6 +13,7 @@
     reason = "these are tests; the lint does not see that their helpers are too"
 )]
 
+mod actions;
 mod at_once;
 mod bad_input;
 mod binary;
@@ -20,6 +21,7 @@ mod browser;
 mod canary;
 mod candidates;
 mod docker;
+mod exit_codes;
 mod hooks;
 mod in_flight;
 mod judged;

@@ -11,10 +11,11 @@ use anyhow::{Context as _, bail};
 use cutover_dialect::{self as dialect, Lacking};
 use cutover_model::{
     RunId, Secret, Severity,
+    plan::JobSpec,
     run::Outcome,
     source::{GitRef, Revision, Trigger, TriggerKind, Trust},
 };
-use cutover_server::{Control, Options, Sources, Started};
+use cutover_server::{Control, Options, Sources, Started, Understanding};
 use cutover_store::RunFilter;
 use futures_util::FutureExt as _;
 use serde_json::json;
@@ -58,6 +59,7 @@ async fn open(args: &cli::Run, tree: &Tree) -> anyhow::Result<Control> {
         secrets,
         vars: args.vars.iter().cloned().collect(),
         sources: Sources::WorkingTree(tree.root.clone()),
+        actions: config::actions(&args.actions, args.data_dir.as_deref())?,
         docker_host: config::environment("DOCKER_HOST"),
         address: None,
         base_env: config::base_env(),
@@ -192,7 +194,11 @@ async fn compile(
     } else {
         Lacking::Refuse
     };
-    let compiled = dialect::compile(&tree.files, path, &trigger, dialect::Options { lacking });
+    let reach = Understanding::reach_of(&trigger);
+    let actions = config::actions(&args.actions, args.data_dir.as_deref())?;
+    let compiled = Understanding::new(&actions, &tree.files, reach)
+        .compile(path, &trigger, dialect::Options { lacking })
+        .await;
     let mut diagnostics = compiled.diagnostics;
     for diagnostic in wrong {
         // Both read the file, and both say it when it cannot be read.
@@ -228,6 +234,15 @@ async fn compile(
     }
     select::legs(&mut plan, &args.matrix)?;
     event::environment(&mut plan, &args.env);
+    let images = args.runs_on.iter().filter_map(|(label, place)| {
+        let image = place.strip_prefix("docker://")?;
+        Some((label.clone(), image.to_owned()))
+    });
+    plan.map_runners(&images.collect());
+    if plan.jobs.iter().any(JobSpec::uses_containers) {
+        let lacking = "this workflow needs containers; on Debian: `apt-get install docker.io`";
+        control.check_containers().await.context(lacking)?;
+    }
     Ok(Some(control.start_run(plan, trigger).await?))
 }
 

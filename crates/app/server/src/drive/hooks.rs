@@ -14,7 +14,13 @@ const COMPLETED: &str = "ACTIONS_RUNNER_HOOK_JOB_COMPLETED";
 pub(crate) fn put_around(plan: &mut Plan, env: &BTreeMap<String, String>) {
     for job in &mut plan.jobs {
         if let Some(path) = env.get(STARTED) {
-            job.steps.insert(0, hook("Set up runner", path));
+            // Only the job's containers come before it: they are made ready first of all.
+            let containers = job
+                .steps
+                .first()
+                .is_some_and(|first| matches!(first.body, StepBody::SetUpContainers));
+            let place = usize::from(containers);
+            job.steps.insert(place, hook("Set up runner", path));
         }
         if let Some(path) = env.get(COMPLETED) {
             job.steps.push(StepSpec {
@@ -32,6 +38,7 @@ fn hook(name: &str, path: &str) -> StepSpec {
     let quoted = path.replace('\'', r"'\''");
     StepSpec {
         name: Some(Template::plain(name)),
+        on_machine: true,
         ..StepSpec::new(StepBody::Run {
             script: Template::plain(format!("exec bash -e '{quoted}'")),
             shell: Some(Template::plain("bash")),

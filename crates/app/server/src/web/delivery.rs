@@ -62,7 +62,10 @@ fn card(view: &DeploymentView, now: Timestamp) -> Markup {
                 (took(Some(row.created_at), row.finished_at, now))
             }
             p { (view.line) }
-            @if let (None, Some(why)) = (row.outcome, &row.reason) { p.facts { (why) } }
+            @if let (None, None, Some(why)) = (row.outcome, &view.paused_by, &row.reason) {
+                // One that waits says for what already.
+                @if !view.line.contains(why) { p.facts { (why) } }
+            }
             @if let Some(reason) = &view.break_glass {
                 p.bad { "No freeze keeps it; the glass was broken: " (reason) }
             }
@@ -82,18 +85,25 @@ fn card(view: &DeploymentView, now: Timestamp) -> Markup {
 
 /// What a person can do about a deployment. Whoever has no token yet is asked for one by the browser.
 fn buttons(view: &DeploymentView) -> Markup {
-    let id = &view.deployment.id;
+    let row = &view.deployment;
+    let id = &row.id;
+    let service = format!("{{\"service\":\"{}\"}}", row.service);
     // The step that is seen is the one that is meant: a second click does not skip the next.
     let step = format!("{{\"step\":{}}}", view.step);
     html! {
-        @if !view.verbs.is_empty() {
+        @if !view.verbs.is_empty() || view.goes_back_to.is_some() {
             p.verbs {
                 @for verb in &view.verbs {
                     button type="button" data-post={ "/api/v1/deployments/" (id) "/" (verb) }
                         data-body=[(*verb == "promote").then_some(&step)]
                         data-sure=[(*verb == "abort").then_some("Stop it, and send traffic back?")] { (verb) }
                 }
-                span.said role="status" {}
+                @if let Some(version) = &view.goes_back_to {
+                    button type="button" data-post={ "/api/v1/environments/" (row.environment) "/rollback" }
+                        data-body=(service)
+                        data-sure={ "Go back to " (version) "? " (row.environment) " is held then." }
+                        { "roll back to " (version) }
+                }
             }
         }
     }
@@ -110,8 +120,7 @@ fn held(row: &DeploymentRow, hold: Option<&Hold>) -> Markup {
                 p.verbs {
                     button type="button" data-post={ "/api/v1/environments/" (row.environment) "/resume" }
                         data-body=(service) { "lift hold" }
-                    span.said role="status" {}
-                }
+                    }
                 @if hold.deployment != row.id {
                     p.facts { a href={ "/deployments/" (hold.deployment) } { (hold.deployment) } }
                 }
@@ -148,8 +157,11 @@ fn turns(row: &DeploymentRow, status: &Status) -> Markup {
             section.turns {
                 h2 { "Who deploys here" }
                 @if let Some(holder) = &place.holder {
-                    p { a href={ "/deployments/" (holder.deployment) } { (holder.deployment) }
-                        small { " since " (clock(holder.since)) } }
+                    p {
+                        @if holder.deployment == row.id { "this one" }
+                        @else { a href={ "/deployments/" (holder.deployment) } { (holder.deployment) } }
+                        small { " since " (clock(holder.since)) }
+                    }
                 }
                 @if !place.queue.is_empty() {
                     ol {
@@ -174,12 +186,17 @@ fn evidence(verdict: &Verdict) -> Markup {
                 div.wide {
                     table {
                         tr { th {} th { "candidate" } th { "current" } th { "evidence" } th { "enough at" } }
-                        @for finding in &verdict.findings { (found(finding)) }
+                        @for finding in verdict.findings.iter().filter(is_fed) { (found(finding)) }
                     }
                 }
             }
         }
     }
+}
+
+/// An instance of the candidate that ends takes it back without being weighed.
+fn is_fed(finding: &&Finding) -> bool {
+    finding.signal != Signal::Restarts || finding.candidate + finding.current > 0
 }
 
 fn found(finding: &Finding) -> Markup {

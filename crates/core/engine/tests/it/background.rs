@@ -120,11 +120,15 @@ fn one_that_nobody_waits_for_fails_its_job_at_the_end() {
 fn what_may_fail_fails_nobody() {
     let mut may = background("a=a");
     may.continue_on_error = Some(Template::plain("true"));
-    build(vec![may, wait_all(), step("b ? steps.a.outcome == 'failure'")])
-        .when(2, failed("build/0/1"))
-        .then("start build/2/1")
-        .when(3, ok("build/2/1"))
-        .jobs("build succeeded");
+    build(vec![
+        may,
+        wait_all(),
+        step("b ? steps.a.outcome == 'failure'"),
+    ])
+    .when(2, failed("build/0/1"))
+    .then("start build/2/1")
+    .when(3, ok("build/2/1"))
+    .jobs("build succeeded");
 }
 
 #[test]
@@ -155,13 +159,11 @@ fn ten_go_at_once_and_the_next_takes_the_first_place() {
         .then("")
         .when(4, failed("build/0/1"))
         .then("start build/11/1");
-    world
-        .when(5, cancel("ada"))
-        .then(
-            "cancel build/1/1; cancel build/2/1; cancel build/3/1; cancel build/5/1; \
+    world.when(5, cancel("ada")).then(
+        "cancel build/1/1; cancel build/2/1; cancel build/3/1; cancel build/5/1; \
              cancel build/6/1; cancel build/7/1; cancel build/8/1; cancel build/9/1; \
              cancel build/10/1; cancel build/11/1",
-        );
+    );
 }
 
 #[test]
@@ -262,7 +264,11 @@ fn a_cancelled_run_ends_it_whatever_its_condition_says() {
 fn outputs_of_a_job_see_all_of_it() {
     let mut build = job("build", &[], vec![background("a=a")]);
     build.outputs = crate::support::bindings(&[("v", "${{ steps.a.outputs.v }}")]);
-    let after = job("after", &["build"], vec![step("b ? needs.build.outputs.v == '1'")]);
+    let after = job(
+        "after",
+        &["build"],
+        vec![step("b ? needs.build.outputs.v == '1'")],
+    );
     given(plan(vec![build, after]))
         .when(1, runner("build"))
         .when(2, gave("build/0/1", &[("v", "1")]))

@@ -63,22 +63,25 @@ fn a_run_begins_when_it_has_its_group_and_gives_it_back() {
         .then("acquire group refs/heads/main for the run")
         .owes("acquire group refs/heads/main for the run")
         .when(1, held(None));
-    waits(world, "the run: concurrency group refs/heads/main, held by run #6")
-        .when(2, held(None))
-        .then("")
-        .when(3, taken(None))
-        .then("acquire runner for build (linux)")
-        .owes("acquire group refs/heads/main for the run; acquire runner for build (linux)")
-        .when(4, taken(None))
-        .then("")
-        .when(5, runner("build"))
-        .when(6, ok("build/0/1"))
-        .when(7, runner("clean"))
-        .when(8, ok("clean/0/1"))
-        .then(
-            "finish clean; release group refs/heads/main of the run; \
+    waits(
+        world,
+        "the run: concurrency group refs/heads/main, held by run #6",
+    )
+    .when(2, held(None))
+    .then("")
+    .when(3, taken(None))
+    .then("acquire runner for build (linux)")
+    .owes("acquire group refs/heads/main for the run; acquire runner for build (linux)")
+    .when(4, taken(None))
+    .then("")
+    .when(5, runner("build"))
+    .when(6, ok("build/0/1"))
+    .when(7, runner("clean"))
+    .when(8, ok("clean/0/1"))
+    .then(
+        "finish clean; release group refs/heads/main of the run; \
              notify run.succeeded: run #7 of ci succeeded after 8m",
-        );
+    );
 }
 
 #[test]
@@ -135,7 +138,10 @@ fn a_group_without_a_name_is_a_fault() {
     };
     given(plan)
         .then("notify run.faulted: run #7 of ci faulted after 0s")
-        .because("build", "ci.yml:0:0: the name of the concurrency group is empty");
+        .because(
+            "build",
+            "ci.yml:0:0: the name of the concurrency group is empty",
+        );
 }
 
 #[test]
@@ -222,7 +228,8 @@ fn all_of_a_strategy_may_come_from_one_expression() {
     // What it comes to is data, whatever it looks like.
     strategy(r#"${{ fromJSON('{"matrix":{"n":["$\u007b{ github.actor }\u007d"]}}') }}"#)
         .jobs("build (${{ github.actor }}) waiting on a runner (linux)");
-    strategy("${{ fromJSON('[1]') }}").because("build", "ci.yml:0:0: `strategy` must come to a map");
+    strategy("${{ fromJSON('[1]') }}")
+        .because("build", "ci.yml:0:0: `strategy` must come to a map");
     strategy("${{ fromJSON('{\"matric\":{}}') }}")
         .because("build", "ci.yml:0:0: `strategy` cannot have `matric: {}`");
 }
@@ -234,9 +241,10 @@ fn where_to_look_is_known_in_the_end() {
     build.environment.as_mut().unwrap().url =
         Some(Template::plain("https://${{ steps.go.outputs.host }}"));
     build.outputs = bindings(&[]);
-    let world = given(plan(vec![build]))
-        .when(1, runner("build"))
-        .when(2, crate::support::gave("build/0/1", &[("host", "x.example")]));
+    let world = given(plan(vec![build])).when(1, runner("build")).when(
+        2,
+        crate::support::gave("build/0/1", &[("host", "x.example")]),
+    );
     let url = world.run.jobs().next().unwrap().environment_url;
     assert_eq!(url, Some("https://x.example"));
     assert_eq!(world.run.state().outcome(), Some(Outcome::Succeeded));

@@ -29,6 +29,7 @@ use rustix::{
 
 use super::{cancel, exchange::Spare, start, step::Step};
 use crate::{
+    container,
     layout::Layout,
     matchers::Matchers,
     protocol::{JobOrder, Reply, Request, STEP_MARKER, Work, with_socket},
@@ -45,7 +46,7 @@ const LAST_OUTPUT: Duration = Duration::from_secs(1);
 
 /// The entry point of the hidden subcommand: `args` are the words after `supervise`.
 ///
-/// Knows `job PLACE`, and hands everything else on to the supervisor of instances.
+/// Knows `job PLACE` and `container` (which see), and hands everything else on to the supervisor of instances.
 pub fn supervise(args: &[String]) -> i32 {
     match args {
         [kind, dir] if kind == "job" => match Job::begin(dir.into()) {
@@ -61,6 +62,7 @@ pub fn supervise(args: &[String]) -> i32 {
                 1
             }
         },
+        [kind] if kind == "container" => container::main(),
         other => cutover_supervisor::main(other),
     }
 }
@@ -250,7 +252,10 @@ impl Job {
     /// latter there are.
     pub(super) fn secrets(&self, own: &[String]) -> (Vec<String>, usize) {
         let masks = lock(&self.masks);
-        (own.iter().chain(masks.iter()).cloned().collect(), masks.len())
+        (
+            own.iter().chain(masks.iter()).cloned().collect(),
+            masks.len(),
+        )
     }
 
     /// The secrets that steps have added behind the first `known` ones.

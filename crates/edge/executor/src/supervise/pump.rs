@@ -20,6 +20,7 @@ use rustix::{
 use tokio::time::Instant;
 
 use super::{
+    contained,
     job::{Job, lock},
     report,
     step::Step,
@@ -44,6 +45,20 @@ pub(super) struct Run {
     pub(super) untrusted: bool,
     /// Masks that could not be written down.
     pub(super) mask_faults: Vec<String>,
+    /// Whether it has to do with containers.
+    pub(super) contained: bool,
+}
+
+impl Run {
+    /// Lines of ours, before those of the step.
+    pub(super) fn say(&mut self, lines: &[String]) {
+        let mut masked = Vec::new();
+        for line in lines {
+            self.filter
+                .push(format!("{line}\n").as_bytes(), &mut masked);
+        }
+        self.log.write(&masked);
+    }
 }
 
 /// What is left to write to when a step has ended.
@@ -200,6 +215,10 @@ impl Run {
             status,
             cancelled: self.step.is_cancelled(),
             untrusted: self.untrusted,
+            fault: self
+                .contained
+                .then(|| contained::fault(&self.exchange))
+                .flatten(),
             exchange: &self.exchange,
             masker: self.filter.masker(),
             log: &self.log,

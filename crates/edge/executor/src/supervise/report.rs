@@ -20,6 +20,8 @@ pub(super) struct Source<'a> {
     pub(super) status: Option<Status>,
     pub(super) cancelled: bool,
     pub(super) untrusted: bool,
+    /// Why it could not be done, when it was not the step that said no.
+    pub(super) fault: Option<String>,
     /// Where its files are.
     pub(super) exchange: &'a Utf8Path,
     pub(super) masker: &'a Masker,
@@ -60,11 +62,16 @@ pub(super) fn build(source: Source<'_>) -> Made {
     report.env = hand_on(env.into_iter(), source.masker, &mut withheld.env);
     report.path = paths(source.exchange, source.masker, &mut report);
     report.summary = summary(source.exchange, source.masker, &mut report);
-    explain(source.status, source.log, &mut report);
+    match &source.fault {
+        Some(fault) => report.reasons.push(fault.clone()),
+        None => explain(source.status, source.log, &mut report),
+    }
     mask(source.masker, &mut report);
+    let faulted = source.fault.is_some();
     let failed = report.exit_code != Some(0) || !report.reasons.is_empty();
     let outcome = match (source.cancelled, failed) {
         (true, _) => Outcome::Cancelled,
+        (false, true) if faulted => Outcome::Faulted,
         (false, true) => Outcome::Failed,
         (false, false) => Outcome::Succeeded,
     };

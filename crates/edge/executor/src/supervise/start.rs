@@ -2,7 +2,7 @@
 
 use std::{
     fs::{self, OpenOptions},
-    io::{self, PipeReader, Write as _},
+    io::{self, PipeReader, PipeWriter, Write as _},
     os::unix::{fs::OpenOptionsExt as _, process::CommandExt as _},
     process::{Command, Stdio},
     sync::Arc,
@@ -17,7 +17,7 @@ use cutover_supervisor::{
 };
 
 use super::{
-    cancel,
+    cancel, contained,
     exchange::SCRIPT,
     job::{Job, lock},
     pump,
@@ -106,7 +106,7 @@ fn launch(
     };
     let exit = Reserved::new(&job.layout.ended(&work.step), room).map_err(io::Error::other)?;
     let exit = exit.that_survives(job.survives);
-    let run = Run {
+    let mut run = Run {
         job: Arc::clone(job),
         step: Arc::clone(step),
         filter,
@@ -116,7 +116,9 @@ fn launch(
         exchange,
         untrusted: work.untrusted,
         mask_faults: Vec::new(),
+        contained: work.containers.is_some(),
     };
+    run.say(&work.preface);
     record::write_for(mark, &Started { builtin: false }, job.survives).map_err(io::Error::other)?;
     match spawn(job, work, &run.exchange)? {
         Ok((child, output)) => {
@@ -142,11 +144,9 @@ fn spawn(
     work: &Work,
     exchange: &Utf8Path,
 ) -> io::Result<Result<(Child, PipeReader), String>> {
-    let path = work.env.get("PATH").map_or("", String::as_str);
-    let shell = match Shell::find(work.shell.as_deref(), path) {
-        Ok(shell) => shell,
-        Err(error) => return Ok(Err(error.to_string())),
-    };
+    if let Some(helped) = &work.containers {
+        return contained::spawn(job, work, helped, exchange);
+    }
     let mut directory = job.layout.workspace();
     directory.extend(&work.directory);
     if !directory.is_dir() {
@@ -154,12 +154,11 @@ fn spawn(
             "working directory `{directory}` does not exist"
         )));
     }
-    let script = exchange.join(format!("{SCRIPT}{}", shell.extension));
-    write_script(&script, &shell.file(&work.script))?;
-    let (reader, writer) = io::pipe()?;
-    // Without the right to a larger one, the usual size does.
-    rustix::pipe::fcntl_setpipe_size(&writer, PIPE).ok();
-    let argv = shell.argv(&script);
+    let argv = match command_line(work, exchange)? {
+        Ok(argv) => argv,
+        Err(reason) => return Ok(Err(reason)),
+    };
+    let (reader, writer) = output()?;
     let mut command = Command::new(&argv[0]);
     command
         .args(&argv[1..])
@@ -188,6 +187,29 @@ fn spawn(
     }
 }
 
+/// What is started; a script is written down for its shell. The inner error is the step's failure.
+fn command_line(work: &Work, exchange: &Utf8Path) -> io::Result<Result<Vec<String>, String>> {
+    if !work.program.is_empty() {
+        return Ok(Ok(work.program.clone()));
+    }
+    let path = work.env.get("PATH").map_or("", String::as_str);
+    let shell = match Shell::find(work.shell.as_deref(), path) {
+        Ok(shell) => shell,
+        Err(error) => return Ok(Err(error.to_string())),
+    };
+    let script = exchange.join(format!("{SCRIPT}{}", shell.extension));
+    write_script(&script, &shell.file(&work.script))?;
+    Ok(Ok(shell.argv(&script)))
+}
+
+/// What a step prints into.
+pub(super) fn output() -> io::Result<(PipeReader, PipeWriter)> {
+    let (reader, writer) = io::pipe()?;
+    // Without the right to a larger one, the usual size does.
+    rustix::pipe::fcntl_setpipe_size(&writer, PIPE).ok();
+    Ok((reader, writer))
+}
+
 fn environment(job: &Job, work: &Work, exchange: &Utf8Path) -> Vec<(&'static str, String)> {
     let mut env: Vec<(&str, String)> = EXCHANGE
         .into_iter()
@@ -202,7 +224,7 @@ fn environment(job: &Job, work: &Work, exchange: &Utf8Path) -> Vec<(&'static str
     env
 }
 
-fn write_script(path: &Utf8PathBuf, text: &str) -> io::Result<()> {
+pub(super) fn write_script(path: &Utf8PathBuf, text: &str) -> io::Result<()> {
     OpenOptions::new()
         .write(true)
         .create(true)

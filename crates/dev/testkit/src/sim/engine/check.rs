@@ -74,10 +74,7 @@ pub(super) fn state(run: &Run) -> Result<(), String> {
                 continue;
             }
             if after.parent().as_ref() != Some(before) {
-                return Err(format!(
-                    "{} runs {} and {} at once",
-                    job.key, before, after
-                ));
+                return Err(format!("{} runs {} and {} at once", job.key, before, after));
             }
         }
         if job.state.is_finished() && !chain.is_empty() {
