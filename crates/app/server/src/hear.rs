@@ -12,7 +12,7 @@ use cutover_model::{
 };
 use cutover_store::RunFilter;
 
-use crate::{Control, Error, Understanding, payload::Scene};
+use crate::{Control, Error, Understanding, drive::hooks, payload::Scene};
 
 /// What a trigger led to.
 #[derive(Debug, Default)]
@@ -148,9 +148,10 @@ impl Control {
     async fn start_run_as(
         &self,
         run: RunId,
-        plan: Plan,
+        mut plan: Plan,
         trigger: Trigger,
     ) -> Result<Started, Error> {
+        hooks::put_around(&mut plan, self.base_env());
         let number = self.store().next_run_number(&trigger.repository).await?;
         let name = plan.name.clone();
         let driven = self.drive_run(&run).await?;

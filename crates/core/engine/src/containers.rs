@@ -103,7 +103,7 @@ pub fn place(run: &Run, job: &JobKey, path: &StepPath) -> Place {
     let spec = run
         .spec(job.job())
         .and_then(|spec| step::spec(&spec.steps, path));
-    match spec.map(|spec| &spec.body) {
+    match spec.filter(|spec| !spec.on_machine).map(|spec| &spec.body) {
         Some(StepBody::Container(_)) => Place::Own,
         Some(StepBody::Run { .. } | StepBody::Action(_)) => Place::Job,
         Some(

@@ -78,7 +78,7 @@ impl Scope<'_> {
         Some(match name {
             "github" => github::context(self),
             "env" => json!(self.env),
-            "vars" => json!(self.run.head.as_ref()?.vars),
+            "vars" => json!(self.variables()),
             "inputs" => match &self.inputs {
                 Some(inputs) => json!(inputs),
                 None => match self.called_inputs() {
@@ -207,15 +207,17 @@ impl Scope<'_> {
 
     fn secrets(&self) -> Value {
         match self.given {
-            Some(given) if self.run.may_see_secrets() => match call::secrets(self, given) {
-                Some(own) => Value::Object(own),
-                None => given
-                    .secrets
-                    .iter()
-                    .map(|(name, secret)| (name.clone(), json!(secret.expose())))
-                    .collect::<Map<_, _>>()
-                    .into(),
-            },
+            Some(given) if self.run.may_see_secrets() => {
+                let mut own = call::secrets(self, given);
+                // What a called workflow was given, and what its environments have.
+                let called = own.is_some();
+                let all = given.secrets.iter();
+                let seen = all.filter(|(name, _)| !called || name.contains('/'));
+                let values = self.secrets_in_force(seen).into_iter();
+                own.get_or_insert_default()
+                    .extend(values.map(|(name, secret)| (name, json!(secret.expose()))));
+                Value::Object(own.unwrap_or_default())
+            }
             Some(_) | None => json!({}),
         }
     }

@@ -14,6 +14,7 @@ pub mod containers;
 mod contexts;
 mod decide;
 mod effect;
+mod environment;
 mod evolve;
 pub mod explain;
 mod expression;

@@ -1,7 +1,10 @@
 //! A place in a run, from which an expression looks around: the whole job, or one of its steps,
 //! perhaps inside an action. What is seen from there is in `contexts.rs`.
 
-use std::{cell::RefCell, collections::BTreeMap};
+use std::{
+    cell::RefCell,
+    collections::{BTreeMap, BTreeSet},
+};
 
 use cutover_expr::template;
 use cutover_model::{
@@ -292,19 +295,20 @@ impl<'a> Scope<'a> {
 
     /// Whether there is a secret of this name; without a name, whether there may be any.
     fn has_secret(&self, name: Option<&String>) -> bool {
-        if let Some(known) = call::has_secret(self, name) {
-            return known;
-        }
         let known = self
             .run
             .head
             .as_ref()
             .and_then(|head| head.secrets.as_ref());
-        match (known, name) {
-            (None, _) => true,
-            (Some(names), None) => !names.is_empty(),
-            (Some(names), Some(name)) => names.iter().any(|known| known.eq_ignore_ascii_case(name)),
-        }
+        let Some(given) = call::has_secret(self, name) else {
+            return known.is_none_or(|names| self.is_secret(names, name));
+        };
+        // A called workflow sees what it was given, and what its environments have.
+        let of_environments = |names: &BTreeSet<String>| {
+            let names = names.iter().filter(|name| name.contains('/'));
+            self.is_secret(&names.cloned().collect(), name)
+        };
+        given || known.is_some_and(of_environments)
     }
 
     /// Evaluates a whole map before any of it counts, as GitHub does.

@@ -266,6 +266,9 @@ pub struct StepSpec {
     /// Whether the steps after it do not wait for it; only a job's own steps go in the background.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub background: bool,
+    /// Whether it runs on the machine, also when its job has a container: hooks of whoever keeps it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub on_machine: bool,
     /// What it does.
     pub body: StepBody,
     /// Where it stands.
@@ -283,6 +286,7 @@ impl StepSpec {
             timeout_minutes: None,
             continue_on_error: None,
             background: false,
+            on_machine: false,
             body,
             at: Position::default(),
         }

@@ -14,6 +14,7 @@
 )]
 
 mod actions;
+mod at_once;
 mod bad_input;
 mod binary;
 mod browser;

@@ -85,6 +85,9 @@ pub(super) fn run(run: &RunView, lists: &Lists, status: &Status, now: Timestamp)
             div.content {
                 section {
                     h1 { "#" (run.number) " " (run.name) " " (badge(run.state)) }
+                    @if run.state == "waiting" {
+                        @if let Some(on) = &run.waiting_on { p.facts { "waits on " (on) } }
+                    }
                     p.facts {
                         (run.trigger) " of " b { (run.git_ref.short()) } " at " code { (run.revision.short()) }
                         " by " b { (run.actor) } " in " (run.repository) " · "
@@ -191,6 +194,9 @@ fn job_steps(run: &RunView, job: &JobView, now: Timestamp) -> Markup {
             h2 { (job.name) " " (badge(job.state))
                 @if let Some(environment) = &job.environment { small { " in " (environment) } } }
             @if let Some(on) = &job.waiting_on { p.facts { "waits on " (on) } }
+            @if let Some(url) = job.environment_url.as_deref().filter(|url| is_address(url)) {
+                p.facts { a href=(url) rel="noopener noreferrer" { (url) } }
+            }
             @if let Some(reason) = &job.reason { p.facts { (reason) } }
             @if job.outcome.is_some() || !job.steps.is_empty() { p.facts { (why(run, job, None)) } }
             ol {
@@ -233,6 +239,11 @@ fn why(run: &RunView, job: &JobView, step: Option<&StepView>) -> Markup {
     let step = step.map_or_else(String::new, |step| format!("&step={}", step.path));
     let address = format!("/runs/{}/explain?job={key}{step}", run.id);
     html! { a href=(address) { "why?" } }
+}
+
+/// Whether a text of a workflow may be a link: nothing that a browser would run.
+fn is_address(text: &str) -> bool {
+    text.starts_with("https://") || text.starts_with("http://")
 }
 
 pub(super) fn badge(state: &str) -> Markup {

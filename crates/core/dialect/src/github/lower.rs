@@ -285,6 +285,7 @@ impl<'t> Lowering<'t> {
             timeout_minutes: step.timeout_minutes,
             continue_on_error: step.continue_on_error,
             background: step.background,
+            on_machine: false,
             body,
             at: step.at,
         })
