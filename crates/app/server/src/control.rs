@@ -36,6 +36,7 @@ use crate::{
     keeper,
     routes::Routes,
     samples::Looks,
+    schedule::{self, Schedules},
 };
 
 /// What has to be known from outside.
@@ -107,6 +108,7 @@ struct Inner {
     groups: ConcurrencyGroups,
     locks: Locks,
     outbox: Outbox,
+    schedules: Schedules,
     process_target: Arc<ProcessTarget>,
     docker_target: tokio::sync::Mutex<Option<Arc<DockerTarget>>>,
     cancels: Cancels,
@@ -190,6 +192,7 @@ impl Control {
             groups: ConcurrencyGroups::default(),
             locks: Locks::new(store.clone(), owner),
             outbox: Outbox::new(store.clone(), options.secrets.clone()),
+            schedules: Schedules::default(),
             runs: Mutex::default(),
             deployments: Mutex::default(),
             starting: tokio::sync::Mutex::default(),
@@ -215,6 +218,9 @@ impl Control {
         drop(services.spawn(keeper::run(control.clone())));
         drop(services.spawn(lock::keep(control.clone())));
         drop(services.spawn(retention::run(control.clone())));
+        if let Sources::Hosted = control.0.options.sources {
+            drop(services.spawn(schedule::run(control.clone())));
+        }
         Ok(control)
     }
 
@@ -537,6 +543,10 @@ impl Control {
 
     pub(crate) fn outbox(&self) -> &Outbox {
         &self.0.outbox
+    }
+
+    pub(crate) fn schedules(&self) -> &Schedules {
+        &self.0.schedules
     }
 
     /// The one place where the wall clock is read.

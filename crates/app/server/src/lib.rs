@@ -7,11 +7,13 @@
 pub mod containers;
 mod control;
 pub mod http;
+pub mod payload;
 pub mod view;
 
 mod action;
 mod answer;
 mod balancer;
+mod chain;
 mod command;
 mod deliver;
 mod drive;
@@ -23,6 +25,7 @@ mod keeper;
 mod operate;
 mod routes;
 mod samples;
+mod schedule;
 mod secret_versions;
 mod understand;
 mod users;
@@ -33,6 +36,7 @@ pub use deliver::{Ask, Begun};
 pub use error::Error;
 pub use hear::{Heard, Started};
 pub use operate::Answer;
+pub use schedule::ScheduleView;
 pub use understand::{Understanding, lock};
 
 /// Bytes as digits.

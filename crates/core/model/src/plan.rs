@@ -1,6 +1,7 @@
 //! A workflow as compiled for one trigger: immutable, and free of any dialect's words.
 
 mod action;
+mod call;
 mod concurrency;
 pub mod container;
 mod permissions;
@@ -12,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use self::container::{ContainerStep, ContainerUse, Services};
 pub use self::{
     action::{ActionSource, ActionTree, ActionUse, Hook},
+    call::{CallInput, CallInputKind, CallSecrets, CallSpec, MAX_CALLED_JOBS},
     concurrency::{Concurrency, GroupUse, MAX_QUEUED, Queue},
     permissions::{Access, Permissions},
 };
@@ -139,6 +141,9 @@ pub struct JobSpec {
     pub permissions: Option<Permissions>,
     /// The steps, in order.
     pub steps: Vec<StepSpec>,
+    /// The workflow that it calls; then it has no steps.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub call: Option<Box<CallSpec>>,
     /// Where it stands.
     pub at: Position,
 }
@@ -166,6 +171,7 @@ impl JobSpec {
             concurrency: None,
             permissions: None,
             steps,
+            call: None,
             at: Position::default(),
         }
     }

@@ -208,6 +208,9 @@ impl Work {
                 self.control
                     .notify(rules, self.id.as_str(), &topic, &text)
                     .await;
+                if topic.starts_with("run.") {
+                    self.control.tell_workflows(&self.run, "completed").await;
+                }
             }
         }
     }
@@ -261,6 +264,7 @@ impl Work {
             .prepare(&key.run, &key.job)
             .await
             .map_err(|error| error.to_string())?;
+        self.write_event(&place).await?;
         let (resolved, masks, around) = self.resolve(key, &place)?;
         put_in_place(&self.control, &self.run, key, &place, &resolved.sources).await?;
         let mut order = StepOrder {
@@ -321,6 +325,24 @@ impl Work {
                 Ok(self.act(action, context, order.masks).await)
             }
         }
+    }
+
+    /// Lays the payload of the event where the steps of a job look for it, once.
+    async fn write_event(&self, place: &JobPlace) -> Result<(), String> {
+        let path = place.temp.join(resolve::EVENT_FILE);
+        let (Some(trigger), Some(folder)) = (self.run.trigger(), path.parent()) else {
+            return Ok(());
+        };
+        if tokio::fs::try_exists(&path).await.unwrap_or_default() {
+            return Ok(());
+        }
+        let payload = trigger.payload.to_string();
+        let write = async {
+            tokio::fs::create_dir_all(folder).await?;
+            tokio::fs::write(&path, payload).await
+        };
+        let wrote: std::io::Result<()> = write.await;
+        wrote.map_err(|error| format!("could not write `{path}`: {error}"))
     }
 
     /// The order for a program of a JavaScript action.
@@ -482,11 +504,12 @@ impl Work {
         }
         let resolved = resolve::step(&self.run, &key.job, &key.step, &given)
             .map_err(|fault| fault.to_string())?;
-        let masks = resolve::masks(&self.run, &given)
+        let mut masks: Vec<Secret> = resolve::masks(&self.run, &given)
             .into_iter()
             .cloned()
             .chain(passwords)
             .collect();
+        masks.extend(resolve::call_masks(&self.run, &key.job, &given));
         Ok((resolved, masks, around))
     }
 }

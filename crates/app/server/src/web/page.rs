@@ -192,6 +192,7 @@ fn job_steps(run: &RunView, job: &JobView, now: Timestamp) -> Markup {
                 @if let Some(environment) = &job.environment { small { " in " (environment) } } }
             @if let Some(on) = &job.waiting_on { p.facts { "waits on " (on) } }
             @if let Some(reason) = &job.reason { p.facts { (reason) } }
+            @if job.outcome.is_some() || !job.steps.is_empty() { p.facts { (why(run, job, None)) } }
             ol {
                 @for step in &job.steps { (step_line(run, job, step, now)) }
             }
@@ -221,8 +222,17 @@ fn step_line(run: &RunView, job: &JobView, step: &StepView, now: Timestamp) -> M
                 (took(step.started_at, step.finished_at, now))
             }
             @for reason in &step.reasons { p.bad { (reason) } }
+            @if step.state == "skipped" { (why(run, job, Some(step))) }
         }
     }
+}
+
+/// Where it is told why something did or did not run.
+fn why(run: &RunView, job: &JobView, step: Option<&StepView>) -> Markup {
+    let key = job.key.0.replace('#', "%23");
+    let step = step.map_or_else(String::new, |step| format!("&step={}", step.path));
+    let address = format!("/runs/{}/explain?job={key}{step}", run.id);
+    html! { a href=(address) { "why?" } }
 }
 
 pub(super) fn badge(state: &str) -> Markup {

@@ -8,8 +8,10 @@
 
 mod approvals;
 mod background;
+mod calling;
 mod cancelling;
 mod composite;
+mod explaining;
 mod groups;
 mod lateness;
 mod legs;
