@@ -43,7 +43,7 @@ jobs:
           echo \"where=${{ inputs.to }}\" >> \"$GITHUB_OUTPUT\"
           echo \"went ${{ inputs.to }} ${{ inputs.times }} ${{ inputs.dry }} [$INNER$OUTER]\"
           echo \"key is ${#KEY} long: $KEY\"
-        env: { KEY: '${{ secrets.key }}', NONE: '${{ secrets.TOKEN }}' }
+        env: { KEY: '${{ secrets.key }}' }
   told:
     needs: go
     runs-on: ubuntu-latest
@@ -71,7 +71,7 @@ fn a_called_workflow_runs_for_each_leg_and_hands_back_its_outputs() {
             "went south 2 true [inside]",
             "key is 8 long: ***",
             "told by .github/workflows/ship.yml in t",
-            "after success south",
+            "after success ",
             "event feat: ship it by ada",
             "ship (north) / go",
         ]);

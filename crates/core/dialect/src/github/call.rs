@@ -12,7 +12,7 @@ use cutover_model::{
 };
 
 use super::{
-    lower::{Lowering, checked},
+    lower::{HOSTED, Lowering, Verdict, checked},
     model::{JobCall, Workflow},
     parse,
     template::{self, ReadOptions},
@@ -207,7 +207,11 @@ impl Lowering<'_> {
 
     fn called_file(&self, path: &str, own: &mut Sink) -> Option<Workflow> {
         let file: SourceTree = [(path, self.source(path)?)].into_iter().collect();
-        let (document, _) = checked(&file, path, own)?;
+        let (document, verdict) = checked(&file, path, own)?;
+        if verdict == Verdict::Accepted && !self.is_lint {
+            // As with the workflow that begins it all.
+            own.advise(HOSTED);
+        }
         let root = document.root.as_ref().filter(|_| !own.has_errors())?;
         parse::workflow(root, own)
     }

@@ -107,7 +107,7 @@ pub(crate) fn lint(tree: &SourceTree, foreign: &ForeignActions, path: &str) -> L
 }
 
 /// What matters to the hosted service alone.
-const HOSTED: &[Code] = &[Code::RunnerLabel, Code::OutdatedAction];
+pub(super) const HOSTED: &[Code] = &[Code::RunnerLabel, Code::OutdatedAction];
 /// What is no matter of the file, but of what cutover has.
 const OURS: &[Code] = &[Code::NotYet, Code::LackingAction, Code::NoAction];
 
@@ -151,7 +151,7 @@ pub(super) struct Lowering<'t> {
     pub(super) foreign: &'t ForeignActions,
     pub(super) options: Options,
     /// Whether the file is looked at, and not what would be done.
-    is_lint: bool,
+    pub(super) is_lint: bool,
     project: Option<&'t Project>,
     pub(super) actions: Actions,
     /// Where the steps that are lowered just now stand: the workflow's sources, or an action's.
