@@ -15,25 +15,30 @@ fn parts(name: &str) -> (Option<&str>, &str) {
     }
 }
 
-/// Those of all jobs, then those of this environment, by what jobs call them.
-pub(crate) fn layered<'a, V>(
+/// Those of one environment alone, or those of all jobs, by what jobs call them.
+fn of<'a, V>(
+    all: impl Iterator<Item = (&'a String, V)>,
+    environment: Option<&str>,
+) -> impl Iterator<Item = (String, V)> {
+    all.filter_map(move |(name, value)| {
+        let (found, name) = parts(name);
+        let fits = match (environment, found) {
+            (None, None) => true,
+            (Some(wanted), Some(found)) => wanted.eq_ignore_ascii_case(found),
+            (None, Some(_)) | (Some(_), None) => false,
+        };
+        fits.then(|| (name.to_owned(), value))
+    })
+}
+
+/// Those of all jobs, then those of this environment.
+fn layered<'a, V>(
     all: impl Iterator<Item = (&'a String, V)> + Clone,
     environment: Option<&str>,
 ) -> BTreeMap<String, V> {
-    let of = |wanted: Option<&str>, found: Option<&str>| match (wanted, found) {
-        (None, None) => true,
-        (Some(wanted), Some(found)) => wanted.eq_ignore_ascii_case(found),
-        (None, Some(_)) | (Some(_), None) => false,
-    };
-    let layer = |wanted: Option<String>| {
-        all.clone().filter_map(move |(name, value)| {
-            let (found, name) = parts(name);
-            of(wanted.as_deref(), found).then(|| (name.to_owned(), value))
-        })
-    };
-    let mut values: BTreeMap<String, V> = layer(None).collect();
-    if let Some(environment) = environment {
-        values.extend(layer(Some(environment.to_owned())));
+    let mut values: BTreeMap<String, V> = of(all.clone(), None).collect();
+    if environment.is_some() {
+        values.extend(of(all, environment));
     }
     values
 }
@@ -51,14 +56,14 @@ impl Scope<'_> {
             return BTreeMap::new();
         };
         let environment = self.environment();
-        let mut values = layered(head.vars.iter(), None);
+        let mut values: BTreeMap<String, &String> = of(head.vars.iter(), None).collect();
         let project = head.plan.project.as_ref();
         let written = environment.and_then(|name| project?.environment_vars.get(name));
         for (name, value) in written.into_iter().flatten() {
             values.insert(name.clone(), value);
         }
         if environment.is_some() {
-            values.extend(layered(head.vars.iter(), environment));
+            values.extend(of(head.vars.iter(), environment));
         }
         values
             .into_iter()
