@@ -1,10 +1,12 @@
 //! The command line: verbs, their arguments, their help.
 
+mod actions;
 mod delivery;
 
 use camino::Utf8PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+pub(crate) use actions::{Actions, Lock};
 pub(crate) use delivery::{
     Deploy, Diff, Freeze, Gc, History, OneDeployment, Promote, Rejudge, Resume, Retry, Rollback,
     Unfreeze,
@@ -37,6 +39,8 @@ pub(crate) enum Command {
     Lint(Lint),
     /// Show the compiled plan of a workflow, or what a deployment would do
     Plan(Plan),
+    /// Write down which actions of other repositories are used, by commit and tree
+    Lock(Lock),
     /// The server: git hosting, runs, approvals, deployments, the page
     Serve(Serve),
     /// What runs, waits and bakes, and on what
@@ -223,6 +227,8 @@ pub(crate) struct Run {
     /// Where runs are kept; default: below the user's state directory
     #[arg(long, env = "CUTOVER_RUN_DIR", value_name = "DIR")]
     pub(crate) data_dir: Option<Utf8PathBuf>,
+    #[command(flatten)]
+    pub(crate) actions: Actions,
 }
 
 /// The events that workflows can be run for.
@@ -254,6 +260,8 @@ pub(crate) struct Lint {
     /// Print diagnostics as JSON
     #[arg(long)]
     pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) actions: Actions,
 }
 
 #[derive(Debug, Args)]
@@ -281,6 +289,8 @@ pub(crate) struct Plan {
     /// Print the plan as JSON
     #[arg(long)]
     pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) actions: Actions,
 }
 
 /// What else there are plans of.
@@ -342,6 +352,8 @@ pub(crate) struct Serve {
         value_name = "LEVEL"
     )]
     pub(crate) log: String,
+    #[command(flatten)]
+    pub(crate) actions: Actions,
 }
 
 #[derive(Debug, Args)]

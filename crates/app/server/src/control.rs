@@ -8,7 +8,7 @@ use std::{collections::BTreeMap, future::Future, sync::Arc, time::Duration};
 use camino::{Utf8Path, Utf8PathBuf};
 use cutover_engine::{Run, StepView};
 use cutover_executor::{Follow, ProcessExecutor, StepKey, TextMask};
-use cutover_forge::Host;
+use cutover_forge::{ActionStore, Host};
 use cutover_model::{DeploymentId, RunId, Secret, Timestamp, project::TargetSpec, run::State};
 use cutover_rollout::Deployment;
 use cutover_store::{DeploymentFilter, DirectoryLock, RunFilter, Store};
@@ -26,13 +26,16 @@ use crate::{
     drive::{
         self, Driven, Edge, Machine,
         deployment::DeploymentEdge,
+        group::ConcurrencyGroups,
         lock::{self, Locks},
+        node::Nodes,
         notify::Outbox,
         run::RunEdge,
         runner::Runners,
     },
     keeper,
     routes::Routes,
+    samples::Looks,
 };
 
 /// What has to be known from outside.
@@ -50,6 +53,8 @@ pub struct Options {
     pub vars: BTreeMap<String, String>,
     /// Where the sources of a run come from.
     pub sources: Sources,
+    /// Where actions of other repositories come from.
+    pub actions: ActionStore,
     /// `DOCKER_HOST`; absent: the default socket.
     pub docker_host: Option<String>,
     /// Where people find us, for links: `http://127.0.0.1:7800`.
@@ -99,14 +104,19 @@ struct Inner {
     balancer: Balancer,
     routes: Routes,
     runners: Runners,
+    groups: ConcurrencyGroups,
     locks: Locks,
     outbox: Outbox,
     process_target: Arc<ProcessTarget>,
     docker_target: tokio::sync::Mutex<Option<Arc<DockerTarget>>>,
     cancels: Cancels,
+    nodes: Nodes,
     runs: Drivers<RunId, Run>,
     deployments: Drivers<DeploymentId, Deployment>,
     starting: tokio::sync::Mutex<()>,
+    /// Many may begin deployments at once, but none while packages are thrown away.
+    packages: tokio::sync::RwLock<()>,
+    looks: Looks,
     notices: broadcast::Sender<Notice>,
     /// What machines have ordered.
     tasks: TaskTracker,
@@ -172,15 +182,19 @@ impl Control {
             process_target: Arc::new(process_target),
             docker_target: tokio::sync::Mutex::default(),
             cancels: Cancels::default(),
+            nodes: Nodes::default(),
             bundles,
             balancer,
             routes,
             runners: Runners::new("local", options.runners),
+            groups: ConcurrencyGroups::default(),
             locks: Locks::new(store.clone(), owner),
             outbox: Outbox::new(store.clone(), options.secrets.clone()),
             runs: Mutex::default(),
             deployments: Mutex::default(),
             starting: tokio::sync::Mutex::default(),
+            packages: tokio::sync::RwLock::default(),
+            looks: Looks::default(),
             notices,
             tasks: TaskTracker::new(),
             services: TaskTracker::new(),
@@ -234,6 +248,7 @@ impl Control {
                 }
             }
         }
+        self.groups().adopt(self, &runs).await?;
         for id in &runs {
             self.drive_run(id).await?;
         }
@@ -292,6 +307,15 @@ impl Control {
             }
         }
         Ok(())
+    }
+
+    /// Where actions of other repositories come from.
+    pub(crate) fn actions(&self) -> &ActionStore {
+        &self.0.options.actions
+    }
+
+    pub(crate) fn nodes(&self) -> &Nodes {
+        &self.0.nodes
     }
 
     /// The run's driver; starts one when none drives it.
@@ -473,12 +497,34 @@ impl Control {
         &self.0.balancer
     }
 
+    /// Held for reading by whoever begins a deployment, for writing by whoever throws packages away.
+    pub(crate) fn packages(&self) -> &tokio::sync::RwLock<()> {
+        &self.0.packages
+    }
+
+    /// What has been summed up of deployments for those who look at them.
+    pub(crate) fn looks(&self) -> &Looks {
+        &self.0.looks
+    }
+
     pub(crate) fn routes(&self) -> &Routes {
         &self.0.routes
     }
 
     pub(crate) fn runners(&self) -> &Runners {
         &self.0.runners
+    }
+
+    pub(crate) fn groups(&self) -> &ConcurrencyGroups {
+        &self.0.groups
+    }
+
+    /// Tells a run what was seen, if it is driven.
+    pub(crate) fn tell_run(&self, id: &RunId, input: cutover_engine::Input) {
+        let driven = self.0.runs.lock().get(id).cloned();
+        if let Some(driven) = driven {
+            driven.mailbox.observe(input);
+        }
     }
 
     pub(crate) fn locks(&self) -> &Locks {
@@ -532,6 +578,11 @@ impl Control {
     /// What programs need to be found and to run; nothing else of the server's own environment.
     pub(crate) fn base_env(&self) -> &BTreeMap<String, String> {
         &self.0.options.base_env
+    }
+
+    /// What `~` stands for in a step.
+    pub(crate) fn home(&self) -> Option<Utf8PathBuf> {
+        self.base_env().get("HOME").map(Utf8PathBuf::from)
     }
 
     /// A text as it may be stored: an expression, a library or a service may have put a secret into

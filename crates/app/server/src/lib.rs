@@ -24,6 +24,7 @@ mod operate;
 mod routes;
 mod samples;
 mod secret_versions;
+mod understand;
 mod users;
 mod web;
 
@@ -32,6 +33,7 @@ pub use deliver::{Ask, Begun};
 pub use error::Error;
 pub use hear::{Heard, Started};
 pub use operate::Answer;
+pub use understand::{Understanding, lock};
 
 /// Bytes as digits.
 fn hex(bytes: &[u8]) -> String {

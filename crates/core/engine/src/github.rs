@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use cutover_model::plan::ActionSource;
 use serde_json::{Map, Value, json};
 
 use crate::scope::Scope;
@@ -93,9 +94,26 @@ fn facts(scope: &Scope<'_>) -> Vec<(&'static str, String)> {
     if let Some(spec) = scope.spec {
         facts.push(("job", spec.id.clone()));
     }
-    if let Some(action) = scope.action {
-        let folder = action.trim_start_matches("./");
-        facts.push(("action_path", format!("{workspace}/{folder}")));
+    if let Some((source, path)) = scope.action {
+        facts.extend(of_action(scope, source, path));
+    }
+    facts
+}
+
+/// What is known of an action: where it lies, and what it is of.
+pub(crate) fn of_action(
+    scope: &Scope<'_>,
+    source: &ActionSource,
+    path: &str,
+) -> Vec<(&'static str, String)> {
+    let directory = scope.given.map_or_else(
+        || format!("/{path}"),
+        |given| given.runner.action_path(source, path),
+    );
+    let mut facts = vec![("action_path", directory)];
+    if let ActionSource::Foreign(tree) = source {
+        facts.push(("action_repository", tree.repository.clone()));
+        facts.push(("action_ref", tree.git_ref.clone()));
     }
     facts
 }

@@ -7,6 +7,7 @@
 #![warn(missing_docs)]
 
 mod approval;
+mod background;
 mod condition;
 pub mod containers;
 mod contexts;
@@ -16,15 +17,19 @@ mod evolve;
 mod expression;
 mod fault;
 mod github;
+mod group;
+mod groups;
 mod input;
 mod job;
 mod matrix;
 mod outstanding;
+mod post;
 pub mod resolve;
 mod run;
 mod schedule;
 mod scope;
 mod step;
+mod strategy;
 mod timeout;
 mod view;
 
@@ -32,6 +37,8 @@ pub use decide::decide;
 pub use effect::{Effect, TimerKey};
 pub use evolve::evolve;
 pub use fault::Fault;
+pub use group::Claim;
+pub use groups::{Groups, Said};
 pub use input::{Input, Refusal};
 pub use outstanding::{effects, outstanding};
 pub use run::Run;

@@ -6,13 +6,13 @@ use std::{cell::RefCell, collections::BTreeMap};
 use cutover_expr::template;
 use cutover_model::{
     Position,
-    plan::{Bindings, JobSpec, StepBody, StepSpec, Template},
-    run::{JobKey, StepPath},
+    plan::{ActionSource, Bindings, JobSpec, StepBody, StepSpec, Template},
+    run::{JobKey, Phase, StepPath},
 };
 use serde_json::{Map, Value};
 
 use crate::{
-    Fault,
+    Fault, background,
     condition::{self, Status},
     contexts::WITHHELD,
     expression,
@@ -44,8 +44,10 @@ pub(crate) struct Scope<'a> {
     pub(crate) combination: Option<Combination<'a>>,
     /// The level whose steps are seen: the job itself when empty, else the inside of an action.
     pub(crate) level: Option<StepPath>,
-    /// The directory of the action around.
-    pub(crate) action: Option<&'a str>,
+    /// The step from which it is looked; absent behind the last one.
+    pub(crate) observer: Option<StepPath>,
+    /// The action around: whose files it is among, and its directory there.
+    pub(crate) action: Option<(&'a ActionSource, &'a str)>,
     pub(crate) env: BTreeMap<String, String>,
     /// The inputs of the action around; those of the workflow when absent.
     pub(crate) inputs: Option<BTreeMap<String, String>>,
@@ -66,13 +68,15 @@ impl<'a> Scope<'a> {
         }
     }
 
-    fn workflow(run: &'a Run) -> Self {
+    /// Where what stands before all jobs is looked at.
+    pub(crate) fn workflow(run: &'a Run) -> Self {
         Self {
             run,
             spec: None,
             key: None,
             combination: None,
             level: None,
+            observer: None,
             action: None,
             env: BTreeMap::new(),
             inputs: None,
@@ -104,7 +108,7 @@ impl<'a> Scope<'a> {
     /// Where a job's outputs are looked at.
     pub(crate) fn end_of_job(run: &'a Run, key: &'a JobKey) -> Result<Self, Fault> {
         let top = StepPath::default();
-        let mut scope = Self::top(run, key, None)?;
+        let mut scope = Self::top(run, key, None, None)?;
         scope.status = condition::status(run, key, &top);
         Ok(scope)
     }
@@ -116,9 +120,12 @@ impl<'a> Scope<'a> {
         path: &StepPath,
         given: Option<&'a Given<'a>>,
     ) -> Result<Self, Fault> {
-        let mut scope = Self::top(run, key, given)?;
+        // What is done after the last step is done behind it.
+        let is_beyond = path.0.is_empty() || path.phase() == Phase::Post;
+        let observer = (!is_beyond).then(|| path.clone());
+        let mut scope = Self::top(run, key, observer, given)?;
         let mut at = StepPath::default();
-        let Some((last, around)) = path.0.split_last() else {
+        let Some((last, around)) = path.indices().split_last() else {
             return Ok(scope);
         };
         for index in around {
@@ -176,8 +183,14 @@ impl<'a> Scope<'a> {
     }
 
     /// The job itself, between its steps.
-    fn top(run: &'a Run, key: &'a JobKey, given: Option<&'a Given<'a>>) -> Result<Self, Fault> {
+    fn top(
+        run: &'a Run,
+        key: &'a JobKey,
+        observer: Option<StepPath>,
+        given: Option<&'a Given<'a>>,
+    ) -> Result<Self, Fault> {
         let mut scope = Self::job(run, key)?;
+        scope.observer = observer;
         scope.given = given;
         let file = workflow_file(run);
         if let Some(plan) = run.plan() {
@@ -186,7 +199,7 @@ impl<'a> Scope<'a> {
         if let Some(spec) = scope.spec {
             scope.add_env(&spec.env, file)?;
         }
-        for (path, step) in run.leg(key).into_iter().flat_map(|leg| &leg.steps) {
+        for (path, step) in background::in_order(run, key, scope.observer.as_ref()) {
             for (name, value) in &step.report.env {
                 let value = scope.seen(path, Kind::Env, name, value);
                 scope.env.insert(name.clone(), value);
@@ -210,6 +223,7 @@ impl<'a> Scope<'a> {
     /// Steps into a composite action: from here on its inputs and its steps are seen.
     fn enter_action(&mut self, path: &StepPath, spec: &'a StepSpec) -> Result<(), Fault> {
         let StepBody::Composite {
+            source,
             path: action,
             inputs,
             ..
@@ -220,7 +234,7 @@ impl<'a> Scope<'a> {
         let file = self.file();
         let inputs = self.evaluate(inputs, &file)?;
         self.inputs = Some(inputs);
-        self.action = Some(action);
+        self.action = Some((source, action));
         self.level = Some(path.clone());
         Ok(())
     }
@@ -229,7 +243,7 @@ impl<'a> Scope<'a> {
     pub(crate) fn file(&self) -> String {
         self.action.map_or_else(
             || workflow_file(self.run).to_owned(),
-            |action| format!("{action}/action.yml"),
+            |(source, action)| step::action_file(source, action),
         )
     }
 

@@ -5,14 +5,14 @@ use std::collections::BTreeMap;
 use cutover_model::{
     Duration, GateId, Timestamp,
     event::RunEvent,
-    plan::{StepBody, StepSpec, Template, container::SET_UP_NAME},
-    run::{Attempt, HandedOn, JobKey, Outcome, State, StepPath, StepReport},
+    plan::{ActionSource, StepBody, StepSpec, Template, container::SET_UP_NAME},
+    run::{Attempt, HandedOn, JobKey, Outcome, Phase, State, StepPath, StepReport},
 };
 
 use crate::{
     Fault,
     approval::{self, Standing},
-    condition, contexts,
+    background, condition, contexts,
     decide::Draft,
     expression, job,
     run::Run,
@@ -37,6 +37,14 @@ pub(crate) struct Step {
     pub(crate) gate: Option<GateId>,
     /// Why it was skipped.
     pub(crate) reason: Option<String>,
+    /// A later step ends it.
+    pub(crate) called_off: bool,
+    /// How many events there had been when this attempt began.
+    pub(crate) begun: u64,
+    /// And when it had ended.
+    pub(crate) ended: u64,
+    /// Since when the steps after it see what it left: as an order.
+    pub(crate) shown: Option<(u64, u16)>,
 }
 
 impl Step {
@@ -51,6 +59,10 @@ impl Step {
             timed_out: None,
             gate: None,
             reason: None,
+            called_off: false,
+            begun: 0,
+            ended: 0,
+            shown: None,
         }
     }
 
@@ -61,7 +73,7 @@ impl Step {
 
 /// The step at this place of the plan.
 pub(crate) fn spec<'a>(steps: &'a [StepSpec], path: &StepPath) -> Option<&'a StepSpec> {
-    let (last, around) = path.0.split_last()?;
+    let (last, around) = path.indices().split_last()?;
     let mut level = steps;
     for index in around {
         level = children(level.get(usize::from(*index))?)?;
@@ -76,20 +88,49 @@ pub(crate) fn children(spec: &StepSpec) -> Option<&[StepSpec]> {
         StepBody::Run { .. }
         | StepBody::Builtin { .. }
         | StepBody::Lacking { .. }
+        | StepBody::Action(_)
+        | StepBody::Wait { .. }
+        | StepBody::WaitAll
+        | StepBody::CancelStep { .. }
         | StepBody::Container(_)
         | StepBody::SetUpContainers => None,
     }
 }
 
-/// The file in which the step at this place is written.
+/// The file of an action, for people.
+pub(crate) fn action_file(source: &ActionSource, directory: &str) -> String {
+    let slash = if directory.is_empty() { "" } else { "/" };
+    let file = format!("{directory}{slash}action.yml");
+    match source {
+        ActionSource::Workspace | ActionSource::Own => file,
+        ActionSource::Foreign(tree) => format!("{}:{file}", tree.name()),
+    }
+}
+
+/// Whether it is done at the edge, and not by us.
+pub(crate) fn is_leaf(spec: &StepSpec) -> bool {
+    children(spec).is_none() && !background::is_control(spec)
+}
+
+/// The file in which the step at this place is written, or its condition.
 pub(crate) fn file(run: &Run, key: &JobKey, path: &StepPath) -> String {
+    let own = (path.phase() != Phase::Main)
+        .then(|| spec(&run.spec(key.job())?.steps, path))
+        .flatten();
+    if let Some(StepBody::Action(action)) = own.map(|spec| &spec.body) {
+        return action_file(&action.source, &action.path);
+    }
     let around = path.parent().and_then(|parent| {
         let steps = &run.spec(key.job())?.steps;
         match &spec(steps, &parent)?.body {
-            StepBody::Composite { path, .. } => Some(format!("{path}/action.yml")),
+            StepBody::Composite { source, path, .. } => Some(action_file(source, path)),
             StepBody::Run { .. }
             | StepBody::Builtin { .. }
             | StepBody::Lacking { .. }
+            | StepBody::Action(_)
+            | StepBody::Wait { .. }
+            | StepBody::WaitAll
+            | StepBody::CancelStep { .. }
             | StepBody::Container(_)
             | StepBody::SetUpContainers => None,
         }
@@ -109,28 +150,72 @@ pub(crate) fn plain_name(spec: &StepSpec) -> String {
             format!("Run {}", script.text.lines().next().unwrap_or_default())
         }
         StepBody::Builtin { action, .. } => format!("Run {}", action.name()),
-        StepBody::Composite { path, .. } => format!("Run {path}"),
+        StepBody::Composite { source, path, .. } => match source {
+            ActionSource::Workspace => format!("Run {path}"),
+            ActionSource::Own => format!("Run $/{path}"),
+            ActionSource::Foreign(tree) if path.is_empty() => format!("Run {}", tree.name()),
+            ActionSource::Foreign(tree) => {
+                format!("Run {}/{path}@{}", tree.repository, tree.git_ref)
+            }
+        },
         StepBody::Lacking { uses, .. } => format!("Run {uses}"),
+        StepBody::Action(action) => format!("Run {}", action.uses),
+        StepBody::Wait { steps } => format!("Wait for {}", steps.join(", ")),
+        StepBody::WaitAll => "Wait for all background steps".to_owned(),
+        StepBody::CancelStep { step } => format!("Cancel {step}"),
         StepBody::Container(step) => format!("Run {}", step.uses),
         StepBody::SetUpContainers => SET_UP_NAME.to_owned(),
+    }
+}
+
+/// The same, for what is done in the phase of this place.
+pub(crate) fn plain_name_at(spec: &StepSpec, path: &StepPath) -> String {
+    in_words(path.phase(), &plain_name(spec))
+}
+
+fn in_words(phase: Phase, name: &str) -> String {
+    match phase {
+        Phase::Pre => format!("Pre {name}"),
+        Phase::Main => name.to_owned(),
+        Phase::Post => format!("Post {name}"),
     }
 }
 
 /// Its name, evaluated; as written when that is not possible, since a name must not stop a step.
 fn name(run: &Run, key: &JobKey, path: &StepPath, spec: &StepSpec) -> String {
     let plain = plain_name(spec);
-    Scope::step(run, key, path, None)
+    let name = Scope::step(run, key, path, None)
         .and_then(|scope| expression::text(&scope, &Template::plain(plain.clone()), ""))
-        .unwrap_or(plain)
+        .unwrap_or(plain);
+    in_words(path.phase(), &name)
 }
 
-/// Goes as far as it can through the steps of one level; whether they have all ended.
+/// Goes as far as it can with one step that has none in it; whether it has ended.
+pub(crate) fn advance_one(
+    draft: &mut Draft,
+    key: &JobKey,
+    path: &StepPath,
+    spec: &StepSpec,
+) -> bool {
+    if draft.run.step(key, path).is_none() {
+        begin(draft, key, path, spec);
+    }
+    resume(draft, key, path);
+    draft
+        .run
+        .step(key, path)
+        .is_some_and(|step| step.state.is_finished())
+}
+
+/// Goes as far as it can through the steps of one level; whether they have all ended. A step in the
+/// background holds up nobody once its turn has come.
 pub(crate) fn advance(
     draft: &mut Draft,
     key: &JobKey,
     level: &StepPath,
     specs: &[StepSpec],
 ) -> bool {
+    let mut all = true;
     for (index, spec) in specs.iter().enumerate() {
         let path = level.child(index);
         if draft.run.step(key, &path).is_none() {
@@ -146,15 +231,16 @@ pub(crate) fn advance(
         {
             finish_composite(draft, key, &path, spec);
         }
-        let ended = draft
-            .run
-            .step(key, &path)
-            .is_some_and(|step| step.state.is_finished());
-        if !ended {
-            return false;
+        if running && background::is_control(spec) {
+            background::go_on(draft, key, &path);
+        }
+        match draft.run.step(key, &path) {
+            Some(step) if step.state.is_finished() => {}
+            Some(_) if spec.background && level.0.is_empty() => all = false,
+            Some(_) | None => return false,
         }
     }
-    true
+    all
 }
 
 /// Starts, skips or faults a step whose turn has come.
@@ -183,11 +269,25 @@ fn begin(draft: &mut Draft, key: &JobKey, path: &StepPath, spec: &StepSpec) {
             | StepBody::Run { .. }
             | StepBody::Builtin { .. }
             | StepBody::Composite { .. }
+            | StepBody::Action(_)
+            | StepBody::Wait { .. }
+            | StepBody::WaitAll
+            | StepBody::CancelStep { .. }
             | StepBody::Container(_)
             | StepBody::SetUpContainers => Ok(verdict),
         }
     });
     match verdict {
+        Ok(condition::Verdict::Run)
+            if spec.background && path.phase() == Phase::Main && background::is_full(run, key) =>
+        {
+            let event = RunEvent::StepQueued {
+                job: key.clone(),
+                step: path.clone(),
+                name: name(run, key, path, spec),
+            };
+            draft.say(event);
+        }
         Ok(condition::Verdict::Run) => {
             let event = started();
             draft.say(event);
@@ -226,15 +326,20 @@ fn resume(draft: &mut Draft, key: &JobKey, path: &StepPath) {
     let Some(step) = draft.run.step(key, path) else {
         return;
     };
+    if background::is_queued(step) {
+        background::leave_queue(draft, key, path);
+        return;
+    }
     let (State::Waiting { .. }, Some(gate)) = (&step.state, &step.gate) else {
         return;
     };
     let attempt = step.attempt;
     let name = step.name.clone();
     let stopped = draft.run.leg(key).and_then(|leg| leg.stop.as_ref());
-    if condition::around_timed_out(&draft.run, key, path) {
-        let report = because("the action around it timed out");
-        end(draft, key, path, attempt, Outcome::Cancelled, report);
+    let called_off = background::is_called_off(&draft.run, key, path);
+    let ending = condition::around_is_ending(&draft.run, key, path);
+    if let Some(why) = ending.or(called_off.then_some(background::CALLED_OFF)) {
+        end(draft, key, path, attempt, Outcome::Cancelled, because(why));
         return;
     }
     match (stopped, approval::standing(&draft.run, gate)) {
@@ -295,7 +400,10 @@ fn finish_composite(draft: &mut Draft, key: &JobKey, path: &StepPath, spec: &Ste
             report.reasons.push(format!("took longer than {after}"));
             Outcome::TimedOut
         }
-        None => job::level_outcome(&draft.run, key, path),
+        None => match job::level_outcome(&draft.run, key, path) {
+            Outcome::Succeeded if step.called_off => Outcome::Cancelled,
+            outcome => outcome,
+        },
     };
     match outputs(&draft.run, key, path, spec) {
         Ok(outputs) => report.outputs = outputs,
@@ -318,6 +426,7 @@ fn outputs(
 ) -> Result<BTreeMap<String, HandedOn>, Fault> {
     let StepBody::Composite {
         outputs,
+        source,
         path: folder,
         ..
     } = &spec.body
@@ -325,7 +434,7 @@ fn outputs(
         return Ok(BTreeMap::new());
     };
     let scope = Scope::inside(run, key, path, None)?;
-    let file = format!("{folder}/action.yml");
+    let file = action_file(source, folder);
     outputs
         .iter()
         .map(|(name, template)| {

@@ -126,6 +126,7 @@ impl ProcessExecutor {
             layout.private(),
             layout.records(),
             layout.logs(),
+            layout.actions(),
         ] {
             fs::DirBuilder::new()
                 .recursive(true)
@@ -241,6 +242,8 @@ impl ProcessExecutor {
         Work {
             step: order.key.name(),
             script: order.script.clone(),
+            program: order.program.clone(),
+            preface: order.preface.clone(),
             shell: order.shell.clone(),
             directory: order.working_directory.clone(),
             env,
@@ -334,7 +337,12 @@ impl ProcessExecutor {
         if !end(&layout).await? {
             sweep(name(run, job)).await?;
         }
-        let paths = [layout.workspace(), layout.temp(), layout.private()];
+        let paths = [
+            layout.workspace(),
+            layout.temp(),
+            layout.private(),
+            layout.actions(),
+        ];
         spawn_blocking(move || paths.iter().try_for_each(|path| remove(path)))
             .await
             .map_err(|error| Error::Refused(error.to_string()))?

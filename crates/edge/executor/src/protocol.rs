@@ -61,6 +61,8 @@ pub(crate) enum Reply {
 pub(crate) struct Work {
     pub(crate) step: String,
     pub(crate) script: String,
+    pub(crate) program: Vec<String>,
+    pub(crate) preface: Vec<String>,
     pub(crate) shell: Option<String>,
     pub(crate) directory: Option<String>,
     pub(crate) env: BTreeMap<String, String>,

@@ -13,11 +13,13 @@
     reason = "these are tests; the lint does not see that their helpers are too"
 )]
 
+mod actions;
 mod bad_input;
 mod binary;
 mod browser;
 mod canary;
 mod candidates;
+mod containers;
 mod docker;
 mod hooks;
 mod in_flight;

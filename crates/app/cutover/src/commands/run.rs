@@ -15,7 +15,7 @@ use cutover_model::{
     run::Outcome,
     source::{GitRef, Revision, Trigger, TriggerKind, Trust},
 };
-use cutover_server::{Control, Options, Sources, Started};
+use cutover_server::{Control, Options, Sources, Started, Understanding};
 use cutover_store::RunFilter;
 use futures_util::FutureExt as _;
 use serde_json::json;
@@ -59,6 +59,7 @@ async fn open(args: &cli::Run, tree: &Tree) -> anyhow::Result<Control> {
         secrets,
         vars: args.vars.iter().cloned().collect(),
         sources: Sources::WorkingTree(tree.root.clone()),
+        actions: config::actions(&args.actions, args.data_dir.as_deref())?,
         docker_host: config::environment("DOCKER_HOST"),
         address: None,
         base_env: config::base_env(),
@@ -193,7 +194,11 @@ async fn compile(
     } else {
         Lacking::Refuse
     };
-    let compiled = dialect::compile(&tree.files, path, &trigger, dialect::Options { lacking });
+    let reach = Understanding::reach_of(&trigger);
+    let actions = config::actions(&args.actions, args.data_dir.as_deref())?;
+    let compiled = Understanding::new(&actions, &tree.files, reach)
+        .compile(path, &trigger, dialect::Options { lacking })
+        .await;
     let mut diagnostics = compiled.diagnostics;
     for diagnostic in wrong {
         // Both read the file, and both say it when it cannot be read.

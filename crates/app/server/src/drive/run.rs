@@ -15,7 +15,7 @@ use cutover_model::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::{Edge, Error, Machine, Mailbox};
+use super::{Edge, Error, Machine, Mailbox, actions::put_in_place};
 use crate::{
     Control,
     action::{self, ActionEnd, Context},
@@ -79,7 +79,7 @@ impl Edge<Run> for RunEdge {
     }
 
     fn perform(&self, run: &Arc<Run>, effect: Effect, mailbox: &Mailbox<Run>) {
-        self.in_order(&effect, mailbox);
+        self.in_order(run, &effect, mailbox);
         let work = Work {
             control: self.control.clone(),
             id: self.id.clone(),
@@ -107,8 +107,16 @@ impl Edge<Run> for RunEdge {
 impl RunEdge {
     /// The part of an effect that must not be overtaken by the next one: a cancel that comes just
     /// after a start finds something to cancel, and the newest time of a timer is the one that counts.
-    fn in_order(&self, effect: &Effect, mailbox: &Mailbox<Run>) {
+    fn in_order(&self, run: &Run, effect: &Effect, mailbox: &Mailbox<Run>) {
         match effect {
+            Effect::AcquireGroup { job, group } => {
+                let groups = self.control.groups();
+                groups.ask(&self.control, run, job.as_ref(), group, mailbox);
+            }
+            Effect::ReleaseGroup { job, group } => {
+                let groups = self.control.groups();
+                groups.release(&self.control, run, job.as_ref(), group);
+            }
             Effect::StartStep { job, step, attempt } => {
                 self.control.runners().readopt(&self.id, job);
                 let key = key(&self.id, job, step, *attempt);
@@ -167,7 +175,10 @@ impl Work {
     async fn perform(self, effect: Effect) {
         match effect {
             // Done in order.
-            Effect::AcquireRunner { .. } | Effect::WakeAt { .. } => {}
+            Effect::AcquireRunner { .. }
+            | Effect::AcquireGroup { .. }
+            | Effect::ReleaseGroup { .. }
+            | Effect::WakeAt { .. } => {}
             Effect::StartStep { job, step, attempt } => self.start(job, step, attempt).await,
             Effect::CancelStep { job, step, attempt } => {
                 let key = key(&self.id, &job, &step, attempt);
@@ -186,6 +197,10 @@ impl Work {
                     tracing::warn!(%error, %job, "could not remove what a job left");
                 }
                 self.control.runners().release(&self.id, &job);
+                if let Some(group) = self.run.group_of(&job) {
+                    let groups = self.control.groups();
+                    groups.release(&self.control, &self.run, Some(&job), group);
+                }
             }
             Effect::Notify { topic, text } => {
                 let project = self.run.plan().and_then(|plan| plan.project.as_ref());
@@ -202,9 +217,10 @@ impl Work {
         let digest = match self.control.executor().prepare(&self.id, &job).await {
             Err(error) => Err(error.to_string()),
             Ok(place) => {
-                let patterns = patterns.clone();
-                let hashed =
-                    tokio::task::spawn_blocking(move || hash_files(&place.workspace, &patterns));
+                let (patterns, home) = (patterns.clone(), self.control.home());
+                let hashed = tokio::task::spawn_blocking(move || {
+                    hash_files(&place.workspace, home.as_deref(), &patterns)
+                });
                 hashed
                     .await
                     .unwrap_or_else(|error| Err(format!("the files were not read: {error}")))
@@ -246,9 +262,12 @@ impl Work {
             .await
             .map_err(|error| error.to_string())?;
         let (resolved, masks, around) = self.resolve(key, &place)?;
+        put_in_place(&self.control, &self.run, key, &place, &resolved.sources).await?;
         let mut order = StepOrder {
             key: key.clone(),
             script: String::new(),
+            program: Vec::new(),
+            preface: Vec::new(),
             shell: None,
             working_directory: None,
             env: resolved.env,
@@ -263,12 +282,28 @@ impl Work {
                 shell,
                 working_directory,
             } => {
-                order = StepOrder {
+                order.containers = around.map(Box::new);
+                self.run_to_its_end(StepOrder {
                     script,
                     shell,
                     working_directory,
-                    containers: around.map(Box::new),
                     ..order
+                })
+                .await
+            }
+            Body::Node {
+                uses,
+                version,
+                file,
+            } => {
+                let order = match around {
+                    // What node there is inside is found when it is asked for.
+                    Some(around) => StepOrder {
+                        program: vec!["node".to_owned(), file],
+                        containers: Some(Box::new(around)),
+                        ..order
+                    },
+                    None => self.with_node(order, &uses, version, file).await?,
                 };
                 self.run_to_its_end(order).await
             }
@@ -302,19 +337,50 @@ impl Work {
         }
     }
 
+    /// The order for a program of a JavaScript action.
+    async fn with_node(
+        &self,
+        order: StepOrder,
+        uses: &str,
+        version: u16,
+        file: String,
+    ) -> Result<StepOrder, String> {
+        let base = &self.control.options().base_env;
+        let written = order.env.get("PATH").or_else(|| base.get("PATH"));
+        let directories = order.path_prepend.iter().chain(written);
+        let path: Vec<&str> = directories.map(String::as_str).collect();
+        let node = self
+            .control
+            .nodes()
+            .find(&path.join(":"))
+            .await
+            .map_err(|why| format!("`{uses}` needs node {version}, and {why}"))?;
+        if !camino::Utf8Path::new(&file).is_file() {
+            return Err(format!(
+                "`{uses}` has no `{file}`; an action in the workspace needs a checkout before it, and \
+                 what it is built into"
+            ));
+        }
+        Ok(StepOrder {
+            preface: vec![node.line(uses, version)],
+            program: vec![node.program.into_string(), file],
+            ..order
+        })
+    }
+
     async fn run_to_its_end(&self, order: StepOrder) -> Result<Input, String> {
         let executor = self.control.executor();
-        let key = &order.key.clone();
+        let key = order.key.clone();
         executor
             .start(order)
             .await
             .map_err(|error| error.to_string())?;
         // A cancel that came before there was anything to cancel.
-        if self.control.cancels().expect(key).is_cancelled() {
-            let told = executor.cancel(key).await;
+        if self.control.cancels().expect(&key).is_cancelled() {
+            let told = executor.cancel(&key).await;
             told.map_err(|error| error.to_string())?;
         }
-        self.ended(key).await
+        self.ended(&key).await
     }
 
     async fn ended(&self, key: &StepKey) -> Result<Input, String> {
@@ -394,7 +460,9 @@ impl Work {
                 None
             })
         };
-        let hash_files = |patterns: &[String]| hash_files(&place.workspace, patterns);
+        let home = self.control.home();
+        let hash_files =
+            |patterns: &[String]| hash_files(&place.workspace, home.as_deref(), patterns);
         let server = ServerFacts {
             url: options.address.clone().unwrap_or_default(),
         };
@@ -405,6 +473,7 @@ impl Work {
             temp: place.temp.to_string(),
             tool_cache: place.dir.join("tools").to_string(),
             workspace: place.workspace.to_string(),
+            actions: place.actions.to_string(),
         };
         let mut given = Given {
             secrets: &options.secrets,

@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 use cutover_model::{
     Position,
     plan::{
-        Bindings, EnvironmentUse, Expression, MatrixSpec, RunDefaults, Template,
-        container::{ContainerUse, Services},
+        Bindings, Concurrency, EnvironmentUse, Expression, MatrixSpec, Permissions, RunDefaults,
+        Template,
+        container::{ContainerStep, ContainerUse, Services},
     },
 };
 
@@ -21,6 +22,8 @@ pub(crate) struct Workflow {
     pub(crate) on: On,
     pub(crate) env: Bindings,
     pub(crate) defaults: RunDefaults,
+    pub(crate) concurrency: Option<Concurrency>,
+    pub(crate) permissions: Option<Permissions>,
     pub(crate) jobs: Vec<Job>,
 }
 
@@ -97,7 +100,10 @@ pub(crate) struct Job {
     pub(crate) outputs: Bindings,
     pub(crate) defaults: RunDefaults,
     pub(crate) timeout_minutes: Option<Template>,
+    pub(crate) cancel_timeout_minutes: Option<Template>,
     pub(crate) continue_on_error: Option<Template>,
+    pub(crate) concurrency: Option<Concurrency>,
+    pub(crate) permissions: Option<Permissions>,
     pub(crate) container: Option<ContainerUse>,
     pub(crate) services: Option<Services>,
     pub(crate) steps: Vec<Step>,
@@ -112,6 +118,7 @@ pub(crate) struct Step {
     pub(crate) env: Bindings,
     pub(crate) timeout_minutes: Option<Template>,
     pub(crate) continue_on_error: Option<Template>,
+    pub(crate) background: bool,
     pub(crate) does: Does,
     pub(crate) at: Position,
 }
@@ -128,23 +135,67 @@ pub(crate) enum Does {
         reference: Spanned,
         with: Vec<With>,
     },
+    /// It waits for these steps.
+    Wait(Vec<String>),
+    WaitAll,
+    /// It ends this step.
+    Cancel(String),
+    /// These go at once, and are waited for.
+    Parallel(Vec<Step>),
     /// It was refused; the diagnostics say why.
     Nothing,
 }
 
 /// One entry of `with:`.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct With {
     pub(crate) name: Spanned,
     pub(crate) value: Template,
 }
 
-/// An `action.yml`, composite.
+/// An `action.yml`.
 #[derive(Debug)]
 pub(crate) struct Action {
     pub(crate) inputs: Vec<ActionInput>,
+    /// Of a composite action; others say theirs when they run.
     pub(crate) outputs: Bindings,
-    pub(crate) steps: Vec<Step>,
+    pub(crate) runs: Runs,
+}
+
+/// `runs:` of an action.
+#[derive(Debug)]
+pub(crate) enum Runs {
+    /// `using: composite`.
+    Composite(Vec<Step>),
+    /// `using: node20` and its kin.
+    Node(Node),
+    /// `using: docker`: all that does not depend on where its files are.
+    Docker(Box<DockerRuns>),
+}
+
+/// A container action.
+#[derive(Debug, Clone)]
+pub(crate) struct DockerRuns {
+    /// A Dockerfile from the action's directory, or `docker://IMAGE`.
+    pub(crate) image: String,
+    /// The rest of it; its image is not known yet.
+    pub(crate) step: ContainerStep,
+}
+
+/// A JavaScript action.
+#[derive(Debug, Clone)]
+pub(crate) struct Node {
+    pub(crate) version: u16,
+    pub(crate) main: String,
+    pub(crate) pre: Option<NodeHook>,
+    pub(crate) post: Option<NodeHook>,
+}
+
+/// `pre:` with `pre-if:`, or `post:` with `post-if:`.
+#[derive(Debug, Clone)]
+pub(crate) struct NodeHook {
+    pub(crate) file: String,
+    pub(crate) condition: Option<Expression>,
 }
 
 /// A declared input of an action.

@@ -7,10 +7,12 @@
 )]
 
 mod actions;
+mod at_once;
 mod conformance;
 mod containers;
 mod delivery;
 mod events;
+mod foreign;
 mod hostile;
 mod judging;
 mod matrix;

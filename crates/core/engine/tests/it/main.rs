@@ -7,10 +7,14 @@
 )]
 
 mod approvals;
+mod background;
 mod cancelling;
 mod composite;
+mod containers;
+mod groups;
 mod lateness;
 mod legs;
+mod posts;
 mod resolving;
 mod running;
 mod saying;

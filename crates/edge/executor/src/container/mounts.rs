@@ -40,6 +40,7 @@ impl Mounts {
             .with(&place.temp.join("_github_home"), "/github/home")
             .with(&place.temp.join("_github_workflow"), "/github/workflow")
             .with(&place.temp, "/__w/_temp")
+            .with(&place.actions, "/__w/_actions")
             .with(&tools(place), "/__t")
     }
 
@@ -109,6 +110,7 @@ mod tests {
             dir: "/d".into(),
             workspace: "/d/workspace".into(),
             temp: "/d/temp".into(),
+            actions: "/d/actions".into(),
         };
         let mounts = Mounts::of_job(&place, "me/shop");
         assert_eq!(mounts.inside("/d/workspace/a"), "/__w/shop/shop/a");

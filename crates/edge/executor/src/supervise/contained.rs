@@ -84,8 +84,22 @@ fn task(
 ) -> io::Result<Result<Task, String>> {
     let mounts = &helped.order.mounts;
     Ok(Ok(match &helped.order.work {
-        ContainerWork::Script { container, .. } => {
-            return script(job, work, mounts, container, exchange);
+        ContainerWork::Script {
+            container, limited, ..
+        } => {
+            return Ok(
+                script(job, work, mounts, exchange)?.map(|(argv, directory, env, mark)| {
+                    Task::Script {
+                        container: container.clone(),
+                        argv,
+                        env,
+                        directory,
+                        mark,
+                        // What others run is not everybody's to see or to end.
+                        signal_as: (!limited).then(|| "0".to_owned()),
+                    }
+                }),
+            );
         }
         ContainerWork::Call(order) => {
             let seen = mounts.clone().first(exchange, FILE_COMMANDS);
@@ -103,16 +117,18 @@ fn task(
     }))
 }
 
+/// Command line, directory, variables, mark.
+type Inside = (Vec<String>, String, Vec<String>, String);
+
 fn script(
     job: &Job,
     work: &Work,
     mounts: &Mounts,
-    container: &str,
     exchange: &Utf8Path,
-) -> io::Result<Result<Task, String>> {
-    let shell = match Shell::inside(work.shell.as_deref()) {
-        Ok(shell) => shell,
-        Err(error) => return Ok(Err(error.to_string())),
+) -> io::Result<Result<Inside, String>> {
+    let argv = match command_line(work, mounts, exchange)? {
+        Ok(argv) => argv,
+        Err(reason) => return Ok(Err(reason)),
     };
     let mut directory = Utf8PathBuf::from(mounts.inside(job.layout.workspace().as_str()));
     directory.extend(&work.directory);
@@ -124,18 +140,29 @@ fn script(
             "working directory `{directory}` does not exist"
         )));
     }
-    let script = exchange.join(format!("{SCRIPT}{}", shell.extension));
-    write_script(&script, &shell.file(&work.script))?;
     let mark = mark(&job.mark(&work.step));
     let mut env = environment(work, mounts, exchange);
     env.push(mark.clone());
-    Ok(Ok(Task::Script {
-        container: container.to_owned(),
-        argv: shell.argv(Utf8Path::new(&mounts.inside(script.as_str()))),
-        env,
-        directory: directory.into_string(),
-        mark,
-    }))
+    Ok(Ok((argv, directory.into_string(), env, mark)))
+}
+
+/// What is started inside; a script is written down for its shell. The inner error is the step's failure.
+fn command_line(
+    work: &Work,
+    mounts: &Mounts,
+    exchange: &Utf8Path,
+) -> io::Result<Result<Vec<String>, String>> {
+    if !work.program.is_empty() {
+        return Ok(Ok(work.program.clone()));
+    }
+    let shell = match Shell::inside(work.shell.as_deref()) {
+        Ok(shell) => shell,
+        Err(error) => return Ok(Err(error.to_string())),
+    };
+    let script = exchange.join(format!("{SCRIPT}{}", shell.extension));
+    write_script(&script, &shell.file(&work.script))?;
+    let script = mounts.inside(script.as_str());
+    Ok(Ok(shell.argv(Utf8Path::new(&script))))
 }
 
 /// The variables as they are seen inside: paths by their names there.

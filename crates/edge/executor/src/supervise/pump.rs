@@ -36,6 +36,8 @@ pub(super) struct Run {
     pub(super) job: Arc<Job>,
     pub(super) step: Arc<Step>,
     pub(super) filter: Filter,
+    /// How many of the masks that steps have added its filter knows.
+    pub(super) known_masks: usize,
     pub(super) log: Log,
     pub(super) exit: Reserved,
     /// Its files; removed at its end.
@@ -43,6 +45,20 @@ pub(super) struct Run {
     pub(super) untrusted: bool,
     /// Whether it has to do with containers.
     pub(super) contained: bool,
+    /// Masks that could not be written down.
+    pub(super) mask_faults: Vec<String>,
+}
+
+impl Run {
+    /// Lines of ours, before those of the step.
+    pub(super) fn say(&mut self, lines: &[String]) {
+        let mut masked = Vec::new();
+        for line in lines {
+            self.filter
+                .push(format!("{line}\n").as_bytes(), &mut masked);
+        }
+        self.log.write(&masked);
+    }
 }
 
 /// What is left to write to when a step has ended.
@@ -120,7 +136,10 @@ impl Source {
         let count = self.read();
         if count > 0 {
             self.masked.clear();
+            run.hear_masks();
             run.filter.push(&self.chunk[..count], &mut self.masked);
+            // Before it can be read what is masked elsewhere, too.
+            run.share_masks();
             run.write(&self.masked);
         }
         count
@@ -158,17 +177,34 @@ impl Run {
         }
     }
 
+    /// Takes over what steps beside it want masked.
+    fn hear_masks(&mut self) {
+        let masks = self.job.masks_since(self.known_masks);
+        self.known_masks += masks.len();
+        self.filter.add_secrets(masks);
+    }
+
+    /// What it wants masked holds for the steps beside it from now on.
+    fn share_masks(&mut self) {
+        if let Err(error) = self.job.add_masks(self.filter.new_masks()) {
+            self.mask_faults
+                .push(format!("a mask is not remembered: {error}"));
+        }
+    }
+
     /// Writes the record of the end, and lets everybody know. `reasons` say why there was no process.
     pub(super) fn end(mut self, status: Option<Status>, reasons: Vec<String>) -> Rest {
         let mut out = Vec::new();
+        self.hear_masks();
         let mut heard = self.filter.finish(&mut out);
-        lock(&self.job.matchers).clone_from(self.filter.matchers());
+        lock(&self.job.matchers).take_over(self.filter.matchers());
         for reason in &reasons {
             out.extend_from_slice(reason.as_bytes());
             out.push(b'\n');
         }
         self.write(&out);
         heard.reasons.extend(reasons);
+        heard.reasons.append(&mut self.mask_faults);
         if let Err(error) = self.job.add_masks(std::mem::take(&mut heard.masks)) {
             heard
                 .reasons

@@ -95,7 +95,8 @@ fn launch(
     job.spare.open(&exchange)?;
     let mut matchers = lock(&job.matchers).clone();
     matchers.begin_anew();
-    let filter = Filter::new(job.secrets(&work.masks))
+    let (secrets, known_masks) = job.secrets(&work.masks);
+    let filter = Filter::new(secrets)
         .map_err(io::Error::other)?
         .with_matchers(matchers, job.layout.workspace());
     // Where nothing waits for the disk, a full one is waited for at the end.
@@ -105,16 +106,19 @@ fn launch(
     };
     let exit = Reserved::new(&job.layout.ended(&work.step), room).map_err(io::Error::other)?;
     let exit = exit.that_survives(job.survives);
-    let run = Run {
+    let mut run = Run {
         job: Arc::clone(job),
         step: Arc::clone(step),
         filter,
+        known_masks,
         log: Log::open(&job.layout.log(&work.step))?,
         exit,
         exchange,
         untrusted: work.untrusted,
         contained: work.containers.is_some(),
+        mask_faults: Vec::new(),
     };
+    run.say(&work.preface);
     record::write_for(mark, &Started { builtin: false }, job.survives).map_err(io::Error::other)?;
     match spawn(job, work, &run.exchange)? {
         Ok((child, output)) => {
@@ -143,11 +147,6 @@ fn spawn(
     if let Some(helped) = &work.containers {
         return contained::spawn(job, work, helped, exchange);
     }
-    let path = work.env.get("PATH").map_or("", String::as_str);
-    let shell = match Shell::find(work.shell.as_deref(), path) {
-        Ok(shell) => shell,
-        Err(error) => return Ok(Err(error.to_string())),
-    };
     let mut directory = job.layout.workspace();
     directory.extend(&work.directory);
     if !directory.is_dir() {
@@ -155,10 +154,11 @@ fn spawn(
             "working directory `{directory}` does not exist"
         )));
     }
-    let script = exchange.join(format!("{SCRIPT}{}", shell.extension));
-    write_script(&script, &shell.file(&work.script))?;
+    let argv = match command_line(work, exchange)? {
+        Ok(argv) => argv,
+        Err(reason) => return Ok(Err(reason)),
+    };
     let (reader, writer) = output()?;
-    let argv = shell.argv(&script);
     let mut command = Command::new(&argv[0]);
     command
         .args(&argv[1..])
@@ -193,6 +193,21 @@ pub(super) fn output() -> io::Result<(PipeReader, PipeWriter)> {
     // Without the right to a larger one, the usual size does.
     rustix::pipe::fcntl_setpipe_size(&writer, PIPE).ok();
     Ok((reader, writer))
+}
+
+/// What is started; a script is written down for its shell. The inner error is the step's failure.
+fn command_line(work: &Work, exchange: &Utf8Path) -> io::Result<Result<Vec<String>, String>> {
+    if !work.program.is_empty() {
+        return Ok(Ok(work.program.clone()));
+    }
+    let path = work.env.get("PATH").map_or("", String::as_str);
+    let shell = match Shell::find(work.shell.as_deref(), path) {
+        Ok(shell) => shell,
+        Err(error) => return Ok(Err(error.to_string())),
+    };
+    let script = exchange.join(format!("{SCRIPT}{}", shell.extension));
+    write_script(&script, &shell.file(&work.script))?;
+    Ok(Ok(shell.argv(&script)))
 }
 
 fn environment(job: &Job, work: &Work, exchange: &Utf8Path) -> Vec<(&'static str, String)> {

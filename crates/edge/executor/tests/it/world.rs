@@ -146,6 +146,8 @@ pub(crate) fn order(index: usize, script: &str) -> StepOrder {
     StepOrder {
         key: key(index),
         script: script.to_owned(),
+        program: Vec::new(),
+        preface: Vec::new(),
         shell: None,
         working_directory: None,
         env: BTreeMap::new(),

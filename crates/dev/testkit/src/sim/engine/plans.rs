@@ -8,8 +8,8 @@ use cutover_model::{
     gate::ApprovalRule,
     guard::{Guards, OnSuperseded, RollbackRule},
     plan::{
-        Builtin, EnvironmentUse, Expression, JobSpec, MatrixSpec, Plan, StepBody, StepSpec,
-        Template,
+        ActionSource, ActionUse, Builtin, Concurrency, EnvironmentUse, Expression, Hook, JobSpec,
+        MatrixSpec, Plan, Queue, StepBody, StepSpec, Template,
     },
     project::{Environment, Project, TargetSpec},
     source::{GitRef, Revision, Trigger, TriggerKind, Trust},
@@ -57,6 +57,7 @@ pub(super) fn plan(rng: &mut SmallRng) -> Plan {
     Plan {
         name: "ci".to_owned(),
         jobs,
+        concurrency: maybe(rng, 0.2, concurrency),
         project: Some(project(rng)),
         ..Plan::new("ci.yml")
     }
@@ -116,8 +117,11 @@ fn job(rng: &mut SmallRng, index: usize, needs: Vec<String>) -> JobSpec {
         conditions.push("fromJSON('{')");
     }
     let count = rng.random_range(0..=4);
-    let steps = steps(rng, count, 0);
+    let mut steps = steps(rng, count, 0);
+    send_to_background(rng, &mut steps);
     JobSpec {
+        concurrency: maybe(rng, 0.2, concurrency),
+        cancel_timeout_minutes: maybe(rng, 0.2, minutes),
         needs,
         condition: maybe(rng, 0.3, |rng| expression(pick(rng, &conditions))),
         matrix: maybe(rng, 0.4, matrix),
@@ -136,6 +140,42 @@ fn job(rng: &mut SmallRng, index: usize, needs: Vec<String>) -> JobSpec {
         }),
         at: Position::new(1, 1),
         ..JobSpec::new(&format!("j{index}"), steps)
+    }
+}
+
+/// Some steps go in the background, and some wait for them or end them.
+fn send_to_background(rng: &mut SmallRng, steps: &mut Vec<StepSpec>) {
+    if !rng.random_bool(0.4) {
+        return;
+    }
+    for step in steps.iter_mut() {
+        step.background = rng.random_bool(0.5);
+    }
+    if rng.random_bool(0.1) {
+        // More than go at once.
+        let many = StepSpec {
+            background: true,
+            ..step(rng, 90, 2)
+        };
+        steps.splice(0..0, std::iter::repeat_n(many, 12));
+    }
+    for _ in 0..rng.random_range(0..=2) {
+        let place = rng.random_range(0..=steps.len());
+        let id = pick(rng, &["s0", "s1", "s2", "s90"]).to_owned();
+        let body = match rng.random_range(0..3) {
+            0 => StepBody::Wait { steps: vec![id] },
+            1 => StepBody::WaitAll,
+            _ => StepBody::CancelStep { step: id },
+        };
+        steps.insert(place, StepSpec::new(body));
+    }
+}
+
+fn concurrency(rng: &mut SmallRng) -> Concurrency {
+    Concurrency {
+        group: Template::plain(pick(rng, &["one", "two", "${{ github.ref }}", ""])),
+        cancel_in_progress: maybe(rng, 0.3, |_| Template::plain("true")),
+        queue: Queue::Single,
     }
 }
 
@@ -181,6 +221,7 @@ fn step(rng: &mut SmallRng, index: usize, depth: usize) -> StepSpec {
         4..=7 if depth < 2 => {
             let inside = rng.random_range(0..=3);
             StepBody::Composite {
+                source: ActionSource::Workspace,
                 path: "./it".to_owned(),
                 inputs: vec![("who".to_owned(), Template::plain("${{ github.actor }}"))],
                 outputs: vec![(
@@ -190,6 +231,7 @@ fn step(rng: &mut SmallRng, index: usize, depth: usize) -> StepSpec {
                 steps: steps(rng, inside, depth + 1),
             }
         }
+        9..=11 => StepBody::Action(Box::new(action(rng, &conditions))),
         8 if rng.random_bool(0.2) => StepBody::Lacking {
             uses: "some/action@v1".to_owned(),
             message: "it is not built in".to_owned(),
@@ -207,6 +249,26 @@ fn step(rng: &mut SmallRng, index: usize, depth: usize) -> StepSpec {
         continue_on_error: maybe(rng, 0.15, |_| Template::plain("true")),
         at: Position::new(1, 1),
         ..StepSpec::new(body)
+    }
+}
+
+/// A JavaScript action, perhaps with something to do before and after all steps.
+fn action(rng: &mut SmallRng, conditions: &[&str]) -> ActionUse {
+    let mut hook = |chance: f64| {
+        maybe(rng, chance, |rng| Hook {
+            file: "hook.js".to_owned(),
+            condition: maybe(rng, 0.3, |rng| expression(pick(rng, conditions))),
+        })
+    };
+    ActionUse {
+        uses: "some/action@v1".to_owned(),
+        source: ActionSource::Own,
+        path: "it".to_owned(),
+        node: 20,
+        main: "main.js".to_owned(),
+        pre: hook(0.3),
+        post: hook(0.6),
+        inputs: vec![("who".to_owned(), Template::plain("${{ github.actor }}"))],
     }
 }
 
