@@ -282,7 +282,7 @@ jobs:
 ",
         )
         .ship("one");
-    let ended = world.run_ended(1, Duration::from_secs(60));
+    let ended = world.run_ended(1, Duration::from_mins(1));
     assert_eq!(ended["outcome"], "failed", "{ended:#}");
     let steps: Vec<String> = ended["jobs"][0]["steps"]
         .as_array()

@@ -39,7 +39,14 @@ fn engine(folder: &Path) -> Option<Engine> {
     fs::copy(BUSYBOX, folder.join("busybox")).unwrap();
     fs::write(folder.join("Dockerfile"), IMAGE).unwrap();
     let built = Command::new("docker")
-        .args(["--host", &engine.host(), "build", "--quiet", "--tag", "tiny"])
+        .args([
+            "--host",
+            &engine.host(),
+            "build",
+            "--quiet",
+            "--tag",
+            "tiny",
+        ])
         .arg(folder)
         .env("DOCKER_BUILDKIT", "0")
         .stderr(Stdio::null())
@@ -187,7 +194,11 @@ jobs:
 ",
     );
     let done = run(&world, &repository, &["--runs-on", "special=docker://tiny"]).exits(0);
-    let done = done.says(&["special in /__w", "b outside", "this job needs no containers"]);
+    let done = done.says(&[
+        "special in /__w",
+        "b outside",
+        "this job needs no containers",
+    ]);
     assert!(!done.said().contains("plain in /__w"), "{}", done.said());
     nothing_is_left(&engine);
 }

@@ -41,7 +41,9 @@ impl Engine {
     /// One that answers; `None`, loudly, when there can be none here.
     pub(crate) fn start() -> Option<Self> {
         static COUNT: AtomicU32 = AtomicU32::new(0);
-        let skip = |why: &str| eprintln!("SKIPPED: what needs a docker engine, from outside, because {why}");
+        let skip = |why: &str| {
+            eprintln!("SKIPPED: what needs a docker engine, from outside, because {why}")
+        };
         let missing = ["dockerd", "ip"].into_iter().find(|tool| !is_there(tool));
         if let Some(tool) = missing {
             skip(&format!("there is no `{tool}`"));

@@ -21,6 +21,7 @@ mod canary;
 mod candidates;
 mod containers;
 mod docker;
+mod exit_codes;
 mod hooks;
 mod in_flight;
 mod judged;

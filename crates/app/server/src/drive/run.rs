@@ -282,11 +282,11 @@ impl Work {
                 shell,
                 working_directory,
             } => {
-                order.containers = around.map(Box::new);
                 self.run_to_its_end(StepOrder {
                     script,
                     shell,
                     working_directory,
+                    containers: around.map(Box::new),
                     ..order
                 })
                 .await
@@ -297,12 +297,7 @@ impl Work {
                 file,
             } => {
                 let order = match around {
-                    // What node there is inside is found when it is asked for.
-                    Some(around) => StepOrder {
-                        program: vec!["node".to_owned(), file],
-                        containers: Some(Box::new(around)),
-                        ..order
-                    },
+                    Some(around) => with_node_inside(order, around, &uses, version, file)?,
                     None => self.with_node(order, &uses, version, file).await?,
                 };
                 self.run_to_its_end(order).await
@@ -328,15 +323,6 @@ impl Work {
         }
     }
 
-    fn at<'a>(&'a self, key: &'a StepKey, place: &'a JobPlace) -> containers::At<'a> {
-        containers::At {
-            control: &self.control,
-            run: &self.run,
-            key,
-            place,
-        }
-    }
-
     /// The order for a program of a JavaScript action.
     async fn with_node(
         &self,
@@ -355,17 +341,21 @@ impl Work {
             .find(&path.join(":"))
             .await
             .map_err(|why| format!("`{uses}` needs node {version}, and {why}"))?;
-        if !camino::Utf8Path::new(&file).is_file() {
-            return Err(format!(
-                "`{uses}` has no `{file}`; an action in the workspace needs a checkout before it, and \
-                 what it is built into"
-            ));
-        }
+        must_be_there(uses, &file, &file)?;
         Ok(StepOrder {
             preface: vec![node.line(uses, version)],
             program: vec![node.program.into_string(), file],
             ..order
         })
+    }
+
+    fn at<'a>(&'a self, key: &'a StepKey, place: &'a JobPlace) -> containers::At<'a> {
+        containers::At {
+            control: &self.control,
+            run: &self.run,
+            key,
+            place,
+        }
     }
 
     async fn run_to_its_end(&self, order: StepOrder) -> Result<Input, String> {
@@ -499,6 +489,40 @@ impl Work {
             .collect();
         Ok((resolved, masks, around))
     }
+}
+
+/// The same in the container of the job, which has to bring a `node` of its own.
+fn with_node_inside(
+    order: StepOrder,
+    around: InContainers,
+    uses: &str,
+    version: u16,
+    file: String,
+) -> Result<StepOrder, String> {
+    let outside = around.mounts.outside(&file);
+    must_be_there(
+        uses,
+        &file,
+        outside.as_ref().map_or(&*file, |path| path.as_str()),
+    )?;
+    let line = format!("{uses} runs on the container's node; it was written for node {version}");
+    Ok(StepOrder {
+        preface: vec![line],
+        program: vec!["node".to_owned(), file],
+        containers: Some(Box::new(around)),
+        ..order
+    })
+}
+
+/// Whether a program of an action is at this place of the machine.
+fn must_be_there(uses: &str, file: &str, place: &str) -> Result<(), String> {
+    if camino::Utf8Path::new(place).is_file() {
+        return Ok(());
+    }
+    Err(format!(
+        "`{uses}` has no `{file}`; an action in the workspace needs a checkout before it, and what it is \
+         built into"
+    ))
 }
 
 /// The words that workflows have for this machine.

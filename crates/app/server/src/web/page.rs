@@ -21,6 +21,7 @@ pub(super) fn frame(title: &str, main: &Markup) -> Markup {
                 meta charset="utf-8";
                 meta name="viewport" content="width=device-width, initial-scale=1";
                 title { (title) " · cutover" }
+                link rel="icon" href="data:,";
                 link rel="stylesheet" href="/assets/cutover.css";
                 script src="/assets/cutover.js" defer {}
             }

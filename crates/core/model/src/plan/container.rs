@@ -207,10 +207,10 @@ fn is_container(step: &StepSpec) -> bool {
         StepBody::Run { .. }
         | StepBody::Builtin { .. }
         | StepBody::Lacking { .. }
-        | StepBody::Action(_)
         | StepBody::Wait { .. }
         | StepBody::WaitAll
-        | StepBody::CancelStep { .. } => false,
+        | StepBody::CancelStep { .. }
+        | StepBody::Action(_) => false,
     }
 }
 

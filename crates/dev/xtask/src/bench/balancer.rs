@@ -23,8 +23,7 @@ use self::{
     report::{Goal, Report},
 };
 
-pub(crate) const USAGE: &str =
-    "cargo xtask bench balancer [--quick] [--seconds N] [--rounds N] [--connections N] [--json] [--binary PATH]";
+pub(crate) const USAGE: &str = "cargo xtask bench balancer [--quick] [--seconds N] [--rounds N] [--connections N] [--json] [--binary PATH]";
 
 /// Where the proxies run, and where everything else does.
 const PROXY_CPU: &str = "0";
@@ -164,7 +163,7 @@ fn lacking() -> anyhow::Result<Option<String>> {
         let found = Command::new("which").arg(tool).output();
         !found.is_ok_and(|output| output.status.success())
     };
-    let tools = ["nginx", "haproxy", "wrk", "taskset"];
+    let tools = ["nginx", "haproxy", "wrk", "taskset", "setsid"];
     let missing: Vec<_> = tools.iter().filter(is_missing).copied().collect();
     let is_whole = missing.is_empty();
     Ok((!is_whole).then(|| format!("`{}` cannot be found", missing.join("`, `"))))

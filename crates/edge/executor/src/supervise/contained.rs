@@ -87,19 +87,16 @@ fn task(
         ContainerWork::Script {
             container, limited, ..
         } => {
-            return Ok(
-                script(job, work, mounts, exchange)?.map(|(argv, directory, env, mark)| {
-                    Task::Script {
-                        container: container.clone(),
-                        argv,
-                        env,
-                        directory,
-                        mark,
-                        // What others run is not everybody's to see or to end.
-                        signal_as: (!limited).then(|| "0".to_owned()),
-                    }
-                }),
-            );
+            let inside = script(job, work, mounts, exchange)?;
+            return Ok(inside.map(|inside| Task::Script {
+                container: container.clone(),
+                argv: inside.argv,
+                env: inside.env,
+                directory: inside.directory,
+                mark: inside.mark,
+                // What others run is not everybody's to see or to end.
+                signal_as: (!limited).then(|| "0".to_owned()),
+            }));
         }
         ContainerWork::Call(order) => {
             let seen = mounts.clone().first(exchange, FILE_COMMANDS);
@@ -117,8 +114,13 @@ fn task(
     }))
 }
 
-/// Command line, directory, variables, mark.
-type Inside = (Vec<String>, String, Vec<String>, String);
+/// A script as it is seen inside.
+struct Inside {
+    argv: Vec<String>,
+    directory: String,
+    env: Vec<String>,
+    mark: String,
+}
 
 fn script(
     job: &Job,
@@ -126,10 +128,6 @@ fn script(
     mounts: &Mounts,
     exchange: &Utf8Path,
 ) -> io::Result<Result<Inside, String>> {
-    let argv = match command_line(work, mounts, exchange)? {
-        Ok(argv) => argv,
-        Err(reason) => return Ok(Err(reason)),
-    };
     let mut directory = Utf8PathBuf::from(mounts.inside(job.layout.workspace().as_str()));
     directory.extend(&work.directory);
     if mounts
@@ -140,10 +138,19 @@ fn script(
             "working directory `{directory}` does not exist"
         )));
     }
+    let argv = match command_line(work, mounts, exchange)? {
+        Ok(argv) => argv,
+        Err(reason) => return Ok(Err(reason)),
+    };
     let mark = mark(&job.mark(&work.step));
     let mut env = environment(work, mounts, exchange);
     env.push(mark.clone());
-    Ok(Ok((argv, directory.into_string(), env, mark)))
+    Ok(Ok(Inside {
+        argv,
+        directory: directory.into_string(),
+        env,
+        mark,
+    }))
 }
 
 /// What is started inside; a script is written down for its shell. The inner error is the step's failure.
@@ -153,7 +160,8 @@ fn command_line(
     exchange: &Utf8Path,
 ) -> io::Result<Result<Vec<String>, String>> {
     if !work.program.is_empty() {
-        return Ok(Ok(work.program.clone()));
+        let argv = work.program.iter().map(|word| mounts.inside(word));
+        return Ok(Ok(argv.collect()));
     }
     let shell = match Shell::inside(work.shell.as_deref()) {
         Ok(shell) => shell,

@@ -43,10 +43,10 @@ pub(super) struct Run {
     /// Its files; removed at its end.
     pub(super) exchange: Utf8PathBuf,
     pub(super) untrusted: bool,
-    /// Whether it has to do with containers.
-    pub(super) contained: bool,
     /// Masks that could not be written down.
     pub(super) mask_faults: Vec<String>,
+    /// Whether it has to do with containers.
+    pub(super) contained: bool,
 }
 
 impl Run {

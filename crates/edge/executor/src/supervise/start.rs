@@ -115,8 +115,8 @@ fn launch(
         exit,
         exchange,
         untrusted: work.untrusted,
-        contained: work.containers.is_some(),
         mask_faults: Vec::new(),
+        contained: work.containers.is_some(),
     };
     run.say(&work.preface);
     record::write_for(mark, &Started { builtin: false }, job.survives).map_err(io::Error::other)?;
@@ -187,14 +187,6 @@ fn spawn(
     }
 }
 
-/// What a step prints into.
-pub(super) fn output() -> io::Result<(PipeReader, PipeWriter)> {
-    let (reader, writer) = io::pipe()?;
-    // Without the right to a larger one, the usual size does.
-    rustix::pipe::fcntl_setpipe_size(&writer, PIPE).ok();
-    Ok((reader, writer))
-}
-
 /// What is started; a script is written down for its shell. The inner error is the step's failure.
 fn command_line(work: &Work, exchange: &Utf8Path) -> io::Result<Result<Vec<String>, String>> {
     if !work.program.is_empty() {
@@ -208,6 +200,14 @@ fn command_line(work: &Work, exchange: &Utf8Path) -> io::Result<Result<Vec<Strin
     let script = exchange.join(format!("{SCRIPT}{}", shell.extension));
     write_script(&script, &shell.file(&work.script))?;
     Ok(Ok(shell.argv(&script)))
+}
+
+/// What a step prints into.
+pub(super) fn output() -> io::Result<(PipeReader, PipeWriter)> {
+    let (reader, writer) = io::pipe()?;
+    // Without the right to a larger one, the usual size does.
+    rustix::pipe::fcntl_setpipe_size(&writer, PIPE).ok();
+    Ok((reader, writer))
 }
 
 fn environment(job: &Job, work: &Work, exchange: &Utf8Path) -> Vec<(&'static str, String)> {
