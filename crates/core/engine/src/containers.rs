@@ -12,7 +12,7 @@ use cutover_model::{
             Credentials, Services,
         },
     },
-    run::{JobKey, StepPath},
+    run::{JobKey, Phase, StepPath},
 };
 use serde_json::{Map, Value, json};
 
@@ -417,6 +417,7 @@ fn pairs(name: &str, value: &Value) -> Result<BTreeMap<String, String>, String> 
 /// A step that is a container, and the variables that it gets beside those of every step.
 pub(crate) fn call(
     scope: &mut Scope<'_>,
+    phase: Phase,
     step: &ContainerStep,
     file: &str,
 ) -> Result<(ContainerCall, BTreeMap<String, String>), Fault> {
@@ -438,7 +439,17 @@ pub(crate) fn call(
             env.entry(name).or_insert(value);
         }
     }
-    let entrypoint = match (given_entrypoint, &step.entrypoint) {
+    let is_main = phase == Phase::Main;
+    let (given_entrypoint, given_args) = (
+        given_entrypoint.filter(|_| is_main),
+        given_args.filter(|_| is_main),
+    );
+    let own = match phase {
+        Phase::Pre => &step.pre_entrypoint,
+        Phase::Main => &step.entrypoint,
+        Phase::Post => &step.post_entrypoint,
+    };
+    let entrypoint = match (given_entrypoint, own) {
         (Some(given), _) => Some(given),
         (None, Some(template)) => {
             Some(expression::text(scope, template, file)?).filter(|text| !text.is_empty())

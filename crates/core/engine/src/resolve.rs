@@ -5,7 +5,10 @@ use std::{collections::BTreeMap, fmt};
 
 use cutover_model::{
     Position, Secret,
-    plan::{ActionSource, ActionUse, Bindings, Builtin, RunDefaults, StepBody, StepSpec, Template},
+    plan::{
+        ActionSource, ActionUse, Bindings, Builtin, RunDefaults, StepBody, StepSpec, Template,
+        container::ContainerImage,
+    },
     run::{JobKey, Phase, StepPath},
 };
 
@@ -209,11 +212,14 @@ fn sources(scope: &Scope<'_>, path: &StepPath) -> Vec<ActionSource> {
         let source = match step::spec(scope.steps(), &at).map(|spec| &spec.body) {
             Some(StepBody::Composite { source, .. }) => source,
             Some(StepBody::Action(action)) => &action.source,
+            Some(StepBody::Container(step)) => match &step.image {
+                ContainerImage::Dockerfile { source, .. } => source,
+                ContainerImage::Reference { .. } => continue,
+            },
             Some(
                 StepBody::Run { .. }
                 | StepBody::Builtin { .. }
                 | StepBody::Lacking { .. }
-                | StepBody::Container(_)
                 | StepBody::SetUpContainers
                 | StepBody::Wait { .. }
                 | StepBody::WaitAll
@@ -290,7 +296,7 @@ fn body(
         )),
         StepBody::Action(action) => Ok(program(scope, phase, action)),
         StepBody::Container(container) => {
-            let (call, more) = containers::call(scope, container, file)?;
+            let (call, more) = containers::call(scope, phase, container, file)?;
             env.extend(more);
             Ok(Body::Container(Box::new(call)))
         }
@@ -335,14 +341,7 @@ fn of_action(
             value,
         );
     }
-    for phase in [Phase::Pre, Phase::Main] {
-        let earlier = path.in_phase(phase);
-        let done = scope.key.and_then(|key| scope.run.step(key, &earlier));
-        for (name, value) in done.into_iter().flat_map(|step| &step.report.state) {
-            let value = scope.seen(&earlier, Kind::State, name, value);
-            env.insert(format!("STATE_{name}"), value);
-        }
-    }
+    env.extend(saved(scope, path));
     let facts = github::of_action(scope, &action.source, &action.path);
     env.extend(
         facts
@@ -356,6 +355,20 @@ fn of_action(
     });
     env.insert("GITHUB_ACTION".to_owned(), name);
     Ok(env)
+}
+
+/// What the earlier programs of an action have saved.
+fn saved(scope: &Scope<'_>, path: &StepPath) -> BTreeMap<String, String> {
+    let mut env = BTreeMap::new();
+    for phase in [Phase::Pre, Phase::Main] {
+        let earlier = path.in_phase(phase);
+        let done = scope.key.and_then(|key| scope.run.step(key, &earlier));
+        for (name, value) in done.into_iter().flat_map(|step| &step.report.state) {
+            let value = scope.seen(&earlier, Kind::State, name, value);
+            env.insert(format!("STATE_{name}"), value);
+        }
+    }
+    env
 }
 
 /// The inputs of a built-in action. An empty text is as good as none.
@@ -391,6 +404,9 @@ fn environment(
     env.extend(github::variables(scope));
     if let StepBody::Action(action) = &spec.body {
         env.extend(of_action(scope, path, spec, action, file)?);
+    }
+    if let StepBody::Container(_) = &spec.body {
+        env.extend(saved(scope, path));
     }
     Ok(env)
 }

@@ -21,6 +21,7 @@ mod browser;
 mod calls;
 mod canary;
 mod candidates;
+mod containers;
 mod docker;
 mod events;
 mod exit_codes;

@@ -178,6 +178,19 @@ pub(crate) const ACTION_INPUT: Scope = Scope(&[
     "hashFiles(1,255)",
 ]);
 
+/// `args`, `env` and entrypoints of a container action.
+pub(crate) const CONTAINER_ACTION: Scope = Scope(&[
+    "github",
+    "inputs",
+    "strategy",
+    "matrix",
+    "steps",
+    "job",
+    "runner",
+    "env",
+    "hashFiles(1,255)",
+]);
+
 /// Outputs of an action.
 pub(crate) const ACTION_OUTPUT: Scope = Scope(&[
     "github", "inputs", "strategy", "matrix", "steps", "job", "runner", "env",

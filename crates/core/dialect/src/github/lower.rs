@@ -442,7 +442,16 @@ impl<'t> Lowering<'t> {
         let lowered = found?;
         self.steps = self.steps.saturating_add(lowered.count);
         let mut advice = sink.aside();
-        let inputs = action::bind(&lowered.action.inputs, reference, with, &mut advice);
+        let declared = &lowered.action.inputs;
+        let mut inputs = match &lowered.action.runs {
+            Runs::Docker(_) => {
+                let with = container::without_overrides(with);
+                action::bind(declared, reference, &with, &mut advice)
+            }
+            Runs::Composite(_) | Runs::Node(_) => {
+                action::bind(declared, reference, with, &mut advice)
+            }
+        };
         let lenient: &[Code] = if self.is_lint {
             &[]
         } else {
@@ -453,6 +462,11 @@ impl<'t> Lowering<'t> {
             Runs::Node(node) => {
                 let spec = node_action(node, place, reference, sink);
                 StepBody::Action(Box::new(ActionUse { inputs, ..spec }))
+            }
+            Runs::Docker(runs) => {
+                inputs.extend(container::overrides(with));
+                let Place { source, directory } = place;
+                container::action_step(runs, source, directory, reference, inputs)
             }
             Runs::Composite(_) => StepBody::Composite {
                 source: place.source.clone(),
@@ -474,7 +488,7 @@ impl<'t> Lowering<'t> {
         let outside = std::mem::take(&mut self.steps);
         let steps = match &mut action.runs {
             Runs::Composite(steps) => self.steps(std::mem::take(steps), sink),
-            Runs::Node(_) => Vec::new(),
+            Runs::Node(_) | Runs::Docker(_) => Vec::new(),
         };
         let count = std::mem::replace(&mut self.steps, outside);
         if count > MAX_STEPS {

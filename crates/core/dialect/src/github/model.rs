@@ -7,7 +7,7 @@ use cutover_model::{
     plan::{
         Bindings, CallInputKind, CallSecrets, Concurrency, EnvironmentUse, Expression, MatrixSpec,
         Permissions, RunDefaults, Template,
-        container::{ContainerUse, Services},
+        container::{ContainerStep, ContainerUse, Services},
     },
 };
 
@@ -184,7 +184,7 @@ pub(crate) enum Does {
 }
 
 /// One entry of `with:`.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct With {
     pub(crate) name: Spanned,
     pub(crate) value: Template,
@@ -206,6 +206,17 @@ pub(crate) enum Runs {
     Composite(Vec<Step>),
     /// `using: node20` and its kin.
     Node(Node),
+    /// `using: docker`: all that does not depend on where its files are.
+    Docker(Box<DockerRuns>),
+}
+
+/// A container action.
+#[derive(Debug, Clone)]
+pub(crate) struct DockerRuns {
+    /// A Dockerfile from the action's directory, or `docker://IMAGE`.
+    pub(crate) image: String,
+    /// The rest of it; its image is not known yet.
+    pub(crate) step: ContainerStep,
 }
 
 /// A JavaScript action.

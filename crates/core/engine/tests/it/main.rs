@@ -11,6 +11,7 @@ mod background;
 mod calling;
 mod cancelling;
 mod composite;
+mod containers;
 mod explaining;
 mod groups;
 mod lateness;
