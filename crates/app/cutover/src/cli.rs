@@ -50,6 +50,8 @@ pub(crate) enum Command {
     Runs(Runs),
     /// Show the log of a run
     Logs(Logs),
+    /// List what a run has kept, or bring it here
+    Artifacts(Artifacts),
     /// List releases: what can be deployed
     Releases(Releases),
     /// List deployments, or tell one from beginning to end
@@ -423,6 +425,23 @@ pub(crate) struct Logs {
     /// Only this step, by its place from 0
     #[arg(long, value_name = "STEP", requires = "job")]
     pub(crate) step: Option<String>,
+    #[command(flatten)]
+    pub(crate) listing: Listing,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  cutover artifacts 12                  lists them
+  cutover artifacts 12 report --to out  unpacks `report` into out/report")]
+pub(crate) struct Artifacts {
+    /// The run: its number or its id
+    pub(crate) run: String,
+    /// Only these
+    #[arg(value_name = "NAME")]
+    pub(crate) names: Vec<String>,
+    /// Unpack each into a folder of its name in this one
+    #[arg(long, value_name = "DIR")]
+    pub(crate) to: Option<camino::Utf8PathBuf>,
     #[command(flatten)]
     pub(crate) listing: Listing,
 }

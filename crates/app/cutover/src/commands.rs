@@ -1,6 +1,7 @@
 //! One file a verb. Each says how the program leaves.
 
 mod answer;
+mod artifacts;
 mod balancer;
 mod deployments;
 mod diff;
@@ -62,6 +63,7 @@ pub(crate) fn run(cli: Cli, as_json: bool) -> Exit {
         Command::Cancel(args) => on_runtime(runs::cancel(args)),
         Command::Releases(args) => on_runtime(releases::run(args)),
         Command::Logs(args) => on_runtime(logs::run(args)),
+        Command::Artifacts(args) => on_runtime(artifacts::run(args)),
         Command::History(args) => on_runtime(history::run(args)),
         Command::Diff(args) => on_runtime(diff::run(args)),
         Command::Deploy(args) => on_runtime(deployments::deploy(args)),
@@ -112,6 +114,7 @@ fn exit_of(error: &anyhow::Error) -> Exit {
             | E::Forge(_)
             | E::Target(_)
             | E::Executor(_)
+            | E::Results(_)
             | E::Docker(_)
             | E::Balancer(_)
             | E::Io { .. }

@@ -34,6 +34,7 @@ use crate::{
         runner::Runners,
     },
     keeper,
+    results::{self, Results},
     routes::Routes,
     samples::Looks,
     schedule::{self, Schedules},
@@ -109,6 +110,7 @@ struct Inner {
     locks: Locks,
     outbox: Outbox,
     schedules: Schedules,
+    results: Results,
     process_target: Arc<ProcessTarget>,
     docker_target: tokio::sync::Mutex<Option<Arc<DockerTarget>>>,
     cancels: Cancels,
@@ -177,7 +179,9 @@ impl Control {
         let (notices, _) = broadcast::channel(NOTICES);
         let process_target =
             ProcessTarget::open(&dir.join("instances"), bundles.clone(), supervisor.clone())?;
+        let (results, jobs) = Results::open(dir, options.address.clone()).await?;
         let inner = Inner {
+            results,
             host: Host::new(dir.join("repositories")),
             executor: executor(&options, supervisor.clone()),
             mask: TextMask::new(options.secrets.values().map(Secret::expose)),
@@ -209,6 +213,7 @@ impl Control {
         };
         let control = Self(Arc::new(inner));
         let (services, leaving) = (&control.0.services, &control.0.leaving);
+        drop(services.spawn(results::serve(control.clone(), jobs)));
         drop(services.spawn(control.0.routes.clone().run(leaving.clone())));
         if control.0.options.recover {
             control.recover().await?;
@@ -221,6 +226,7 @@ impl Control {
         if let Sources::Hosted = control.0.options.sources {
             drop(services.spawn(schedule::run(control.clone())));
         }
+        drop(services.spawn(results::sweep(control.clone())));
         Ok(control)
     }
 
@@ -434,6 +440,11 @@ impl Control {
         &self.0.closing
     }
 
+    /// Rings when nothing will be done any more.
+    pub(crate) fn leaving(&self) -> &CancellationToken {
+        &self.0.leaving
+    }
+
     /// The log of a step from this byte on, as it grows, until the step has ended. A step that has
     /// not begun is waited for; one that ends without beginning has an empty log.
     pub async fn follow_log(&self, key: &StepKey, from: u64) -> Result<Follow, Error> {
@@ -539,6 +550,10 @@ impl Control {
 
     pub(crate) fn cancels(&self) -> &Cancels {
         &self.0.cancels
+    }
+
+    pub(crate) fn results(&self) -> &Results {
+        &self.0.results
     }
 
     pub(crate) fn outbox(&self) -> &Outbox {

@@ -1,6 +1,7 @@
 //! The door: HTTP for people (pages), programs (JSON) and git.
 
 mod api;
+mod artifacts;
 mod auth;
 mod delivery;
 mod dispatch;
@@ -48,6 +49,8 @@ pub fn router(control: Control, address: SocketAddr) -> Router {
         .route("/runs/{run}", get(api::run))
         .route("/runs/{run}/log", get(log::text))
         .route("/runs/{run}/explain", get(explain::run))
+        .route("/runs/{run}/artifacts", get(artifacts::list))
+        .route("/runs/{run}/artifacts/{artifact}", get(artifacts::bytes))
         .route("/runs/{run}/cancel", post(api::cancel))
         .route("/dispatch", post(dispatch::workflow))
         .route("/repository-dispatch", post(dispatch::repository))
@@ -91,6 +94,7 @@ pub fn router(control: Control, address: SocketAddr) -> Router {
         .route("/runs/{run}", get(web::run))
         .route("/runs/{run}/log", get(log::stream))
         .route("/runs/{run}/explain", get(explain::text))
+        .route("/runs/{run}/artifacts/{artifact}", get(artifacts::bytes))
         .route("/deployments/{deployment}", get(web::deployment))
         .route("/assets/{name}", get(web::asset))
         .fallback(web::missing)
@@ -107,7 +111,9 @@ pub fn router(control: Control, address: SocketAddr) -> Router {
             header::REFERRER_POLICY,
             HeaderValue::from_static("no-referrer"),
         ))
-        .with_state(control)
+        .with_state(control.clone())
+        // Whoever trusts our id tokens reads the keys here, without being anybody.
+        .merge(control.results().service().documents())
 }
 
 /// Serves until `stop` comes; then requests in flight are finished, as far as they finish in time.

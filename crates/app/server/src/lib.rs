@@ -23,6 +23,7 @@ mod hash_files;
 mod hear;
 mod keeper;
 mod operate;
+mod results;
 mod routes;
 mod samples;
 mod schedule;

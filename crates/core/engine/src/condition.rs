@@ -1,7 +1,7 @@
 //! Whether a job or a step is done: its `if:`, what went before it, and who wants the run ended.
 
 use cutover_model::{
-    plan::{Expression, JobSpec, Template},
+    plan::{Expression, JobSpec, StepBody, Template},
     run::{JobKey, Outcome, Phase, State, StepPath},
 };
 
@@ -155,10 +155,12 @@ fn ask_step(run: &Run, key: &JobKey, path: &StepPath) -> Result<Holds, Fault> {
     let known = |holds| if holds { Holds::Yes } else { Holds::No };
     let status = status(run, key, &level_of(path));
     let Some(condition) = written(run, key, path) else {
-        // What an action does before and after all steps is done whatever happens.
-        return Ok(known(
-            path.phase() != Phase::Main || status == Status::Success,
-        ));
+        // What an action does before and after all steps is done whatever happens; what built-in ones do
+        // then is to keep something, which is worth keeping only when all went well.
+        let is_builtin = step_spec(run, key, path)
+            .is_some_and(|spec| matches!(spec.body, StepBody::Builtin { .. }));
+        let is_always = path.phase() != Phase::Main && !is_builtin;
+        return Ok(known(is_always || status == Status::Success));
     };
     let scope = Scope::step(run, key, path, None)?
         .with_status(status)

@@ -1,6 +1,7 @@
 //! A workflow as compiled for one trigger: immutable, and free of any dialect's words.
 
 mod action;
+mod builtin;
 mod call;
 mod concurrency;
 pub mod container;
@@ -13,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use self::container::{ContainerStep, ContainerUse, Services};
 pub use self::{
     action::{ActionSource, ActionTree, ActionUse, Hook},
+    builtin::Builtin,
     call::{CallInput, CallInputKind, CallSecrets, CallSpec, MAX_CALLED_JOBS},
     concurrency::{Concurrency, GroupUse, MAX_QUEUED, Queue},
     permissions::{Access, Permissions},
@@ -353,70 +355,6 @@ pub enum StepBody {
     },
     /// A JavaScript action.
     Action(Box<ActionUse>),
-}
-
-/// The actions that this binary has built in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Builtin {
-    /// `actions/checkout`: the sources of the run's revision into the workspace.
-    Checkout,
-    /// `cutover/gate@v1`: reports → verdict.
-    Gate,
-    /// `cutover/release@v1`: commits → version, changelog, tag.
-    Release,
-    /// `cutover/build@v1`: sources → image or bundle, by digest.
-    Build,
-    /// `cutover/deploy@v1`: digest → environment.
-    Deploy,
-}
-
-impl Builtin {
-    /// All of them.
-    pub const ALL: [Self; 5] = [
-        Self::Checkout,
-        Self::Gate,
-        Self::Release,
-        Self::Build,
-        Self::Deploy,
-    ];
-
-    /// The name as `uses:` writes it, without the version.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Checkout => "actions/checkout",
-            Self::Gate => "cutover/gate",
-            Self::Release => "cutover/release",
-            Self::Build => "cutover/build",
-            Self::Deploy => "cutover/deploy",
-        }
-    }
-
-    /// The inputs it knows; any other is refused at compile time.
-    pub const fn inputs(self) -> &'static [&'static str] {
-        match self {
-            Self::Checkout => &["ref", "path", "fetch-depth", "clean", "persist-credentials"],
-            Self::Gate => &["gate", "junit", "coverage"],
-            Self::Release => &["dry-run"],
-            Self::Build => &["service", "version"],
-            Self::Deploy => &["service", "environment", "release", "strategy"],
-        }
-    }
-
-    /// Whether it also does something after the last step of the job, once it has begun.
-    pub const fn has_post(self) -> bool {
-        match self {
-            Self::Checkout | Self::Gate | Self::Release | Self::Build | Self::Deploy => false,
-        }
-    }
-
-    /// The inputs without which it cannot work.
-    pub const fn required_inputs(self) -> &'static [&'static str] {
-        match self {
-            Self::Checkout | Self::Gate | Self::Release | Self::Build => &[],
-            Self::Deploy => &["environment"],
-        }
-    }
 }
 
 /// How long a job may take when nothing else is said: six hours.

@@ -285,6 +285,11 @@ async fn finish(args: &cli::Run, control: &Control, id: &RunId) -> anyhow::Resul
         let explanations = control.explain(id, &view::About::default()).await?;
         render::talk(&view::explanation(&explanations));
     }
+    if !args.json {
+        for (artifact, file) in control.artifacts(id).await? {
+            render::talk(&format!("artifact `{}`: {file}", artifact.name));
+        }
+    }
     let gate = follow::refused(&run);
     Ok(match run.state().outcome() {
         Some(Outcome::Succeeded | Outcome::Skipped) => Exit::Ok,

@@ -21,6 +21,7 @@ use crate::{
     action::{self, ActionEnd, Context},
     containers,
     hash_files::hash_files,
+    results::server_url,
     view,
 };
 
@@ -196,6 +197,9 @@ impl Work {
                 if let Err(error) = self.control.executor().destroy(&self.id, &job).await {
                     tracing::warn!(%error, %job, "could not remove what a job left");
                 }
+                if let Err(error) = self.control.results().revoke(&self.run, &job).await {
+                    tracing::warn!(%error, %job, "what a job was granted is not taken back");
+                }
                 self.control.runners().release(&self.id, &job);
                 if let Some(group) = self.run.group_of(&job) {
                     let groups = self.control.groups();
@@ -265,7 +269,11 @@ impl Work {
             .await
             .map_err(|error| error.to_string())?;
         self.write_event(&place).await?;
-        let (resolved, masks, around) = self.resolve(key, &place)?;
+        let granted = self.control.results().grant(&self.run, &key.job).await;
+        let granted = granted.map_err(|error| error.to_string())?;
+        let (mut resolved, mut masks, around) = self.resolve(key, &place)?;
+        resolved.env.extend(granted.env.clone());
+        masks.extend(granted.masks.iter().cloned());
         put_in_place(&self.control, &self.run, key, &place, &resolved.sources).await?;
         let mut order = StepOrder {
             key: key.clone(),
@@ -321,6 +329,10 @@ impl Work {
                     key: key.clone(),
                     place,
                     with,
+                    granted,
+                    env: order.env,
+                    path_prepend: order.path_prepend,
+                    in_container: around.is_some(),
                 };
                 Ok(self.act(action, context, order.masks).await)
             }
@@ -476,7 +488,7 @@ impl Work {
         let hash_files =
             |patterns: &[String]| hash_files(&place.workspace, home.as_deref(), patterns);
         let server = ServerFacts {
-            url: options.address.clone().unwrap_or_default(),
+            url: server_url(options.address.as_deref()),
         };
         let outside = RunnerFacts {
             name: "local".to_owned(),

@@ -1,6 +1,7 @@
 //! The page's parts, from the top down. That of a deployment has a file of its own.
 
 use cutover_model::{Duration, Timestamp};
+use cutover_results::Artifact;
 use cutover_store::{ApprovalRow, DeploymentRow, RunRow};
 use maud::{DOCTYPE, Markup, html};
 
@@ -78,7 +79,13 @@ pub(super) fn fault(status: u16, why: &str) -> Markup {
 }
 
 /// A run.
-pub(super) fn run(run: &RunView, lists: &Lists, status: &Status, now: Timestamp) -> Markup {
+pub(super) fn run(
+    run: &RunView,
+    kept: &[Artifact],
+    lists: &Lists,
+    status: &Status,
+    now: Timestamp,
+) -> Markup {
     let main = html! {
         main {
             (column(lists, now))
@@ -96,12 +103,30 @@ pub(super) fn run(run: &RunView, lists: &Lists, status: &Status, now: Timestamp)
                     (graph::picture(&run.jobs))
                 }
                 (approvals(&of(&status.approvals, run.id.as_str())))
+                (artifacts(run, kept))
                 @for traffic in &status.services { (services(traffic)) }
                 @for job in &run.jobs { (job_steps(run, job, now)) }
             }
         }
     };
     frame(&format!("#{} {}", run.number, run.name), &main)
+}
+
+/// What a run has kept.
+fn artifacts(run: &RunView, kept: &[Artifact]) -> Markup {
+    html! {
+        @if !kept.is_empty() {
+            section {
+                h2 { "Artifacts" }
+                ul {
+                    @for artifact in kept {
+                        li { a href={ "/runs/" (run.id) "/artifacts/" (artifact.id) } download { (artifact.name) }
+                            small { " " (artifact.size) " bytes · by " (artifact.job) } }
+                    }
+                }
+            }
+        }
+    }
 }
 
 pub(super) fn column(lists: &Lists, now: Timestamp) -> Markup {

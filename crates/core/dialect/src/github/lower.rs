@@ -314,7 +314,7 @@ impl<'t> Lowering<'t> {
         }
         match builtin::find(reference, sink) {
             Named::Builtin(action) => {
-                let with = builtin::bind(action, reference.at, with, sink);
+                let with = builtin::bind(action, reference, with, sink);
                 builtin::check_names(&with, self.project, sink);
                 Some(StepBody::Builtin { action, with })
             }
