@@ -5,6 +5,8 @@ mod artifacts;
 mod balancer;
 mod deployments;
 mod diff;
+mod dispatch;
+mod explain;
 mod expr;
 mod freeze;
 mod gc;
@@ -41,7 +43,7 @@ pub(crate) fn run(cli: Cli, as_json: bool) -> Exit {
     // reqwest and everything else that speaks TLS takes the process's provider; there is one.
     drop(rustls::crypto::ring::default_provider().install_default());
     let done = match cli.command {
-        Command::Explain(args) => Ok(explain(&args.code)),
+        Command::Explain(args) => on_runtime(explain::run(args)),
         Command::Expr(args) => expr::run(&args),
         Command::Completions(args) => {
             completions(args.shell);
@@ -57,6 +59,7 @@ pub(crate) fn run(cli: Cli, as_json: bool) -> Exit {
         Command::Status(args) => on_runtime(status::run(args)),
         Command::Down(args) => on_runtime(status::down(args)),
         Command::Runs(args) => on_runtime(runs::list(args)),
+        Command::Dispatch(args) => on_runtime(dispatch::run(args)),
         Command::Cancel(args) => on_runtime(runs::cancel(args)),
         Command::Releases(args) => on_runtime(releases::run(args)),
         Command::Logs(args) => on_runtime(logs::run(args)),
@@ -129,18 +132,6 @@ fn on_runtime(work: impl Future<Output = anyhow::Result<Exit>>) -> anyhow::Resul
     // Steps and instances have processes of their own; nothing here is worth waiting for.
     runtime.shutdown_background();
     done
-}
-
-fn explain(code: &str) -> Exit {
-    if let Some(text) = cutover_dialect::explain(&code.to_uppercase()) {
-        render::data(text);
-        Exit::Ok
-    } else {
-        render::talk(&format!(
-            "there is no code `{code}`; codes look like `CUT-1001`"
-        ));
-        Exit::Usage
-    }
 }
 
 fn completions(shell: clap_complete::Shell) {

@@ -37,6 +37,7 @@ use crate::{
     results::{self, Results},
     routes::Routes,
     samples::Looks,
+    schedule::{self, Schedules},
 };
 
 /// What has to be known from outside.
@@ -108,6 +109,7 @@ struct Inner {
     groups: ConcurrencyGroups,
     locks: Locks,
     outbox: Outbox,
+    schedules: Schedules,
     results: Results,
     process_target: Arc<ProcessTarget>,
     docker_target: tokio::sync::Mutex<Option<Arc<DockerTarget>>>,
@@ -194,6 +196,7 @@ impl Control {
             groups: ConcurrencyGroups::default(),
             locks: Locks::new(store.clone(), owner),
             outbox: Outbox::new(store.clone(), options.secrets.clone()),
+            schedules: Schedules::default(),
             runs: Mutex::default(),
             deployments: Mutex::default(),
             starting: tokio::sync::Mutex::default(),
@@ -220,6 +223,9 @@ impl Control {
         drop(services.spawn(keeper::run(control.clone())));
         drop(services.spawn(lock::keep(control.clone())));
         drop(services.spawn(retention::run(control.clone())));
+        if let Sources::Hosted = control.0.options.sources {
+            drop(services.spawn(schedule::run(control.clone())));
+        }
         drop(services.spawn(results::sweep(control.clone())));
         Ok(control)
     }
@@ -552,6 +558,10 @@ impl Control {
 
     pub(crate) fn outbox(&self) -> &Outbox {
         &self.0.outbox
+    }
+
+    pub(crate) fn schedules(&self) -> &Schedules {
+        &self.0.schedules
     }
 
     /// The one place where the wall clock is read.

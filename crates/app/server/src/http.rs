@@ -4,6 +4,8 @@ mod api;
 mod artifacts;
 mod auth;
 mod delivery;
+mod dispatch;
+mod explain;
 mod fault;
 mod git;
 mod log;
@@ -46,10 +48,12 @@ pub fn router(control: Control, address: SocketAddr) -> Router {
         .route("/runs", get(api::runs))
         .route("/runs/{run}", get(api::run))
         .route("/runs/{run}/log", get(log::text))
+        .route("/runs/{run}/explain", get(explain::run))
         .route("/runs/{run}/artifacts", get(artifacts::list))
         .route("/runs/{run}/artifacts/{artifact}", get(artifacts::bytes))
         .route("/runs/{run}/cancel", post(api::cancel))
-        .route("/dispatch", post(api::dispatch))
+        .route("/dispatch", post(dispatch::workflow))
+        .route("/repository-dispatch", post(dispatch::repository))
         .route("/approvals", get(api::approvals))
         .route("/approvals/{gate}/{answer}", post(api::answer))
         .route("/releases", get(api::releases))
@@ -90,6 +94,7 @@ pub fn router(control: Control, address: SocketAddr) -> Router {
         .route("/", get(web::home))
         .route("/runs/{run}", get(web::run))
         .route("/runs/{run}/log", get(log::stream))
+        .route("/runs/{run}/explain", get(explain::text))
         .route("/runs/{run}/artifacts/{artifact}", get(artifacts::bytes))
         .route("/deployments/{deployment}", get(web::deployment))
         .route("/assets/{name}", get(web::asset))

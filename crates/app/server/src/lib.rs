@@ -7,11 +7,13 @@
 pub mod containers;
 mod control;
 pub mod http;
+pub mod payload;
 pub mod view;
 
 mod action;
 mod answer;
 mod balancer;
+mod chain;
 mod command;
 mod deliver;
 mod drive;
@@ -24,6 +26,7 @@ mod operate;
 mod results;
 mod routes;
 mod samples;
+mod schedule;
 mod secret_versions;
 mod understand;
 mod users;
@@ -34,6 +37,7 @@ pub use deliver::{Ask, Begun};
 pub use error::Error;
 pub use hear::{Heard, Started};
 pub use operate::Answer;
+pub use schedule::ScheduleView;
 pub use understand::{Understanding, lock};
 
 /// Bytes as digits.

@@ -6,9 +6,9 @@ use cutover_model::{
 };
 
 use crate::{
-    Fault, background, expression, job, post,
+    Fault, background, call, expression, job, post,
     run::{Group, Run},
-    scope::{self, Scope},
+    scope::Scope,
     step,
 };
 
@@ -189,7 +189,7 @@ pub(crate) fn status(run: &Run, key: &JobKey, level: &StepPath) -> Status {
 
 /// How things stand for a job: all jobs before it count, also those further back.
 pub(crate) fn job_status(run: &Run, spec: &JobSpec) -> Status {
-    if !run.cancels.is_empty() {
+    if !run.cancels.is_empty() || call::stopping(run, &spec.id).is_some() {
         return Status::Cancelled;
     }
     let mut status = Status::Success;
@@ -276,7 +276,7 @@ fn job_holds(
     status: Status,
 ) -> Result<bool, Fault> {
     let scope = Scope::before_job(run, spec).with_status(status);
-    expression::condition(&scope, condition, scope::workflow_file(run))
+    expression::condition(&scope, condition, run.file_of(&spec.id))
 }
 
 /// Whether this end of a step does not count.
@@ -306,7 +306,7 @@ pub(crate) fn job_continues_on_error(
 ) -> Result<bool, Fault> {
     match &spec.continue_on_error {
         Some(template) if can_be_forgiven(outcome) => {
-            truth(&Scope::job(run, key)?, template, scope::workflow_file(run))
+            truth(&Scope::job(run, key)?, template, run.file_of(&spec.id))
         }
         Some(_) | None => Ok(false),
     }

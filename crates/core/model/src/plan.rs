@@ -2,6 +2,7 @@
 
 mod action;
 mod builtin;
+mod call;
 mod concurrency;
 pub mod container;
 mod permissions;
@@ -14,6 +15,7 @@ use self::container::{ContainerStep, ContainerUse, Services};
 pub use self::{
     action::{ActionSource, ActionTree, ActionUse, Hook},
     builtin::Builtin,
+    call::{CallInput, CallInputKind, CallSecrets, CallSpec, MAX_CALLED_JOBS},
     concurrency::{Concurrency, GroupUse, MAX_QUEUED, Queue},
     permissions::{Access, Permissions},
 };
@@ -141,6 +143,9 @@ pub struct JobSpec {
     pub permissions: Option<Permissions>,
     /// The steps, in order.
     pub steps: Vec<StepSpec>,
+    /// The workflow that it calls; then it has no steps.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub call: Option<Box<CallSpec>>,
     /// Where it stands.
     pub at: Position,
 }
@@ -168,6 +173,7 @@ impl JobSpec {
             concurrency: None,
             permissions: None,
             steps,
+            call: None,
             at: Position::default(),
         }
     }
@@ -262,6 +268,9 @@ pub struct StepSpec {
     /// Whether the steps after it do not wait for it; only a job's own steps go in the background.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub background: bool,
+    /// Whether it runs on the machine, also when its job has a container: hooks of whoever keeps it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub on_machine: bool,
     /// What it does.
     pub body: StepBody,
     /// Where it stands.
@@ -279,6 +288,7 @@ impl StepSpec {
             timeout_minutes: None,
             continue_on_error: None,
             background: false,
+            on_machine: false,
             body,
             at: Position::default(),
         }

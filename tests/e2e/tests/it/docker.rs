@@ -41,7 +41,9 @@ impl Engine {
     /// One that answers; `None`, loudly, when there can be none here.
     pub(crate) fn start() -> Option<Self> {
         static COUNT: AtomicU32 = AtomicU32::new(0);
-        let skip = |why: &str| eprintln!("SKIPPED: the docker target from outside, because {why}");
+        let skip = |why: &str| {
+            eprintln!("SKIPPED: what needs a docker engine, from outside, because {why}")
+        };
         let missing = ["dockerd", "ip"].into_iter().find(|tool| !is_there(tool));
         if let Some(tool) = missing {
             skip(&format!("there is no `{tool}`"));
@@ -76,9 +78,13 @@ impl Engine {
     /// A world whose server uses this engine.
     pub(crate) fn world(&self) -> World {
         let world = World::new();
-        let host = format!("unix://{}", self.socket().display());
-        world.set("DOCKER_HOST", &host);
+        world.set("DOCKER_HOST", &self.host());
         world
+    }
+
+    /// Its address.
+    pub(crate) fn host(&self) -> String {
+        format!("unix://{}", self.socket().display())
     }
 
     fn socket(&self) -> PathBuf {
@@ -133,7 +139,7 @@ impl Drop for Engine {
     }
 }
 
-fn is_there(tool: &str) -> bool {
+pub(crate) fn is_there(tool: &str) -> bool {
     let path = std::env::var("PATH").unwrap_or_default();
     path.split(':')
         .any(|folder| Path::new(folder).join(tool).is_file())

@@ -212,6 +212,9 @@ impl Work {
                 self.control
                     .notify(rules, self.id.as_str(), &topic, &text)
                     .await;
+                if topic.starts_with("run.") {
+                    self.control.tell_workflows(&self.run, "completed").await;
+                }
             }
         }
     }
@@ -265,6 +268,7 @@ impl Work {
             .prepare(&key.run, &key.job)
             .await
             .map_err(|error| error.to_string())?;
+        self.write_event(&place).await?;
         let granted = self.control.results().grant(&self.run, &key.job).await;
         let granted = granted.map_err(|error| error.to_string())?;
         let (mut resolved, mut masks, around) = self.resolve(key, &place)?;
@@ -333,6 +337,24 @@ impl Work {
                 Ok(self.act(action, context, order.masks).await)
             }
         }
+    }
+
+    /// Lays the payload of the event where the steps of a job look for it, once.
+    async fn write_event(&self, place: &JobPlace) -> Result<(), String> {
+        let path = place.temp.join(resolve::EVENT_FILE);
+        let (Some(trigger), Some(folder)) = (self.run.trigger(), path.parent()) else {
+            return Ok(());
+        };
+        if tokio::fs::try_exists(&path).await.unwrap_or_default() {
+            return Ok(());
+        }
+        let payload = trigger.payload.to_string();
+        let write = async {
+            tokio::fs::create_dir_all(folder).await?;
+            tokio::fs::write(&path, payload).await
+        };
+        let wrote: std::io::Result<()> = write.await;
+        wrote.map_err(|error| format!("could not write `{path}`: {error}"))
     }
 
     /// The order for a program of a JavaScript action.
@@ -494,11 +516,12 @@ impl Work {
         }
         let resolved = resolve::step(&self.run, &key.job, &key.step, &given)
             .map_err(|fault| fault.to_string())?;
-        let masks = resolve::masks(&self.run, &given)
+        let mut masks: Vec<Secret> = resolve::masks(&self.run, &given)
             .into_iter()
             .cloned()
             .chain(passwords)
             .collect();
+        masks.extend(resolve::call_masks(&self.run, &key.job, &given));
         Ok((resolved, masks, around))
     }
 }

@@ -46,8 +46,7 @@ impl Story {
                     return Err(format!("{job}/{step}: attempt {attempt}, not {expected}"));
                 }
                 if self.has_post(job, step) {
-                    self.posts
-                        .insert((job.clone(), step.in_phase(Phase::Post)));
+                    self.posts.insert((job.clone(), step.in_phase(Phase::Post)));
                 }
             }
             RunEvent::RunCreated { plan, .. } => self.plan = Some(plan.as_ref().clone()),
