@@ -39,13 +39,3 @@ pub use hear::{Heard, Started};
 pub use operate::Answer;
 pub use schedule::ScheduleView;
 pub use understand::{Understanding, lock};
-
-/// Bytes as digits.
-fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write as _;
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        // Writing to a string cannot fail.
-        write!(text, "{byte:02x}").ok();
-        text
-    })
-}

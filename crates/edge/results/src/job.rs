@@ -172,7 +172,7 @@ pub(crate) fn backend_id(parts: &[&str]) -> String {
         sum.update(&(part.len() as u64).to_be_bytes());
         sum.update(part.as_bytes());
     }
-    let digits = disk::hex(&sum.finish().as_ref()[..16]);
+    let digits = hex::encode(sum.finish().as_ref()[..16]);
     [
         &digits[..8],
         &digits[8..12],
