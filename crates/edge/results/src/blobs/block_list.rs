@@ -3,7 +3,7 @@
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use quick_xml::{Reader, events::Event};
 
-use crate::{disk, refusal::Refusal};
+use crate::refusal::Refusal;
 
 /// As many as Azure allows.
 pub(crate) const MOST_BLOCKS: usize = 50_000;
