@@ -197,7 +197,7 @@ impl Double {
             ("POST" | "PATCH", true, _) => with(
                 response(StatusCode::ACCEPTED)
                     .header("location", at)
-                    .header("range", "0-0"),
+                    .header("range", format!("0-{}", size.saturating_sub(1))),
                 "",
             ),
             ("PUT", true, _) => {
