@@ -135,7 +135,7 @@ impl Remote<'_> {
 
     /// A ref of ours for theirs; as digits, so that none is in the way of another.
     fn memory(&self) -> String {
-        format!("refs/cutover/{}", hex::encode(&self.git_ref))
+        format!("refs/cutover/{}", hex::encode(self.git_ref))
     }
 }
 
