@@ -9,7 +9,9 @@ use cutover_model::{
     source::{Taint, Trust},
 };
 
-use crate::{Input, Refusal, approval, condition, evolve, job, run::Run, schedule, step, timeout};
+use crate::{
+    Input, Refusal, approval, condition, evolve, job, retry, run::Run, schedule, step, timeout,
+};
 
 /// A run as it will be, and the events that make it so.
 pub(crate) struct Draft {
@@ -74,8 +76,19 @@ fn hear(draft: &mut Draft, input: Input) -> Result<(), Refusal> {
             must_be_live(&draft.run)?;
             schedule::cancel(draft, by, reason);
         }
+        Input::Retry { by, legs } => return retry::retry(draft, by, legs),
+        Input::StepAgain {
+            job,
+            step,
+            attempt,
+            by,
+        } => {
+            if is_done_at_the_edge(&draft.run, &job, &step, attempt) {
+                again(draft, &job, &step, attempt, by);
+            }
+        }
         Input::RunnerAssigned { job, runner } => {
-            let waits = draft.run.leg(&job).is_some_and(|leg| {
+            let waits = draft.run.leg(&job).filter(|leg| {
                 let on_runner = matches!(
                     leg.state,
                     State::Waiting {
@@ -85,10 +98,10 @@ fn hear(draft: &mut Draft, input: Input) -> Result<(), Refusal> {
                 );
                 on_runner && leg.stop.is_none()
             });
-            if waits {
+            if let Some(attempt) = waits.map(|leg| leg.attempt) {
                 draft.say(RunEvent::JobStarted {
                     job,
-                    attempt: Attempt::FIRST,
+                    attempt,
                     runner,
                 });
             }
@@ -137,6 +150,16 @@ fn hear(draft: &mut Draft, input: Input) -> Result<(), Refusal> {
     Ok(())
 }
 
+/// A person wants a step that failed done once more. What is being ended anyway is not begun again.
+fn again(draft: &mut Draft, job: &JobKey, step: &StepPath, attempt: Attempt, by: String) {
+    if retry::may_again(&draft.run, job, step) {
+        retry::again(draft, job, step, attempt, by);
+    } else {
+        let report = StepReport::default();
+        exited(draft, job, step, attempt, Outcome::Cancelled, report);
+    }
+}
+
 /// A built-in action wants a person's yes. Nobody is asked for what is being ended anyway.
 fn asked(
     draft: &mut Draft,
@@ -165,7 +188,7 @@ fn hashed(draft: &mut Draft, job: JobKey, asked: job::Asked, digest: Result<Stri
     let waits = draft
         .run
         .leg(&job)
-        .is_some_and(|leg| leg.hashes.get(&asked) == Some(&None));
+        .is_some_and(|leg| !leg.state.is_finished() && leg.hashes.get(&asked) == Some(&None));
     if !waits {
         return;
     }

@@ -11,6 +11,7 @@ use cutover_model::{
 
 use crate::{
     job::{Leg, Stop},
+    retry,
     run::{Cancel, Group, Head, Question, Run, Settled},
     step::{self, Step},
 };
@@ -55,7 +56,9 @@ pub fn evolve(run: &mut Run, at: Timestamp, event: &RunEvent) {
                 max_parallel: *max_parallel,
             };
             run.groups.insert(job.clone(), group);
-            run.legs.extend(legs.iter().map(new_leg));
+            let attempt = run.attempt;
+            run.legs
+                .extend(legs.iter().map(|leg| new_leg(leg, attempt)));
         }
         RunEvent::JobSkipped { job, reason } => {
             end_group(run, at, job, [Outcome::Skipped; 2], reason);
@@ -119,6 +122,7 @@ pub fn evolve(run: &mut Run, at: Timestamp, event: &RunEvent) {
         } => {
             if let Some(leg) = run.leg_mut(job) {
                 let mut skipped = Step::running(name.clone(), Attempt::FIRST, at);
+                skipped.begun = false;
                 skipped.state = finished(Outcome::Skipped, at);
                 skipped.conclusion = Some(Outcome::Skipped);
                 skipped.reason = Some(reason.clone());
@@ -211,6 +215,14 @@ pub fn evolve(run: &mut Run, at: Timestamp, event: &RunEvent) {
             reason: reason.clone(),
         }),
         RunEvent::RunFinished { outcome } => run.state = finished(*outcome, at),
+        RunEvent::RunRetried {
+            by,
+            attempt,
+            legs,
+            jobs,
+        } => retry::retried(run, at, (by, *attempt), legs, jobs),
+        // The try that it begins is said by the event after it.
+        RunEvent::StepRetried { .. } => {}
     }
 }
 
@@ -218,8 +230,8 @@ fn finished(outcome: Outcome, at: Timestamp) -> State {
     State::Finished { outcome, at }
 }
 
-fn new_leg(spec: &event::Leg) -> (JobKey, Arc<Leg>) {
-    (spec.key.clone(), Arc::new(Leg::new(spec.clone())))
+fn new_leg(spec: &event::Leg, attempt: Attempt) -> (JobKey, Arc<Leg>) {
+    (spec.key.clone(), Arc::new(Leg::new(spec.clone(), attempt)))
 }
 
 fn end_group(
@@ -280,7 +292,8 @@ fn ending_step<'a>(
             .spec(job.job())
             .and_then(|spec| step::spec(&spec.steps, path));
         let name = spec.map(step::plain_name).unwrap_or_default();
-        let step = Step::running(name, attempt, at);
+        let mut step = Step::running(name, attempt, at);
+        step.begun = false;
         run.leg_mut(job)?.steps.insert(path.clone(), step);
     }
     run.leg_mut(job)?.steps.get_mut(path)

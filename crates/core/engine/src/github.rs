@@ -76,12 +76,15 @@ fn facts(scope: &Scope<'_>) -> Vec<(&'static str, String)> {
         ("ref_type", ref_type.to_owned()),
         ("repository", trigger.repository.clone()),
         ("repository_owner", owner.to_owned()),
-        ("run_attempt", "1".to_owned()),
+        ("run_attempt", run.attempt().to_string()),
         ("run_id", id.to_string()),
         ("run_number", run.number().unwrap_or_default().to_string()),
         ("server_url", server.to_owned()),
         ("sha", trigger.revision.0.clone()),
-        ("triggering_actor", trigger.actor.clone()),
+        (
+            "triggering_actor",
+            run.wanted_by().unwrap_or_default().to_owned(),
+        ),
         ("workflow", plan.name.clone()),
         (
             "workflow_ref",

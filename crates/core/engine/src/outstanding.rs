@@ -10,7 +10,7 @@ use crate::{
     Effect, TimerKey, approval, condition,
     job::Leg,
     run::Run,
-    schedule, step,
+    step,
     timeout::{self, STOP_GRACE},
 };
 
@@ -55,7 +55,9 @@ pub fn effects(run: &Run, at: Timestamp, event: &RunEvent) -> Vec<Effect> {
         | RunEvent::FilesHashed { .. }
         | RunEvent::StepFinished { .. }
         | RunEvent::StepLost { .. }
-        | RunEvent::CancelRequested { .. } => Vec::new(),
+        | RunEvent::CancelRequested { .. }
+        | RunEvent::RunRetried { .. }
+        | RunEvent::StepRetried { .. } => Vec::new(),
     }
 }
 
@@ -230,10 +232,19 @@ fn told(run: &Run, at: Timestamp, outcome: Outcome) -> Effect {
     Effect::Notify {
         topic: format!("run.{word}"),
         text: format!(
-            "{} {outcome} after {}",
+            "{} {outcome} after {}{}",
             title(run),
-            schedule::lasted(run, at)
+            run.lasted(at),
+            try_of(run)
         ),
+    }
+}
+
+/// Which try it was, so that the news of one is not taken for that of another.
+fn try_of(run: &Run) -> String {
+    match run.attempt() {
+        Attempt::FIRST => String::new(),
+        attempt => format!(" (attempt {attempt})"),
     }
 }
 

@@ -9,11 +9,11 @@ use cutover_model::{
     GateId, RunId, Timestamp,
     gate::Approval,
     plan::{JobSpec, Plan},
-    run::{JobKey, Outcome, State, StepPath},
+    run::{Attempt, JobKey, Outcome, State, StepPath},
     source::{Taint, Trigger, Trust},
 };
 
-use crate::{job::Leg, step::Step};
+use crate::{job::Leg, retry::Tries, step::Step};
 
 /// One run. The default is one that nobody has created.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,6 +28,13 @@ pub struct Run {
     /// Shared, so that a decision copies only the legs that it touches.
     pub(crate) legs: BTreeMap<JobKey, Arc<Leg>>,
     pub(crate) questions: BTreeMap<GateId, Question>,
+    /// Which try of it this is.
+    pub(crate) attempt: Attempt,
+    /// When it began, and who wanted it, when it is not the first.
+    pub(crate) attempt_at: Option<Timestamp>,
+    pub(crate) retried_by: Option<String>,
+    /// The tries of steps that were dropped when their legs were done once more.
+    pub(crate) tries: BTreeMap<JobKey, Tries>,
 }
 
 /// What is fixed when a run is created.
@@ -109,6 +116,10 @@ impl Default for Run {
             groups: BTreeMap::new(),
             legs: BTreeMap::new(),
             questions: BTreeMap::new(),
+            attempt: Attempt::FIRST,
+            attempt_at: None,
+            retried_by: None,
+            tries: BTreeMap::new(),
         }
     }
 }

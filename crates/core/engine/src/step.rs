@@ -26,6 +26,8 @@ pub(crate) struct Step {
     pub(crate) name: String,
     pub(crate) state: State,
     pub(crate) attempt: Attempt,
+    /// Whether this attempt has begun: one that was skipped, or could not be understood, has not.
+    pub(crate) begun: bool,
     /// When this attempt began.
     pub(crate) started_at: Timestamp,
     /// How it counts, once it has ended.
@@ -45,6 +47,7 @@ impl Step {
             name,
             state: State::Running { since },
             attempt,
+            begun: true,
             started_at: since,
             conclusion: None,
             report: StepReport::default(),
@@ -150,10 +153,11 @@ pub(crate) fn advance(
 /// Starts, skips or faults a step whose turn has come.
 fn begin(draft: &mut Draft, key: &JobKey, path: &StepPath, spec: &StepSpec) {
     let run = &draft.run;
+    let attempt = run.next_try(key, path);
     let started = || RunEvent::StepStarted {
         job: key.clone(),
         step: path.clone(),
-        attempt: Attempt::FIRST,
+        attempt,
         name: name(run, key, path, spec),
     };
     let skipped = |reason| RunEvent::StepSkipped {
@@ -202,7 +206,7 @@ fn begin(draft: &mut Draft, key: &JobKey, path: &StepPath, spec: &StepSpec) {
             draft,
             key,
             path,
-            Attempt::FIRST,
+            attempt,
             Outcome::Faulted,
             because(&fault.to_string()),
         ),

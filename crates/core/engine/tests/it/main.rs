@@ -12,6 +12,7 @@ mod composite;
 mod lateness;
 mod legs;
 mod resolving;
+mod retrying;
 mod running;
 mod saying;
 mod support;

@@ -11,12 +11,25 @@ use cutover_model::{
 use super::edge::{Edge, Process};
 
 /// The log tells a possible story: no gap, no attempt twice, nothing after the end.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Story {
     version: u64,
     attempts: BTreeMap<(JobKey, StepPath), Attempt>,
     ended: Option<Outcome>,
     cancelled: bool,
+    tries: Attempt,
+}
+
+impl Default for Story {
+    fn default() -> Self {
+        Self {
+            version: 0,
+            attempts: BTreeMap::new(),
+            ended: None,
+            cancelled: false,
+            tries: Attempt::FIRST,
+        }
+    }
 }
 
 impl Story {
@@ -29,8 +42,12 @@ impl Story {
             ));
         }
         self.version = recorded.version;
-        if self.ended.is_some() {
-            return Err(format!("after the end: {event:?}"));
+        let is_retried = matches!(event, RunEvent::RunRetried { .. });
+        match (self.ended, is_retried) {
+            (Some(_), false) => return Err(format!("after the end: {event:?}")),
+            (None, true) => return Err("it is done once more before its end".to_owned()),
+            (Some(_), true) => self.ended = None,
+            (None, false) => {}
         }
         match event {
             RunEvent::StepStarted {
@@ -41,6 +58,13 @@ impl Story {
                 if *attempt != expected {
                     return Err(format!("{job}/{step}: attempt {attempt}, not {expected}"));
                 }
+            }
+            RunEvent::RunRetried { attempt, .. } => {
+                if *attempt != self.tries.next() {
+                    return Err(format!("try {attempt} of the run follows {}", self.tries));
+                }
+                self.tries = *attempt;
+                self.cancelled = false;
             }
             RunEvent::CancelRequested { .. } => self.cancelled = true,
             RunEvent::RunFinished { outcome } => {
@@ -182,8 +206,8 @@ pub(super) fn end(run: &Run, edge: &Edge) -> Result<(), String> {
         .outbox
         .iter()
         .filter(|(topic, _)| topic.starts_with("run."));
-    match told.count() {
-        1 => Ok(()),
-        count => Err(format!("the end was told {count} times")),
+    match u32::try_from(told.count()) {
+        Ok(count) if count == run.attempt().0 => Ok(()),
+        count => Err(format!("the end was told {count:?} times")),
     }
 }
