@@ -4,12 +4,14 @@
 //! how it ended is on disk, whoever was there to see it. When a step runs, and what follows from its
 //! end, is not decided here.
 
+mod border;
 mod builtin;
 mod commands;
 mod error;
 mod files;
 mod filter;
 mod follow;
+mod keep;
 mod layout;
 mod mask;
 mod matchers;
@@ -20,9 +22,11 @@ mod shell;
 mod supervise;
 
 pub use self::{
+    border::Snapshots,
     builtin::BuiltinLog,
     error::Error,
     follow::Follow,
+    keep::{KeepLimits, Kept},
     layout::{JobPlace, StepKey},
     mask::TextMask,
     order::{Begun, HandedKind, StepEnd, StepOrder},

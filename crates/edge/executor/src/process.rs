@@ -22,9 +22,11 @@ use tokio::{
 };
 
 use crate::{
+    border::Snapshots,
     builtin::BuiltinLog,
     error::Error,
     follow::{Follow, Notices},
+    keep::AllBorders,
     layout::{JobPlace, Layout, StepKey},
     order::{Begun, HandedKind, StepEnd, StepOrder},
     protocol::{
@@ -42,14 +44,17 @@ type Jobs = Arc<Mutex<BTreeMap<Utf8PathBuf, Arc<tokio::sync::Mutex<bool>>>>>;
 /// Runs steps as processes of this machine.
 #[derive(Debug, Clone)]
 pub struct ProcessExecutor {
-    root: Utf8PathBuf,
+    pub(crate) root: Utf8PathBuf,
     supervisor: Vec<String>,
     base_env: BTreeMap<String, String>,
     grace: Grace,
     local: Local,
     jobs: Jobs,
     /// What records of steps have to survive.
-    survives: Survives,
+    pub(crate) survives: Survives,
+    /// When workspaces are copied.
+    pub(crate) snapshots: Snapshots,
+    pub(crate) borders: AllBorders,
     /// Rings each time this executor has begun a step.
     begins: Arc<Notify>,
 }
@@ -73,6 +78,8 @@ impl ProcessExecutor {
             local: Local::default(),
             jobs: Jobs::default(),
             survives: Survives::default(),
+            snapshots: Snapshots::default(),
+            borders: AllBorders::default(),
             begins: Arc::default(),
         }
     }
@@ -105,7 +112,7 @@ impl ProcessExecutor {
         Ok(layout.place())
     }
 
-    fn known(&self, layout: &Layout) -> Arc<tokio::sync::Mutex<bool>> {
+    pub(crate) fn known(&self, layout: &Layout) -> Arc<tokio::sync::Mutex<bool>> {
         let mut jobs = self.jobs.lock().unwrap_or_else(PoisonError::into_inner);
         Arc::clone(jobs.entry(layout.dir.clone()).or_default())
     }
@@ -306,7 +313,13 @@ impl ProcessExecutor {
         if !end(&layout).await? {
             sweep(name(run, job)).await?;
         }
-        let paths = [layout.workspace(), layout.temp(), layout.private()];
+        self.forget_borders(&layout);
+        let paths = [
+            layout.workspace(),
+            layout.temp(),
+            layout.private(),
+            layout.borders(),
+        ];
         spawn_blocking(move || paths.iter().try_for_each(|path| remove(path)))
             .await
             .map_err(|error| Error::Refused(error.to_string()))?
@@ -398,7 +411,7 @@ impl ProcessExecutor {
         }
     }
 
-    fn layout(&self, key: &StepKey) -> Layout {
+    pub(crate) fn layout(&self, key: &StepKey) -> Layout {
         Layout::new(&self.root, &key.run, &key.job)
     }
 }
@@ -413,7 +426,7 @@ fn ended(layout: &Layout, key: &StepKey) -> Result<Option<StepEnd>, Error> {
 
 /// Tells a supervisor to end; whether it has, having killed all that was below it. What it inherited
 /// cannot have got away from it, so there is nothing to search for then.
-async fn end(layout: &Layout) -> Result<bool, Error> {
+pub(crate) async fn end(layout: &Layout) -> Result<bool, Error> {
     let supervisor: Option<Identity> = record::read(&layout.supervisor())?;
     let Some(supervisor) = supervisor.filter(Identity::is_alive) else {
         return Ok(false);
@@ -449,7 +462,7 @@ async fn bury(layout: &Layout) -> Result<(), Error> {
     Ok(())
 }
 
-fn name(run: &RunId, job: &JobKey) -> String {
+pub(crate) fn name(run: &RunId, job: &JobKey) -> String {
     format!("{run}/{job}")
 }
 
@@ -458,7 +471,7 @@ fn expose(masks: &[Secret]) -> Vec<String> {
 }
 
 /// Kills what carries the mark of a job and has no supervisor any more.
-async fn sweep(job: String) -> Result<(), Error> {
+pub(crate) async fn sweep(job: String) -> Result<(), Error> {
     let marker = format!("{JOB_MARKER}={job}");
     let count = spawn_blocking(move || tree::kill_all(|| tree::marked(&marker)))
         .await
@@ -470,7 +483,7 @@ async fn sweep(job: String) -> Result<(), Error> {
 }
 
 /// Removes a tree, also one whose directories were made read-only (module caches do that).
-fn remove(path: &Utf8Path) -> Result<(), Error> {
+pub(crate) fn remove(path: &Utf8Path) -> Result<(), Error> {
     match fs::remove_dir_all(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
         Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {}

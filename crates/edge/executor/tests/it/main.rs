@@ -7,6 +7,7 @@
 
 mod cancel;
 mod hand_on;
+mod keeping;
 mod measure;
 mod output;
 mod survive;
