@@ -532,6 +532,11 @@ impl Control {
         &self.0.options.base_env
     }
 
+    /// What `~` stands for in a step.
+    pub(crate) fn home(&self) -> Option<Utf8PathBuf> {
+        self.base_env().get("HOME").map(Utf8PathBuf::from)
+    }
+
     /// A text as it may be stored: an expression, a library or a service may have put a secret into
     /// it. To be asked before the text is shortened.
     pub(crate) fn without_secrets(&self, text: &str) -> String {

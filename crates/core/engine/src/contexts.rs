@@ -11,7 +11,7 @@ use serde_json::{Map, Value, json};
 
 use crate::{
     condition::{self, Status},
-    github, job,
+    containers, github, job,
     resolve::{Kind, Withheld},
     scope::Scope,
     step,
@@ -85,12 +85,19 @@ impl Scope<'_> {
                 .combination
                 .filter(|one| !one.matrix.is_empty())
                 .map_or(Value::Null, |one| Value::Object(one.matrix.clone())),
-            "job" => json!({ "status": self.status_word() }),
+            "job" => self.job_facts(),
             "runner" => self.runner(),
             "steps" => self.step_results(),
             "secrets" => self.secrets(),
             _ => return None,
         })
+    }
+
+    fn job_facts(&self) -> Value {
+        let mut job = Map::new();
+        job.insert("status".to_owned(), json!(self.status_word()));
+        containers::context(self, &mut job);
+        Value::Object(job)
     }
 
     fn status_word(&self) -> &'static str {

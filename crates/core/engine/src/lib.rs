@@ -8,6 +8,7 @@
 
 mod approval;
 mod condition;
+pub mod containers;
 mod contexts;
 mod decide;
 mod effect;

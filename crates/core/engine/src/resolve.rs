@@ -10,7 +10,9 @@ use cutover_model::{
 };
 
 use crate::{
-    Fault, condition, expression, github,
+    Fault, condition,
+    containers::{self, ContainerCall, JobContainers},
+    expression, github,
     run::Run,
     scope::{self, Scope},
     step,
@@ -108,6 +110,10 @@ pub enum Body {
         /// Its inputs.
         with: BTreeMap<String, String>,
     },
+    /// A container of its own.
+    Container(Box<ContainerCall>),
+    /// The containers of the job.
+    SetUpContainers(Box<JobContainers>),
 }
 
 impl fmt::Debug for ResolvedStep {
@@ -125,6 +131,8 @@ impl fmt::Debug for Body {
         match self {
             Self::Script { .. } => f.write_str("Script"),
             Self::Builtin { action, .. } => write!(f, "Builtin({})", action.name()),
+            Self::Container(_) => f.write_str("Container"),
+            Self::SetUpContainers(_) => f.write_str("SetUpContainers"),
         }
     }
 }
@@ -138,7 +146,7 @@ pub fn step(
 ) -> Result<ResolvedStep, Fault> {
     let level = step.parent().unwrap_or_default();
     let status = condition::status(run, job, &level);
-    let scope = Scope::step(run, job, step, Some(given))?.with_status(status);
+    let mut scope = Scope::step(run, job, step, Some(given))?.with_status(status);
     let found = run
         .spec(job.job())
         .and_then(|spec| Some((step::spec(&spec.steps, step)?, &spec.defaults)));
@@ -148,12 +156,14 @@ pub fn step(
     let file = scope.file();
     // The defaults of a job end where an action begins.
     let defaults = level.0.is_empty().then_some(defaults);
+    let mut env = environment(&scope);
+    let body = body(&mut scope, spec, defaults, &file, &mut env)?;
     Ok(ResolvedStep {
         name: run
             .step(job, step)
             .map_or_else(|| step::plain_name(spec), |step| step.name.clone()),
-        body: body(&scope, spec, defaults, &file)?,
-        env: environment(&scope),
+        body,
+        env,
         path_prepend: path(run, job),
     })
 }
@@ -172,11 +182,13 @@ fn missing(run: &Run, job: &JobKey, step: &StepPath) -> Fault {
     Fault::new(scope::workflow_file(run), Position::default(), message)
 }
 
+/// What it does; what it needs beside the variables of every step goes into `env`.
 fn body(
-    scope: &Scope<'_>,
+    scope: &mut Scope<'_>,
     spec: &StepSpec,
     defaults: Option<&RunDefaults>,
     file: &str,
+    env: &mut BTreeMap<String, String>,
 ) -> Result<Body, Fault> {
     match &spec.body {
         StepBody::Run {
@@ -206,6 +218,14 @@ fn body(
             spec.at,
             format!("`{path}` is made of steps: it is not started itself"),
         )),
+        StepBody::Container(container) => {
+            let (call, more) = containers::call(scope, container, file)?;
+            env.extend(more);
+            Ok(Body::Container(Box::new(call)))
+        }
+        StepBody::SetUpContainers => {
+            Ok(Body::SetUpContainers(Box::new(containers::of_leg(scope)?)))
+        }
     }
 }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use cutover_model::{
     Duration, GateId, Timestamp,
     event::RunEvent,
-    plan::{StepBody, StepSpec, Template},
+    plan::{StepBody, StepSpec, Template, container::SET_UP_NAME},
     run::{Attempt, HandedOn, JobKey, Outcome, State, StepPath, StepReport},
 };
 
@@ -76,7 +76,11 @@ pub(crate) fn spec<'a>(steps: &'a [StepSpec], path: &StepPath) -> Option<&'a Ste
 pub(crate) fn children(spec: &StepSpec) -> Option<&[StepSpec]> {
     match &spec.body {
         StepBody::Composite { steps, .. } => Some(steps),
-        StepBody::Run { .. } | StepBody::Builtin { .. } | StepBody::Lacking { .. } => None,
+        StepBody::Run { .. }
+        | StepBody::Builtin { .. }
+        | StepBody::Lacking { .. }
+        | StepBody::Container(_)
+        | StepBody::SetUpContainers => None,
     }
 }
 
@@ -86,7 +90,11 @@ pub(crate) fn file(run: &Run, key: &JobKey, path: &StepPath) -> String {
         let steps = &run.spec(key.job())?.steps;
         match &spec(steps, &parent)?.body {
             StepBody::Composite { path, .. } => Some(format!("{path}/action.yml")),
-            StepBody::Run { .. } | StepBody::Builtin { .. } | StepBody::Lacking { .. } => None,
+            StepBody::Run { .. }
+            | StepBody::Builtin { .. }
+            | StepBody::Lacking { .. }
+            | StepBody::Container(_)
+            | StepBody::SetUpContainers => None,
         }
     });
     around
@@ -106,6 +114,8 @@ pub(crate) fn plain_name(spec: &StepSpec) -> String {
         StepBody::Builtin { action, .. } => format!("Run {}", action.name()),
         StepBody::Composite { path, .. } => format!("Run {path}"),
         StepBody::Lacking { uses, .. } => format!("Run {uses}"),
+        StepBody::Container(step) => format!("Run {}", step.uses),
+        StepBody::SetUpContainers => SET_UP_NAME.to_owned(),
     }
 }
 
@@ -176,7 +186,9 @@ fn begin(draft: &mut Draft, key: &JobKey, path: &StepPath, spec: &StepSpec) {
             StepBody::Lacking { .. }
             | StepBody::Run { .. }
             | StepBody::Builtin { .. }
-            | StepBody::Composite { .. } => Ok(verdict),
+            | StepBody::Composite { .. }
+            | StepBody::Container(_)
+            | StepBody::SetUpContainers => Ok(verdict),
         }
     });
     match verdict {

@@ -1,7 +1,12 @@
 //! A workflow as compiled for one trigger: immutable, and free of any dialect's words.
 
+pub mod container;
+
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
+use self::container::{ContainerStep, ContainerUse, Services};
 use crate::{Duration, Position, project::Project};
 
 /// Text with `${{ }}` in it, or without; checked at compile time, evaluated when its turn comes.
@@ -98,6 +103,15 @@ pub struct JobSpec {
     pub timeout_minutes: Option<Template>,
     /// `continue-on-error:`, `true`, `false` or an expression.
     pub continue_on_error: Option<Template>,
+    /// `container:`: where its steps run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub container: Option<ContainerUse>,
+    /// `services:`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub services: Option<Services>,
+    /// Images that stand for labels of `runs-on`, when nothing is said in `container:`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub runner_images: BTreeMap<String, String>,
     /// The steps, in order.
     pub steps: Vec<StepSpec>,
     /// Where it stands.
@@ -120,6 +134,9 @@ impl JobSpec {
             defaults: RunDefaults::default(),
             timeout_minutes: None,
             continue_on_error: None,
+            container: None,
+            services: None,
+            runner_images: BTreeMap::new(),
             steps,
             at: Position::default(),
         }
@@ -257,6 +274,11 @@ pub enum StepBody {
         /// What is lacking, for people.
         message: String,
     },
+    /// A container of its own.
+    Container(Box<ContainerStep>),
+    /// Makes the job's container and services ready; nobody writes it, see
+    /// [`JobSpec::with_set_up`].
+    SetUpContainers,
 }
 
 /// The actions that this binary has built in.

@@ -61,8 +61,9 @@ fn after(guards: &Guards, progress: &Progress, next: Option<Move>) -> Vec<Check>
 
 fn before(guards: &Guards, progress: &Progress, weight: Weight) -> Vec<Check> {
     let mut due = Vec::new();
+    // Passed it has until there are new instances: none of them gets traffic unasked.
+    due.extend(guards.smoke.is_some().then_some(Check::Smoke));
     if progress.weight == Weight::NONE {
-        due.extend(guards.smoke.is_some().then_some(Check::Smoke));
         due.extend(hooks(guards, HookPoint::AfterStart, Weight::NONE));
     }
     due.extend(hooks(guards, HookPoint::BeforeStep, weight));

@@ -222,6 +222,8 @@ impl Deployment {
             Side::Current => self.current_generation = generation,
             Side::Candidate => {
                 self.candidate_generation = generation;
+                // It was said of others.
+                self.passed.remove(&Check::Smoke);
                 self.enter(DeploymentState::Provisioning { since: at });
             }
         }

@@ -36,6 +36,13 @@ pub fn steps(spec: &DeploymentSpec, has_current: bool) -> Vec<String> {
         let Some(next) = next else { break };
         lines.push(describe(spec, &progress, next));
         apply(&mut progress, next);
+        if let Move::Ensure {
+            side: Side::Candidate,
+            ..
+        } = next
+        {
+            passed.remove(&Check::Smoke);
+        }
     }
     lines.push(format!(
         "{} {} is current at {}",

@@ -9,7 +9,8 @@ use cutover_model::{
 use crate::{Deployment, Refusal};
 
 /// The deployment that tries again what this one tried. Its id follows from this one's, so that asking
-/// twice finds the first. It lifts the hold that this one left.
+/// twice finds the first. It lifts the hold that this one left. A way back that is tried again is a way
+/// back: as urgent, and open in a freeze.
 ///
 /// # Errors
 /// When there is nothing to try again: it is under way, or it has succeeded.
@@ -25,13 +26,19 @@ pub fn retry(deployment: &Deployment, by: &str) -> Result<DeploymentSpec, Refusa
         }
         Some(_) => {}
     }
-    Ok(DeploymentSpec {
-        id: DeploymentId::derived(&[spec.id.as_str(), "retry"]),
-        cause: Cause::Retry {
-            by: by.to_owned(),
+    let by = by.to_owned();
+    let cause = match &spec.cause {
+        Cause::Rollback { of, .. } => Cause::Rollback { by, of: of.clone() },
+        Cause::Step { .. } | Cause::Person { .. } | Cause::Retry { .. } => Cause::Retry {
+            by,
             of: spec.id.clone(),
         },
-        lift_hold: true,
+    };
+    Ok(DeploymentSpec {
+        id: DeploymentId::derived(&[spec.id.as_str(), "retry"]),
+        lift_hold: matches!(cause, Cause::Retry { .. }),
+        cause,
+        // Whoever breaks the glass says why, each time.
         break_glass: None,
         ..spec.clone()
     })

@@ -13,6 +13,7 @@ mod clock;
 mod core;
 mod direct;
 mod disk;
+mod glob;
 mod job;
 mod jwt;
 mod oidc;
@@ -30,6 +31,7 @@ pub use crate::{
     artifacts::{Artifact, InvalidName},
     caches::Cache,
     clock::{Clock, SystemClock},
+    glob::{Glob, GlobError, GlobOptions},
     job::{CacheMode, Grant, GrantId, Identity, JobGrant},
     service::{Error, Limits, Service, Settings, Swept},
 };

@@ -101,6 +101,8 @@ pub(crate) async fn plan(args: cli::Plan) -> anyhow::Result<Exit> {
                 StepBody::Builtin { action, .. } => format!("uses {}", action.name()),
                 StepBody::Composite { path, .. } => format!("uses ./{path}"),
                 StepBody::Lacking { uses, .. } => format!("lacks {uses}"),
+                StepBody::Container(step) => format!("uses {}", step.uses),
+                StepBody::SetUpContainers => "containers of the job".to_owned(),
             };
             rows.push(vec![
                 format!("  {}", StepPath::top(place)),

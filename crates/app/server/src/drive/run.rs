@@ -200,9 +200,10 @@ impl Work {
         let digest = match self.control.executor().prepare(&self.id, &job).await {
             Err(error) => Err(error.to_string()),
             Ok(place) => {
-                let patterns = patterns.clone();
-                let hashed =
-                    tokio::task::spawn_blocking(move || hash_files(&place.workspace, &patterns));
+                let (patterns, home) = (patterns.clone(), self.control.home());
+                let hashed = tokio::task::spawn_blocking(move || {
+                    hash_files(&place.workspace, home.as_deref(), &patterns)
+                });
                 hashed
                     .await
                     .unwrap_or_else(|error| Err(format!("the files were not read: {error}")))
@@ -281,6 +282,9 @@ impl Work {
                     with,
                 };
                 Ok(self.act(action, context, masks).await)
+            }
+            Body::Container(_) | Body::SetUpContainers(_) => {
+                Err("containers are not there yet".to_owned())
             }
         }
     }
@@ -362,7 +366,9 @@ impl Work {
                 None
             })
         };
-        let hash_files = |patterns: &[String]| hash_files(&place.workspace, patterns);
+        let home = self.control.home();
+        let hash_files =
+            |patterns: &[String]| hash_files(&place.workspace, home.as_deref(), patterns);
         let given = Given {
             secrets: &options.secrets,
             withheld: &withheld,

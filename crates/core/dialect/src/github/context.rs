@@ -49,6 +49,20 @@ pub(crate) const JOB_ENV: Scope = Scope(&[
     "github", "inputs", "vars", "needs", "strategy", "matrix", "secrets",
 ]);
 
+/// `container` and `services` of a job, and in them `image`, `ports`, `volumes`, `options`.
+pub(crate) const CONTAINER: Scope =
+    Scope(&["github", "inputs", "vars", "needs", "strategy", "matrix"]);
+
+/// `credentials` of a container.
+pub(crate) const CONTAINER_CREDENTIALS: Scope = Scope(&[
+    "github", "inputs", "vars", "needs", "strategy", "matrix", "secrets", "env",
+]);
+
+/// `env` of a container.
+pub(crate) const CONTAINER_ENV: Scope = Scope(&[
+    "github", "inputs", "vars", "needs", "strategy", "matrix", "job", "runner", "secrets", "env",
+]);
+
 /// `environment.url` of a job.
 pub(crate) const ENVIRONMENT_URL: Scope = Scope(&[
     "github", "inputs", "vars", "needs", "strategy", "matrix", "steps", "job", "runner", "env",

@@ -1,5 +1,7 @@
 //! A workflow's words → a plan. The only file where the two vocabularies meet.
 
+use std::collections::BTreeMap;
+
 use cutover_model::{
     Diagnostic, Position, Severity,
     plan::{JobSpec, Plan, RunDefaults, StepBody, StepSpec},
@@ -12,7 +14,9 @@ use super::{
     builtin::{self, Named},
     lint as rules,
     model::{Does, Job, Step, With, Workflow},
-    parse, template, trigger,
+    parse,
+    parse::container,
+    template, trigger,
 };
 use crate::{
     Compiled, Lacking, Options, SourceTree,
@@ -171,9 +175,13 @@ impl Lowering<'_> {
             defaults: merged(job.defaults, defaults),
             timeout_minutes: job.timeout_minutes,
             continue_on_error: job.continue_on_error,
+            container: job.container,
+            services: job.services,
+            runner_images: BTreeMap::new(),
             steps,
             at: job.at,
         }
+        .with_set_up()
     }
 
     fn steps(&mut self, steps: Vec<Step>, sink: &mut Sink) -> Vec<StepSpec> {
@@ -222,6 +230,9 @@ impl Lowering<'_> {
             let hint = "write it as `./path`, from the root of the sources".to_owned();
             sink.error_hint(Code::NotYet, reference.at, message, hint);
             return None;
+        }
+        if let Some(image) = container::image(reference, sink) {
+            return image.map(|image| container::step(reference, image, with));
         }
         match builtin::find(reference, sink) {
             Named::Builtin(action) => {
@@ -315,6 +326,10 @@ fn merged(own: RunDefaults, outer: &RunDefaults) -> RunDefaults {
 fn height(step: &StepSpec) -> usize {
     match &step.body {
         StepBody::Composite { steps, .. } => 1 + steps.iter().map(height).max().unwrap_or(0),
-        StepBody::Run { .. } | StepBody::Builtin { .. } | StepBody::Lacking { .. } => 0,
+        StepBody::Run { .. }
+        | StepBody::Builtin { .. }
+        | StepBody::Lacking { .. }
+        | StepBody::Container(_)
+        | StepBody::SetUpContainers => 0,
     }
 }

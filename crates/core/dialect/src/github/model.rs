@@ -4,7 +4,10 @@ use std::collections::BTreeMap;
 
 use cutover_model::{
     Position,
-    plan::{Bindings, EnvironmentUse, Expression, MatrixSpec, RunDefaults, Template},
+    plan::{
+        Bindings, EnvironmentUse, Expression, MatrixSpec, RunDefaults, Template,
+        container::{ContainerUse, Services},
+    },
 };
 
 use super::filter::Patterns;
@@ -95,6 +98,8 @@ pub(crate) struct Job {
     pub(crate) defaults: RunDefaults,
     pub(crate) timeout_minutes: Option<Template>,
     pub(crate) continue_on_error: Option<Template>,
+    pub(crate) container: Option<ContainerUse>,
+    pub(crate) services: Option<Services>,
     pub(crate) steps: Vec<Step>,
 }
 

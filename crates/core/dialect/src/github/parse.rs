@@ -1,6 +1,7 @@
 //! Nodes → the words of a workflow. One slip does not stop the reading: what is refused is left out,
 //! and the rest is still looked at.
 
+pub(super) mod container;
 mod job;
 mod on;
 mod permissions;

@@ -27,9 +27,12 @@ const JUDGE: Schema = Schema {
 };
 const SPLIT: Schema = Schema {
     what: "`split`",
-    keys: &["errors", "latency", "restarts"],
+    keys: &["errors", "latency"],
     required: &[],
-    later: &[],
+    later: &[(
+        "restarts",
+        "remove it: an instance of the candidate that ends takes it back at once, without being weighed",
+    )],
 };
 /// The balancer counts a client once in so much time, and in no other.
 const COUNTED_ONCE_IN: Duration = Duration::from_secs(10);
@@ -102,11 +105,11 @@ fn split(node: &Node, sink: &mut Sink) -> Option<Split> {
         let share = shape::whole(node, &format!("`{key}`"), 0..=100, sink)?;
         u8::try_from(share).ok()
     };
-    let (errors, latency, restarts) = (share("errors"), share("latency"), share("restarts"));
+    let (errors, latency) = (share("errors"), share("latency"));
     Some(Split {
         errors: errors.unwrap_or(0),
         latency: latency.unwrap_or(0),
-        restarts: restarts.unwrap_or(0),
+        restarts: 0,
     })
 }
 

@@ -33,7 +33,10 @@ const TRAFFIC: Schema = Schema {
         "hold",
     ],
     required: &[],
-    later: &[],
+    later: &[(
+        "slow_start",
+        "a new instance gets its part at once: let a smoke test warm it, or begin with a small step of `canary`",
+    )],
 };
 const ROUTE: Schema = Schema {
     what: "a route",

@@ -8,6 +8,7 @@
 
 mod actions;
 mod conformance;
+mod containers;
 mod delivery;
 mod events;
 mod hostile;

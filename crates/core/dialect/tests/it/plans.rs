@@ -209,7 +209,7 @@ const FOREIGN: &str = "
         needs: check
         runs-on: ubuntu-latest
         steps:
-          - uses: docker://alpine:3
+          - uses: owner/other@v1
     ";
 
 #[test]
@@ -225,7 +225,7 @@ fn lacking_actions_refuse_the_file_or_fault_when_reached() {
             10:15 W 1057 `actions/setup-python@v3` runs on a node that the hosted service no longer has | version 5 or later does not
             17:15 W 1050 {} | do the same in a `run` step, or in a local action (`uses: ./path`)
             ",
-            message.replace("actions/setup-python@v3", "docker://alpine:3")
+            message.replace("actions/setup-python@v3", "owner/other@v1")
         ),
     );
     // The file is right; a run of it is refused all the same.

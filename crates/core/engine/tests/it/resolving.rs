@@ -50,7 +50,7 @@ fn resolve(world: &World, address: &str) -> Result<ResolvedStep, Fault> {
 fn script(resolved: &ResolvedStep) -> &str {
     match &resolved.body {
         Body::Script { script, .. } => script,
-        Body::Builtin { .. } => panic!("a script"),
+        Body::Builtin { .. } | Body::Container(_) | Body::SetUpContainers(_) => panic!("a script"),
     }
 }
 
@@ -187,7 +187,7 @@ fn defaults_end_where_an_action_begins() {
             working_directory,
             ..
         } => (shell, working_directory),
-        Body::Builtin { .. } => panic!("a script"),
+        Body::Builtin { .. } | Body::Container(_) | Body::SetUpContainers(_) => panic!("a script"),
     };
     assert_eq!(
         place("build/0/1"),

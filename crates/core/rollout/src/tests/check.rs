@@ -12,7 +12,7 @@ use cutover_model::{
 };
 
 use super::fixture::{
-    Story, baked, blue_green, canary, drained, fired, ready, shifted, spec, stopped,
+    Story, baked, blue_green, canary, drained, fired, ready, rolling, shifted, spec, stopped,
 };
 use crate::{Input, TimerKey, preview};
 
@@ -93,6 +93,28 @@ fn every_point_has_its_moment() {
         .when(drained(Current, 10))
         .when(stopped(Current, 11))
         .is("succeeded");
+}
+
+#[test]
+fn each_batch_of_a_rolling_deployment_is_smoke_tested_before_its_share() {
+    let smoked = smoked(spec(2, rolling(1)));
+    let asked = |line: &String| line.starts_with("ask the smoke test");
+    let announced = preview::steps(&smoked, true).iter().filter(|line| asked(line)).count();
+    assert_eq!(announced, 2);
+    Story::over_current(smoked)
+        .when(ready(Candidate, 1))
+        .then("ask smoke, try 1 (g2); wake at 30 s: check timeout g2")
+        .when(yes(2))
+        .then("shift 50 % to candidate (g3)")
+        .when(shifted(3))
+        .when(drained(Current, 4))
+        .when(stopped(Current, 5))
+        .then("ensure 2 of candidate (g6); wake at 60 s: start timeout g6")
+        .when(ready(Candidate, 6))
+        .then("ask smoke, try 1 (g7); wake at 30 s: check timeout g7")
+        .when(says(7, HookVerdict::Failure))
+        .is("shifting")
+        .because("the smoke test says failure: so it is");
 }
 
 #[test]

@@ -358,3 +358,21 @@ fn a_retry_is_the_same_once_more() {
         "it is under way; abort it first, or let it end"
     );
 }
+
+#[test]
+fn a_way_back_that_is_tried_again_is_a_way_back() {
+    let mut back = spec(1, blue_green());
+    let of = DeploymentId::derived(&["bad"]);
+    back.cause = Cause::Rollback {
+        by: "ada".to_owned(),
+        of: of.clone(),
+    };
+    let failed = Story::over_current(back)
+        .when(failed(Candidate, 1, "exit code 3"))
+        .when(drained(Candidate, 2))
+        .when(stopped(Candidate, 3));
+    let again = retry(&failed.deployment, "bob").unwrap();
+    let by = "bob".to_owned();
+    assert_eq!(again.cause, Cause::Rollback { by, of });
+    assert!(!again.lift_hold, "it leaves a hold, and lifts none");
+}

@@ -11,8 +11,13 @@ use cutover_results::{CacheMode, JobGrant};
 
 use crate::world::{Job, World, job};
 
+/// Where the scripts are.
+pub(crate) fn source() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/clients")
+}
+
 /// The folder with the clients installed, or why there is none.
-fn installed() -> Result<&'static Path, &'static str> {
+pub(crate) fn installed() -> Result<&'static Path, &'static str> {
     static CLIENTS: OnceLock<Result<PathBuf, String>> = OnceLock::new();
     let clients = CLIENTS.get_or_init(install);
     clients.as_deref().map_err(String::as_str)
@@ -21,7 +26,7 @@ fn installed() -> Result<&'static Path, &'static str> {
 /// Once for all processes of a test run: the folder is locked while npm fills it, and is good for as long
 /// as the lock file is the same.
 fn install() -> Result<PathBuf, String> {
-    let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/clients");
+    let sources = source();
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("results-clients");
     fs::create_dir_all(&folder).unwrap();
     let lock = fs::File::create(folder.join(".lock")).unwrap();
@@ -63,11 +68,10 @@ async fn run(job: &Job<'_>, script: &str, args: &[&str], env: &[(&str, &str)]) -
         }
     };
     let workspace = tempfile::tempdir().unwrap();
-    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/clients");
     // Below the folder with `node_modules`, where modules are looked for.
     let own = tempfile::tempdir_in(clients).unwrap();
     let place = own.path().join(script);
-    fs::copy(source.join(script), &place).unwrap();
+    fs::copy(source().join(script), &place).unwrap();
     let mut node = tokio::process::Command::new("node");
     node.arg(&place)
         .args(args)

@@ -9,6 +9,7 @@ mod artifacts;
 mod caches;
 mod clients;
 mod direct;
+mod glob;
 mod id_tokens;
 mod protobuf;
 mod service;

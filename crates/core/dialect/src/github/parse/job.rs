@@ -6,7 +6,7 @@ use cutover_model::plan::{EnvironmentUse, Template};
 
 use super::{
     super::{context, matrix, model::Job, value},
-    permissions, step,
+    container, permissions, step,
 };
 use crate::{
     diagnostic::{Code, Sink},
@@ -29,12 +29,12 @@ const JOB: Schema = Schema {
         "timeout-minutes",
         "continue-on-error",
         "strategy",
+        "container",
+        "services",
         "steps",
     ],
     required: &[],
     later: &[
-        ("container", "remove it: the steps then run on this machine"),
-        ("services", "start what you need in a `run` step"),
         ("uses", "copy the jobs of the called workflow into this one"),
         ("with", "it belongs to `uses`, which is not there yet"),
         ("secrets", "it belongs to `uses`, which is not there yet"),
@@ -97,6 +97,12 @@ pub(super) fn job(entry: &Entry, token_is_news: &mut bool, sink: &mut Sink) -> O
         continue_on_error: fields
             .get("continue-on-error")
             .and_then(|node| value::truth(node, "`continue-on-error`", scope, sink)),
+        container: fields
+            .get("container")
+            .and_then(|node| container::job_container(node, sink)),
+        services: fields
+            .get("services")
+            .and_then(|node| container::services(node, sink)),
         steps: fields.present("steps").map_or_else(Vec::new, |node| {
             if node.is_empty() {
                 sink.error(Code::MissingKey, node.at, "`steps` needs at least one step");

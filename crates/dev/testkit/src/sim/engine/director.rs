@@ -427,7 +427,10 @@ fn retry_safe(level: &StepPath, steps: &[StepSpec], found: &mut Vec<StepPath>) {
         match &step.body {
             StepBody::Builtin { .. } => found.push(path),
             StepBody::Composite { steps, .. } => retry_safe(&path, steps, found),
-            StepBody::Run { .. } | StepBody::Lacking { .. } => {}
+            StepBody::Run { .. }
+            | StepBody::Lacking { .. }
+            | StepBody::Container(_)
+            | StepBody::SetUpContainers => {}
         }
     }
 }
