@@ -1,14 +1,15 @@
 //! The command line: verbs, their arguments, their help.
 
 mod delivery;
+mod retry;
 
 use camino::Utf8PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub(crate) use delivery::{
-    Deploy, Diff, Freeze, Gc, History, OneDeployment, Promote, Rejudge, Resume, Retry, Rollback,
-    Unfreeze,
+    Deploy, Diff, Freeze, Gc, History, OneDeployment, Promote, Rejudge, Resume, Rollback, Unfreeze,
 };
+pub(crate) use retry::Retry;
 
 /// From git push to safe production traffic, in one binary.
 #[derive(Debug, Parser)]
@@ -69,7 +70,7 @@ pub(crate) enum Command {
     Resume(Resume),
     /// Let the present step of a rollout be enough
     Promote(Promote),
-    /// Deploy once more what failed or was taken back; lifts the hold
+    /// Do more of a run that has ended, or deploy once more what failed or was taken back
     Retry(Retry),
     /// Judge a deployment again, by other numbers; nothing comes of it
     Rejudge(Rejudge),
@@ -214,6 +215,11 @@ pub(crate) struct Run {
     /// Run also when an action is lacking; the step that uses it faults when it is reached
     #[arg(long)]
     pub(crate) as_far_as_possible: bool,
+    /// What happens at a step that fails: `shell` opens one in its place, with its directory, its
+    /// environment and its files. Leave it with 0, and the step counts as done; with 75, and it is done
+    /// once more; with anything else, and it has failed. Nothing is masked in there
+    #[arg(long, value_enum, value_name = "WHAT", conflicts_with = "json")]
+    pub(crate) on_failure: Option<OnFailure>,
     /// Go on with the run that was interrupted here
     #[arg(long, conflicts_with_all = ["workflow", "file", "event", "event_file", "job"])]
     pub(crate) resume: bool,
@@ -223,6 +229,13 @@ pub(crate) struct Run {
     /// Where runs are kept; default: below the user's state directory
     #[arg(long, env = "CUTOVER_RUN_DIR", value_name = "DIR")]
     pub(crate) data_dir: Option<Utf8PathBuf>,
+}
+
+/// What happens at a step that fails.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum OnFailure {
+    /// A shell opens in its place
+    Shell,
 }
 
 /// The events that workflows can be run for.

@@ -6,6 +6,7 @@ mod delivery;
 mod fault;
 mod git;
 mod log;
+mod retry;
 mod sse;
 
 use std::{
@@ -46,6 +47,7 @@ pub fn router(control: Control, address: SocketAddr) -> Router {
         .route("/runs/{run}", get(api::run))
         .route("/runs/{run}/log", get(log::text))
         .route("/runs/{run}/cancel", post(api::cancel))
+        .route("/runs/{run}/retry", post(retry::retry))
         .route("/dispatch", post(api::dispatch))
         .route("/approvals", get(api::approvals))
         .route("/approvals/{gate}/{answer}", post(api::answer))

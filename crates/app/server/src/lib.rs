@@ -15,11 +15,13 @@ mod command;
 mod deliver;
 mod drive;
 mod error;
+mod failure;
 mod glob;
 mod hash_files;
 mod hear;
 mod keeper;
 mod operate;
+mod retry;
 mod routes;
 mod samples;
 mod secret_versions;
@@ -29,8 +31,10 @@ mod web;
 pub use control::{Control, Notice, Options, Sources};
 pub use deliver::{Ask, Begun};
 pub use error::Error;
+pub use failure::{FailedStep, Look, Looking, OnFailure};
 pub use hear::{Heard, Started};
 pub use operate::Answer;
+pub use retry::{Retried, RetriedJob};
 
 /// Bytes as digits.
 fn hex(bytes: &[u8]) -> String {

@@ -160,6 +160,11 @@ impl Run {
         self.trigger().map(|trigger| &trigger.trust)
     }
 
+    /// The names of the secrets that there were when it began; `None` when that is not known.
+    pub fn secret_names(&self) -> Option<&BTreeSet<String>> {
+        self.head.as_ref().and_then(|head| head.secrets.as_ref())
+    }
+
     /// Which untrusted things it has touched, in order.
     pub fn taints(&self) -> &[Taint] {
         &self.taints

@@ -20,6 +20,7 @@ mod process;
 mod protocol;
 mod shell;
 mod supervise;
+mod visit;
 
 pub use self::{
     border::Snapshots,
@@ -33,4 +34,5 @@ pub use self::{
     process::ProcessExecutor,
     protocol::Grace,
     supervise::supervise,
+    visit::Visit,
 };

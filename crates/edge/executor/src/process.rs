@@ -223,7 +223,7 @@ impl ProcessExecutor {
         }));
     }
 
-    fn work(&self, order: &StepOrder) -> Work {
+    pub(crate) fn work(&self, order: &StepOrder) -> Work {
         let mut env = self.base_env.clone();
         env.extend(order.env.clone());
         let path = env.remove("PATH");
@@ -466,7 +466,7 @@ pub(crate) fn name(run: &RunId, job: &JobKey) -> String {
     format!("{run}/{job}")
 }
 
-fn expose(masks: &[Secret]) -> Vec<String> {
+pub(crate) fn expose(masks: &[Secret]) -> Vec<String> {
     masks.iter().map(|mask| mask.expose().to_owned()).collect()
 }
 

@@ -28,6 +28,7 @@ mod load;
 mod operating;
 mod queue;
 mod repository;
+mod retry;
 mod routing;
 mod run;
 mod secured;

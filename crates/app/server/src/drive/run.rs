@@ -3,15 +3,15 @@
 use std::sync::Arc;
 
 use cutover_engine::{
-    self as engine, Effect, Input, Run,
+    self as engine, Effect, Input, Resumption, Run,
     resolve::{self, Body, Given, ResolvedStep, RunnerFacts, ServerFacts},
 };
-use cutover_executor::{HandedKind, JobPlace, StepEnd, StepKey, StepOrder};
+use cutover_executor::{HandedKind, JobPlace, KeepLimits, StepEnd, StepKey, StepOrder};
 use cutover_model::{
     RunId, Secret, Timestamp,
     event::{Recorded, RunEvent},
     plan::Builtin,
-    run::{Attempt, JobKey, Outcome, Runner, StepPath, StepReport},
+    run::{Attempt, JobKey, Outcome, Runner, State, StepPath, StepReport},
 };
 use tokio_util::sync::CancellationToken;
 
@@ -19,6 +19,7 @@ use super::{Edge, Error, Machine, Mailbox};
 use crate::{
     Control,
     action::{self, ActionEnd, Context},
+    failure::{FailedStep, Look},
     hash_files::hash_files,
     view,
 };
@@ -87,9 +88,14 @@ impl Edge<Run> for RunEdge {
         };
         match effect {
             // What is owed at the end is done after it.
-            Effect::FinishJob { .. } | Effect::Notify { .. } => {
-                mailbox.spawn(work.perform(effect));
+            Effect::FinishJob { .. } => {
+                let cleaning = self.control.finishing().begin(&self.id);
+                mailbox.spawn(async move {
+                    work.perform(effect).await;
+                    drop(cleaning);
+                });
             }
+            Effect::Notify { .. } => mailbox.spawn(work.perform(effect)),
             _ => mailbox.spawn_while_live(self.control.closing(), work.perform(effect)),
         }
     }
@@ -180,9 +186,7 @@ impl Work {
                 patterns,
             } => self.hash_files(job, step, patterns).await,
             Effect::FinishJob { job } => {
-                if let Err(error) = self.control.executor().destroy(&self.id, &job).await {
-                    tracing::warn!(%error, %job, "could not remove what a job left");
-                }
+                self.clean_up(&job).await;
                 self.control.runners().release(&self.id, &job);
             }
             Effect::Notify { topic, text } => {
@@ -195,9 +199,37 @@ impl Work {
         }
     }
 
+    /// Removes what a leg worked in; of one that failed it is kept for a while, to go on from.
+    async fn clean_up(&self, job: &JobKey) {
+        let executor = self.control.executor();
+        let conclusion = self.run.job(job).and_then(|leg| leg.conclusion);
+        let done = match conclusion {
+            Some(Outcome::Succeeded | Outcome::Skipped) => executor.destroy(&self.id, job).await,
+            _ => executor.set_aside(&self.id, job).await,
+        };
+        if let Err(error) = done {
+            tracing::warn!(%error, %job, "could not clean up what a job left");
+        }
+        let now = self.control.now();
+        if let Err(error) = executor.forget_kept(KeepLimits::default(), now).await {
+            tracing::warn!(%error, "what old jobs left is not removed");
+        }
+    }
+
+    /// The directories of a leg, made for the try of the run that it belongs to.
+    async fn place(&self, job: &JobKey) -> Result<JobPlace, cutover_executor::Error> {
+        let executor = self.control.executor();
+        match self.run.resumption(job) {
+            Some(Resumption { attempt, from }) if attempt > Attempt::FIRST => {
+                executor.prepare_again(&self.id, job, attempt, from).await
+            }
+            _ => executor.prepare(&self.id, job).await,
+        }
+    }
+
     /// Looks at the files of a leg for a condition.
     async fn hash_files(self, job: JobKey, step: StepPath, patterns: Vec<String>) {
-        let digest = match self.control.executor().prepare(&self.id, &job).await {
+        let digest = match self.place(&job).await {
             Err(error) => Err(error.to_string()),
             Ok(place) => {
                 let (patterns, home) = (patterns.clone(), self.control.home());
@@ -240,10 +272,11 @@ impl Work {
 
     async fn try_start(&self, key: &StepKey) -> Result<Input, String> {
         let executor = self.control.executor();
-        let place = executor
-            .prepare(&key.run, &key.job)
+        let place = self
+            .place(&key.job)
             .await
             .map_err(|error| error.to_string())?;
+        executor.border(key, self.is_alone(key)).await;
         let (resolved, masks) = self.resolve(key, &place)?;
         let path_prepend = resolved.path_prepend;
         match resolved.body {
@@ -262,6 +295,7 @@ impl Work {
                     masks,
                     untrusted: !self.run.may_see_secrets(),
                 };
+                let kept = self.control.onlooker().map(|_| order.clone());
                 executor
                     .start(order)
                     .await
@@ -271,7 +305,11 @@ impl Work {
                     let told = executor.cancel(key).await;
                     told.map_err(|error| error.to_string())?;
                 }
-                self.ended(key).await
+                let end = self.ended(key).await?;
+                Ok(match kept {
+                    Some(order) => self.looked_at(&order, end).await,
+                    None => end,
+                })
             }
             Body::Builtin { action, with } => {
                 let context = Context {
@@ -286,6 +324,84 @@ impl Work {
             Body::Container(_) | Body::SetUpContainers(_) => {
                 Err("containers are not there yet".to_owned())
             }
+        }
+    }
+
+    /// Whether no other step of the leg runs, but for the actions around this one.
+    fn is_alone(&self, key: &StepKey) -> bool {
+        let leg = self.run.job(&key.job);
+        let steps = leg.iter().flat_map(|leg| &leg.steps);
+        let mut running = steps.filter(|step| matches!(step.state, State::Running { .. }));
+        running.all(|step| key.step.0.starts_with(&step.path.0))
+    }
+
+    /// Lets somebody look at a step that failed, when there is somebody.
+    async fn looked_at(&self, order: &StepOrder, end: Input) -> Input {
+        let (
+            Some(onlooker),
+            Input::StepExited {
+                outcome, report, ..
+            },
+        ) = (self.control.onlooker(), &end)
+        else {
+            return end;
+        };
+        let key = &order.key;
+        let cancelled = self.control.cancels().expect(key);
+        if *outcome != Outcome::Failed || cancelled.is_cancelled() {
+            return end;
+        }
+        let executor = self.control.executor();
+        let visit = match executor.open_visit(order) {
+            Ok(visit) => visit,
+            Err(error) => {
+                tracing::warn!(%error, "nobody can look at the step");
+                return end;
+            }
+        };
+        let leg = self.run.job(&key.job);
+        let mut steps = leg.iter().flat_map(|leg| &leg.steps);
+        let step = steps.find(|step| step.path == key.step);
+        let failed = FailedStep {
+            job: leg.as_ref().map_or("", |leg| leg.name).to_owned(),
+            step: step.map_or_else(String::new, |step| step.name.clone()),
+            reasons: report.reasons.clone(),
+            visit,
+        };
+        let look = tokio::select! {
+            look = onlooker.look(&failed) => look,
+            () = cancelled.cancelled() => Look::Stands,
+        };
+        let (job, step, attempt) = (key.job.clone(), key.step.clone(), key.attempt);
+        let by = onlooker.who();
+        match look {
+            Look::Stands => {
+                executor.leave_visit(&failed.visit);
+                end
+            }
+            Look::Again => {
+                executor.leave_visit(&failed.visit);
+                let by = by.to_owned();
+                Input::StepAgain {
+                    job,
+                    step,
+                    attempt,
+                    by,
+                }
+            }
+            Look::Done => match executor.close_visit(order, &failed.visit, by) {
+                Ok((outcome, report)) => Input::StepExited {
+                    job,
+                    step,
+                    attempt,
+                    outcome,
+                    report,
+                },
+                Err(error) => {
+                    tracing::warn!(%error, "what was handed on meanwhile is lost");
+                    end
+                }
+            },
         }
     }
 

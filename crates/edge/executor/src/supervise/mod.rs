@@ -4,8 +4,8 @@ mod cancel;
 mod exchange;
 mod job;
 mod pump;
-mod report;
-mod start;
+pub(crate) mod report;
+pub(crate) mod start;
 mod step;
 
 pub use self::job::supervise;

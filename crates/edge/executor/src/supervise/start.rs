@@ -36,7 +36,7 @@ const EXIT_BYTES: u64 = 64 * 1024;
 const PIPE: usize = 256 * 1024;
 
 /// The files by which a step hands values on, and the variables that tell it where they are.
-pub(super) const EXCHANGE: [(&str, &str); 5] = [
+pub(crate) const EXCHANGE: [(&str, &str); 5] = [
     ("GITHUB_ENV", "env"),
     ("GITHUB_OUTPUT", "output"),
     ("GITHUB_PATH", "path"),

@@ -46,7 +46,11 @@ pub(super) async fn follow(control: &Control, id: &RunId, as_json: bool) -> anyh
         let jobs: Vec<_> = run.jobs().collect();
         let many = jobs.len() > 1;
         for job in jobs {
-            if job.attempt.is_some() && legs.insert(job.key.clone()) {
+            // What ended in an earlier try has been shown then.
+            let is_of_now = run
+                .resumption(&job.key)
+                .is_some_and(|leg| leg.attempt == run.attempt());
+            if is_of_now && job.attempt.is_some() && legs.insert(job.key.clone()) {
                 let leg = Leg {
                     control: control.clone(),
                     run: id.clone(),
@@ -114,7 +118,13 @@ impl Leg {
             for step in &job.steps {
                 let attempt = step.attempt.unwrap_or(Attempt::FIRST);
                 let id = (step.path.clone(), attempt);
-                if shown.contains(&id) || (step.started_at.is_none() && step.outcome.is_none()) {
+                let is_old = run
+                    .resumption(&self.key)
+                    .is_some_and(|leg| leg.from.is_some_and(|from| step.path < *from));
+                if is_old
+                    || shown.contains(&id)
+                    || (step.started_at.is_none() && step.outcome.is_none())
+                {
                     continue;
                 }
                 shown.push(id);
