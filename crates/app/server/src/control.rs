@@ -31,6 +31,7 @@ use crate::{
         self, Driven, Edge, Machine,
         deployment::DeploymentEdge,
         finishing::Finishing,
+        group::ConcurrencyGroups,
         lock::{self, Locks},
         notify::Outbox,
         run::RunEdge,
@@ -39,6 +40,7 @@ use crate::{
     failure::{OnFailure, Onlooker},
     keeper,
     routes::Routes,
+    samples::Looks,
 };
 
 /// What has to be known from outside.
@@ -105,6 +107,7 @@ struct Inner {
     balancer: Balancer,
     routes: Routes,
     runners: Runners,
+    groups: ConcurrencyGroups,
     locks: Locks,
     outbox: Outbox,
     process_target: Arc<ProcessTarget>,
@@ -115,6 +118,9 @@ struct Inner {
     runs: Drivers<RunId, Run>,
     deployments: Drivers<DeploymentId, Deployment>,
     starting: tokio::sync::Mutex<()>,
+    /// Many may begin deployments at once, but none while packages are thrown away.
+    packages: tokio::sync::RwLock<()>,
+    looks: Looks,
     notices: broadcast::Sender<Notice>,
     /// What machines have ordered.
     tasks: TaskTracker,
@@ -186,11 +192,14 @@ impl Control {
             balancer,
             routes,
             runners: Runners::new("local", options.runners),
+            groups: ConcurrencyGroups::default(),
             locks: Locks::new(store.clone(), owner),
             outbox: Outbox::new(store.clone(), options.secrets.clone()),
             runs: Mutex::default(),
             deployments: Mutex::default(),
             starting: tokio::sync::Mutex::default(),
+            packages: tokio::sync::RwLock::default(),
+            looks: Looks::default(),
             notices,
             tasks: TaskTracker::new(),
             services: TaskTracker::new(),
@@ -243,6 +252,7 @@ impl Control {
                 }
             }
         }
+        self.groups().adopt(self, &runs).await?;
         for id in &runs {
             self.drive_run(id).await?;
         }
@@ -516,12 +526,34 @@ impl Control {
         &self.0.balancer
     }
 
+    /// Held for reading by whoever begins a deployment, for writing by whoever throws packages away.
+    pub(crate) fn packages(&self) -> &tokio::sync::RwLock<()> {
+        &self.0.packages
+    }
+
+    /// What has been summed up of deployments for those who look at them.
+    pub(crate) fn looks(&self) -> &Looks {
+        &self.0.looks
+    }
+
     pub(crate) fn routes(&self) -> &Routes {
         &self.0.routes
     }
 
     pub(crate) fn runners(&self) -> &Runners {
         &self.0.runners
+    }
+
+    pub(crate) fn groups(&self) -> &ConcurrencyGroups {
+        &self.0.groups
+    }
+
+    /// Tells a run what was seen, if it is driven.
+    pub(crate) fn tell_run(&self, id: &RunId, input: cutover_engine::Input) {
+        let driven = self.0.runs.lock().get(id).cloned();
+        if let Some(driven) = driven {
+            driven.mailbox.observe(input);
+        }
     }
 
     pub(crate) fn locks(&self) -> &Locks {

@@ -1,5 +1,7 @@
 //! Deployments as people and steps ask for them: which release, by which rules, and back again.
 
+mod again;
+mod begin;
 mod find;
 mod frozen;
 pub(crate) mod inspect;
@@ -20,7 +22,7 @@ use cutover_rollout::{Deployment, Input};
 use cutover_store::{DeploymentFilter, DeploymentRow};
 
 pub(crate) use self::spec::instance_env;
-use self::spec::{back_at_once, check_package, environment_of, floor_over, spec};
+use self::spec::{back_at_once, check_package, environment_of, floor_over, spec, traffic_back};
 use crate::{Control, Error, drive::Driven, routes};
 
 /// What somebody wants deployed.
@@ -71,6 +73,19 @@ pub(crate) enum Which {
     BuiltBy(RunId),
 }
 
+fn request(id: DeploymentId, release: Release, ask: &Ask, by: &str) -> Request {
+    Request {
+        id,
+        environment: ask.environment.clone(),
+        release,
+        strategy: ask.strategy.clone(),
+        approved: false,
+        break_glass: ask.break_glass.clone(),
+        lift_hold: ask.lift_hold,
+        cause: Cause::Person { by: by.to_owned() },
+    }
+}
+
 impl Control {
     /// Begins a deployment, or finds the one that this id began before.
     pub(crate) async fn begin_deployment(
@@ -78,22 +93,18 @@ impl Control {
         project: &Project,
         request: Request,
     ) -> Result<Driven<Deployment>, Error> {
-        if self.store().deployment(&request.id).await?.is_some() {
-            return self.drive_deployment(&request.id).await;
+        let id = request.id.clone();
+        if self.store().deployment(&id).await?.is_none() {
+            let environment = environment_of(project, &request.environment)?;
+            self.check_order(environment, &request.environment, &request.release)
+                .await?;
+            check_package(&environment.target, &request.environment, &request.release)?;
+            self.check_floor(&request.environment, &request.release)
+                .await?;
+            let spec = spec(project, environment, request)?;
+            self.create_once(spec).await?;
         }
-        let environment = environment_of(project, &request.environment)?;
-        self.check_order(environment, &request.environment, &request.release)
-            .await?;
-        check_package(&environment.target, &request.environment, &request.release)?;
-        let spec = spec(project, environment, request)?;
-        let driven = self.drive_deployment(&spec.id).await?;
-        driven
-            .mailbox
-            .command(Input::Create {
-                spec: Box::new(spec),
-            })
-            .await?;
-        Ok(driven)
+        self.drive_deployment(&id).await
     }
 
     /// `after:`: what comes here must serve there, or have served there.
@@ -158,27 +169,16 @@ impl Control {
     /// person asking for the same once more, while it is under way, finds what there is.
     pub async fn deploy(&self, named: &str, ask: &Ask, by: &str) -> Result<Begun, Error> {
         let release = self.release_of_any(ask.service.as_deref(), named).await?;
+        // Before the look: who asks for the same at the same time has the same id then.
+        let id = self.id_of(&release, ask, by).await?;
         if let Some(id) = self.under_way(&release, ask, by).await? {
             return Ok(Begun { id, already: true });
         }
+        let already = self.store().deployment(&id).await?.is_some();
         let project = self.project_of(&release).await?;
-        let request = self.request(release, ask, by);
-        let id = request.id.clone();
+        let request = request(id.clone(), release, ask, by);
         self.begin_deployment(&project, request).await?;
-        Ok(Begun { id, already: false })
-    }
-
-    fn request(&self, release: Release, ask: &Ask, by: &str) -> Request {
-        Request {
-            id: self.new_deployment_id(),
-            environment: ask.environment.clone(),
-            release,
-            strategy: ask.strategy.clone(),
-            approved: false,
-            break_glass: ask.break_glass.clone(),
-            lift_hold: ask.lift_hold,
-            cause: Cause::Person { by: by.to_owned() },
-        }
+        Ok(Begun { id, already })
     }
 
     /// What a deployment of this release would be, by the rules that its run brought with it.
@@ -193,7 +193,7 @@ impl Control {
         spec(
             &project,
             environment,
-            self.request(release.clone(), ask, by),
+            request(self.new_deployment_id(), release.clone(), ask, by),
         )
     }
 
@@ -249,7 +249,7 @@ impl Control {
         environment: &str,
         to: Option<&str>,
         by: &str,
-    ) -> Result<DeploymentId, Error> {
+    ) -> Result<Begun, Error> {
         let service = self.only_service(service, environment).await?;
         self.settled(environment, &service).await?;
         let current = self
@@ -279,8 +279,9 @@ impl Control {
                     ))
                 })?,
         };
+        let id = self.id_of_way_back(&release, &current.deployment).await?;
         if let Some(id) = self.going_back_to(environment, &release).await? {
-            return Ok(id);
+            return Ok(Begun { id, already: true });
         }
         // Back is where it has been: anything else would get past approvals and the order of
         // environments this way.
@@ -297,19 +298,10 @@ impl Control {
                 routes::name(&service, environment)
             )));
         }
-        self.check_there(&release).await?;
         let spec = self
-            .way_back_to(release, environment, &current.deployment, by)
+            .way_back_to(id, release, environment, &current.deployment, by)
             .await?;
-        let id = spec.id.clone();
-        let driven = self.drive_deployment(&id).await?;
-        driven
-            .mailbox
-            .command(Input::Create {
-                spec: Box::new(spec),
-            })
-            .await?;
-        Ok(id)
+        self.create_once(spec).await
     }
 
     /// The way back to this very release that is under way: asking twice does not go back twice.
@@ -337,9 +329,11 @@ impl Control {
     }
 
     /// All of what the release was here when it served: its environment and its rules, not today's.
-    /// How many copies there are and where the balancer listens is no part of a release.
+    /// How many copies there are, and how the balancer brings requests here, is no part of a release:
+    /// an address or a limit of today stays when what answers goes back.
     async fn way_back_to(
         &self,
+        id: DeploymentId,
         release: Release,
         environment: &str,
         current: &DeploymentId,
@@ -355,15 +349,16 @@ impl Control {
         // Whoever could say no has said yes to it before.
         then.guards.smoke = None;
         then.guards.hooks.retain(|hook| hook.on.only_tells());
-        if let Some(why) = floor_over(now, &release) {
+        if let Some(why) = floor_over(&now.release, &release) {
             return Err(Error::Refused(why));
         }
         Ok(DeploymentSpec {
-            id: self.new_deployment_id(),
+            id,
             environment: environment.to_owned(),
             release,
             target: now.target.clone(),
             listen: now.listen.clone(),
+            traffic: traffic_back(now.traffic.as_deref(), then.traffic.as_deref()),
             // The known good one needs no canary: it is wanted now.
             strategy: back_at_once()?,
             approval: None,
@@ -483,66 +478,6 @@ impl Control {
         }
         let driven = self.drive_deployment(id).await?;
         driven.mailbox.command(input).await?;
-        Ok(None)
-    }
-
-    /// The same release by the same rules once more, after it has failed or was taken back; the hold of
-    /// its rollback ends with that.
-    pub async fn retry_deployment(&self, of: &DeploymentId, by: &str) -> Result<Begun, Error> {
-        let before = self.deployment(of).await?;
-        let spec = before
-            .spec()
-            .ok_or_else(|| Error::NotFound(format!("there is no deployment `{of}`")))?;
-        match before.state().outcome() {
-            None => {
-                return Err(Error::Refused(format!(
-                    "{of} has not ended; `cutover abort {of}` ends it"
-                )));
-            }
-            Some(Outcome::Succeeded) => {
-                return Err(Error::Refused(format!(
-                    "{of} has succeeded; `cutover deploy` brings the release once more"
-                )));
-            }
-            Some(_) => {}
-        }
-        if let Some(id) = self.retried(spec).await? {
-            return Ok(Begun { id, already: true });
-        }
-        self.check_there(&spec.release).await?;
-        let spec = DeploymentSpec {
-            id: self.new_deployment_id(),
-            cause: Cause::Retry {
-                by: by.to_owned(),
-                of: of.clone(),
-            },
-            lift_hold: true,
-            // Whoever breaks the glass says why, each time.
-            break_glass: None,
-            ..spec.clone()
-        };
-        let id = spec.id.clone();
-        let driven = self.drive_deployment(&id).await?;
-        let spec = Box::new(spec);
-        driven.mailbox.command(Input::Create { spec }).await?;
-        Ok(Begun { id, already: false })
-    }
-
-    /// The retry of this one that has not ended yet.
-    async fn retried(&self, spec: &DeploymentSpec) -> Result<Option<DeploymentId>, Error> {
-        let unfinished = DeploymentFilter {
-            environment: Some(spec.environment.clone()),
-            service: Some(spec.release.service.clone()),
-            unfinished_only: true,
-            ..DeploymentFilter::default()
-        };
-        for row in self.store().deployments(&unfinished).await? {
-            let deployment = self.deployment(&row.id).await?;
-            let cause = deployment.spec().map(|spec| &spec.cause);
-            if matches!(cause, Some(Cause::Retry { of, .. }) if *of == spec.id) {
-                return Ok(Some(row.id));
-            }
-        }
         Ok(None)
     }
 

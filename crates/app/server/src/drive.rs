@@ -6,6 +6,7 @@
 
 pub(crate) mod deployment;
 pub(crate) mod finishing;
+pub(crate) mod group;
 pub(crate) mod lock;
 pub(crate) mod notify;
 pub(crate) mod run;

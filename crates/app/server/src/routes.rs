@@ -9,7 +9,7 @@ use std::{collections::BTreeMap, net::SocketAddr, sync::Arc, time::Duration};
 
 use cutover_model::{
     DeploymentId,
-    delivery::{HealthCheck, Weight},
+    delivery::{DeploymentSpec, HealthCheck, Weight},
     traffic::{RequestMatch, TrafficSpec},
 };
 use cutover_proxy::{self as proxy, Applied, ClientError, Refusal};
@@ -38,7 +38,7 @@ pub(crate) struct Table {
 }
 
 /// One service of one environment.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Route {
     pub(crate) listen: Option<String>,
     pub(crate) health: HealthCheck,
@@ -109,6 +109,13 @@ impl Route {
             );
         }
         !is_late
+    }
+
+    /// Takes over what a deployment says of how requests are brought to it.
+    pub(crate) fn follow(&mut self, spec: &DeploymentSpec) {
+        self.traffic.clone_from(&spec.traffic);
+        self.listen.clone_from(&spec.listen);
+        self.health = spec.health.clone();
     }
 
     pub(crate) fn side(&self, deployment: &DeploymentId) -> Option<&RouteSide> {

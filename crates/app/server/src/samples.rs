@@ -3,6 +3,7 @@
 mod external;
 mod live;
 mod record;
+mod seen;
 
 use std::collections::BTreeMap;
 
@@ -17,10 +18,10 @@ use cutover_rollout::{
 };
 use tokio::sync::watch;
 
-pub(crate) use self::record::Record;
-use self::{
-    external::Values,
-    record::{Recorder, Second},
+use self::{external::Values, record::Recorder};
+pub(crate) use self::{
+    record::{Record, Second},
+    seen::{Looks, seen},
 };
 use crate::{
     Control, Error,
@@ -106,8 +107,7 @@ impl<'a> Looker<'a> {
         let first = share.map_or_else(|| watching.control.now(), |shift| shift.at);
         let first = u64::try_from(first.0 / 1_000).unwrap_or_default();
         let since = first.saturating_sub(LEARNT);
-        let (recorder, seen) =
-            Recorder::new(watching.control, &spec.id, watching.route, since).await;
+        let (recorder, seen) = Recorder::new(watching.control, &spec.id).await;
         let mut watch = Watch::of(spec);
         let mut fired = None;
         for second in &seen {
@@ -191,6 +191,7 @@ impl<'a> Looker<'a> {
             slow_ms: counted
                 .filter(|slow| slow.since <= bucket.second)
                 .map(|slow| slow.ms),
+            drops: bucket.drops.clone(),
             external: match then {
                 // Nobody has asked then.
                 Some(_) => BTreeMap::new(),
@@ -299,6 +300,7 @@ mod tests {
             },
             current: None,
             slow_ms: None,
+            drops: BTreeMap::new(),
             external: BTreeMap::from([("lag".to_owned(), 4.0)]),
         };
         let sample = told(&second);

@@ -2,6 +2,7 @@
 //! the only place where they meet ours.
 
 mod action;
+mod background;
 mod builtin;
 mod context;
 mod cron;

@@ -6,7 +6,7 @@ use cutover_model::{
 };
 
 use crate::{
-    Fault, expression, job,
+    Fault, background, expression, job,
     run::{Group, Run},
     scope::{self, Scope},
     step,
@@ -53,8 +53,17 @@ pub(crate) fn of_step(run: &Run, key: &JobKey, path: &StepPath) -> Result<Verdic
     if let Some(stop) = leg.stop.as_ref().filter(|stop| stop.force) {
         return Ok(Verdict::Skip(stop.reason.clone()));
     }
-    if around_timed_out(run, key, path) {
-        return Ok(Verdict::Skip("the action around it timed out".to_owned()));
+    if let Some(why) = around_is_ending(run, key, path) {
+        return Ok(Verdict::Skip(why.to_owned()));
+    }
+    // They have no `if:`, and without them what goes in the background would not end.
+    if step_spec(run, key, path).is_some_and(background::is_control) {
+        return Ok(Verdict::Run);
+    }
+    // As on GitHub, what goes in the background ends with its job, whatever its condition says.
+    let stop = leg.stop.as_ref();
+    if let Some(stop) = stop.filter(|_| background::is_background(run, key, path)) {
+        return Ok(Verdict::Skip(stop.reason.clone()));
     }
     match ask_step(run, key, path)? {
         Holds::Yes => return Ok(Verdict::Run),
@@ -82,26 +91,34 @@ pub(crate) fn is_stopping(run: &Run, key: &JobKey, path: &StepPath) -> bool {
         .steps
         .get(path)
         .is_some_and(|step| step.timed_out.is_some());
-    if leg.is_forced() || timed_out || around_timed_out(run, key, path) {
+    let called_off = background::is_called_off(run, key, path);
+    if leg.is_forced() || timed_out || called_off || around_is_ending(run, key, path).is_some() {
+        return true;
+    }
+    if leg.stop.is_some() && background::is_background(run, key, path) {
         return true;
     }
     // As on GitHub: the conditions of what runs are asked again, and what wants to run then may.
     leg.stop.is_some() && !step_holds(run, key, path).unwrap_or(false)
 }
 
-/// Whether an action around this step has had its time.
-pub(crate) fn around_timed_out(run: &Run, key: &JobKey, path: &StepPath) -> bool {
+/// Why an action around this step is being ended, if it is: it has had its time, or a later step ends
+/// it.
+pub(crate) fn around_is_ending(run: &Run, key: &JobKey, path: &StepPath) -> Option<&'static str> {
     let mut around = path.parent();
     while let Some(outer) = around {
         if run
             .step(key, &outer)
             .is_some_and(|step| step.timed_out.is_some())
         {
-            return true;
+            return Some("the action around it timed out");
+        }
+        if background::is_called_off(run, key, &outer) {
+            return Some("a later step ended the action around it");
         }
         around = outer.parent();
     }
-    false
+    None
 }
 
 fn step_spec<'a>(
@@ -314,8 +331,8 @@ pub(crate) fn unmet<'a>(run: &'a Run, spec: &'a JobSpec) -> impl Iterator<Item =
 /// Whether a leg waits for people, in itself or in a step of it.
 pub(crate) fn waits_for_people(run: &Run, key: &JobKey) -> bool {
     run.leg(key).is_some_and(|leg| {
-        leg.steps
-            .values()
-            .any(|step| matches!(step.state, State::Waiting { .. }))
+        let mut steps = leg.steps.values();
+        steps
+            .any(|step| matches!(step.state, State::Waiting { .. }) && !background::is_queued(step))
     })
 }

@@ -10,6 +10,7 @@ use cutover_model::{
 use serde_json::{Map, Value, json};
 
 use crate::{
+    background,
     condition::{self, Status},
     containers, github, job,
     resolve::{Kind, Withheld},
@@ -27,6 +28,9 @@ pub(crate) const CONTEXTS: [&str; 11] = [
     "github", "env", "vars", "inputs", "needs", "strategy", "matrix", "job", "runner", "steps",
     "secrets",
 ];
+
+/// The ids that begin so are ours, and no context shows them.
+const OUR_IDS: &str = "__";
 
 /// Whether a text was made from a value that is withheld.
 pub(crate) fn is_withheld(text: &str) -> bool {
@@ -189,6 +193,10 @@ impl Scope<'_> {
             let (Some(id), Some(outcome)) = (id, done.state.outcome()) else {
                 continue;
             };
+            let seen = background::seen(self.run, key, self.observer.as_ref(), path).is_some();
+            if !seen || id.starts_with(OUR_IDS) {
+                continue;
+            }
             let outputs: Map<String, Value> = done
                 .report
                 .outputs

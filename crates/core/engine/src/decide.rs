@@ -4,13 +4,14 @@ use cutover_model::{
     Timestamp,
     event::RunEvent,
     gate::ApprovalRule,
-    plan::{Plan, StepSpec},
+    plan::Plan,
     run::{Attempt, JobKey, Outcome, State, StepPath, StepReport, WaitingOn},
     source::{Taint, Trust},
 };
 
 use crate::{
-    Input, Refusal, approval, condition, evolve, job, retry, run::Run, schedule, step, timeout,
+    Input, Refusal, approval, condition, evolve, group, job, retry, run::Run, schedule, step,
+    timeout,
 };
 
 /// A run as it will be, and the events that make it so.
@@ -145,6 +146,9 @@ fn hear(draft: &mut Draft, input: Input) -> Result<(), Refusal> {
             patterns,
             digest,
         } => hashed(draft, job, (step, patterns), digest),
+        Input::GroupTaken { job } => group::taken(draft, job),
+        Input::GroupHeld { job, holder } => group::held(draft, job, holder),
+        Input::GroupLost { job, by } => group::lost(draft, job, &by),
         Input::Woke { timer } => timeout::woke(draft, &timer),
     }
     Ok(())
@@ -183,7 +187,8 @@ fn asked(
     }
 }
 
-/// The digest that a condition asked for has come, or the reason why there is none; counts once.
+/// The digest that a condition asked for has come, or the reason why there is none; counts once, and
+/// not for a leg that has ended without it.
 fn hashed(draft: &mut Draft, job: JobKey, asked: job::Asked, digest: Result<String, String>) {
     let waits = draft
         .run
@@ -237,7 +242,9 @@ fn begin(draft: &mut Draft, created: RunEvent) {
     if let Some(taint) = taint {
         draft.say(RunEvent::RunTainted { taint });
     }
-    draft.say(RunEvent::RunStarted);
+    if group::begin(draft) {
+        draft.say(RunEvent::RunStarted);
+    }
 }
 
 fn must_be_live(run: &Run) -> Result<(), Refusal> {
@@ -253,12 +260,11 @@ fn is_done_at_the_edge(run: &Run, key: &JobKey, path: &StepPath, attempt: Attemp
     let running = run
         .step(key, path)
         .is_some_and(|step| step.is_running(attempt));
-    let leaf = |spec: &StepSpec| step::children(spec).is_none();
     running
         && run
             .spec(key.job())
             .and_then(|spec| step::spec(&spec.steps, path))
-            .is_some_and(leaf)
+            .is_some_and(step::is_leaf)
 }
 
 fn exited(

@@ -4,6 +4,7 @@ use std::fmt;
 
 use cutover_model::{
     GateId, Timestamp,
+    plan::GroupUse,
     run::{Attempt, JobKey, StepPath},
 };
 use serde::{Deserialize, Serialize};
@@ -45,7 +46,22 @@ pub enum Effect {
         /// Which files.
         patterns: Vec<String>,
     },
-    /// The leg has ended: remove its processes and workspace, and give the runner back.
+    /// Ask for a concurrency group; answered by `GroupTaken`, `GroupHeld` or `GroupLost`.
+    AcquireGroup {
+        /// The leg; absent for the whole run.
+        job: Option<JobKey>,
+        /// The group.
+        group: GroupUse,
+    },
+    /// Give it back, or leave its queue. Not asked of a leg that has a runner.
+    ReleaseGroup {
+        /// The leg; absent for the whole run.
+        job: Option<JobKey>,
+        /// The group.
+        group: GroupUse,
+    },
+    /// The leg has ended: remove its processes and workspace, and give the runner back, and its
+    /// concurrency group if it has one ([`Run::group_of`](crate::Run::group_of)).
     FinishJob {
         /// The leg.
         job: JobKey,
@@ -122,9 +138,19 @@ impl fmt::Display for Effect {
                 step,
                 patterns,
             } => write!(f, "hash files for {job}/{step} ({})", patterns.join(", ")),
+            Self::AcquireGroup { job, group } => {
+                write!(f, "acquire group {group} for {}", whose(job.as_ref()))
+            }
+            Self::ReleaseGroup { job, group } => {
+                write!(f, "release group {group} of {}", whose(job.as_ref()))
+            }
             Self::FinishJob { job } => write!(f, "finish {job}"),
             Self::WakeAt { at, timer } => write!(f, "wake at {at}: {timer}"),
             Self::Notify { topic, text } => write!(f, "notify {topic}: {text}"),
         }
     }
+}
+
+fn whose(job: Option<&JobKey>) -> &str {
+    job.map_or("the run", |job| job.0.as_str())
 }

@@ -6,10 +6,12 @@ use cutover_model::{
     Duration, GateId, Timestamp,
     event::{self, RunEvent},
     gate::{Answer, Approval},
+    plan::StepBody,
     run::{Attempt, JobKey, Outcome, State, StepPath, WaitingOn},
 };
 
 use crate::{
+    background, group,
     job::{Leg, Stop},
     retry,
     run::{Cancel, Group, Head, Question, Run, Settled},
@@ -23,6 +25,7 @@ use crate::{
 )]
 pub fn evolve(run: &mut Run, at: Timestamp, event: &RunEvent) {
     run.version += 1;
+    let version = run.version;
     match event {
         RunEvent::RunCreated {
             run: id,
@@ -96,9 +99,11 @@ pub fn evolve(run: &mut Run, at: Timestamp, event: &RunEvent) {
             outcome,
             conclusion,
             outputs,
+            environment_url,
             reason,
         } => {
             if let Some(leg) = run.leg_mut(job) {
+                leg.environment_url.clone_from(environment_url);
                 leg.state = finished(*outcome, at);
                 leg.conclusion = Some(*conclusion);
                 leg.outputs.clone_from(outputs);
@@ -122,10 +127,11 @@ pub fn evolve(run: &mut Run, at: Timestamp, event: &RunEvent) {
         } => {
             if let Some(leg) = run.leg_mut(job) {
                 let mut skipped = Step::running(name.clone(), Attempt::FIRST, at);
-                skipped.begun = false;
                 skipped.state = finished(Outcome::Skipped, at);
                 skipped.conclusion = Some(Outcome::Skipped);
                 skipped.reason = Some(reason.clone());
+                skipped.ended = version;
+                skipped.shown = Some((version, 0));
                 leg.steps.insert(step.clone(), skipped);
             }
         }
@@ -167,7 +173,21 @@ pub fn evolve(run: &mut Run, at: Timestamp, event: &RunEvent) {
                 step.conclusion = Some(*conclusion);
                 step.report = report.clone();
             }
+            background::show(run, job, step);
         }
+        RunEvent::StepQueued { job, step, name } => {
+            if let Some(leg) = run.leg_mut(job) {
+                let mut queued = Step::running(name.clone(), Attempt::FIRST, at);
+                queued.state = State::Waiting {
+                    on: WaitingOn::Background,
+                    since: at,
+                };
+                leg.steps.insert(step.clone(), queued);
+            }
+        }
+        RunEvent::GroupAsked { .. }
+        | RunEvent::GroupAwaited { .. }
+        | RunEvent::GroupTaken { .. } => group::evolve(run, at, event),
         RunEvent::StepTimedOut {
             job,
             step,
@@ -268,14 +288,29 @@ fn step_started(
     attempt: Attempt,
     name: &str,
 ) {
+    let ends = run
+        .spec(job.job())
+        .filter(|spec| {
+            let spec = step::spec(&spec.steps, path);
+            spec.is_some_and(|spec| matches!(spec.body, StepBody::CancelStep { .. }))
+        })
+        .map(|spec| background::targets(spec, path));
+    let version = run.version;
     let Some(leg) = run.leg_mut(job) else {
         return;
     };
-    if let Some(State::Waiting { since, .. }) = leg.steps.get(path).map(|step| &step.state) {
+    let before = leg.steps.get(path).filter(|step| step.gate.is_some());
+    if let Some(State::Waiting { since, .. }) = before.map(|step| &step.state) {
         leg.waited = Duration(leg.waited.0.saturating_add(at.since(*since).0));
     }
-    let step = Step::running(name.to_owned(), attempt, at);
+    let mut step = Step::running(name.to_owned(), attempt, at);
+    step.begun = version;
     leg.steps.insert(path.clone(), step);
+    for target in ends.unwrap_or_default() {
+        if let Some(step) = leg.steps.get_mut(&target) {
+            step.called_off = !step.state.is_finished();
+        }
+    }
 }
 
 /// The step that ends; one whose condition could not be evaluated ends without having started.
@@ -292,8 +327,7 @@ fn ending_step<'a>(
             .spec(job.job())
             .and_then(|spec| step::spec(&spec.steps, path));
         let name = spec.map(step::plain_name).unwrap_or_default();
-        let mut step = Step::running(name, attempt, at);
-        step.begun = false;
+        let step = Step::running(name, attempt, at);
         run.leg_mut(job)?.steps.insert(path.clone(), step);
     }
     run.leg_mut(job)?.steps.get_mut(path)

@@ -136,6 +136,25 @@ pub enum Input {
         /// What came of it.
         digest: Result<String, String>,
     },
+    /// Observation: a concurrency group is kept for the run, or for a leg of it.
+    GroupTaken {
+        /// The leg; absent for the whole run.
+        job: Option<JobKey>,
+    },
+    /// Observation: somebody else holds the concurrency group that was asked for.
+    GroupHeld {
+        /// The leg; absent for the whole run.
+        job: Option<JobKey>,
+        /// Who, for people.
+        holder: String,
+    },
+    /// Observation: another one takes its place: in the queue for a concurrency group, or in the group.
+    GroupLost {
+        /// The leg; absent for the whole run.
+        job: Option<JobKey>,
+        /// Which, for people.
+        by: String,
+    },
     /// Observation: a timer rang.
     Woke {
         /// Which.

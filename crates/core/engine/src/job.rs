@@ -12,8 +12,9 @@ use cutover_model::{
 use crate::{
     Fault,
     approval::{self, Standing},
-    condition, contexts,
+    background, condition, contexts,
     decide::Draft,
+    group,
     run::Run,
     schedule,
     scope::{self, Scope},
@@ -43,11 +44,16 @@ pub(crate) struct Leg {
     pub(crate) stop: Option<Stop>,
     /// Whether it has asked for a runner, which must then be given back.
     pub(crate) asked_runner: bool,
+    /// Whether it has asked for its concurrency group, and whether it has it.
+    pub(crate) asked_group: bool,
+    pub(crate) holds_group: bool,
     /// The files whose digest a condition asked for, and what is known of it.
     pub(crate) hashes: BTreeMap<Asked, Option<Result<String, String>>>,
     /// In the order of the plan; only those whose turn has come.
     pub(crate) steps: BTreeMap<StepPath, Step>,
     pub(crate) outputs: BTreeMap<String, String>,
+    /// Where to look at what was deployed.
+    pub(crate) environment_url: Option<String>,
     /// How it counts, once it has ended.
     pub(crate) conclusion: Option<Outcome>,
     pub(crate) reason: Option<String>,
@@ -76,9 +82,12 @@ impl Leg {
             waited: Duration::ZERO,
             stop: None,
             asked_runner: false,
+            asked_group: false,
+            holds_group: false,
             hashes: BTreeMap::new(),
             steps: BTreeMap::new(),
             outputs: BTreeMap::new(),
+            environment_url: None,
             conclusion: None,
             reason: None,
         }
@@ -141,6 +150,9 @@ pub(crate) fn advance(draft: &mut Draft, spec: &JobSpec, key: &JobKey) {
         end(draft, spec, key, stop.outcome, Some(stop.reason));
         return;
     }
+    if !group::before(draft, spec, key) {
+        return;
+    }
     match approval::before(draft, key) {
         Standing::Open => {}
         Standing::Granted => schedule::queue(draft, key),
@@ -151,6 +163,7 @@ pub(crate) fn advance(draft: &mut Draft, spec: &JobSpec, key: &JobKey) {
 /// How the steps of a level have gone: the first that fails says it.
 pub(crate) fn level_outcome(run: &Run, key: &JobKey, level: &StepPath) -> Outcome {
     steps_of(run, key, level)
+        .filter(|(path, step)| background::counts(run, key, path, step))
         .filter_map(|(_, step)| step.conclusion)
         .find(|conclusion| is_failing(*conclusion))
         .unwrap_or(Outcome::Succeeded)
@@ -161,7 +174,7 @@ pub(crate) fn steps_of<'a>(
     run: &'a Run,
     key: &JobKey,
     level: &StepPath,
-) -> impl Iterator<Item = (&'a StepPath, &'a Step)> {
+) -> impl Iterator<Item = (&'a StepPath, &'a Step)> + use<'a> {
     let level = level.clone();
     run.leg(key)
         .into_iter()
@@ -184,17 +197,22 @@ fn finish(draft: &mut Draft, spec: &JobSpec, key: &JobKey) {
 /// Which step made a leg fail, and why.
 fn failing_step(run: &Run, key: &JobKey) -> Option<String> {
     let (_, step) = steps_of(run, key, &StepPath::default())
+        .filter(|(path, step)| background::counts(run, key, path, step))
         .find(|(_, step)| step.conclusion.is_some_and(is_failing))?;
-    let outcome = step.conclusion?;
+    Some(why_failed(step, step.conclusion?))
+}
+
+/// That a step did not succeed, and why.
+pub(crate) fn why_failed(step: &Step, outcome: Outcome) -> String {
     let why = step.report.reasons.first();
-    Some(why.map_or_else(
+    why.map_or_else(
         || format!("step `{}` {outcome}", step.name),
         |why| format!("step `{}` {outcome}: {why}", step.name),
-    ))
+    )
 }
 
 /// Says that a leg has ended, with its outputs and how that counts.
-fn end(
+pub(crate) fn end(
     draft: &mut Draft,
     spec: &JobSpec,
     key: &JobKey,
@@ -204,9 +222,10 @@ fn end(
     let run = &draft.run;
     let started = run.leg(key).is_some_and(Leg::has_started);
     let mut outputs = BTreeMap::new();
+    let mut url = None;
     if started {
-        match self::outputs(run, spec, key) {
-            Ok(found) => outputs = found,
+        match outputs_and_url(run, spec, key) {
+            Ok((found, found_url)) => (outputs, url) = (found, found_url),
             Err(fault) => {
                 if outcome == Outcome::Succeeded {
                     outcome = Outcome::Faulted;
@@ -228,12 +247,18 @@ fn end(
         outcome,
         conclusion,
         outputs,
+        environment_url: url,
         reason,
     });
 }
 
-/// The outputs of a leg. One that holds a secret is not handed on to other jobs.
-fn outputs(run: &Run, spec: &JobSpec, key: &JobKey) -> Result<BTreeMap<String, String>, Fault> {
+/// The outputs of a leg, and where to look at what it deployed. What holds a secret is not handed on
+/// to other jobs, nor shown.
+fn outputs_and_url(
+    run: &Run,
+    spec: &JobSpec,
+    key: &JobKey,
+) -> Result<(BTreeMap<String, String>, Option<String>), Fault> {
     let scope = Scope::end_of_job(run, key)?;
     let file = scope::workflow_file(run);
     let mut outputs = BTreeMap::new();
@@ -243,5 +268,8 @@ fn outputs(run: &Run, spec: &JobSpec, key: &JobKey) -> Result<BTreeMap<String, S
             outputs.insert(name.clone(), value);
         }
     }
-    Ok(outputs)
+    let url = spec.environment.as_ref().and_then(|it| it.url.as_ref());
+    let url = url.map(|url| scope.text(url, file)).transpose()?;
+    let shown = |url: &String| !url.is_empty() && !contexts::is_withheld(url);
+    Ok((outputs, url.filter(shown)))
 }

@@ -7,6 +7,7 @@
 #![warn(missing_docs)]
 
 mod approval;
+mod background;
 mod condition;
 pub mod containers;
 mod contexts;
@@ -16,6 +17,8 @@ mod evolve;
 mod expression;
 mod fault;
 mod github;
+mod group;
+mod groups;
 mod input;
 mod job;
 mod matrix;
@@ -26,6 +29,7 @@ mod run;
 mod schedule;
 mod scope;
 mod step;
+mod strategy;
 mod timeout;
 mod view;
 
@@ -33,6 +37,8 @@ pub use decide::decide;
 pub use effect::{Effect, TimerKey};
 pub use evolve::evolve;
 pub use fault::Fault;
+pub use group::Claim;
+pub use groups::{Groups, Said};
 pub use input::{Input, Refusal};
 pub use outstanding::{effects, outstanding};
 pub use retry::{Resumption, Wish};

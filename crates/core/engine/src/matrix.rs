@@ -16,8 +16,18 @@ pub(crate) fn expand(
     spec: &MatrixSpec,
     file: &str,
 ) -> Result<Vec<Combination>, Fault> {
+    let values = evaluate(&spec.values, scope);
+    let values = values.map_err(|message| Fault::new(file, spec.at, message))?;
+    of_values(values, spec, file)
+}
+
+/// All combinations of a matrix whose values are known.
+pub(crate) fn of_values(
+    values: Value,
+    spec: &MatrixSpec,
+    file: &str,
+) -> Result<Vec<Combination>, Fault> {
     let wrong = |message: String| Fault::new(file, spec.at, message);
-    let values = evaluate(&spec.values, scope).map_err(wrong)?;
     let Value::Object(values) = values else {
         return Err(wrong(format!(
             "the matrix is {}, not a map of axes",

@@ -7,11 +7,7 @@ use cutover_model::{
 };
 
 use crate::{
-    Effect, TimerKey, approval, condition,
-    job::Leg,
-    run::Run,
-    step,
-    timeout::{self, STOP_GRACE},
+    Effect, TimerKey, approval, condition, group::Claim, job::Leg, run::Run, step, timeout,
 };
 
 /// What is to be done because of this event. `run` is the state after it.
@@ -28,7 +24,14 @@ pub fn effects(run: &Run, at: Timestamp, event: &RunEvent) -> Vec<Effect> {
         RunEvent::JobStarted { job, .. } => job_timer(run, job),
         RunEvent::StepStarted {
             job, step, attempt, ..
-        } => started(run, at, job, step, *attempt),
+        } => {
+            let mut effects = started(run, at, job, step, *attempt);
+            // A step that ends others.
+            if !is_leaf(run, job, step) && run.leg(job).is_some_and(|leg| leg.stop.is_none()) {
+                effects.extend(stopping_steps(run, job));
+            }
+            effects
+        }
         RunEvent::FilesAsked {
             job,
             step,
@@ -40,8 +43,15 @@ pub fn effects(run: &Run, at: Timestamp, event: &RunEvent) -> Vec<Effect> {
         }],
         RunEvent::StepTimedOut { job, .. } => stopping_steps(run, job),
         RunEvent::JobStopRequested { job, .. } => stopped(run, at, job),
-        RunEvent::JobFinished { job, .. } => finished(run, job),
-        RunEvent::RunFinished { outcome } => vec![told(run, at, *outcome)],
+        RunEvent::JobFinished { job, .. } => finished(run, job).into_iter().collect(),
+        RunEvent::RunFinished { outcome } => {
+            let told = std::iter::once(told(run, at, *outcome));
+            whole_group(run).into_iter().chain(told).collect()
+        }
+        RunEvent::GroupAsked { job, group } => vec![Effect::AcquireGroup {
+            job: job.clone(),
+            group: group.clone(),
+        }],
         RunEvent::RunCreated { .. }
         | RunEvent::RunTainted { .. }
         | RunEvent::RunStarted
@@ -55,15 +65,26 @@ pub fn effects(run: &Run, at: Timestamp, event: &RunEvent) -> Vec<Effect> {
         | RunEvent::FilesHashed { .. }
         | RunEvent::StepFinished { .. }
         | RunEvent::StepLost { .. }
-        | RunEvent::CancelRequested { .. }
+        | RunEvent::StepQueued { .. }
+        | RunEvent::GroupAwaited { .. }
+        | RunEvent::GroupTaken { .. }
         | RunEvent::RunRetried { .. }
-        | RunEvent::StepRetried { .. } => Vec::new(),
+        | RunEvent::StepRetried { .. }
+        | RunEvent::CancelRequested { .. } => Vec::new(),
     }
 }
 
 /// All that is owed as things stand: asked twice, done once.
 pub fn outstanding(run: &Run) -> Vec<Effect> {
-    let mut owed = Vec::new();
+    // Who holds a group says so before anybody asks for it.
+    let (holds, waits): (Vec<Claim>, Vec<Claim>) = run
+        .claims()
+        .into_iter()
+        .partition(|claim| claim.waits_since.is_none());
+    let claims = holds.into_iter().chain(waits);
+    let mut owed: Vec<Effect> = claims
+        .map(|Claim { job, group, .. }| Effect::AcquireGroup { job, group })
+        .collect();
     for (key, leg) in &run.legs {
         match &leg.state {
             State::Finished { .. } => owed.extend(finished(run, key)),
@@ -84,6 +105,7 @@ pub fn outstanding(run: &Run) -> Vec<Effect> {
         }
     }
     if let State::Finished { outcome, at } = run.state {
+        owed.extend(whole_group(run));
         owed.push(told(run, at, outcome));
     }
     owed
@@ -144,7 +166,7 @@ fn started(
 fn is_leaf(run: &Run, job: &JobKey, path: &StepPath) -> bool {
     run.spec(job.job())
         .and_then(|spec| step::spec(&spec.steps, path))
-        .is_some_and(|spec| step::children(spec).is_none())
+        .is_some_and(step::is_leaf)
 }
 
 fn job_timer(run: &Run, job: &JobKey) -> Vec<Effect> {
@@ -166,7 +188,7 @@ fn stopped(run: &Run, since: Timestamp, job: &JobKey) -> Vec<Effect> {
         .is_some_and(|leg| leg.has_started() && !leg.is_forced() && !leg.state.is_finished());
     if running {
         effects.push(Effect::WakeAt {
-            at: since + STOP_GRACE,
+            at: since + timeout::cleaning_of(run, job),
             timer: TimerKey::StopGrace { job: job.clone() },
         });
     }
@@ -192,13 +214,21 @@ fn stopping_steps(run: &Run, job: &JobKey) -> Vec<Effect> {
         .collect()
 }
 
-/// A leg that never asked for a runner has nothing to give back.
-fn finished(run: &Run, job: &JobKey) -> Vec<Effect> {
-    let asked = run.leg(job).is_some_and(|leg| leg.asked_runner);
-    asked
-        .then(|| Effect::FinishJob { job: job.clone() })
-        .into_iter()
-        .collect()
+/// A leg that never asked for a runner, or for its group, has nothing to give back. With a runner the
+/// group goes back when nothing is left of the leg.
+fn finished(run: &Run, job: &JobKey) -> Option<Effect> {
+    let leg = run.leg(job)?;
+    if leg.asked_runner {
+        return Some(Effect::FinishJob { job: job.clone() });
+    }
+    let group = run.group_of(job)?.clone();
+    let job = Some(job.clone());
+    Some(Effect::ReleaseGroup { job, group })
+}
+
+fn whole_group(run: &Run) -> Option<Effect> {
+    let group = run.group.clone()?;
+    Some(Effect::ReleaseGroup { job: None, group })
 }
 
 fn question(run: &Run, gate: &GateId) -> Vec<Effect> {

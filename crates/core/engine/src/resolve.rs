@@ -10,7 +10,7 @@ use cutover_model::{
 };
 
 use crate::{
-    Fault, condition,
+    Fault, background, condition,
     containers::{self, ContainerCall, JobContainers},
     expression, github,
     run::Run,
@@ -164,7 +164,7 @@ pub fn step(
             .map_or_else(|| step::plain_name(spec), |step| step.name.clone()),
         body,
         env,
-        path_prepend: path(run, job),
+        path_prepend: path(run, job, step),
     })
 }
 
@@ -213,6 +213,10 @@ fn body(
             with: with_inputs(scope, with, file)?,
         }),
         StepBody::Lacking { message, .. } => Err(Fault::new(file, spec.at, message.clone())),
+        StepBody::Wait { .. } | StepBody::WaitAll | StepBody::CancelStep { .. } => {
+            let message = "a step that waits for others is not started itself".to_owned();
+            Err(Fault::new(file, spec.at, message))
+        }
         StepBody::Composite { path, .. } => Err(Fault::new(
             file,
             spec.at,
@@ -259,9 +263,9 @@ fn environment(scope: &Scope<'_>) -> BTreeMap<String, String> {
 }
 
 /// What earlier steps added, the last one first.
-fn path(run: &Run, job: &JobKey) -> Vec<String> {
+fn path(run: &Run, job: &JobKey, from: &StepPath) -> Vec<String> {
     let mut added: Vec<String> = Vec::new();
-    for step in run.leg(job).into_iter().flat_map(|leg| leg.steps.values()) {
+    for (_, step) in background::in_order(run, job, Some(from)) {
         added.extend(step.report.path.iter().cloned());
     }
     added.reverse();

@@ -8,13 +8,14 @@ use std::{collections::BTreeMap, sync::Arc};
 use cutover_model::{
     Duration, Timestamp,
     event::{RetriedLeg, RunEvent},
-    plan::{JobSpec, StepSpec},
+    plan::{JobSpec, StepBody, StepSpec},
     run::{Attempt, JobKey, State, StepPath},
 };
 
 use crate::{
-    Refusal, condition,
+    Refusal, background, condition,
     decide::Draft,
+    group,
     job::{self, Leg},
     run::{Group, Run},
     step,
@@ -104,8 +105,9 @@ impl Run {
         let first = job::steps_of(self, &key, &top)
             .find(|(_, step)| step.conclusion.is_some_and(job::is_failing))
             .map(|(path, _)| path.clone());
+        let anew = self.spec(key.job()).is_some_and(has_containers);
         RetriedLeg {
-            from: first.filter(|path| *path != StepPath::top(0)),
+            from: first.filter(|path| *path != StepPath::top(0) && !anew),
             key,
         }
     }
@@ -224,6 +226,9 @@ pub(crate) fn retry(draft: &mut Draft, by: String, legs: Vec<RetriedLeg>) -> Res
         legs,
         jobs,
     });
+    if group::begin(draft) {
+        draft.say(RunEvent::RunStarted);
+    }
     Ok(())
 }
 
@@ -248,6 +253,11 @@ fn may_go_on(run: &Run, wanted: &RetriedLeg) -> Result<(), Refusal> {
         )));
     };
     let index = usize::from(*index);
+    if has_containers(spec) {
+        return Err(Refusal(format!(
+            "`{key}` has containers, which have ended with it: it can only begin anew"
+        )));
+    }
     if index >= spec.steps.len() {
         return Err(Refusal(format!("`{key}` has no step {from}")));
     }
@@ -331,7 +341,9 @@ pub(crate) fn retried(
     run.attempt_at = Some(at);
     run.retried_by = Some(by.to_owned());
     run.cancels.clear();
-    run.state = State::Running { since: at };
+    run.state = State::Pending;
+    // What was held has been given back at the end, and is asked for again.
+    run.group = None;
     for job in jobs {
         for key in run.legs_of(job).to_vec() {
             remember(run, &key, None);
@@ -342,12 +354,46 @@ pub(crate) fn retried(
     for RetriedLeg { key, from } in legs {
         remember(run, key, from.as_ref());
         match (run.leg_mut(key), from) {
-            (Some(leg), Some(from)) => leg.goes_on(attempt, from),
+            (Some(leg), Some(from)) => {
+                leg.goes_on(attempt, from);
+                hide(run, key, from);
+            }
             (Some(leg), None) => *leg = Leg::new(leg.spec.clone(), attempt),
             // It ended before it had legs, and is expanded again.
             (None, _) => drop(run.groups.remove(&key.0)),
         }
     }
+}
+
+/// What went on in the background before the step at which a leg goes on is seen when somebody has
+/// waited for it, and whoever did that behind that step has yet to do it.
+fn hide(run: &mut Run, key: &JobKey, from: &StepPath) {
+    let Some(spec) = run.spec(key.job()) else {
+        return;
+    };
+    let before = from.0.first().copied().unwrap_or_default();
+    let waited_for: Vec<StepPath> = (0..usize::from(before))
+        .flat_map(|index| background::targets(spec, &StepPath::top(index)))
+        .collect();
+    let unseen: Vec<StepPath> = (0..usize::from(before))
+        .filter(|index| spec.steps.get(*index).is_some_and(|spec| spec.background))
+        .map(StepPath::top)
+        .filter(|path| !waited_for.contains(path))
+        .collect();
+    let Some(leg) = run.leg_mut(key) else {
+        return;
+    };
+    for path in unseen {
+        if let Some(step) = leg.steps.get_mut(&path) {
+            step.shown = None;
+        }
+    }
+}
+
+/// Whether a job has containers: they end with it, so that it can only begin anew.
+fn has_containers(spec: &JobSpec) -> bool {
+    let first = spec.steps.first();
+    first.is_some_and(|first| matches!(first.body, StepBody::SetUpContainers))
 }
 
 /// Notes the tries of the steps that are dropped, and drops the questions that were asked there: a yes
@@ -372,7 +418,7 @@ fn remember(run: &mut Run, key: &JobKey, from: Option<&StepPath>) {
     let begun = leg
         .steps
         .iter()
-        .filter(|(path, step)| step.begun && is_dropped(path));
+        .filter(|(path, step)| step.begun > 0 && is_dropped(path));
     tries.extend(begun.map(|(path, step)| (path.clone(), step.attempt)));
     run.tries.insert(key.clone(), Arc::new(tries));
 }

@@ -8,7 +8,7 @@ use std::{
 use cutover_model::{
     GateId, RunId, Timestamp,
     gate::Approval,
-    plan::{JobSpec, Plan},
+    plan::{GroupUse, JobSpec, Plan},
     run::{Attempt, JobKey, Outcome, State, StepPath},
     source::{Taint, Trigger, Trust},
 };
@@ -22,6 +22,8 @@ pub struct Run {
     pub(crate) head: Option<Arc<Head>>,
     pub(crate) taints: Vec<Taint>,
     pub(crate) state: State,
+    /// The concurrency group that all of it asked for.
+    pub(crate) group: Option<GroupUse>,
     pub(crate) cancels: Vec<Cancel>,
     /// What became of each job that is no longer waiting for its needs.
     pub(crate) groups: BTreeMap<String, Group>,
@@ -112,6 +114,7 @@ impl Default for Run {
             head: None,
             taints: Vec::new(),
             state: State::Pending,
+            group: None,
             cancels: Vec::new(),
             groups: BTreeMap::new(),
             legs: BTreeMap::new(),

@@ -9,9 +9,10 @@ use cutover_model::{
 use crate::{
     Fault, condition,
     decide::Draft,
-    expression, job, matrix, retry,
+    expression, group, job, matrix, retry,
     run::{Group, Run},
     scope::{self, Combination, Scope},
+    strategy::{self, Strategy},
     timeout,
 };
 
@@ -20,6 +21,9 @@ pub(crate) fn advance(draft: &mut Draft) {
     let Some(head) = draft.run.head.clone() else {
         return;
     };
+    if !matches!(draft.run.state, State::Running { .. }) {
+        return;
+    }
     // One pass lets jobs start that stand behind those that just ended; a need may be written after
     // the job that has it, so pass until nothing changes.
     loop {
@@ -77,12 +81,13 @@ fn begin(draft: &mut Draft, spec: &JobSpec) {
 }
 
 /// A job that ends before it has legs.
-fn ended(spec: &JobSpec, outcome: Outcome, reason: String) -> RunEvent {
+pub(crate) fn ended(spec: &JobSpec, outcome: Outcome, reason: String) -> RunEvent {
     RunEvent::JobFinished {
         job: JobKey::single(&spec.id),
         outcome,
         conclusion: outcome,
         outputs: std::collections::BTreeMap::new(),
+        environment_url: None,
         reason: Some(reason),
     }
 }
@@ -102,21 +107,12 @@ fn why_skipped(run: &Run, spec: &JobSpec) -> String {
 fn expand(run: &Run, spec: &JobSpec) -> Result<RunEvent, Fault> {
     let file = scope::workflow_file(run);
     let before = Scope::before_job(run, spec);
-    let (combinations, fail_fast, max_parallel) = match &spec.matrix {
-        None => (vec![matrix::Combination::new()], true, None),
-        Some(matrix) => {
-            let fail_fast = match &matrix.fail_fast {
-                Some(template) => condition::truth(&before, template, file)?,
-                None => true,
-            };
-            let max_parallel = match &matrix.max_parallel {
-                Some(template) => Some(count(&before, template, file)?),
-                None => None,
-            };
-            let combinations = matrix::expand(&before, matrix, file)?;
-            (combinations, fail_fast, max_parallel)
-        }
-    };
+    let Strategy {
+        combinations,
+        has_matrix,
+        fail_fast,
+        max_parallel,
+    } = strategy::of(&before, spec, file)?;
     let total = combinations.len();
     let legs = combinations
         .into_iter()
@@ -131,17 +127,25 @@ fn expand(run: &Run, spec: &JobSpec) -> Result<RunEvent, Fault> {
             };
             let scope = Scope::leg(run, spec, combination);
             timeout::of_leg(&scope, spec, file)?;
+            timeout::cleaning_of_leg(&scope, spec, file)?;
             let (name, runs_on, environment) = parts_of_leg(&scope, spec, file)?;
-            let key = match spec.matrix {
-                Some(_) => JobKey::leg(&spec.id, index),
-                None => JobKey::single(&spec.id),
+            let key = if has_matrix {
+                JobKey::leg(&spec.id, index)
+            } else {
+                JobKey::single(&spec.id)
             };
+            let concurrency = spec
+                .concurrency
+                .as_ref()
+                .map(|written| group::evaluate(&scope, written, file))
+                .transpose()?;
             Ok(event::Leg {
                 key,
                 name,
                 matrix,
                 runs_on,
                 environment,
+                concurrency,
             })
         })
         .collect::<Result<_, Fault>>()?;
@@ -198,18 +202,6 @@ fn labels(scope: &Scope<'_>, templates: &[Template], file: &str) -> Result<Vec<S
     Ok(labels)
 }
 
-fn count(scope: &Scope<'_>, template: &Template, file: &str) -> Result<u32, Fault> {
-    let text = expression::text(scope, template, file)?;
-    text.trim()
-        .parse()
-        .ok()
-        .filter(|count| *count > 0)
-        .ok_or_else(|| {
-            let message = format!("`{text}` is not a number of legs above zero");
-            Fault::of(file, template, message)
-        })
-}
-
 /// A leg that nothing else holds up asks for a runner, when there is a place for it.
 pub(crate) fn queue(draft: &mut Draft, key: &JobKey) {
     let run = &draft.run;
@@ -261,7 +253,7 @@ fn fail_fast(draft: &mut Draft, spec: &JobSpec, keys: &[JobKey]) {
         let conclusion = leg.conclusion?;
         // What failed in an earlier try of the run, and is not done once more, ends nothing now.
         let counts = job::is_failing(conclusion)
-            && conclusion != Outcome::Cancelled
+            && !matches!(conclusion, Outcome::Cancelled | Outcome::Superseded)
             && retry::is_of_now(&draft.run, leg);
         counts.then(|| format!("`{}` {conclusion} and `fail-fast` is on", leg.spec.name))
     });
@@ -301,6 +293,10 @@ pub(crate) fn cancel(draft: &mut Draft, by: String, reason: Option<String>) {
     draft.say(RunEvent::CancelRequested { by, reason });
     let text = draft.run.cancels.last().map(crate::run::Cancel::text);
     let text = text.unwrap_or_default();
+    if group::waits(&draft.run, None) {
+        group::end_all(draft, Outcome::Cancelled, &text);
+        return;
+    }
     let keys: Vec<JobKey> = draft.run.legs.keys().cloned().collect();
     for key in &keys {
         let spec = draft.run.spec(key.job());

@@ -12,7 +12,7 @@ use cutover_model::{
 use serde_json::{Map, Value};
 
 use crate::{
-    Fault,
+    Fault, background,
     condition::{self, Status},
     contexts::WITHHELD,
     expression,
@@ -44,6 +44,8 @@ pub(crate) struct Scope<'a> {
     pub(crate) combination: Option<Combination<'a>>,
     /// The level whose steps are seen: the job itself when empty, else the inside of an action.
     pub(crate) level: Option<StepPath>,
+    /// The step from which it is looked; absent behind the last one.
+    pub(crate) observer: Option<StepPath>,
     /// The directory of the action around.
     pub(crate) action: Option<&'a str>,
     pub(crate) env: BTreeMap<String, String>,
@@ -66,13 +68,15 @@ impl<'a> Scope<'a> {
         }
     }
 
-    fn workflow(run: &'a Run) -> Self {
+    /// Where what stands before all jobs is looked at.
+    pub(crate) fn workflow(run: &'a Run) -> Self {
         Self {
             run,
             spec: None,
             key: None,
             combination: None,
             level: None,
+            observer: None,
             action: None,
             env: BTreeMap::new(),
             inputs: None,
@@ -104,7 +108,7 @@ impl<'a> Scope<'a> {
     /// Where a job's outputs are looked at.
     pub(crate) fn end_of_job(run: &'a Run, key: &'a JobKey) -> Result<Self, Fault> {
         let top = StepPath::default();
-        let mut scope = Self::top(run, key, None)?;
+        let mut scope = Self::top(run, key, None, None)?;
         scope.status = condition::status(run, key, &top);
         Ok(scope)
     }
@@ -116,7 +120,8 @@ impl<'a> Scope<'a> {
         path: &StepPath,
         given: Option<&'a Given<'a>>,
     ) -> Result<Self, Fault> {
-        let mut scope = Self::top(run, key, given)?;
+        let observer = (!path.0.is_empty()).then(|| path.clone());
+        let mut scope = Self::top(run, key, observer, given)?;
         let mut at = StepPath::default();
         let Some((last, around)) = path.0.split_last() else {
             return Ok(scope);
@@ -176,8 +181,14 @@ impl<'a> Scope<'a> {
     }
 
     /// The job itself, between its steps.
-    fn top(run: &'a Run, key: &'a JobKey, given: Option<&'a Given<'a>>) -> Result<Self, Fault> {
+    fn top(
+        run: &'a Run,
+        key: &'a JobKey,
+        observer: Option<StepPath>,
+        given: Option<&'a Given<'a>>,
+    ) -> Result<Self, Fault> {
         let mut scope = Self::job(run, key)?;
+        scope.observer = observer;
         scope.given = given;
         let file = workflow_file(run);
         if let Some(plan) = run.plan() {
@@ -186,7 +197,7 @@ impl<'a> Scope<'a> {
         if let Some(spec) = scope.spec {
             scope.add_env(&spec.env, file)?;
         }
-        for (path, step) in run.leg(key).into_iter().flat_map(|leg| &leg.steps) {
+        for (path, step) in background::in_order(run, key, scope.observer.as_ref()) {
             for (name, value) in &step.report.env {
                 let value = scope.seen(path, Kind::Env, name, value);
                 scope.env.insert(name.clone(), value);

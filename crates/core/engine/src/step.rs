@@ -12,7 +12,7 @@ use cutover_model::{
 use crate::{
     Fault,
     approval::{self, Standing},
-    condition, contexts,
+    background, condition, contexts,
     decide::Draft,
     expression, job,
     run::Run,
@@ -26,8 +26,6 @@ pub(crate) struct Step {
     pub(crate) name: String,
     pub(crate) state: State,
     pub(crate) attempt: Attempt,
-    /// Whether this attempt has begun: one that was skipped, or could not be understood, has not.
-    pub(crate) begun: bool,
     /// When this attempt began.
     pub(crate) started_at: Timestamp,
     /// How it counts, once it has ended.
@@ -39,6 +37,15 @@ pub(crate) struct Step {
     pub(crate) gate: Option<GateId>,
     /// Why it was skipped.
     pub(crate) reason: Option<String>,
+    /// A later step ends it.
+    pub(crate) called_off: bool,
+    /// How many events there had been when this attempt began; none when it was skipped, waits for a
+    /// place, or could not be understood.
+    pub(crate) begun: u64,
+    /// And when it had ended.
+    pub(crate) ended: u64,
+    /// Since when the steps after it see what it left: as an order.
+    pub(crate) shown: Option<(u64, u16)>,
 }
 
 impl Step {
@@ -47,13 +54,16 @@ impl Step {
             name,
             state: State::Running { since },
             attempt,
-            begun: true,
             started_at: since,
             conclusion: None,
             report: StepReport::default(),
             timed_out: None,
             gate: None,
             reason: None,
+            called_off: false,
+            begun: 0,
+            ended: 0,
+            shown: None,
         }
     }
 
@@ -79,9 +89,17 @@ pub(crate) fn children(spec: &StepSpec) -> Option<&[StepSpec]> {
         StepBody::Run { .. }
         | StepBody::Builtin { .. }
         | StepBody::Lacking { .. }
+        | StepBody::Wait { .. }
+        | StepBody::WaitAll
+        | StepBody::CancelStep { .. }
         | StepBody::Container(_)
         | StepBody::SetUpContainers => None,
     }
+}
+
+/// Whether it is done at the edge, and not by us.
+pub(crate) fn is_leaf(spec: &StepSpec) -> bool {
+    children(spec).is_none() && !background::is_control(spec)
 }
 
 /// The file in which the step at this place is written.
@@ -93,6 +111,9 @@ pub(crate) fn file(run: &Run, key: &JobKey, path: &StepPath) -> String {
             StepBody::Run { .. }
             | StepBody::Builtin { .. }
             | StepBody::Lacking { .. }
+            | StepBody::Wait { .. }
+            | StepBody::WaitAll
+            | StepBody::CancelStep { .. }
             | StepBody::Container(_)
             | StepBody::SetUpContainers => None,
         }
@@ -114,6 +135,9 @@ pub(crate) fn plain_name(spec: &StepSpec) -> String {
         StepBody::Builtin { action, .. } => format!("Run {}", action.name()),
         StepBody::Composite { path, .. } => format!("Run {path}"),
         StepBody::Lacking { uses, .. } => format!("Run {uses}"),
+        StepBody::Wait { steps } => format!("Wait for {}", steps.join(", ")),
+        StepBody::WaitAll => "Wait for all background steps".to_owned(),
+        StepBody::CancelStep { step } => format!("Cancel {step}"),
         StepBody::Container(step) => format!("Run {}", step.uses),
         StepBody::SetUpContainers => SET_UP_NAME.to_owned(),
     }
@@ -127,13 +151,15 @@ fn name(run: &Run, key: &JobKey, path: &StepPath, spec: &StepSpec) -> String {
         .unwrap_or(plain)
 }
 
-/// Goes as far as it can through the steps of one level; whether they have all ended.
+/// Goes as far as it can through the steps of one level; whether they have all ended. A step in the
+/// background holds up nobody once its turn has come.
 pub(crate) fn advance(
     draft: &mut Draft,
     key: &JobKey,
     level: &StepPath,
     specs: &[StepSpec],
 ) -> bool {
+    let mut all = true;
     for (index, spec) in specs.iter().enumerate() {
         let path = level.child(index);
         if draft.run.step(key, &path).is_none() {
@@ -149,15 +175,16 @@ pub(crate) fn advance(
         {
             finish_composite(draft, key, &path, spec);
         }
-        let ended = draft
-            .run
-            .step(key, &path)
-            .is_some_and(|step| step.state.is_finished());
-        if !ended {
-            return false;
+        if running && background::is_control(spec) {
+            background::go_on(draft, key, &path);
+        }
+        match draft.run.step(key, &path) {
+            Some(step) if step.state.is_finished() => {}
+            Some(_) if spec.background && level.0.is_empty() => all = false,
+            Some(_) | None => return false,
         }
     }
-    true
+    all
 }
 
 /// Starts, skips or faults a step whose turn has come.
@@ -187,11 +214,22 @@ fn begin(draft: &mut Draft, key: &JobKey, path: &StepPath, spec: &StepSpec) {
             | StepBody::Run { .. }
             | StepBody::Builtin { .. }
             | StepBody::Composite { .. }
+            | StepBody::Wait { .. }
+            | StepBody::WaitAll
+            | StepBody::CancelStep { .. }
             | StepBody::Container(_)
             | StepBody::SetUpContainers => Ok(verdict),
         }
     });
     match verdict {
+        Ok(condition::Verdict::Run) if spec.background && background::is_full(run, key) => {
+            let event = RunEvent::StepQueued {
+                job: key.clone(),
+                step: path.clone(),
+                name: name(run, key, path, spec),
+            };
+            draft.say(event);
+        }
         Ok(condition::Verdict::Run) => {
             let event = started();
             draft.say(event);
@@ -230,15 +268,20 @@ fn resume(draft: &mut Draft, key: &JobKey, path: &StepPath) {
     let Some(step) = draft.run.step(key, path) else {
         return;
     };
+    if background::is_queued(step) {
+        background::leave_queue(draft, key, path);
+        return;
+    }
     let (State::Waiting { .. }, Some(gate)) = (&step.state, &step.gate) else {
         return;
     };
     let attempt = step.attempt;
     let name = step.name.clone();
     let stopped = draft.run.leg(key).and_then(|leg| leg.stop.as_ref());
-    if condition::around_timed_out(&draft.run, key, path) {
-        let report = because("the action around it timed out");
-        end(draft, key, path, attempt, Outcome::Cancelled, report);
+    let called_off = background::is_called_off(&draft.run, key, path);
+    let ending = condition::around_is_ending(&draft.run, key, path);
+    if let Some(why) = ending.or(called_off.then_some(background::CALLED_OFF)) {
+        end(draft, key, path, attempt, Outcome::Cancelled, because(why));
         return;
     }
     match (stopped, approval::standing(&draft.run, gate)) {
@@ -299,7 +342,10 @@ fn finish_composite(draft: &mut Draft, key: &JobKey, path: &StepPath, spec: &Ste
             report.reasons.push(format!("took longer than {after}"));
             Outcome::TimedOut
         }
-        None => job::level_outcome(&draft.run, key, path),
+        None => match job::level_outcome(&draft.run, key, path) {
+            Outcome::Succeeded if step.called_off => Outcome::Cancelled,
+            outcome => outcome,
+        },
     };
     match outputs(&draft.run, key, path, spec) {
         Ok(outputs) => report.outputs = outputs,

@@ -3,7 +3,7 @@
 use cutover_model::{
     Duration, Timestamp,
     event::RunEvent,
-    plan::{DEFAULT_JOB_TIMEOUT, JobSpec, Template},
+    plan::{DEFAULT_CANCEL_TIMEOUT, DEFAULT_JOB_TIMEOUT, JobSpec, Template},
     run::{Attempt, JobKey, Outcome, State, StepPath},
 };
 
@@ -16,8 +16,27 @@ use crate::{
     step,
 };
 
-/// How long a leg that was told to end may clean up: as long as GitHub's `cancel-timeout-minutes`.
-pub(crate) const STOP_GRACE: Duration = Duration::from_mins(5);
+/// How long a leg that was told to end may clean up.
+pub(crate) fn cleaning_of(run: &Run, key: &JobKey) -> Duration {
+    let found = run.spec(key.job()).map(|spec| {
+        let scope = Scope::job(run, key)?;
+        cleaning_of_leg(&scope, spec, scope::workflow_file(run))
+    });
+    // It was looked at before the leg was there.
+    found.and_then(Result::ok).unwrap_or(DEFAULT_CANCEL_TIMEOUT)
+}
+
+/// The same before the leg is there, as with the time that it may take.
+pub(crate) fn cleaning_of_leg(
+    scope: &Scope<'_>,
+    spec: &JobSpec,
+    file: &str,
+) -> Result<Duration, Fault> {
+    match &spec.cancel_timeout_minutes {
+        Some(template) => minutes(scope, template, file),
+        None => Ok(DEFAULT_CANCEL_TIMEOUT),
+    }
+}
 
 /// How long a leg may take.
 pub(crate) fn of_job(run: &Run, key: &JobKey) -> Result<Duration, Fault> {

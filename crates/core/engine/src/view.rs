@@ -10,7 +10,7 @@ use cutover_model::{
 };
 
 use crate::{
-    approval, condition,
+    approval, background, condition,
     job::Leg,
     run::{Group, Run},
     step,
@@ -39,6 +39,8 @@ pub struct JobView<'a> {
     pub needs: &'a [String],
     /// The environment it works in.
     pub environment: Option<&'a str>,
+    /// Where to look at what it deployed, once it has ended.
+    pub environment_url: Option<&'a str>,
     /// The runner it is on, or was.
     pub runner: Option<&'a str>,
     /// Its outputs.
@@ -68,6 +70,8 @@ pub struct StepView<'a> {
     pub report: Option<&'a StepReport>,
     /// Why it was skipped.
     pub reason: Option<&'a str>,
+    /// Whether it, or the action around it, goes in the background.
+    pub background: bool,
 }
 
 /// A question that waits for people.
@@ -99,11 +103,17 @@ impl Run {
     pub fn waits(&self) -> impl Iterator<Item = (&str, &WaitingOn)> {
         let specs = self.plan().map_or(&[][..], |plan| plan.jobs.as_slice());
         let legs = specs.iter().flat_map(|spec| self.legs_of(&spec.id));
-        legs.filter_map(|key| self.leg(key))
+        let whole = match &self.state {
+            State::Waiting { on, .. } => Some(("the run", on)),
+            State::Pending | State::Running { .. } | State::Finished { .. } => None,
+        };
+        let legs = legs
+            .filter_map(|key| self.leg(key))
             .filter_map(|leg| match &leg.state {
                 State::Waiting { on, .. } => Some((leg.spec.name.as_str(), on)),
                 State::Pending | State::Running { .. } | State::Finished { .. } => None,
-            })
+            });
+        whole.into_iter().chain(legs)
     }
 
     /// The questions that wait for people, in the order of their ids.
@@ -173,7 +183,7 @@ impl Run {
 
 fn leg_view<'a>(spec: &'a JobSpec, key: &JobKey, leg: &'a Leg) -> JobView<'a> {
     let mut steps = Vec::new();
-    step_views(leg, &StepPath::default(), &spec.steps, &mut steps);
+    step_views(leg, &StepPath::default(), &spec.steps, false, &mut steps);
     JobView {
         key: key.clone(),
         name: &leg.spec.name,
@@ -188,6 +198,7 @@ fn leg_view<'a>(spec: &'a JobSpec, key: &JobKey, leg: &'a Leg) -> JobView<'a> {
             .or_else(|| leg.stop.as_ref().map(|stop| stop.reason.as_str())),
         needs: &spec.needs,
         environment: leg.spec.environment.as_deref(),
+        environment_url: leg.environment_url.as_deref(),
         runner: leg.runner.as_ref().map(|runner| runner.name.as_str()),
         outputs: pairs(&leg.outputs),
         steps,
@@ -205,7 +216,7 @@ fn bare(spec: &JobSpec, state: State) -> JobView<'_> {
     let mut steps = Vec::new();
     let top = StepPath::default();
     for (index, step) in spec.steps.iter().enumerate() {
-        steps.push(pending(top.child(index), step));
+        steps.push(pending(top.child(index), step, step.background));
     }
     JobView {
         key: JobKey::single(&spec.id),
@@ -218,14 +229,16 @@ fn bare(spec: &JobSpec, state: State) -> JobView<'_> {
         reason: None,
         needs: &spec.needs,
         environment: None,
+        environment_url: None,
         runner: None,
         outputs: Vec::new(),
         steps,
     }
 }
 
-fn pending<'a>(path: StepPath, spec: &StepSpec) -> StepView<'a> {
+fn pending<'a>(path: StepPath, spec: &StepSpec, background: bool) -> StepView<'a> {
     StepView {
+        background,
         path,
         name: step::plain_name(spec),
         state: State::Pending,
@@ -243,16 +256,18 @@ fn step_views<'a>(
     leg: &'a Leg,
     level: &StepPath,
     specs: &[StepSpec],
+    in_background: bool,
     views: &mut Vec<StepView<'a>>,
 ) {
     for (index, spec) in specs.iter().enumerate() {
         let path = level.child(index);
+        let in_background = in_background || spec.background;
         let Some(step) = leg.steps.get(&path) else {
-            views.push(pending(path, spec));
+            views.push(pending(path, spec, in_background));
             continue;
         };
         let outcome = step.state.outcome();
-        let begun = outcome != Some(Outcome::Skipped);
+        let begun = outcome != Some(Outcome::Skipped) && !background::is_queued(step);
         views.push(StepView {
             path: path.clone(),
             name: step.name.clone(),
@@ -263,9 +278,10 @@ fn step_views<'a>(
             conclusion: step.conclusion,
             report: (begun && outcome.is_some()).then_some(&step.report),
             reason: step.reason.as_deref(),
+            background: in_background,
         });
         if let (true, Some(children)) = (begun, step::children(spec)) {
-            step_views(leg, &path, children, views);
+            step_views(leg, &path, children, in_background, views);
         }
     }
 }

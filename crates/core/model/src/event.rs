@@ -12,7 +12,7 @@ use crate::{
     delivery::{DeploymentSpec, Judgement, Release, Side, Weight},
     gate::ApprovalRule,
     guard::{HookPoint, HookVerdict},
-    plan::Plan,
+    plan::{GroupUse, Plan},
     run::{Attempt, JobKey, Outcome, Runner, StepPath, StepReport, WaitingOn},
     source::{Taint, Trigger},
 };
@@ -44,6 +44,9 @@ pub struct Leg {
     pub runs_on: Vec<String>,
     /// The environment it works in.
     pub environment: Option<String>,
+    /// The concurrency group that it has to hold before it starts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub concurrency: Option<GroupUse>,
 }
 
 /// A leg that is done once more.
@@ -259,6 +262,9 @@ pub enum RunEvent {
         conclusion: Outcome,
         /// Its outputs.
         outputs: BTreeMap<String, String>,
+        /// Where to look at what was deployed (`environment.url`).
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        environment_url: Option<String>,
         /// Why, for people, when it did not succeed.
         reason: Option<String>,
     },
@@ -273,6 +279,37 @@ pub enum RunEvent {
     RunFinished {
         /// How.
         outcome: Outcome,
+    },
+    /// The turn of a step in the background has come, and as many as may go at once do already.
+    StepQueued {
+        /// The leg.
+        job: JobKey,
+        /// The step.
+        step: StepPath,
+        /// Its name, evaluated.
+        name: String,
+    },
+    /// A concurrency group is asked for.
+    GroupAsked {
+        /// The leg; absent when the whole run asks.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        job: Option<JobKey>,
+        /// The group, and what becomes of others in it.
+        group: GroupUse,
+    },
+    /// Somebody else holds the group.
+    GroupAwaited {
+        /// The leg; absent when the whole run waits.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        job: Option<JobKey>,
+        /// Who holds it, for people.
+        holder: String,
+    },
+    /// Nobody else in the group goes on until this ends.
+    GroupTaken {
+        /// The leg; absent when the whole run holds it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        job: Option<JobKey>,
     },
     /// It had ended, and a person wants some of it done once more. What is not named here stays as it was.
     RunRetried {

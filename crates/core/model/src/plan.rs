@@ -1,12 +1,18 @@
 //! A workflow as compiled for one trigger: immutable, and free of any dialect's words.
 
+mod concurrency;
 pub mod container;
+mod permissions;
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
 use self::container::{ContainerStep, ContainerUse, Services};
+pub use self::{
+    concurrency::{Concurrency, GroupUse, MAX_QUEUED, Queue},
+    permissions::{Access, Permissions},
+};
 use crate::{Duration, Position, project::Project};
 
 /// Text with `${{ }}` in it, or without; checked at compile time, evaluated when its turn comes.
@@ -51,6 +57,12 @@ pub struct Plan {
     pub run_name: Option<Template>,
     /// `env:` of the workflow.
     pub env: Bindings,
+    /// `concurrency:` of the workflow.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub concurrency: Option<Concurrency>,
+    /// `permissions:` of the workflow; those of a job are in the job.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub permissions: Option<Permissions>,
     /// The jobs in the order written; `needs` has no cycle and names only these.
     pub jobs: Vec<JobSpec>,
     /// `cutover.yml` at the same revision, when there is one.
@@ -65,6 +77,8 @@ impl Plan {
             name: path.to_owned(),
             run_name: None,
             env: Vec::new(),
+            concurrency: None,
+            permissions: None,
             jobs: Vec::new(),
             project: None,
         }
@@ -101,6 +115,9 @@ pub struct JobSpec {
     pub defaults: RunDefaults,
     /// `timeout-minutes:`, a number or an expression; absent means 360.
     pub timeout_minutes: Option<Template>,
+    /// `cancel-timeout-minutes:`, how long it may clean up; absent means five.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cancel_timeout_minutes: Option<Template>,
     /// `continue-on-error:`, `true`, `false` or an expression.
     pub continue_on_error: Option<Template>,
     /// `container:`: where its steps run.
@@ -112,6 +129,12 @@ pub struct JobSpec {
     /// Images that stand for labels of `runs-on`, when nothing is said in `container:`.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub runner_images: BTreeMap<String, String>,
+    /// `concurrency:` of the job.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub concurrency: Option<Concurrency>,
+    /// What its tokens may do: its own `permissions:`, else those of the workflow.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub permissions: Option<Permissions>,
     /// The steps, in order.
     pub steps: Vec<StepSpec>,
     /// Where it stands.
@@ -133,10 +156,13 @@ impl JobSpec {
             outputs: Vec::new(),
             defaults: RunDefaults::default(),
             timeout_minutes: None,
+            cancel_timeout_minutes: None,
             continue_on_error: None,
             container: None,
             services: None,
             runner_images: BTreeMap::new(),
+            concurrency: None,
+            permissions: None,
             steps,
             at: Position::default(),
         }
@@ -150,12 +176,23 @@ pub struct EnvironmentUse {
     pub name: Template,
     /// Where to look at what was deployed.
     pub url: Option<Template>,
+    /// Whether its use counts as a deployment there (`deployment:`).
+    #[serde(default = "yes", skip_serializing_if = "Clone::clone")]
+    pub deployment: bool,
+}
+
+const fn yes() -> bool {
+    true
 }
 
 impl EnvironmentUse {
     /// The environment of this name, of which nothing else is said.
     pub fn new(name: Template) -> Self {
-        Self { name, url: None }
+        Self {
+            name,
+            url: None,
+            deployment: true,
+        }
     }
 }
 
@@ -178,6 +215,9 @@ pub struct MatrixSpec {
     pub fail_fast: Option<Template>,
     /// How many legs at once.
     pub max_parallel: Option<Template>,
+    /// An expression for all of `strategy:`; then nothing else is known before its turn comes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub strategy: Option<Template>,
     /// Only the legs that have each of these values, when somebody asked for some; of axes that this
     /// matrix has.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -193,6 +233,7 @@ impl MatrixSpec {
             values,
             fail_fast: None,
             max_parallel: None,
+            strategy: None,
             only: Vec::new(),
             at: Position::default(),
         }
@@ -214,6 +255,9 @@ pub struct StepSpec {
     pub timeout_minutes: Option<Template>,
     /// `continue-on-error:`.
     pub continue_on_error: Option<Template>,
+    /// Whether the steps after it do not wait for it; only a job's own steps go in the background.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub background: bool,
     /// What it does.
     pub body: StepBody,
     /// Where it stands.
@@ -230,6 +274,7 @@ impl StepSpec {
             env: Vec::new(),
             timeout_minutes: None,
             continue_on_error: None,
+            background: false,
             body,
             at: Position::default(),
         }
@@ -279,6 +324,18 @@ pub enum StepBody {
     /// Makes the job's container and services ready; nobody writes it, see
     /// [`JobSpec::with_set_up`].
     SetUpContainers,
+    /// Waits for steps in the background, and takes over what they left.
+    Wait {
+        /// Their ids.
+        steps: Vec<String>,
+    },
+    /// Waits for all steps that are in the background then.
+    WaitAll,
+    /// Ends a step in the background, which is no failure.
+    CancelStep {
+        /// Its id.
+        step: String,
+    },
 }
 
 /// The actions that this binary has built in.
@@ -340,5 +397,9 @@ impl Builtin {
 
 /// How long a job may take when nothing else is said: six hours.
 pub const DEFAULT_JOB_TIMEOUT: Duration = Duration::from_mins(360);
+/// How long a job that was told to end may clean up when nothing else is said.
+pub const DEFAULT_CANCEL_TIMEOUT: Duration = Duration::from_mins(5);
+/// How many steps of a job go in the background at once; more wait for a place.
+pub const MAX_BACKGROUND: usize = 10;
 /// How many legs a matrix may have.
 pub const MAX_LEGS: usize = 256;

@@ -141,6 +141,15 @@ pub enum WaitingOn {
         /// Until when, when that is known.
         until: Option<Timestamp>,
     },
+    /// One of the steps in the background: as many as may go at once do.
+    Background,
+    /// Who holds a concurrency group.
+    Group {
+        /// The group's name.
+        group: String,
+        /// Who holds it, for people, when that is known.
+        holder: Option<String>,
+    },
 }
 
 impl fmt::Display for WaitingOn {
@@ -165,6 +174,15 @@ impl fmt::Display for WaitingOn {
                     None => Ok(()),
                 }
             }
+            Self::Background => f.write_str("other steps in the background"),
+            Self::Group {
+                group,
+                holder: Some(holder),
+            } => write!(f, "concurrency group {group}, held by {holder}"),
+            Self::Group {
+                group,
+                holder: None,
+            } => write!(f, "concurrency group {group}"),
         }
     }
 }

@@ -48,6 +48,8 @@ pub(crate) struct Filter {
     masker: Masker,
     /// Masks were added since the masker was made.
     stale: bool,
+    /// How many masks the step has added.
+    added: usize,
     at: At,
     line: Vec<u8>,
     token: Option<String>,
@@ -67,6 +69,7 @@ impl Filter {
             masker: Masker::new(secrets.iter().map(String::as_str))?,
             secrets,
             stale: false,
+            added: 0,
             at: At::Begin,
             line: Vec::new(),
             token: None,
@@ -88,6 +91,21 @@ impl Filter {
     /// The matchers as they are now; they hold for the steps after this one.
     pub(crate) fn matchers(&self) -> &Matchers {
         &self.matchers
+    }
+
+    /// The masks that were added since this was asked before.
+    pub(crate) fn new_masks(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.heard.masks)
+    }
+
+    /// Masks these, too: a step beside this one has added them.
+    pub(crate) fn add_secrets(&mut self, secrets: Vec<String>) {
+        for secret in secrets {
+            if !self.secrets.contains(&secret) {
+                self.secrets.push(secret);
+                self.stale = true;
+            }
+        }
     }
 
     /// The next bytes; what may be written goes to `out`.
@@ -225,11 +243,12 @@ impl Filter {
     fn add_mask(&mut self, secret: String) {
         if secret.trim().is_empty() {
             self.say(Level::Warning, "`::add-mask::` was given nothing to mask");
-        } else if self.heard.masks.len() >= MASKS {
+        } else if self.added >= MASKS {
             self.fail(&format!("more than {MASKS} masks were added by one step"));
         } else if !self.secrets.contains(&secret) {
             self.secrets.push(secret.clone());
             self.heard.masks.push(secret);
+            self.added += 1;
             self.stale = true;
         }
     }

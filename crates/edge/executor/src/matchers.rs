@@ -90,6 +90,15 @@ pub(crate) struct Matchers {
     all: Vec<Matcher>,
     /// The line that has not ended yet.
     line: Vec<u8>,
+    /// What the step that has these has changed.
+    changes: Vec<Change>,
+}
+
+/// What a step did to the matchers of its job.
+#[derive(Debug, Clone)]
+enum Change {
+    Added(Matcher),
+    Removed(String),
 }
 
 impl Matchers {
@@ -114,13 +123,34 @@ impl Matchers {
             if self.all.len() == MOST {
                 return Err(wrong(&format!("a job has at most {MOST}")));
             }
+            self.changes.push(Change::Added(matcher.clone()));
             self.all.push(matcher);
         }
         Ok(())
     }
 
+    /// Takes over what a step has changed; others, that go beside it, may have changed something too.
+    pub(crate) fn take_over(&mut self, of: &Self) {
+        for change in &of.changes {
+            match change {
+                Change::Removed(owner) => self.discard(owner),
+                Change::Added(matcher) => {
+                    self.discard(&matcher.owner);
+                    if self.all.len() < MOST {
+                        self.all.push(matcher.clone());
+                    }
+                }
+            }
+        }
+    }
+
     /// Takes away the one of this owner, if there is one.
     pub(crate) fn remove(&mut self, owner: &str) {
+        self.discard(owner);
+        self.changes.push(Change::Removed(owner.to_owned()));
+    }
+
+    fn discard(&mut self, owner: &str) {
         self.all
             .retain(|matcher| !matcher.owner.eq_ignore_ascii_case(owner));
     }
@@ -169,6 +199,7 @@ impl Matchers {
     /// A new step begins with the same matchers, and nothing half found.
     pub(crate) fn begin_anew(&mut self) {
         self.line.clear();
+        self.changes.clear();
         for matcher in &mut self.all {
             matcher.found.clear();
         }

@@ -12,7 +12,7 @@ sql! {
     PUT = "INSERT INTO sample (deployment, second, body) VALUES ($1, $2, $3)
            ON CONFLICT (deployment, second) DO UPDATE SET body = excluded.body";
     COUNT = "SELECT COUNT(*) FROM sample WHERE deployment = $1 AND second <> $2";
-    ALL = "SELECT body FROM sample WHERE deployment = $1 ORDER BY second";
+    SINCE = "SELECT second, body FROM sample WHERE deployment = $1 AND second >= $2 ORDER BY second";
     FORGET = "DELETE FROM sample WHERE deployment = $1";
 }
 
@@ -38,10 +38,18 @@ impl Store {
         Ok(true)
     }
 
-    /// All that was kept of a deployment, in order.
-    pub async fn samples(&self, deployment: &DeploymentId) -> Result<Vec<String>, Error> {
-        let rows = fetch_all!(&self.db, (String,), ALL, deployment.as_str())?;
-        Ok(rows.into_iter().map(|(body,)| body).collect())
+    /// What was kept of a deployment, in order, from the row that begins with this second on; each with
+    /// its first second.
+    pub async fn samples(
+        &self,
+        deployment: &DeploymentId,
+        since: u64,
+    ) -> Result<Vec<(u64, String)>, Error> {
+        let since = signed(since)?;
+        let rows = fetch_all!(&self.db, (i64, String), SINCE, deployment.as_str(), since)?;
+        rows.into_iter()
+            .map(|(second, body)| Ok((unsigned(second)?, body)))
+            .collect()
     }
 
     /// Throws away what was kept of a deployment.

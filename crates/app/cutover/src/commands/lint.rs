@@ -100,6 +100,9 @@ pub(crate) async fn plan(args: cli::Plan) -> anyhow::Result<Exit> {
                 }
                 StepBody::Builtin { action, .. } => format!("uses {}", action.name()),
                 StepBody::Composite { path, .. } => format!("uses ./{path}"),
+                StepBody::Wait { steps } => format!("waits for {}", steps.join(", ")),
+                StepBody::WaitAll => "waits for all".to_owned(),
+                StepBody::CancelStep { step } => format!("cancels {step}"),
                 StepBody::Lacking { uses, .. } => format!("lacks {uses}"),
                 StepBody::Container(step) => format!("uses {}", step.uses),
                 StepBody::SetUpContainers => "containers of the job".to_owned(),

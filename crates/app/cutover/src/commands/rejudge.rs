@@ -19,12 +19,15 @@ pub(crate) async fn run(args: cli::Rejudge) -> anyhow::Result<Exit> {
     let answer = Client::new(&args.listing.connection)?
         .get(&path, &query)
         .await?;
+    let nothing = answer["nothing"].as_str();
     if args.listing.json {
         render::json(&answer);
+    } else if let Some(why) = nothing {
+        render::talk(why);
     } else {
         render::data(&text(&answer));
     }
-    Ok(Exit::Ok)
+    Ok(nothing.map_or(Exit::Ok, |_| Exit::Nothing))
 }
 
 fn text(answer: &Value) -> String {

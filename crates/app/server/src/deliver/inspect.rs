@@ -15,7 +15,7 @@ use cutover_rollout::preview;
 use serde::Serialize;
 
 use super::{Ask, check_package, environment_of};
-use crate::{Control, Error, Sources, routes};
+use crate::{Control, Error, Sources, routes, samples::Second};
 
 /// What differs.
 #[derive(Debug, Serialize)]
@@ -246,6 +246,7 @@ impl Control {
             self.check_order(environment, &spec.environment, &release)
                 .await,
             check_package(&spec.target, &spec.environment, &release),
+            self.check_floor(&spec.environment, &release).await,
             self.check_there(&release).await,
         ] {
             match said {
@@ -486,7 +487,7 @@ fn commit(commit: cutover_forge::Commit) -> CommitView {
 }
 
 /// What was counted on one side, in sum.
-#[derive(Debug, Default, Serialize)]
+#[derive(Debug, Clone, Default, Serialize)]
 pub struct Counted {
     /// Requests.
     pub requests: u64,
@@ -497,7 +498,7 @@ pub struct Counted {
 }
 
 /// What a deployment saw while it was watched.
-#[derive(Debug, Default, Serialize)]
+#[derive(Debug, Clone, Default, Serialize)]
 pub struct Cost {
     /// Seconds that were counted.
     pub seconds: usize,
@@ -505,29 +506,26 @@ pub struct Cost {
     pub candidate: Counted,
     /// The current side's.
     pub current: Counted,
-    /// The drop ledger: requests of the service by what befell them meanwhile.
+    /// Its drop ledger: requests of either side that were lost while it was watched, by cause.
     pub ledger: BTreeMap<String, u64>,
 }
 
 impl Cost {
-    /// The sum of what was recorded.
-    pub(crate) fn of(record: crate::samples::Record) -> Self {
-        let mut cost = Self {
-            ledger: record.ledger,
-            ..Self::default()
-        };
-        for second in record.seconds {
-            // What was only learnt from was there before it.
-            if second.weight == Weight::NONE && second.candidate.requests == 0 {
-                continue;
-            }
-            cost.seconds += 1;
-            cost.candidate.add(&second.candidate);
-            if let Some(current) = &second.current {
-                cost.current.add(current);
-            }
+    /// One more second. What was only learnt from was there before it.
+    pub(crate) fn add(&mut self, second: &Second) {
+        if second.is_before() {
+            return;
         }
-        cost
+        self.seconds += 1;
+        self.candidate.add(&second.candidate);
+        if let Some(current) = &second.current {
+            self.current.add(current);
+        }
+        let sides = [Some(&second.candidate), second.current.as_ref()];
+        let drops = sides.into_iter().flatten().map(|side| &side.drops);
+        for (cause, requests) in drops.chain([&second.drops]).flatten() {
+            *self.ledger.entry(cause.clone()).or_default() += requests;
+        }
     }
 }
 

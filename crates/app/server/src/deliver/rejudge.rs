@@ -2,6 +2,7 @@
 
 use cutover_judge::{Moment, Verdict, rejudge};
 use cutover_model::{DeploymentId, Timestamp, delivery::JudgeSpec};
+use cutover_rollout::Deployment;
 use serde::Serialize;
 
 use crate::{
@@ -27,6 +28,9 @@ pub struct Rejudgement {
     pub deployment: DeploymentId,
     /// How many seconds were kept of it.
     pub seconds: usize,
+    /// Why there is nothing to judge, when there is not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub nothing: Option<String>,
     /// By which parameters the judge looked.
     pub judge: JudgeSpec,
     /// When it would have been taken back; absent when it would not.
@@ -60,11 +64,6 @@ impl Control {
             .spec()
             .ok_or_else(|| Error::NotFound(format!("there is no deployment `{id}`")))?;
         let record = Record::so_far(self, &deployment).await?;
-        if record.seconds.is_empty() {
-            return Err(Error::Refused(format!(
-                "nothing was counted while {id} was watched: it had no traffic, or is too old"
-            )));
-        }
         let judge = changed(spec.judged_by().unwrap_or_default(), what)?;
         let samples: Vec<_> = record.seconds.iter().map(told).collect();
         let judged = rejudge(&samples, &spec.triggers, Some(&judge));
@@ -72,6 +71,7 @@ impl Control {
         Ok(Rejudgement {
             deployment: id.clone(),
             seconds: samples.len(),
+            nothing: samples.is_empty().then(|| nothing(&deployment)),
             judge,
             fired_at,
             fired: fired.map(|fired| format!("{}: {}", fired.trigger, fired.observed)),
@@ -79,6 +79,18 @@ impl Control {
             moments: judged.moments.iter().map(moment).collect(),
         })
     }
+}
+
+/// Why nothing was counted.
+fn nothing(deployment: &Deployment) -> String {
+    let why = if deployment.had_traffic() {
+        "no second of its traffic was kept"
+    } else if deployment.is_finished() {
+        "it never had traffic"
+    } else {
+        "it has had no traffic yet"
+    };
+    format!("there is nothing to judge: {why}")
 }
 
 fn changed(judge: JudgeSpec, what: WhatIf) -> Result<JudgeSpec, Error> {

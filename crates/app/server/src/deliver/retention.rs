@@ -67,6 +67,8 @@ pub(crate) async fn run(control: Control) {
 impl Control {
     /// Throws away the packages that nobody goes back to; with `dry` only says which.
     pub async fn collect(&self, dry: bool) -> Result<Collected, Error> {
+        // Nothing is begun meanwhile, and what is begun later finds that it is gone.
+        let _alone = self.packages().write().await;
         let needed = self.needed().await?;
         let mut collected = Collected::default();
         for service in self.store().services().await? {
@@ -97,7 +99,7 @@ impl Control {
         Ok(collected)
     }
 
-    /// What serves, what served last, and what deployments that have not ended are about.
+    /// What has instances, what served last, and what deployments that have not ended are about.
     async fn needed(&self) -> Result<BTreeSet<Digest>, Error> {
         let mut needed = BTreeSet::new();
         let mut need = |release: &Release| {
@@ -115,6 +117,16 @@ impl Control {
                 .into_iter()
                 .chain(deployment.current())
                 .for_each(&mut need);
+        }
+        // What could only be held at a share serves although it is not current.
+        for route in self.routes().table().await.routes.into_values() {
+            for side in route.sides {
+                match self.deployment(&side.deployment).await {
+                    Ok(deployment) => deployment.spec().map(|spec| need(&spec.release)),
+                    Err(Error::NotFound(_)) => None,
+                    Err(error) => return Err(error),
+                };
+            }
         }
         Ok(needed)
     }

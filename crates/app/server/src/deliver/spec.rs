@@ -50,8 +50,8 @@ pub(super) fn check_package(
 }
 
 /// Why the database that this one has left behind is too new for a release.
-pub(super) fn floor_over(now: &DeploymentSpec, release: &Release) -> Option<String> {
-    let migrations = now.release.contents.migrations.as_ref()?;
+pub(super) fn floor_over(now: &Release, release: &Release) -> Option<String> {
+    let migrations = now.contents.migrations.as_ref()?;
     compare::below_floor(&release.version, migrations.floor.as_deref())
 }
 
@@ -133,6 +133,19 @@ fn guards(service: &Service, environment: &Environment) -> Guards {
         guards.hooks.insert(0, hook);
     }
     guards
+}
+
+/// How requests are brought to a release that comes back: as they are brought to what serves now. What its
+/// instances speak is its own.
+pub(super) fn traffic_back(
+    now: Option<&TrafficSpec>,
+    then: Option<&TrafficSpec>,
+) -> Option<Box<TrafficSpec>> {
+    let traffic = TrafficSpec {
+        protocol: then.and_then(|then| then.protocol),
+        ..now.cloned().unwrap_or_default()
+    };
+    (traffic != TrafficSpec::default()).then(|| Box::new(traffic))
 }
 
 /// What the environment says of the balancer, over what the service says.

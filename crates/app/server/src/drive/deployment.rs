@@ -5,6 +5,7 @@ mod deaths;
 mod hold;
 mod instances;
 mod judged;
+mod sweep;
 mod tend;
 
 use std::sync::{
@@ -162,6 +163,12 @@ impl Edge<Deployment> for DeploymentEdge {
     fn closing(&self) -> &CancellationToken {
         self.control.closing()
     }
+}
+
+/// Whether a deployment leaves, or has left, all the traffic to the current side: it has changed nothing
+/// of the place then.
+fn is_back(deployment: &Deployment) -> bool {
+    deployment.is_going_back() && deployment.requested_weight() == Weight::NONE
 }
 
 /// The number of an order that a later one takes the place of.
@@ -526,6 +533,7 @@ impl Work {
                 self.place_hold(&hold).await;
             }
         }
+        self.sweep().await;
         self.give_back(&self.lock_place()).await;
     }
 
@@ -620,36 +628,39 @@ impl Work {
         &self,
         change: impl FnOnce(&mut routes::Route),
     ) -> Result<bool, crate::Error> {
-        let spec = &self.spec;
         let name = self.route();
+        let rules = self.rules().await?;
+        let spec = rules.as_ref().unwrap_or(&self.spec);
         let mut is_ours = false;
         let changed = self.control.routes().change(|table| {
             // Looked at under the table's lock: a later order has changed it, or will.
             if self.is_late() {
                 return;
             }
-            let route = table.routes.entry(name).or_insert_with(|| routes::Route {
-                listen: None,
-                health: spec.health.clone(),
-                fence: 0,
-                sides: Vec::new(),
-                traffic: None,
-                matches: Vec::new(),
-                park: None,
-                slow: None,
-            });
+            let route = table.routes.entry(name).or_default();
             // Somebody has taken the place since: what we would change is theirs.
             if !route.admit(self.deployment.fence()) {
                 return;
             }
-            route.traffic.clone_from(&spec.traffic);
-            route.listen.clone_from(&spec.listen);
-            route.health = spec.health.clone();
+            route.follow(spec);
             is_ours = true;
             change(route);
         });
         changed.await?;
         Ok(is_ours)
+    }
+
+    /// By whose settings the balancer works, when not by ours: those of the current side, once the
+    /// traffic goes back to it.
+    async fn rules(&self) -> Result<Option<DeploymentSpec>, crate::Error> {
+        if !is_back(&self.deployment) {
+            return Ok(None);
+        }
+        let Some(current) = self.current_deployment().await else {
+            return Ok(None);
+        };
+        let current = self.control.deployment(&current).await?;
+        Ok(current.spec().cloned())
     }
 
     /// Whether something else was ordered after this.

@@ -79,7 +79,7 @@ impl Edge<Run> for RunEdge {
     }
 
     fn perform(&self, run: &Arc<Run>, effect: Effect, mailbox: &Mailbox<Run>) {
-        self.in_order(&effect, mailbox);
+        self.in_order(run, &effect, mailbox);
         let work = Work {
             control: self.control.clone(),
             id: self.id.clone(),
@@ -112,8 +112,16 @@ impl Edge<Run> for RunEdge {
 impl RunEdge {
     /// The part of an effect that must not be overtaken by the next one: a cancel that comes just
     /// after a start finds something to cancel, and the newest time of a timer is the one that counts.
-    fn in_order(&self, effect: &Effect, mailbox: &Mailbox<Run>) {
+    fn in_order(&self, run: &Run, effect: &Effect, mailbox: &Mailbox<Run>) {
         match effect {
+            Effect::AcquireGroup { job, group } => {
+                let groups = self.control.groups();
+                groups.ask(&self.control, run, job.as_ref(), group, mailbox);
+            }
+            Effect::ReleaseGroup { job, group } => {
+                let groups = self.control.groups();
+                groups.release(&self.control, run, job.as_ref(), group);
+            }
             Effect::StartStep { job, step, attempt } => {
                 self.control.runners().readopt(&self.id, job);
                 let key = key(&self.id, job, step, *attempt);
@@ -172,7 +180,10 @@ impl Work {
     async fn perform(self, effect: Effect) {
         match effect {
             // Done in order.
-            Effect::AcquireRunner { .. } | Effect::WakeAt { .. } => {}
+            Effect::AcquireRunner { .. }
+            | Effect::AcquireGroup { .. }
+            | Effect::ReleaseGroup { .. }
+            | Effect::WakeAt { .. } => {}
             Effect::StartStep { job, step, attempt } => self.start(job, step, attempt).await,
             Effect::CancelStep { job, step, attempt } => {
                 let key = key(&self.id, &job, &step, attempt);
@@ -188,6 +199,10 @@ impl Work {
             Effect::FinishJob { job } => {
                 self.clean_up(&job).await;
                 self.control.runners().release(&self.id, &job);
+                if let Some(group) = self.run.group_of(&job) {
+                    let groups = self.control.groups();
+                    groups.release(&self.control, &self.run, Some(&job), group);
+                }
             }
             Effect::Notify { topic, text } => {
                 let project = self.run.plan().and_then(|plan| plan.project.as_ref());

@@ -215,8 +215,10 @@ pub(super) async fn rollback(
     Json(wanted): Json<Rollback>,
 ) -> Answered {
     let (service, to) = (wanted.service.as_deref(), wanted.to.as_deref());
-    let id = control.rollback(service, &environment, to, &user).await?;
-    Ok(Json(json!({ "deployment": id })))
+    let begun = control.rollback(service, &environment, to, &user).await?;
+    Ok(Json(
+        json!({ "deployment": begun.id, "already": begun.already }),
+    ))
 }
 
 #[derive(Deserialize, Default)]

@@ -31,13 +31,21 @@ pub(crate) struct Second {
     /// Values of external metrics, by name.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub(crate) external: BTreeMap<String, f64>,
+    /// Requests that were lost when no side was there for them, by cause. The others stand at their sides.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub(crate) drops: BTreeMap<String, u64>,
+}
+
+impl Second {
+    /// Whether the candidate had nothing to do with it: what served before was learnt from it, no more.
+    pub(crate) fn is_before(&self) -> bool {
+        self.weight == Weight::NONE && self.candidate.requests == 0
+    }
 }
 
 /// One row.
 #[derive(Debug, Default, Serialize, Deserialize)]
 struct Row {
-    /// The drop ledger as it stood when the row was written.
-    ledger: BTreeMap<String, u64>,
     seconds: Vec<Second>,
 }
 
@@ -46,37 +54,29 @@ struct Row {
 pub(crate) struct Record {
     /// In order, without those that nobody counted.
     pub(crate) seconds: Vec<Second>,
-    /// Requests by what befell them between the first row and the last, at that service.
-    pub(crate) ledger: BTreeMap<String, u64>,
 }
 
 impl Record {
     /// Reads what was kept.
     pub(crate) async fn of(control: &Control, deployment: &DeploymentId) -> Result<Self, Error> {
-        let mut rows = Vec::new();
-        for body in control.store().samples(deployment).await? {
+        let (seconds, _last) = Self::since(control, deployment, 0).await?;
+        Ok(Self { seconds })
+    }
+
+    /// Reads what was kept from the row on that begins with this second, and where the last row begins.
+    pub(super) async fn since(
+        control: &Control,
+        deployment: &DeploymentId,
+        row: u64,
+    ) -> Result<(Vec<Second>, u64), Error> {
+        let (mut seconds, mut last) = (Vec::new(), row);
+        for (first, body) in control.store().samples(deployment, row).await? {
             let row: Row = serde_json::from_str(&body)
                 .map_err(|error| Error::Corrupt(format!("a sample of {deployment}: {error}")))?;
-            rows.push(row);
+            seconds.extend(row.seconds);
+            last = first;
         }
-        let first = rows.first().map(|row| row.ledger.clone());
-        let first = first.unwrap_or_default();
-        let last = rows.last().map(|row| row.ledger.clone());
-        let ledger = last
-            .unwrap_or_default()
-            .into_iter()
-            .map(|(cause, count)| {
-                let before = first.get(&cause).copied().unwrap_or_default();
-                // A balancer that was started anew counts from zero.
-                let count = count.checked_sub(before).unwrap_or(count);
-                (cause, count)
-            })
-            .filter(|(_, count)| *count > 0)
-            .collect();
-        Ok(Self {
-            seconds: rows.into_iter().flat_map(|row| row.seconds).collect(),
-            ledger,
-        })
+        Ok((seconds, last))
     }
 }
 
@@ -93,22 +93,14 @@ pub(super) struct Recorder {
 struct Place {
     control: Control,
     deployment: DeploymentId,
-    route: String,
 }
 
 impl Recorder {
-    /// One that goes on after what was kept before, which it gives. `since` is the first second that
-    /// will be told to one that is new.
-    pub(super) async fn new(
-        control: &Control,
-        deployment: &DeploymentId,
-        route: &str,
-        since: u64,
-    ) -> (Self, Vec<Second>) {
+    /// One that goes on after what was kept before, which it gives.
+    pub(super) async fn new(control: &Control, deployment: &DeploymentId) -> (Self, Vec<Second>) {
         let place = Place {
             control: control.clone(),
             deployment: deployment.clone(),
-            route: route.to_owned(),
         };
         let mut seen = Vec::new();
         match Record::of(control, deployment).await {
@@ -116,10 +108,6 @@ impl Recorder {
             Err(error) => tracing::warn!(%error, "earlier samples are not read"),
         }
         let next = seen.last().map_or(0, |last| last.at + 1);
-        if seen.is_empty() {
-            // From where the ledger counts; no sample has this second.
-            place.write(since.saturating_sub(1), Vec::new()).await;
-        }
         let recorder = Self {
             place,
             open: Vec::new(),
@@ -157,15 +145,7 @@ impl Drop for Recorder {
 
 impl Place {
     async fn write(&self, first: u64, seconds: Vec<Second>) {
-        let status = self.control.balancer_status().await;
-        let service = status.and_then(|status| {
-            let mut services = status.services.into_iter();
-            services.find(|service| service.name == self.route)
-        });
-        let row = Row {
-            ledger: service.map(|service| service.ledger).unwrap_or_default(),
-            seconds,
-        };
+        let row = Row { seconds };
         // What cannot be kept is missing later; the watch goes on.
         let body = match serde_json::to_string(&row) {
             Ok(body) => body,

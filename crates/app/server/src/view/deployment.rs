@@ -1,9 +1,9 @@
 //! A deployment: its row, its questions, its line, its object; and the traffic of a service.
 
-use cutover_judge::{Verdict, rejudge};
+use cutover_judge::Verdict;
 use cutover_model::{
     Duration, Timestamp,
-    delivery::{Cause, DeploymentSpec, DeploymentState, HealthCheck},
+    delivery::{Cause, DeploymentSpec, DeploymentState, HealthCheck, Side},
     event::{DeploymentEvent, Recorded},
     guard::Hold,
 };
@@ -21,11 +21,8 @@ use crate::{
     Control,
     deliver::inspect::Cost,
     routes::{self, Route},
-    samples::{Record, told},
+    samples,
 };
-
-/// How many seconds are judged once more for a page.
-const LOOKED_AT: usize = 3_600;
 
 /// The projection of a deployment.
 pub(crate) fn row(deployment: &Deployment) -> Option<DeploymentRow> {
@@ -169,6 +166,10 @@ pub(crate) fn line(deployment: &Deployment) -> String {
             format!("{what}: shifts {weight} of traffic{held}")
         }
         DeploymentState::Baking { weight, .. } => format!("{what}: watched at {weight}{held}"),
+        DeploymentState::Draining {
+            side: Side::Candidate,
+            ..
+        } if !deployment.had_traffic() => format!("{what}: stops what it has started{held}"),
         DeploymentState::Draining { side, .. } => format!("{what}: drains the {side} side{held}"),
         DeploymentState::Finished {
             outcome, reason, ..
@@ -265,6 +266,8 @@ pub struct DeploymentView {
     pub step: u32,
     /// The verbs that would do something now.
     pub verbs: Vec<&'static str>,
+    /// The version that `rollback` goes back to; absent when this is not what serves, or is the first.
+    pub goes_back_to: Option<String>,
     /// Whether a rule or a person said no: a hold, an approval that was refused or never given.
     pub refused: bool,
     /// Why it was let past a freeze, when it was.
@@ -312,22 +315,22 @@ impl DeploymentView {
         let spec = deployment.spec()?;
         let store = control.store();
         let events = store.read_deployment(&row.id).await.unwrap_or_default();
-        let record = Record::so_far(control, deployment)
-            .await
-            .unwrap_or_default();
+        let seen = samples::seen(control, deployment).await;
+        let (judge, cost) = seen.unwrap_or_default();
         let hold = control.hold(&row.environment, &row.service).await;
         let until = row.finished_at.unwrap_or_else(|| control.now());
         Some(Self {
             steps: cutover_rollout::preview::steps(spec, deployment.current().is_some()),
             timeline: timeline::of(&events),
-            judge: judged(spec, &record),
-            cost: Cost::of(record),
+            judge,
+            cost,
             duration_ms: until.since(row.created_at).as_millis(),
             line: line(deployment),
             previous: deployment.current().map(|release| release.version.clone()),
             paused_by: deployment.paused_by().map(ToOwned::to_owned),
             step: deployment.step() + 1,
             verbs: verbs::verbs(deployment),
+            goes_back_to: goes_back_to(control, &row).await,
             refused: is_refused(&events),
             break_glass: spec.break_glass.clone(),
             hold: hold.ok().flatten(),
@@ -347,6 +350,18 @@ impl DeploymentView {
     }
 }
 
+/// What served before, while this is what serves.
+async fn goes_back_to(control: &Control, row: &DeploymentRow) -> Option<String> {
+    let (store, environment, service) = (control.store(), &row.environment, &row.service);
+    row.finished_at?;
+    let current = store.current(environment, service).await.ok()??;
+    if current.deployment != row.id {
+        return None;
+    }
+    let before = store.previous(environment, service).await.ok()??;
+    Some(before.version)
+}
+
 /// Whether a rule or a person has kept it from beginning.
 fn is_refused(events: &[Recorded<DeploymentEvent>]) -> bool {
     events.iter().any(|recorded| {
@@ -357,18 +372,6 @@ fn is_refused(events: &[Recorded<DeploymentEvent>]) -> bool {
                 | DeploymentEvent::ApprovalExpired { .. }
         )
     })
-}
-
-/// What the judge says of what was counted.
-fn judged(spec: &DeploymentSpec, record: &Record) -> Option<Verdict> {
-    let judge = spec.judged_by()?;
-    // The newest of them: a page is not to cost more the longer one watches.
-    let seen = &record.seconds[record.seconds.len().saturating_sub(LOOKED_AT)..];
-    let samples: Vec<_> = seen.iter().map(told).collect();
-    if samples.is_empty() {
-        return None;
-    }
-    rejudge(&samples, &spec.triggers, Some(&judge)).verdict
 }
 
 /// A service of an environment, as the balancer sees it.

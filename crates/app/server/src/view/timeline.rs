@@ -2,7 +2,7 @@
 
 use cutover_model::{
     Timestamp,
-    delivery::DeploymentSpec,
+    delivery::{DeploymentSpec, Side, Weight},
     event::{DeploymentEvent as Event, Recorded},
 };
 use serde::Serialize;
@@ -26,12 +26,35 @@ pub(crate) fn of(events: &[Recorded<Event>]) -> Vec<Moment> {
         Event::DeploymentCreated { spec } => Some(spec.as_ref()),
         _ => None,
     });
-    let moment = |recorded: &Recorded<Event>| Moment {
-        at: recorded.at,
-        kind: kind(&recorded.event),
-        line: line(&recorded.event, spec),
+    let mut had_traffic = false;
+    let moment = |recorded: &Recorded<Event>| {
+        let event = &recorded.event;
+        if let Event::ShiftRequested { weight, .. } = event {
+            had_traffic |= *weight > Weight::NONE;
+        }
+        let unused = (!had_traffic).then(|| of_unused(event)).flatten();
+        Moment {
+            at: recorded.at,
+            kind: kind(event),
+            line: unused.map_or_else(|| line(event, spec), ToOwned::to_owned),
+        }
     };
     events.iter().map(moment).collect()
+}
+
+/// What has had no request has none to wait for.
+const fn of_unused(event: &Event) -> Option<&'static str> {
+    match event {
+        Event::DrainStarted {
+            side: Side::Candidate,
+            ..
+        } => Some("the candidate is to get no request"),
+        Event::Drained {
+            side: Side::Candidate,
+            cut_off: 0,
+        } => Some("the candidate has had no request"),
+        _ => None,
+    }
 }
 
 fn kind(event: &Event) -> String {

@@ -82,18 +82,25 @@ fn card(view: &DeploymentView, now: Timestamp) -> Markup {
 
 /// What a person can do about a deployment. Whoever has no token yet is asked for one by the browser.
 fn buttons(view: &DeploymentView) -> Markup {
-    let id = &view.deployment.id;
+    let row = &view.deployment;
+    let id = &row.id;
+    let service = format!("{{\"service\":\"{}\"}}", row.service);
     // The step that is seen is the one that is meant: a second click does not skip the next.
     let step = format!("{{\"step\":{}}}", view.step);
     html! {
-        @if !view.verbs.is_empty() {
+        @if !view.verbs.is_empty() || view.goes_back_to.is_some() {
             p.verbs {
                 @for verb in &view.verbs {
                     button type="button" data-post={ "/api/v1/deployments/" (id) "/" (verb) }
                         data-body=[(*verb == "promote").then_some(&step)]
                         data-sure=[(*verb == "abort").then_some("Stop it, and send traffic back?")] { (verb) }
                 }
-                span.said role="status" {}
+                @if let Some(version) = &view.goes_back_to {
+                    button type="button" data-post={ "/api/v1/environments/" (row.environment) "/rollback" }
+                        data-body=(service)
+                        data-sure={ "Go back to " (version) "? " (row.environment) " is held then." }
+                        { "roll back to " (version) }
+                }
             }
         }
     }
@@ -110,8 +117,7 @@ fn held(row: &DeploymentRow, hold: Option<&Hold>) -> Markup {
                 p.verbs {
                     button type="button" data-post={ "/api/v1/environments/" (row.environment) "/resume" }
                         data-body=(service) { "lift hold" }
-                    span.said role="status" {}
-                }
+                    }
                 @if hold.deployment != row.id {
                     p.facts { a href={ "/deployments/" (hold.deployment) } { (hold.deployment) } }
                 }

@@ -31,6 +31,7 @@ pub(super) fn frame(title: &str, main: &Markup) -> Markup {
                     span.live title="whether this page hears of changes" { "connecting" }
                 }
                 (main)
+                p.answer role="status" hidden {}
                 section.log hidden {
                     h2 { "Log" span.of {} }
                     pre tabindex="0" aria-live="off" {}
@@ -138,7 +139,13 @@ pub(super) fn approvals(open: &[ApprovalRow]) -> Markup {
             section.question {
                 h2 { "Waits for an approval" }
                 p { (question.subject) }
-                pre.hint { "cutover approve " (question.gate) " -m 'why'" }
+                p.verbs {
+                    @for verb in ["approve", "reject"] {
+                        button type="button" data-post={ "/api/v1/approvals/" (question.gate) "/" (verb) }
+                            data-sure=[(verb == "reject").then_some("Say no? It cannot be unsaid.")] { (verb) }
+                    }
+                }
+                p.facts { "with a reason: " code { "cutover approve " (question.gate) " -m 'why'" } }
             }
         }
     }

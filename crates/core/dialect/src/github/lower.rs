@@ -11,6 +11,7 @@ use cutover_model::{
 
 use super::{
     action::{self, Actions, Lowered, MAX_STEPS},
+    background,
     builtin::{self, Named},
     lint as rules,
     model::{Does, Job, Step, With, Workflow},
@@ -146,18 +147,25 @@ impl Lowering<'_> {
             name: name.unwrap_or_else(|| path.to_owned()),
             run_name: workflow.run_name,
             env: workflow.env,
+            concurrency: workflow.concurrency,
             jobs: workflow
                 .jobs
                 .into_iter()
-                .map(|job| self.job(job, &workflow.defaults, sink))
+                .map(|job| {
+                    let mut job = self.job(job, &workflow.defaults, sink);
+                    job.permissions = job.permissions.or_else(|| workflow.permissions.clone());
+                    job
+                })
                 .collect(),
+            permissions: workflow.permissions,
             project: None,
         }
     }
 
     fn job(&mut self, job: Job, defaults: &RunDefaults, sink: &mut Sink) -> JobSpec {
         let before = self.steps;
-        let steps = self.steps(job.steps, sink);
+        let mut steps = self.steps(job.steps, sink);
+        background::wait_for_the_rest(&mut steps);
         if before <= MAX_STEPS && self.steps > MAX_STEPS {
             let message = format!("the workflow comes to more than {MAX_STEPS} steps");
             sink.error(Code::ActionNesting, job.at, message);
@@ -174,6 +182,9 @@ impl Lowering<'_> {
             outputs: job.outputs,
             defaults: merged(job.defaults, defaults),
             timeout_minutes: job.timeout_minutes,
+            cancel_timeout_minutes: job.cancel_timeout_minutes,
+            concurrency: job.concurrency,
+            permissions: job.permissions,
             continue_on_error: job.continue_on_error,
             container: job.container,
             services: job.services,
@@ -185,10 +196,18 @@ impl Lowering<'_> {
     }
 
     fn steps(&mut self, steps: Vec<Step>, sink: &mut Sink) -> Vec<StepSpec> {
-        steps
-            .into_iter()
-            .filter_map(|step| self.step(step, sink))
-            .collect()
+        let mut lowered = Vec::new();
+        for step in steps {
+            match step.does {
+                Does::Parallel(inside) => {
+                    let group = background::Group::of(step.id, step.name, step.at);
+                    let inside = self.steps(inside, sink);
+                    group.spread(inside, &mut lowered);
+                }
+                _ => lowered.extend(self.step(step, sink)),
+            }
+        }
+        lowered
     }
 
     fn step(&mut self, step: Step, sink: &mut Sink) -> Option<StepSpec> {
@@ -204,7 +223,11 @@ impl Lowering<'_> {
                 working_directory,
             },
             Does::Uses { reference, with } => self.uses(&reference, &with, sink)?,
-            Does::Nothing => return None,
+            Does::Wait(steps) => StepBody::Wait { steps },
+            Does::WaitAll => StepBody::WaitAll,
+            Does::Cancel(step) => StepBody::CancelStep { step },
+            // It is not one step, and comes in with its list.
+            Does::Parallel(_) | Does::Nothing => return None,
         };
         Some(StepSpec {
             id: step.id.map(|id| id.text),
@@ -213,6 +236,7 @@ impl Lowering<'_> {
             env: step.env,
             timeout_minutes: step.timeout_minutes,
             continue_on_error: step.continue_on_error,
+            background: step.background,
             body,
             at: step.at,
         })
@@ -329,6 +353,9 @@ fn height(step: &StepSpec) -> usize {
         StepBody::Run { .. }
         | StepBody::Builtin { .. }
         | StepBody::Lacking { .. }
+        | StepBody::Wait { .. }
+        | StepBody::WaitAll
+        | StepBody::CancelStep { .. }
         | StepBody::Container(_)
         | StepBody::SetUpContainers => 0,
     }

@@ -31,10 +31,12 @@ pub(crate) fn strategy(node: &Node, sink: &mut Sink) -> Option<MatrixSpec> {
         .scalar()
         .is_some_and(|scalar| value::is_dynamic(&scalar.text))
     {
-        let message = "an expression for the whole of `strategy` is not there yet";
-        let hint = "use one for `matrix`: `matrix: ${{ fromJSON(…) }}`".to_owned();
-        sink.error_hint(Code::NotYet, node.at, message, hint);
-        return None;
+        let strategy = value::template(node, "`strategy`", context::STRATEGY, sink)?;
+        return Some(MatrixSpec {
+            strategy: Some(strategy),
+            at: node.at,
+            ..MatrixSpec::new(Json::Null)
+        });
     }
     let scope = context::STRATEGY;
     let fields = Fields::open(node, &STRATEGY, sink)?;
@@ -49,6 +51,7 @@ pub(crate) fn strategy(node: &Node, sink: &mut Sink) -> Option<MatrixSpec> {
         values: values(matrix, sink)?,
         fail_fast,
         max_parallel,
+        strategy: None,
         only: Vec::new(),
         at: matrix.at,
     })

@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use cutover_model::{
     Position,
     plan::{
-        Bindings, EnvironmentUse, Expression, MatrixSpec, RunDefaults, Template,
+        Bindings, Concurrency, EnvironmentUse, Expression, MatrixSpec, Permissions, RunDefaults,
+        Template,
         container::{ContainerUse, Services},
     },
 };
@@ -21,6 +22,8 @@ pub(crate) struct Workflow {
     pub(crate) on: On,
     pub(crate) env: Bindings,
     pub(crate) defaults: RunDefaults,
+    pub(crate) concurrency: Option<Concurrency>,
+    pub(crate) permissions: Option<Permissions>,
     pub(crate) jobs: Vec<Job>,
 }
 
@@ -97,7 +100,10 @@ pub(crate) struct Job {
     pub(crate) outputs: Bindings,
     pub(crate) defaults: RunDefaults,
     pub(crate) timeout_minutes: Option<Template>,
+    pub(crate) cancel_timeout_minutes: Option<Template>,
     pub(crate) continue_on_error: Option<Template>,
+    pub(crate) concurrency: Option<Concurrency>,
+    pub(crate) permissions: Option<Permissions>,
     pub(crate) container: Option<ContainerUse>,
     pub(crate) services: Option<Services>,
     pub(crate) steps: Vec<Step>,
@@ -112,6 +118,7 @@ pub(crate) struct Step {
     pub(crate) env: Bindings,
     pub(crate) timeout_minutes: Option<Template>,
     pub(crate) continue_on_error: Option<Template>,
+    pub(crate) background: bool,
     pub(crate) does: Does,
     pub(crate) at: Position,
 }
@@ -128,6 +135,13 @@ pub(crate) enum Does {
         reference: Spanned,
         with: Vec<With>,
     },
+    /// It waits for these steps.
+    Wait(Vec<String>),
+    WaitAll,
+    /// It ends this step.
+    Cancel(String),
+    /// These go at once, and are waited for.
+    Parallel(Vec<Step>),
     /// It was refused; the diagnostics say why.
     Nothing,
 }

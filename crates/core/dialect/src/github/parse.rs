@@ -1,6 +1,7 @@
 //! Nodes → the words of a workflow. One slip does not stop the reading: what is refused is left out,
 //! and the rest is still looked at.
 
+mod concurrency;
 pub(super) mod container;
 mod job;
 mod on;
@@ -37,13 +38,11 @@ const WORKFLOW: Schema = Schema {
         "env",
         "defaults",
         "permissions",
+        "concurrency",
         "jobs",
     ],
     required: &["on", "jobs"],
-    later: &[(
-        "concurrency",
-        "remove it: runs of this workflow then go side by side",
-    )],
+    later: &[],
 };
 
 /// The bytes of a workflow that must be there.
@@ -74,10 +73,14 @@ pub(crate) fn workflow(root: &Node, sink: &mut Sink) -> Option<Workflow> {
     if let Some(node) = fields.get("description") {
         value::literal(node, "`description`", sink);
     }
-    if let Some(entry) = fields.entry("permissions") {
-        permissions::check(entry, true, sink);
-    }
+    let permissions = fields
+        .entry("permissions")
+        .and_then(|entry| permissions::read(entry, true, sink));
     Some(Workflow {
+        permissions,
+        concurrency: fields
+            .get("concurrency")
+            .and_then(|node| concurrency::read(node, context::RUN_NAME, sink)),
         name: fields
             .get("name")
             .and_then(|node| value::literal(node, "`name`", sink)),

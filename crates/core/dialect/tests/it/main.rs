@@ -7,6 +7,7 @@
 )]
 
 mod actions;
+mod at_once;
 mod conformance;
 mod containers;
 mod delivery;

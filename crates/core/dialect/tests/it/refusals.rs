@@ -252,10 +252,7 @@ fn what_comes_later_is_refused_with_a_hint() {
             3:11 W 1014 `uses` in a job is not there yet | copy the jobs of the called workflow into this one
             3:44 W 1014 `with` in a job is not there yet | it belongs to `uses`, which is not there yet
             3:60 W 1014 `secrets` in a job is not there yet | it belongs to `uses`, which is not there yet
-            6:5 W 1014 `concurrency` in a job is not there yet | remove it: runs then go side by side
             7:10 W 1014 an expression for the whole of `env` is not there yet | write the names out, with expressions for their values
-            8:37 W 1014 `deployment` in `environment` is not there yet | remove it
-            10:22 W 1014 `background` in a step is not there yet | write the steps one after the other
             11:29 W 1014 shell `powershell` is not there yet | use `pwsh`, `bash`, `sh` or `python`
             13:15 W 1014 `$/x` as a place of an action is not there yet | write it as `./path`, from the root of the sources
             14:15 W 1014 built-in action `cutover/scan` is not there yet

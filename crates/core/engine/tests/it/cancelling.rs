@@ -205,7 +205,6 @@ fn the_digest_of_files_that_comes_after_the_end_says_nothing() {
     .when(1, runner("build"))
     .then("hash files for build/0 (lock)")
     .when(2, cancel("ada"))
-    .when(2, cancel("ada"))
     .jobs("build cancelled")
     .when(
         3,

@@ -7,8 +7,10 @@
 )]
 
 mod approvals;
+mod background;
 mod cancelling;
 mod composite;
+mod groups;
 mod lateness;
 mod legs;
 mod resolving;

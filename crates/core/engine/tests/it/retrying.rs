@@ -3,6 +3,7 @@
 use cutover_engine::{Input, Wish};
 use cutover_model::{
     event::RetriedLeg,
+    plan::{Concurrency, Queue, StepBody, StepSpec, Template},
     run::{Attempt, JobKey, Outcome, StepPath},
 };
 use serde_json::json;
@@ -307,4 +308,52 @@ fn a_person_has_a_step_that_failed_done_once_more_at_once() {
         .when(4, cancel("ada"))
         .when(5, again("build/1/1"))
         .jobs("build cancelled");
+}
+
+#[test]
+fn what_went_on_in_the_background_is_seen_after_the_next_wait() {
+    let mut background = step("make=a");
+    background.background = true;
+    let wait = StepSpec::new(StepBody::WaitAll);
+    let build = job(
+        "build",
+        &[],
+        vec![
+            background,
+            step("b"),
+            wait,
+            step("c ? steps.make.outputs.v == '7'"),
+        ],
+    );
+    given(plan(vec![build]))
+        .when(1, runner("build"))
+        .when(2, gave("build/0/1", &[("v", "7")]))
+        .when(3, failed("build/1/1"))
+        .jobs("build failed")
+        .when(4, retry(&[leg("build", Some(1))]))
+        .when(5, runner("build"))
+        .then("start build/1/2")
+        .when(6, ok("build/1/2"))
+        .then("start build/3/1")
+        .when(7, ok("build/3/1"))
+        .jobs("build succeeded");
+}
+
+#[test]
+fn a_group_is_asked_for_again() {
+    let mut wanted = plan(vec![job("build", &[], vec![step("a")])]);
+    wanted.concurrency = Some(Concurrency {
+        group: Template::plain("deploy"),
+        cancel_in_progress: None,
+        queue: Queue::Single,
+    });
+    let taken = || Input::GroupTaken { job: None };
+    given(wanted)
+        .when(1, taken())
+        .when(1, runner("build"))
+        .when(2, failed("build/0/1"))
+        .when(3, retry(&[leg("build", None)]))
+        .jobs("build pending")
+        .when(4, taken())
+        .then("acquire runner for build (linux)");
 }

@@ -128,6 +128,7 @@ pub(crate) fn plan() -> Plan {
             matrix: Some(MatrixSpec {
                 values: json!({ "os": ["linux", "mac"], "include": [{ "os": "bsd" }] }),
                 fail_fast: Some(template("false")),
+                strategy: None,
                 only: Vec::new(),
                 max_parallel: Some(template("2")),
                 at: Position::new(6, 5),
@@ -149,6 +150,8 @@ pub(crate) fn plan() -> Plan {
             ..JobSpec::new("test", steps())
         }],
         project: Some(project()),
+        concurrency: None,
+        permissions: None,
     }
 }
 

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use cutover_model::{
     Duration,
     event::{Leg, RetriedLeg, RunEvent},
+    plan::{GroupUse, Queue},
     run::{Attempt, JobKey, Outcome, Runner, WaitingOn},
     source::{GitRef, Revision, Taint},
 };
@@ -129,6 +130,7 @@ fn next(event: Option<&RunEvent>) -> Option<RunEvent> {
             outcome: Outcome::Failed,
             conclusion: Outcome::Succeeded,
             outputs: BTreeMap::from([("out".to_owned(), "x".to_owned())]),
+            environment_url: None,
             reason: Some("step `Make linux` failed".to_owned()),
         },
         Some(RunEvent::JobFinished { .. }) => RunEvent::CancelRequested {
@@ -138,7 +140,25 @@ fn next(event: Option<&RunEvent>) -> Option<RunEvent> {
         Some(RunEvent::CancelRequested { .. }) => RunEvent::RunFinished {
             outcome: Outcome::Cancelled,
         },
-        Some(RunEvent::RunFinished { .. }) => RunEvent::RunRetried {
+        Some(RunEvent::RunFinished { .. }) => RunEvent::StepQueued {
+            job,
+            step,
+            name: "Make linux".to_owned(),
+        },
+        Some(RunEvent::StepQueued { .. }) => RunEvent::GroupAsked {
+            job: Some(job),
+            group: GroupUse {
+                group: "deploy".to_owned(),
+                cancel_in_progress: true,
+                queue: Queue::Single,
+            },
+        },
+        Some(RunEvent::GroupAsked { .. }) => RunEvent::GroupAwaited {
+            job: None,
+            holder: "run #127".to_owned(),
+        },
+        Some(RunEvent::GroupAwaited { .. }) => RunEvent::GroupTaken { job: Some(job) },
+        Some(RunEvent::GroupTaken { .. }) => RunEvent::RunRetried {
             by: "grace".to_owned(),
             attempt: attempt.next(),
             legs: vec![
@@ -173,6 +193,7 @@ fn expanded() -> RunEvent {
             matrix: matrix.as_object().unwrap().clone(),
             runs_on: vec!["linux".to_owned()],
             environment: Some("staging".to_owned()),
+            concurrency: None,
         }],
         fail_fast: true,
         max_parallel: Some(2),

@@ -99,7 +99,10 @@ fn every_point_has_its_moment() {
 fn each_batch_of_a_rolling_deployment_is_smoke_tested_before_its_share() {
     let smoked = smoked(spec(2, rolling(1)));
     let asked = |line: &String| line.starts_with("ask the smoke test");
-    let announced = preview::steps(&smoked, true).iter().filter(|line| asked(line)).count();
+    let announced = preview::steps(&smoked, true)
+        .iter()
+        .filter(|line| asked(line))
+        .count();
     assert_eq!(announced, 2);
     Story::over_current(smoked)
         .when(ready(Candidate, 1))

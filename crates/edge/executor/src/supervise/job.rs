@@ -5,7 +5,10 @@ use std::{
     fs::{self, File},
     io::{self, BufRead as _, BufReader, PipeWriter, Read as _, Write as _},
     os::unix::net::{UnixListener, UnixStream},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
     thread,
     time::Duration,
 };
@@ -74,8 +77,10 @@ pub(super) struct Job {
     steps: Mutex<BTreeMap<String, Arc<Step>>>,
     /// The problem matchers that steps have added: they hold for the whole job, too.
     pub(super) matchers: Mutex<Matchers>,
-    /// Secrets that steps have added: they hold for the whole job.
+    /// Secrets that steps have added: they hold for the whole job, at once. Only added to.
     masks: Mutex<Vec<String>>,
+    /// How many there are.
+    mask_count: AtomicUsize,
     end: Mutex<PipeWriter>,
 }
 
@@ -97,6 +102,7 @@ impl Job {
         }
         let layout = Layout { dir };
         let masks = record::read(&layout.masks()).map_err(io::Error::other)?;
+        let masks: Vec<String> = masks.unwrap_or_default();
         let own = Identity::own().ok_or(io::ErrorKind::Unsupported)?;
         record::write_for(&layout.supervisor(), &own, order.survives).map_err(io::Error::other)?;
         let listener = with_socket(&layout.dir, |path| {
@@ -113,7 +119,8 @@ impl Job {
             spare: Spare::default(),
             steps: Mutex::default(),
             matchers: Mutex::default(),
-            masks: Mutex::new(masks.unwrap_or_default()),
+            mask_count: AtomicUsize::new(masks.len()),
+            masks: Mutex::new(masks),
             end: Mutex::new(end_writer),
         };
         let door = Door {
@@ -239,12 +246,19 @@ impl Job {
         lock(&self.steps).values().all(|step| step.has_ended())
     }
 
-    /// All secrets of a step: its own, and those that steps before it have added.
-    pub(super) fn secrets(&self, own: &[String]) -> Vec<String> {
-        own.iter()
-            .chain(lock(&self.masks).iter())
-            .cloned()
-            .collect()
+    /// All secrets of a step: its own, and those that other steps have added; and how many of the
+    /// latter there are.
+    pub(super) fn secrets(&self, own: &[String]) -> (Vec<String>, usize) {
+        let masks = lock(&self.masks);
+        (own.iter().chain(masks.iter()).cloned().collect(), masks.len())
+    }
+
+    /// The secrets that steps have added behind the first `known` ones.
+    pub(super) fn masks_since(&self, known: usize) -> Vec<String> {
+        if self.mask_count.load(Ordering::Acquire) <= known {
+            return Vec::new();
+        }
+        lock(&self.masks).get(known..).unwrap_or_default().to_vec()
     }
 
     /// Remembers secrets that a step has added.
@@ -254,6 +268,7 @@ impl Job {
         }
         let mut masks = lock(&self.masks);
         masks.extend(added);
+        self.mask_count.store(masks.len(), Ordering::Release);
         record::write_for(&self.layout.masks(), &*masks, self.survives)
     }
 

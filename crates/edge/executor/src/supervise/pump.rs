@@ -35,11 +35,15 @@ pub(super) struct Run {
     pub(super) job: Arc<Job>,
     pub(super) step: Arc<Step>,
     pub(super) filter: Filter,
+    /// How many of the masks that steps have added its filter knows.
+    pub(super) known_masks: usize,
     pub(super) log: Log,
     pub(super) exit: Reserved,
     /// Its files; removed at its end.
     pub(super) exchange: Utf8PathBuf,
     pub(super) untrusted: bool,
+    /// Masks that could not be written down.
+    pub(super) mask_faults: Vec<String>,
 }
 
 /// What is left to write to when a step has ended.
@@ -117,7 +121,10 @@ impl Source {
         let count = self.read();
         if count > 0 {
             self.masked.clear();
+            run.hear_masks();
             run.filter.push(&self.chunk[..count], &mut self.masked);
+            // Before it can be read what is masked elsewhere, too.
+            run.share_masks();
             run.write(&self.masked);
         }
         count
@@ -155,17 +162,34 @@ impl Run {
         }
     }
 
+    /// Takes over what steps beside it want masked.
+    fn hear_masks(&mut self) {
+        let masks = self.job.masks_since(self.known_masks);
+        self.known_masks += masks.len();
+        self.filter.add_secrets(masks);
+    }
+
+    /// What it wants masked holds for the steps beside it from now on.
+    fn share_masks(&mut self) {
+        if let Err(error) = self.job.add_masks(self.filter.new_masks()) {
+            self.mask_faults
+                .push(format!("a mask is not remembered: {error}"));
+        }
+    }
+
     /// Writes the record of the end, and lets everybody know. `reasons` say why there was no process.
     pub(super) fn end(mut self, status: Option<Status>, reasons: Vec<String>) -> Rest {
         let mut out = Vec::new();
+        self.hear_masks();
         let mut heard = self.filter.finish(&mut out);
-        lock(&self.job.matchers).clone_from(self.filter.matchers());
+        lock(&self.job.matchers).take_over(self.filter.matchers());
         for reason in &reasons {
             out.extend_from_slice(reason.as_bytes());
             out.push(b'\n');
         }
         self.write(&out);
         heard.reasons.extend(reasons);
+        heard.reasons.append(&mut self.mask_faults);
         if let Err(error) = self.job.add_masks(std::mem::take(&mut heard.masks)) {
             heard
                 .reasons

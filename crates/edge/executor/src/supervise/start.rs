@@ -95,7 +95,8 @@ fn launch(
     job.spare.open(&exchange)?;
     let mut matchers = lock(&job.matchers).clone();
     matchers.begin_anew();
-    let filter = Filter::new(job.secrets(&work.masks))
+    let (secrets, known_masks) = job.secrets(&work.masks);
+    let filter = Filter::new(secrets)
         .map_err(io::Error::other)?
         .with_matchers(matchers, job.layout.workspace());
     // Where nothing waits for the disk, a full one is waited for at the end.
@@ -109,10 +110,12 @@ fn launch(
         job: Arc::clone(job),
         step: Arc::clone(step),
         filter,
+        known_masks,
         log: Log::open(&job.layout.log(&work.step))?,
         exit,
         exchange,
         untrusted: work.untrusted,
+        mask_faults: Vec::new(),
     };
     record::write_for(mark, &Started { builtin: false }, job.survives).map_err(io::Error::other)?;
     match spawn(job, work, &run.exchange)? {

@@ -5,6 +5,7 @@
     reason = "a test stops at the first surprise"
 )]
 
+mod at_once;
 mod cancel;
 mod hand_on;
 mod keeping;

@@ -99,6 +99,7 @@ fn end(run: &Run, as_json: bool) {
 }
 
 /// One leg being followed.
+#[derive(Clone)]
 struct Leg {
     control: Control,
     run: RunId,
@@ -110,6 +111,7 @@ struct Leg {
 impl Leg {
     async fn follow(self, mut state: watch::Receiver<Arc<Run>>) {
         let mut shown: Vec<(StepPath, Attempt)> = Vec::new();
+        let mut beside = JoinSet::new();
         loop {
             let run = state.borrow_and_update().clone();
             let Some(job) = run.job(&self.key) else {
@@ -131,14 +133,42 @@ impl Leg {
                 if step.outcome == Some(Outcome::Skipped) {
                     continue;
                 }
-                self.talk(&format!("{} {}", render::mark("running"), step.name));
-                self.log(&step.path, attempt).await;
-                self.step_end(&mut state, &step.path, attempt).await;
+                if step.background {
+                    let (leg, state) = (self.beside(&step.name), state.clone());
+                    let (path, name) = (step.path.clone(), step.name.clone());
+                    beside.spawn(leg.follow_step(state, path, attempt, name));
+                    continue;
+                }
+                let (path, name) = (step.path.clone(), step.name.clone());
+                let one = self.clone();
+                one.follow_step(state.clone(), path, attempt, name).await;
             }
             if job.outcome.is_some() || state.changed().await.is_err() {
-                return;
+                break;
             }
         }
+        while beside.join_next().await.is_some() {}
+    }
+
+    /// For a step in the background, whose lines come between those of others.
+    fn beside(&self, name: &str) -> Self {
+        let before = self.prefix.as_deref().unwrap_or_default();
+        Self {
+            prefix: Some(format!("{before}{name} │ ")),
+            ..self.clone()
+        }
+    }
+
+    async fn follow_step(
+        self,
+        mut state: watch::Receiver<Arc<Run>>,
+        path: StepPath,
+        attempt: Attempt,
+        name: String,
+    ) {
+        self.talk(&format!("{} {name}", render::mark("running")));
+        self.log(&path, attempt).await;
+        self.step_end(&mut state, &path, attempt).await;
     }
 
     fn talk(&self, text: &str) {

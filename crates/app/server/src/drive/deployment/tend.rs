@@ -23,25 +23,24 @@ impl Work {
     /// is given up, with what is to be said of it.
     pub(super) async fn tend(&self) -> Input {
         let mut deaths = 0;
+        // At once: what has ended just before the first share is not to wait.
         loop {
-            tokio::time::sleep(INTERVAL).await;
-            let Ok(now) = self.control.deployment(self.id()).await else {
-                continue;
-            };
-            if !is_tended(&now) {
-                continue;
-            }
-            match self.look_after(&now, &mut deaths).await {
-                Ok(None) => {}
-                Ok(Some(detail)) => {
-                    return Input::InstancesFailed {
-                        side: Side::Current,
-                        generation: now.instances_generation(Side::Current),
-                        detail: self.told(detail),
-                    };
+            if let Ok(now) = self.control.deployment(self.id()).await
+                && is_tended(&now)
+            {
+                match self.look_after(&now, &mut deaths).await {
+                    Ok(None) => {}
+                    Ok(Some(detail)) => {
+                        return Input::InstancesFailed {
+                            side: Side::Current,
+                            generation: now.instances_generation(Side::Current),
+                            detail: self.told(detail),
+                        };
+                    }
+                    Err(error) => tracing::warn!(%error, "the current side cannot be looked after"),
                 }
-                Err(error) => tracing::warn!(%error, "the current side cannot be looked after"),
             }
+            tokio::time::sleep(INTERVAL).await;
         }
     }
 

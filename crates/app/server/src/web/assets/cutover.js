@@ -84,14 +84,19 @@ async function post(button) {
     });
     const said = await answer.json();
     text = said.error || said.notice || (said.already ? 'it is so already' : '');
-    // What is done once more is a deployment of its own: go and see it.
-    if (button.dataset.post.endsWith('/retry') && said.deployment) location.href = '/deployments/' + said.deployment;
+    // What is done once more, or taken back, is a deployment of its own: go and see it.
+    if (/\/(retry|rollback)$/.test(button.dataset.post) && said.deployment) {
+      location.href = '/deployments/' + said.deployment;
+      return;
+    }
   } catch {
     text = 'the server does not answer';
   }
+  // It stays when the page is drawn anew, and the button is gone.
+  const place = document.querySelector('.answer');
+  place.textContent = text && button.textContent.trim() + ': ' + text;
+  place.hidden = !text;
   await refresh();
-  const place = document.querySelector('.verbs .said');
-  if (place) place.textContent = text;
   button.disabled = false;
 }
 

@@ -6,7 +6,7 @@ use cutover_model::plan::{EnvironmentUse, Template};
 
 use super::{
     super::{context, matrix, model::Job, value},
-    container, permissions, step,
+    concurrency, container, permissions, step,
 };
 use crate::{
     diagnostic::{Code, Sink},
@@ -27,7 +27,9 @@ const JOB: Schema = Schema {
         "defaults",
         "permissions",
         "timeout-minutes",
+        "cancel-timeout-minutes",
         "continue-on-error",
+        "concurrency",
         "strategy",
         "container",
         "services",
@@ -38,9 +40,7 @@ const JOB: Schema = Schema {
         ("uses", "copy the jobs of the called workflow into this one"),
         ("with", "it belongs to `uses`, which is not there yet"),
         ("secrets", "it belongs to `uses`, which is not there yet"),
-        ("concurrency", "remove it: runs then go side by side"),
         ("snapshot", "remove it"),
-        ("cancel-timeout-minutes", "remove it"),
     ],
 };
 
@@ -51,9 +51,9 @@ pub(super) fn job(entry: &Entry, token_is_news: &mut bool, sink: &mut Sink) -> O
         sink.error(Code::BadId, entry.at, format!("job id: {fault}"));
     }
     let fields = Fields::open(&entry.value, &JOB, sink)?;
-    if let Some(entry) = fields.entry("permissions") {
-        permissions::check(entry, std::mem::take(token_is_news), sink);
-    }
+    let permissions = fields
+        .entry("permissions")
+        .and_then(|entry| permissions::read(entry, std::mem::take(token_is_news), sink));
     let is_call = fields.entry("uses").is_some();
     for key in ["runs-on", "steps"] {
         if !is_call && fields.present(key).is_none() {
@@ -94,6 +94,13 @@ pub(super) fn job(entry: &Entry, token_is_news: &mut bool, sink: &mut Sink) -> O
         timeout_minutes: fields
             .get("timeout-minutes")
             .and_then(|node| value::number(node, "`timeout-minutes`", scope, sink)),
+        cancel_timeout_minutes: fields
+            .get("cancel-timeout-minutes")
+            .and_then(|node| value::number(node, "`cancel-timeout-minutes`", scope, sink)),
+        concurrency: fields
+            .get("concurrency")
+            .and_then(|node| concurrency::read(node, scope, sink)),
+        permissions,
         continue_on_error: fields
             .get("continue-on-error")
             .and_then(|node| value::truth(node, "`continue-on-error`", scope, sink)),
@@ -130,14 +137,36 @@ fn needs(node: &Node, sink: &mut Sink) -> Vec<Spanned> {
 
 fn runs_on(node: &Node, sink: &mut Sink) -> Vec<Template> {
     if let Value::Mapping(_) = &*node.value {
-        sink.error_hint(
-            Code::NotYet,
-            node.at,
-            "`runs-on` with `group` or `labels` is not there yet",
-            "write the labels as a list: `runs-on: [self-hosted, linux]`".to_owned(),
-        );
-        return Vec::new();
+        return runs_on_group(node, sink);
     }
+    labels(node, sink)
+}
+
+/// A group counts as the label `group:NAME`.
+fn runs_on_group(node: &Node, sink: &mut Sink) -> Vec<Template> {
+    const RUNS_ON: Schema = Schema {
+        what: "`runs-on`",
+        keys: &["group", "labels"],
+        required: &[],
+        later: &[],
+    };
+    let Some(fields) = Fields::open(node, &RUNS_ON, sink) else {
+        return Vec::new();
+    };
+    let group = fields.get("group").and_then(|node| {
+        let group = value::filled(node, "`group` of `runs-on`", context::JOB, sink)?;
+        Some(Template {
+            text: format!("group:{}", group.text),
+            at: group.at,
+        })
+    });
+    let labels = fields
+        .get("labels")
+        .map_or_else(Vec::new, |node| labels(node, sink));
+    group.into_iter().chain(labels).collect()
+}
+
+fn labels(node: &Node, sink: &mut Sink) -> Vec<Template> {
     let items = shape::items(node, "`runs-on`", sink).unwrap_or_default();
     if node.is_empty() {
         sink.error(
@@ -155,18 +184,25 @@ fn runs_on(node: &Node, sink: &mut Sink) -> Vec<Template> {
 fn environment(node: &Node, sink: &mut Sink) -> Option<EnvironmentUse> {
     const ENVIRONMENT: Schema = Schema {
         what: "`environment`",
-        keys: &["name", "url"],
+        keys: &["name", "url", "deployment"],
         required: &["name"],
-        later: &[("deployment", "remove it")],
+        later: &[],
     };
     if node.scalar().is_some() {
         let name = value::filled(node, "`environment`", context::JOB, sink)?;
-        return Some(EnvironmentUse { name, url: None });
+        return Some(EnvironmentUse::new(name));
     }
     let fields = Fields::open(node, &ENVIRONMENT, sink)?;
     let url = fields
         .get("url")
         .and_then(|node| value::template(node, "`url`", context::ENVIRONMENT_URL, sink));
     let name = value::filled(fields.present("name")?, "`name`", context::JOB, sink)?;
-    Some(EnvironmentUse { name, url })
+    let deployment = fields
+        .get("deployment")
+        .and_then(|node| value::literal(node, "`deployment`", sink));
+    Some(EnvironmentUse {
+        name,
+        url,
+        deployment: deployment.is_none_or(|text| text != "false"),
+    })
 }

@@ -1,4 +1,8 @@
-//! `permissions:` is read and checked, and then there is nothing to do: no token is minted.
+//! `permissions:`: what the tokens of a job may do. There are id tokens, and no others.
+
+use std::collections::BTreeMap;
+
+use cutover_model::plan::{Access, Permissions};
 
 use super::super::value;
 use crate::{
@@ -31,21 +35,31 @@ const SCOPES: [&str; 20] = [
     "vulnerability-alerts",
 ];
 
-/// Reads it, and says once for each file that no token is given.
-pub(super) fn check(entry: &Entry, is_news: bool, sink: &mut Sink) {
+/// Reads it, and says once for each file that no token of the forge is given.
+pub(super) fn read(entry: &Entry, is_news: bool, sink: &mut Sink) -> Option<Permissions> {
     let node = &entry.value;
-    match &*node.value {
+    let permissions = match &*node.value {
         Value::Scalar(_) => {
-            shape::word(node, "`permissions`", &["read-all", "write-all"], sink);
+            let word = shape::word(node, "`permissions`", &["read-all", "write-all"], sink);
+            word.map(|word| match word {
+                "write-all" => Permissions::WriteAll,
+                _ => Permissions::ReadAll,
+            })
         }
         Value::Mapping(_) => {
-            for entry in value::names(node, "`permissions`", sink) {
-                scope(entry, sink);
-            }
+            let scopes = value::names(node, "`permissions`", sink);
+            let scopes = scopes.into_iter().filter_map(|entry| scope(entry, sink));
+            let scopes: BTreeMap<String, Access> = scopes.collect();
+            Some(Permissions::Only(scopes))
         }
-        Value::Sequence(_) => shape::wrong(node, "`permissions`", "a mapping", sink),
-    }
-    if is_news {
+        Value::Sequence(_) => {
+            shape::wrong(node, "`permissions`", "a mapping", sink);
+            None
+        }
+    };
+    let only_id_tokens = matches!(&permissions, Some(Permissions::Only(scopes))
+        if !scopes.is_empty() && scopes.keys().all(|scope| scope == "id-token"));
+    if is_news && !only_id_tokens {
         sink.warning(
             Code::NoToken,
             entry.at,
@@ -53,9 +67,10 @@ pub(super) fn check(entry: &Entry, is_news: bool, sink: &mut Sink) {
             "steps that call the forge need a secret of yours".to_owned(),
         );
     }
+    permissions
 }
 
-fn scope(entry: &Entry, sink: &mut Sink) {
+fn scope(entry: &Entry, sink: &mut Sink) -> Option<(String, Access)> {
     let levels: &[&str] = match entry.key.as_str() {
         "id-token" => &["write", "none"],
         "models" | "vulnerability-alerts" => &["read", "none"],
@@ -68,9 +83,15 @@ fn scope(entry: &Entry, sink: &mut Sink) {
                 message,
                 suggest::hint(key, SCOPES),
             );
-            return;
+            return None;
         }
     };
     let what = format!("permission `{}`", entry.key);
-    shape::word(&entry.value, &what, levels, sink);
+    let word = shape::word(&entry.value, &what, levels, sink)?;
+    let access = match word {
+        "write" => Access::Write,
+        "read" => Access::Read,
+        _ => Access::None,
+    };
+    Some((entry.key.clone(), access))
 }

@@ -13,8 +13,6 @@ use crate::{
     yaml::Node,
 };
 
-const PARALLEL: &str = "write the steps one after the other";
-
 const STEP: Schema = Schema {
     what: "a step",
     keys: &[
@@ -29,16 +27,17 @@ const STEP: Schema = Schema {
         "with",
         "timeout-minutes",
         "continue-on-error",
+        "background",
+        "wait",
+        "wait-all",
+        "cancel",
+        "parallel",
     ],
     required: &[],
-    later: &[
-        ("background", PARALLEL),
-        ("wait", PARALLEL),
-        ("wait-all", PARALLEL),
-        ("cancel", PARALLEL),
-        ("parallel", PARALLEL),
-    ],
+    later: &[],
 };
+/// What only the steps of a job have.
+const OF_A_JOB: [&str; 5] = ["background", "wait", "wait-all", "cancel", "parallel"];
 
 /// A list of steps; ids are there once, whatever their case.
 pub(super) fn steps(node: &Node, scopes: &StepScopes, sink: &mut Sink) -> Vec<Step> {
@@ -68,6 +67,13 @@ pub(super) fn steps(node: &Node, scopes: &StepScopes, sink: &mut Sink) -> Vec<St
 fn step(node: &Node, scopes: &StepScopes, sink: &mut Sink) -> Option<Step> {
     let fields = Fields::open(node, &STEP, sink)?;
     let other = scopes.other;
+    if scopes.shell.is_some() {
+        for entry in OF_A_JOB.iter().filter_map(|key| fields.entry(key)) {
+            let message = format!("`{}` is for the steps of a job", entry.key);
+            let hint = "an action as a whole goes in the background".to_owned();
+            sink.error_hint(Code::UnknownKey, entry.at, message, hint);
+        }
+    }
     let timeout = fields.entry("timeout-minutes");
     if let Some(entry) = timeout.filter(|_| scopes.shell.is_some()) {
         sink.warning(
@@ -91,7 +97,12 @@ fn step(node: &Node, scopes: &StepScopes, sink: &mut Sink) -> Option<Step> {
         continue_on_error: fields
             .get("continue-on-error")
             .and_then(|node| value::truth(node, "`continue-on-error`", other, sink)),
-        does: does(node, &fields, scopes, sink),
+        background: fields
+            .get("background")
+            .and_then(|node| value::literal(node, "`background`", sink))
+            .is_some_and(|text| text == "true"),
+        does: control(&fields, scopes, sink)
+            .unwrap_or_else(|| does(node, &fields, scopes, sink)),
         at: node.at,
     })
 }
@@ -103,6 +114,28 @@ fn id(node: &Node, sink: &mut Sink) -> Option<Spanned> {
         return None;
     }
     Some(Spanned { text, at: node.at })
+}
+
+/// What a step does that has neither `run` nor `uses`. Whether what it names stands above is looked at
+/// by the reader of the whole language.
+fn control(fields: &Fields<'_>, scopes: &StepScopes, sink: &mut Sink) -> Option<Does> {
+    if let Some(node) = fields.present("wait") {
+        let ids = shape::items(node, "`wait`", sink).unwrap_or_default();
+        let ids = ids.iter();
+        return Some(Does::Wait(
+            ids.filter_map(|id| value::literal(id, "`wait`", sink))
+                .collect(),
+        ));
+    }
+    if fields.present("wait-all").is_some() {
+        return Some(Does::WaitAll);
+    }
+    if let Some(node) = fields.present("cancel") {
+        let id = value::literal(node, "`cancel`", sink);
+        return Some(id.map_or(Does::Nothing, Does::Cancel));
+    }
+    let node = fields.present("parallel")?;
+    Some(Does::Parallel(steps(node, scopes, sink)))
 }
 
 fn does(node: &Node, fields: &Fields<'_>, scopes: &StepScopes, sink: &mut Sink) -> Does {

@@ -87,14 +87,18 @@ pub(super) fn state(run: &Run) -> Result<(), String> {
             .steps
             .iter()
             .filter(|step| matches!(step.state, State::Running { .. }));
-        // An action runs around its steps: what runs must be one chain, each inside the one before.
-        let chain: Vec<&StepPath> = running.map(|step| &step.path).collect();
+        // An action runs around its steps: what runs must be one chain, each inside the one before. So
+        // it is for each step in the background.
+        let chain: Vec<(&StepPath, bool)> =
+            running.map(|step| (&step.path, step.background)).collect();
+        let top = |path: &StepPath| path.0.first().copied();
         for pair in chain.windows(2) {
-            if pair[1].parent().as_ref() != Some(pair[0]) {
-                return Err(format!(
-                    "{} runs {} and {} at once",
-                    job.key, pair[0], pair[1]
-                ));
+            let [(before, beside), (after, _)] = [pair[0], pair[1]];
+            if top(before) != top(after) && beside {
+                continue;
+            }
+            if after.parent().as_ref() != Some(before) {
+                return Err(format!("{} runs {} and {} at once", job.key, before, after));
             }
         }
         if job.state.is_finished() && !chain.is_empty() {
@@ -127,7 +131,8 @@ pub(super) fn state(run: &Run) -> Result<(), String> {
             WaitingOn::Approval { gate, .. } => {
                 run.approvals().any(|open| &open.approval.gate == gate)
             }
-            WaitingOn::Lock { .. } | WaitingOn::Freeze { .. } => false,
+            WaitingOn::Group { .. } => true,
+            WaitingOn::Lock { .. } | WaitingOn::Freeze { .. } | WaitingOn::Background => false,
         };
         if !real && !run.state().is_finished() {
             return Err(format!("{} waits on nothing real: {on}", job.key));
@@ -152,6 +157,8 @@ pub(super) fn made_good(
 ) -> Result<(), String> {
     for effect in undone {
         let moot = match &effect {
+            Effect::AcquireGroup { job, .. } => edge.released.contains(job),
+            Effect::ReleaseGroup { .. } => false,
             Effect::AcquireRunner { job, .. } => edge.finished.contains(job),
             Effect::StartStep { job, step, .. } | Effect::CancelStep { job, step, .. } => {
                 !runs(run, job, Some(step))
@@ -196,6 +203,9 @@ pub(super) fn end(run: &Run, edge: &Edge) -> Result<(), String> {
     }
     if let Some(job) = edge.runners.keys().next() {
         return Err(format!("the run has ended, and {job} holds a runner"));
+    }
+    if let Some(job) = edge.groups.keys().next() {
+        return Err(format!("the run has ended, and {job:?} holds a group"));
     }
     for job in run.jobs() {
         if !job.state.is_finished() {

@@ -132,6 +132,9 @@ impl World {
                 legs.iter().any(|leg| leg.key == *key) || jobs.iter().any(|job| job == key.job())
             };
             self.edge.finished.retain(|key| !goes_on(key));
+            self.edge
+                .released
+                .retain(|key| key.as_ref().is_some_and(|key| !goes_on(key)));
         }
         // Whoever drove it to its end is gone, and what was on its way to it.
         self.edge.forget();
@@ -146,6 +149,11 @@ impl World {
         for job in &plan.jobs {
             let mut safe = Vec::new();
             retry_safe(&StepPath::default(), &job.steps, &mut safe);
+            for (index, step) in (0..).zip(&job.steps) {
+                if step.background {
+                    self.edge.background.insert((job.id.clone(), index));
+                }
+            }
             let named = safe.into_iter().map(|path| (job.id.clone(), path));
             self.edge.retry_safe.extend(named);
         }
@@ -164,7 +172,9 @@ impl World {
     fn trouble(&mut self) -> Result<(), String> {
         match self.rng.random_range(0..100) {
             0..=34 => return self.deliver(0.15),
-            35..=49 => self.give_a_runner(0.2),
+            35..=45 => self.give_a_runner(0.2),
+            46..=48 => self.give_a_group(0.2),
+            49 => self.lose_a_group(),
             50..=67 => self.end_a_process(0.2),
             68..=72 => self.lose_a_process(),
             73..=76 => {
@@ -191,6 +201,10 @@ impl World {
         }
         if self.edge.runners.values().any(|given| !given) {
             self.give_a_runner(0.0);
+            return Ok(());
+        }
+        if self.edge.groups.values().any(|given| !given) {
+            self.give_a_group(0.0);
             return Ok(());
         }
         if self.a_running_process().is_some() {
@@ -255,6 +269,29 @@ impl World {
         self.edge.runners.insert(job.clone(), true);
         if !self.rng.random_bool(lost) {
             self.edge.answers.push(edge::assigned(job));
+        }
+    }
+
+    fn give_a_group(&mut self, lost: f64) {
+        let waiting = self.edge.groups.iter().find(|(_, given)| !**given);
+        let Some(job) = waiting.map(|(job, _)| job.clone()) else {
+            return;
+        };
+        if self.rng.random_bool(0.3) {
+            let holder = "run #0".to_owned();
+            let job = job.clone();
+            self.edge.answers.push(Input::GroupHeld { job, holder });
+        }
+        self.edge.groups.insert(job.clone(), true);
+        if !self.rng.random_bool(lost) {
+            self.edge.answers.push(Input::GroupTaken { job });
+        }
+    }
+
+    fn lose_a_group(&mut self) {
+        if let Some(job) = self.edge.groups.keys().next().cloned() {
+            let by = "run #2".to_owned();
+            self.edge.answers.push(Input::GroupLost { job, by });
         }
     }
 
@@ -430,6 +467,9 @@ fn retry_safe(level: &StepPath, steps: &[StepSpec], found: &mut Vec<StepPath>) {
             StepBody::Run { .. }
             | StepBody::Lacking { .. }
             | StepBody::Container(_)
+            | StepBody::Wait { .. }
+            | StepBody::WaitAll
+            | StepBody::CancelStep { .. }
             | StepBody::SetUpContainers => {}
         }
     }

@@ -7,6 +7,7 @@ use cutover_engine::{Effect, Input, TimerKey};
 use cutover_model::{
     Timestamp,
     gate::ApprovalRule,
+    plan::MAX_BACKGROUND,
     run::{Attempt, HandedOn, JobKey, Outcome, Runner, StepPath, StepReport},
 };
 
@@ -32,6 +33,12 @@ pub(super) struct Edge {
     pub(super) runners: BTreeMap<JobKey, bool>,
     pub(super) processes: BTreeMap<Address, Process>,
     pub(super) finished: BTreeSet<JobKey>,
+    /// Concurrency groups that were asked for, and whether they were given.
+    pub(super) groups: BTreeMap<Option<JobKey>, bool>,
+    /// Whose groups were given back.
+    pub(super) released: BTreeSet<Option<JobKey>>,
+    /// Steps of jobs that go in the background.
+    pub(super) background: BTreeSet<(String, u16)>,
     /// Steps whose conditions have asked for files.
     pub(super) hashed: BTreeSet<(JobKey, StepPath)>,
     pub(super) outbox: BTreeSet<(String, String)>,
@@ -82,11 +89,25 @@ impl Edge {
                     digest: Ok("abc".to_owned()),
                 });
             }
+            Effect::AcquireGroup { job, .. } => {
+                if self.released.contains(&job) {
+                    return Err(format!("a group for {job:?}, which has ended"));
+                }
+                if *self.groups.entry(job.clone()).or_insert(false) {
+                    self.answers.push(Input::GroupTaken { job });
+                }
+            }
+            Effect::ReleaseGroup { job, .. } => {
+                self.groups.remove(&job);
+                self.released.insert(job);
+            }
             Effect::FinishJob { job } => {
                 if let Some(address) = self.running(&job) {
                     return Err(format!("{job} has ended, and {address:?} runs"));
                 }
                 self.runners.remove(&job);
+                self.groups.remove(&Some(job.clone()));
+                self.released.insert(Some(job.clone()));
                 self.finished.insert(job);
             }
             Effect::WakeAt { at, timer } => {
@@ -105,7 +126,7 @@ impl Edge {
             return Ok(());
         }
         let (job, step, attempt) = &address;
-        if let Some(other) = self.running(job) {
+        if let Some(other) = self.in_its_way(job, step) {
             return Err(format!("{address:?} starts while {other:?} runs"));
         }
         if self.runners.get(job) != Some(&true) {
@@ -124,6 +145,31 @@ impl Edge {
         self.processes
             .insert(address, Process::Running { told: false });
         Ok(())
+    }
+
+    /// What runs and may not while this step does: another of the same action, or another that is not
+    /// in the background, or, for one of those, ten others.
+    fn in_its_way(&self, job: &JobKey, step: &StepPath) -> Option<&Address> {
+        let is_background = |path: &StepPath| {
+            let root = path.0.first().copied().unwrap_or_default();
+            self.background.contains(&(job.job().to_owned(), root))
+        };
+        let running: Vec<&Address> = self
+            .processes
+            .iter()
+            .filter(|((key, _, _), process)| {
+                key == job && matches!(process, Process::Running { .. })
+            })
+            .map(|(address, _)| address)
+            .collect();
+        let beside = running.iter().filter(|(_, path, _)| is_background(path));
+        if is_background(step) && beside.count() >= MAX_BACKGROUND {
+            return running.first().copied();
+        }
+        running.into_iter().find(|(_, path, _)| {
+            let same = path.0.first() == step.0.first();
+            same || !is_background(path) && !is_background(step)
+        })
     }
 
     fn running(&self, job: &JobKey) -> Option<&Address> {
@@ -183,6 +229,8 @@ impl Edge {
             Effect::HashFiles { job, step, .. } => {
                 self.hashed.contains(&(job.clone(), step.clone()))
             }
+            Effect::AcquireGroup { job, .. } => self.groups.contains_key(job),
+            Effect::ReleaseGroup { job, .. } => self.released.contains(job),
             Effect::FinishJob { job } => self.finished.contains(job),
             Effect::WakeAt { timer, .. } => {
                 self.timers.contains_key(timer) || self.rung.contains(timer)

@@ -8,8 +8,8 @@ use cutover_model::{
     gate::ApprovalRule,
     guard::{Guards, OnSuperseded, RollbackRule},
     plan::{
-        Builtin, EnvironmentUse, Expression, JobSpec, MatrixSpec, Plan, StepBody, StepSpec,
-        Template,
+        Builtin, Concurrency, EnvironmentUse, Expression, JobSpec, MatrixSpec, Plan, Queue,
+        StepBody, StepSpec, Template,
     },
     project::{Environment, Project, TargetSpec},
     source::{GitRef, Revision, Trigger, TriggerKind, Trust},
@@ -57,6 +57,7 @@ pub(super) fn plan(rng: &mut SmallRng) -> Plan {
     Plan {
         name: "ci".to_owned(),
         jobs,
+        concurrency: maybe(rng, 0.2, concurrency),
         project: Some(project(rng)),
         ..Plan::new("ci.yml")
     }
@@ -116,8 +117,11 @@ fn job(rng: &mut SmallRng, index: usize, needs: Vec<String>) -> JobSpec {
         conditions.push("fromJSON('{')");
     }
     let count = rng.random_range(0..=4);
-    let steps = steps(rng, count, 0);
+    let mut steps = steps(rng, count, 0);
+    send_to_background(rng, &mut steps);
     JobSpec {
+        concurrency: maybe(rng, 0.2, concurrency),
+        cancel_timeout_minutes: maybe(rng, 0.2, minutes),
         needs,
         condition: maybe(rng, 0.3, |rng| expression(pick(rng, &conditions))),
         matrix: maybe(rng, 0.4, matrix),
@@ -136,6 +140,42 @@ fn job(rng: &mut SmallRng, index: usize, needs: Vec<String>) -> JobSpec {
         }),
         at: Position::new(1, 1),
         ..JobSpec::new(&format!("j{index}"), steps)
+    }
+}
+
+/// Some steps go in the background, and some wait for them or end them.
+fn send_to_background(rng: &mut SmallRng, steps: &mut Vec<StepSpec>) {
+    if !rng.random_bool(0.4) {
+        return;
+    }
+    for step in steps.iter_mut() {
+        step.background = rng.random_bool(0.5);
+    }
+    if rng.random_bool(0.1) {
+        // More than go at once.
+        let many = StepSpec {
+            background: true,
+            ..step(rng, 90, 2)
+        };
+        steps.splice(0..0, std::iter::repeat_n(many, 12));
+    }
+    for _ in 0..rng.random_range(0..=2) {
+        let place = rng.random_range(0..=steps.len());
+        let id = pick(rng, &["s0", "s1", "s2", "s90"]).to_owned();
+        let body = match rng.random_range(0..3) {
+            0 => StepBody::Wait { steps: vec![id] },
+            1 => StepBody::WaitAll,
+            _ => StepBody::CancelStep { step: id },
+        };
+        steps.insert(place, StepSpec::new(body));
+    }
+}
+
+fn concurrency(rng: &mut SmallRng) -> Concurrency {
+    Concurrency {
+        group: Template::plain(pick(rng, &["one", "two", "${{ github.ref }}", ""])),
+        cancel_in_progress: maybe(rng, 0.3, |_| Template::plain("true")),
+        queue: Queue::Single,
     }
 }
 

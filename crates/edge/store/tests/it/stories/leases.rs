@@ -168,8 +168,10 @@ pub(crate) async fn samples_are_kept_up_to_a_number(store: Store) {
         );
     }
     store.put_samples(&two, 0, "[]", 2).await.unwrap();
-    assert_eq!(store.samples(&one).await.unwrap(), ["[0]", "[60]"]);
+    let kept = [(0, "[0]".to_owned()), (60, "[60]".to_owned())];
+    assert_eq!(store.samples(&one, 0).await.unwrap(), kept);
+    assert_eq!(store.samples(&one, 1).await.unwrap(), kept[1..]);
     store.forget_samples(&one).await.unwrap();
-    assert!(store.samples(&one).await.unwrap().is_empty());
-    assert_eq!(store.samples(&two).await.unwrap(), ["[]"]);
+    assert!(store.samples(&one, 0).await.unwrap().is_empty());
+    assert_eq!(store.samples(&two, 0).await.unwrap().len(), 1);
 }
