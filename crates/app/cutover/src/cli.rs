@@ -1,11 +1,13 @@
 //! The command line: verbs, their arguments, their help.
 
+mod actions;
 mod delivery;
 mod retry;
 
 use camino::Utf8PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+pub(crate) use actions::{Actions, Lock};
 pub(crate) use delivery::{
     Deploy, Diff, Freeze, Gc, History, OneDeployment, Promote, Rejudge, Resume, Rollback, Unfreeze,
 };
@@ -38,6 +40,8 @@ pub(crate) enum Command {
     Lint(Lint),
     /// Show the compiled plan of a workflow, or what a deployment would do
     Plan(Plan),
+    /// Write down which actions of other repositories are used, by commit and tree
+    Lock(Lock),
     /// The server: git hosting, runs, approvals, deployments, the page
     Serve(Serve),
     /// What runs, waits and bakes, and on what
@@ -191,7 +195,7 @@ pub(crate) struct Run {
     /// A variable of the environment of all steps, unless the workflow says otherwise
     #[arg(long = "env", value_name = "K=V", value_parser = pair)]
     pub(crate) env: Vec<(String, String)>,
-    /// Where jobs of a label run; `host` is the only place now, and without it too
+    /// Where jobs of a label run: `host`, or `docker://IMAGE`; without it, on this machine
     #[arg(long = "runs-on", value_name = "LABEL=PLACE", value_parser = place)]
     pub(crate) runs_on: Vec<(String, String)>,
     /// Who is said to have done it
@@ -229,6 +233,8 @@ pub(crate) struct Run {
     /// Where runs are kept; default: below the user's state directory
     #[arg(long, env = "CUTOVER_RUN_DIR", value_name = "DIR")]
     pub(crate) data_dir: Option<Utf8PathBuf>,
+    #[command(flatten)]
+    pub(crate) actions: Actions,
 }
 
 /// What happens at a step that fails.
@@ -267,6 +273,8 @@ pub(crate) struct Lint {
     /// Print diagnostics as JSON
     #[arg(long)]
     pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) actions: Actions,
 }
 
 #[derive(Debug, Args)]
@@ -294,6 +302,8 @@ pub(crate) struct Plan {
     /// Print the plan as JSON
     #[arg(long)]
     pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) actions: Actions,
 }
 
 /// What else there are plans of.
@@ -355,6 +365,8 @@ pub(crate) struct Serve {
         value_name = "LEVEL"
     )]
     pub(crate) log: String,
+    #[command(flatten)]
+    pub(crate) actions: Actions,
 }
 
 #[derive(Debug, Args)]
@@ -570,8 +582,8 @@ fn place(text: &str) -> Result<(String, String), String> {
     let (label, place) = pair(text)?;
     match place.as_str() {
         "host" => Ok((label, place)),
-        place if place.starts_with("docker://") => {
-            Err("jobs do not run in containers yet; `host` runs them on this machine".to_owned())
+        docker if docker.len() > "docker://".len() && docker.starts_with("docker://") => {
+            Ok((label, place))
         }
         _ => Err("a place is `host` or `docker://IMAGE`".to_owned()),
     }

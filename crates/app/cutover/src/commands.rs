@@ -10,6 +10,7 @@ mod gc;
 mod history;
 mod lint;
 mod load;
+mod lock;
 mod logs;
 mod plan;
 mod rejudge;
@@ -47,6 +48,7 @@ pub(crate) fn run(cli: Cli, as_json: bool) -> Exit {
             Ok(Exit::Ok)
         }
         Command::Lint(args) => on_runtime(lint::lint(args)),
+        Command::Lock(args) => on_runtime(lock::run(args)),
         Command::Plan(args) => on_runtime(plan::run(args)),
         Command::Demo(args) => on_runtime(demo::run(args)),
         Command::DemoService(args) => on_runtime(demo::service::run(args)),

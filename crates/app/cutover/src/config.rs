@@ -33,6 +33,14 @@ pub(crate) fn server_dir(said: Option<&Utf8Path>) -> anyhow::Result<Utf8PathBuf>
     Ok(base.join("cutover"))
 }
 
+/// What of the user's stays and is not their own work.
+fn state_dir() -> anyhow::Result<Utf8PathBuf> {
+    Ok(match environment("XDG_STATE_HOME") {
+        Some(dir) => Utf8PathBuf::from(dir),
+        None => home()?.join(".local/state"),
+    })
+}
+
 /// Where `cutover run` keeps its runs when nothing is said: one directory for each repository.
 pub(crate) fn run_dir(
     said: Option<&Utf8Path>,
@@ -41,15 +49,25 @@ pub(crate) fn run_dir(
     if let Some(said) = said {
         return absolute(said);
     }
-    let base = match environment("XDG_STATE_HOME") {
-        Some(dir) => Utf8PathBuf::from(dir),
-        None => home()?.join(".local/state"),
-    };
+    let base = state_dir()?;
     // The id's end is a hash of the path: the same repository, the same directory.
     let id = cutover_model::RunId::derived(&[repository.as_str()]);
     let name = repository.file_name().unwrap_or("root");
     let tail = &id.as_str()[id.as_str().len() - 8..];
     Ok(base.join("cutover/run").join(format!("{name}-{tail}")))
+}
+
+/// Where actions come from when there is no server: shared by all repositories, unless it is said where
+/// runs are kept.
+pub(crate) fn actions(
+    said: &crate::cli::Actions,
+    data_dir: Option<&Utf8Path>,
+) -> anyhow::Result<cutover_forge::ActionStore> {
+    let root = match data_dir {
+        Some(said) => absolute(said)?.join("actions"),
+        None => state_dir()?.join("cutover/actions"),
+    };
+    Ok(said.store(root))
 }
 
 /// An absolute path; the supervised processes have another working directory than we.

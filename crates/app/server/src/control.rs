@@ -13,7 +13,7 @@ use std::{
 use camino::{Utf8Path, Utf8PathBuf};
 use cutover_engine::{Input, Run, StepView};
 use cutover_executor::{Follow, ProcessExecutor, StepKey, TextMask};
-use cutover_forge::Host;
+use cutover_forge::{ActionStore, Host};
 use cutover_model::{DeploymentId, RunId, Secret, Timestamp, project::TargetSpec, run::State};
 use cutover_rollout::Deployment;
 use cutover_store::{DeploymentFilter, DirectoryLock, RunFilter, Store};
@@ -26,6 +26,7 @@ use crate::{
     Error,
     action::Cancels,
     balancer::{self, Balancer},
+    containers,
     deliver::retention,
     drive::{
         self, Driven, Edge, Machine,
@@ -33,6 +34,7 @@ use crate::{
         finishing::Finishing,
         group::ConcurrencyGroups,
         lock::{self, Locks},
+        node::Nodes,
         notify::Outbox,
         run::RunEdge,
         runner::Runners,
@@ -58,6 +60,8 @@ pub struct Options {
     pub vars: BTreeMap<String, String>,
     /// Where the sources of a run come from.
     pub sources: Sources,
+    /// Where actions of other repositories come from.
+    pub actions: ActionStore,
     /// `DOCKER_HOST`; absent: the default socket.
     pub docker_host: Option<String>,
     /// Where people find us, for links: `http://127.0.0.1:7800`.
@@ -115,6 +119,7 @@ struct Inner {
     cancels: Cancels,
     finishing: Finishing,
     onlooker: OnceLock<Onlooker>,
+    nodes: Nodes,
     runs: Drivers<RunId, Run>,
     deployments: Drivers<DeploymentId, Deployment>,
     starting: tokio::sync::Mutex<()>,
@@ -188,6 +193,7 @@ impl Control {
             cancels: Cancels::default(),
             finishing: Finishing::default(),
             onlooker: OnceLock::new(),
+            nodes: Nodes::default(),
             bundles,
             balancer,
             routes,
@@ -215,6 +221,7 @@ impl Control {
         if control.0.options.recover {
             control.recover().await?;
         }
+        drop(services.spawn(containers::sweep(control.clone())));
         drop(services.spawn(control.0.outbox.clone().run(leaving.clone())));
         drop(services.spawn(keeper::run(control.clone())));
         drop(services.spawn(lock::keep(control.clone())));
@@ -311,6 +318,15 @@ impl Control {
             }
         }
         Ok(())
+    }
+
+    /// Where actions of other repositories come from.
+    pub(crate) fn actions(&self) -> &ActionStore {
+        &self.0.options.actions
+    }
+
+    pub(crate) fn nodes(&self) -> &Nodes {
+        &self.0.nodes
     }
 
     /// The run's driver; starts one when none drives it.

@@ -87,24 +87,28 @@ fn request(id: DeploymentId, release: Release, ask: &Ask, by: &str) -> Request {
 }
 
 impl Control {
-    /// Begins a deployment, or finds the one that this id began before.
+    /// Begins a deployment, or finds the one that this id began before, and gives who drives it.
     pub(crate) async fn begin_deployment(
         &self,
         project: &Project,
         request: Request,
     ) -> Result<Driven<Deployment>, Error> {
+        let begun = self.begin(project, request).await?;
+        self.drive_deployment(&begun.id).await
+    }
+
+    async fn begin(&self, project: &Project, request: Request) -> Result<Begun, Error> {
         let id = request.id.clone();
-        if self.store().deployment(&id).await?.is_none() {
-            let environment = environment_of(project, &request.environment)?;
-            self.check_order(environment, &request.environment, &request.release)
-                .await?;
-            check_package(&environment.target, &request.environment, &request.release)?;
-            self.check_floor(&request.environment, &request.release)
-                .await?;
-            let spec = spec(project, environment, request)?;
-            self.create_once(spec).await?;
+        if self.store().deployment(&id).await?.is_some() {
+            return Ok(Begun { id, already: true });
         }
-        self.drive_deployment(&id).await
+        let environment = environment_of(project, &request.environment)?;
+        self.check_order(environment, &request.environment, &request.release)
+            .await?;
+        check_package(&environment.target, &request.environment, &request.release)?;
+        self.check_floor(&request.environment, &request.release)
+            .await?;
+        self.create_once(spec(project, environment, request)?).await
     }
 
     /// `after:`: what comes here must serve there, or have served there.
@@ -174,11 +178,8 @@ impl Control {
         if let Some(id) = self.under_way(&release, ask, by).await? {
             return Ok(Begun { id, already: true });
         }
-        let already = self.store().deployment(&id).await?.is_some();
         let project = self.project_of(&release).await?;
-        let request = request(id.clone(), release, ask, by);
-        self.begin_deployment(&project, request).await?;
-        Ok(Begun { id, already })
+        self.begin(&project, request(id, release, ask, by)).await
     }
 
     /// What a deployment of this release would be, by the rules that its run brought with it.

@@ -4,10 +4,12 @@
 //! whatever comes back from doing enters again as an input. After a restart the machine is rebuilt
 //! from its log and what is still owed is done again; every effect is idempotent.
 
+mod actions;
 pub(crate) mod deployment;
 pub(crate) mod finishing;
 pub(crate) mod group;
 pub(crate) mod lock;
+pub(crate) mod node;
 pub(crate) mod notify;
 pub(crate) mod run;
 pub(crate) mod runner;

@@ -13,7 +13,7 @@ use cutover_model::{
 use cutover_store::RunFilter;
 use serde_json::json;
 
-use crate::{Control, Error};
+use crate::{Control, Error, Understanding};
 
 /// What a trigger led to.
 #[derive(Debug, Default)]
@@ -58,8 +58,10 @@ impl Control {
             }
             match dialect::triggered_by(tree, &path, trigger) {
                 Triggered::Yes => {
-                    let compiled =
-                        dialect::compile(tree, &path, trigger, dialect::Options::default());
+                    let reach = Understanding::reach_of(trigger);
+                    let compiled = Understanding::new(self.actions(), tree, reach)
+                        .compile(&path, trigger, dialect::Options::default())
+                        .await;
                     let started = match compiled.plan {
                         Some(plan) => self.start_run(plan, trigger.clone()).await?,
                         None => {

@@ -4,7 +4,8 @@
 //! door; [`http`] is the door. `cutover run` uses the first alone, `cutover serve` both: the same
 //! engine, the same event log.
 
-pub mod control;
+pub mod containers;
+mod control;
 pub mod http;
 pub mod view;
 
@@ -25,6 +26,7 @@ mod retry;
 mod routes;
 mod samples;
 mod secret_versions;
+mod understand;
 mod users;
 mod web;
 
@@ -35,6 +37,7 @@ pub use failure::{FailedStep, Look, Looking, OnFailure};
 pub use hear::{Heard, Started};
 pub use operate::Answer;
 pub use retry::{Retried, RetriedJob};
+pub use understand::{Understanding, lock};
 
 /// Bytes as digits.
 fn hex(bytes: &[u8]) -> String {

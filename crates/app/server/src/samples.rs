@@ -31,6 +31,9 @@ use crate::{
 /// How many seconds before the first share are learnt from.
 const LEARNT: u64 = 600;
 
+/// A clock that is so many seconds behind was set, and did not only drift.
+const SET_BACK: u64 = 5;
+
 /// Who looks, at what, and who is told.
 pub(crate) struct Watching<'a> {
     pub(crate) control: &'a Control,
@@ -148,7 +151,11 @@ impl<'a> Looker<'a> {
 
     /// Tells a second: one of now, or with the weight that was in force then.
     async fn tell(&mut self, bucket: &Bucket, then: Option<Weight>) -> Option<Fired> {
-        if bucket.second < self.next {
+        if then.is_none() && is_set_back(self.next, bucket.second) {
+            tracing::warn!("the clock was set back: what was seen before is forgotten");
+            self.watch = Watch::of(self.spec);
+            self.counts_slow = false;
+        } else if bucket.second < self.next {
             return None;
         }
         self.next = bucket.second + 1;
@@ -235,6 +242,12 @@ impl<'a> Looker<'a> {
     }
 }
 
+/// Whether a second of now says that the clock was set back. Nobody would look until it has caught up:
+/// to begin anew is slower, and never rash.
+const fn is_set_back(next: u64, second: u64) -> bool {
+    second + SET_BACK < next
+}
+
 /// The candidate's share in force when a second began.
 fn weight_at(shifts: &[Shift], second: u64) -> Weight {
     let begin = i64::try_from(second * 1_000).unwrap_or(i64::MAX);
@@ -275,6 +288,13 @@ fn sample(seen: &Seen) -> SideSample {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_clock_that_was_set_back_does_not_keep_anybody_from_looking() {
+        assert!(is_set_back(3_601, 0), "an hour");
+        assert!(!is_set_back(10, 10), "the next second");
+        assert!(!is_set_back(10, 9), "one that was told already");
+    }
 
     #[test]
     fn a_second_has_the_share_that_was_in_force_when_it_began() {

@@ -9,7 +9,7 @@ mod page;
 
 use axum::{
     extract::{Path, State},
-    http::{HeaderMap, StatusCode, Uri, header},
+    http::{HeaderMap, Uri, header},
     response::{IntoResponse as _, Redirect, Response},
 };
 use cutover_store::{DeploymentFilter, RunFilter};
@@ -118,7 +118,7 @@ pub(crate) async fn asset(Path(name): Path<String>) -> Response {
             "text/javascript; charset=utf-8",
             include_str!("web/assets/cutover.js"),
         ),
-        _ => return StatusCode::NOT_FOUND.into_response(),
+        _ => return Broken(Error::NotFound(format!("there is no `{name}`"))).into_response(),
     };
     (
         [

@@ -84,7 +84,7 @@ codes! {
     Schedule, "CUT-1043", "a time that does not hold",
         "`cron` has five fields (minute, hour, day, month, day of the week) and starts a workflow at most every five minutes; `timezone` is a name such as `Europe/Zurich`.";
     LackingAction, "CUT-1050", "an action that is not there",
-        "Fetching actions is not there yet. Built in are `actions/checkout` and `cutover/gate`, `cutover/release`, `cutover/build`, `cutover/deploy` at `@v1`; local composite actions (`uses: ./path`) work. Often a `run` step does the same.";
+        "The action could not be had: the reason is said. Actions of other repositories are fetched by git when a run needs them; `cutover lint` and runs of strangers take only what has been fetched before. `--local-repository OWNER/REPO@REF=DIR` takes them from a directory. Built in are `actions/checkout` and `cutover/gate`, `cutover/release`, `cutover/build`, `cutover/deploy` at `@v1`.";
     NoAction, "CUT-1051", "a local action is missing",
         "`uses: ./path` needs `action.yml` or `action.yaml` in that directory of the sources.";
     ActionNesting, "CUT-1052", "actions use each other without end",
@@ -99,6 +99,10 @@ codes! {
         "A job uses `owner/repository/path/file.yml@ref` or `./path/file.yml`, gives the inputs and secrets that the workflow declares, and those that it requires.";
     OutdatedAction, "CUT-1057", "an action in a version that no longer runs",
         "This version of the action asks for a node that the hosted service has removed. A later one runs.";
+    Unlocked, "CUT-1058", "an action that is not locked",
+        "Whoever owns the action can change what its ref names, and so what is run here. `cutover lock` writes the commit and the tree of every action into `.github/cutover.lock`; what is not as it says is not run.";
+    Lock, "CUT-1059", "the lock of actions does not hold",
+        "`.github/cutover.lock` names the commit and the tree of every action that the workflows use, those that actions use included. Nothing of an action is run that it does not name, or names with another tree. `cutover lock` adds what is missing, `cutover lock --update` takes what the refs name now.";
     Matrix, "CUT-1060", "a matrix does not hold",
         "A matrix maps names to lists of values; `include` and `exclude` are lists of mappings; all in all there may be 256 combinations.";
     MatrixValue, "CUT-1061", "a value of a matrix that changes nothing",
@@ -154,6 +158,30 @@ impl Sink {
         }
     }
 
+    /// The file.
+    pub(crate) fn path(&self) -> &str {
+        &self.path
+    }
+
+    /// An empty one for the same file.
+    pub(crate) fn aside(&self) -> Self {
+        Self::new(&self.path)
+    }
+
+    /// Takes on what another one of the same file has collected; of some codes as warnings only.
+    pub(crate) fn take_in(&mut self, aside: Self, advice: &[Code]) {
+        for it in aside.list {
+            let is_advice = advice.iter().any(|code| code.id() == it.code);
+            let severity = if is_advice {
+                Severity::Warning
+            } else {
+                it.severity
+            };
+            self.keep(Diagnostic { severity, ..it });
+        }
+        self.beyond += aside.beyond;
+    }
+
     pub(crate) fn error(&mut self, code: Code, at: Position, message: impl Into<String>) {
         self.push(Severity::Error, code, at, message.into(), None);
     }
@@ -187,16 +215,7 @@ impl Sink {
         message: String,
         hint: Option<String>,
     ) {
-        if self.is_full() {
-            self.beyond += 1;
-            // A file is refused for its errors, also for those that are not shown.
-            if severity == Severity::Error && !self.has_errors() {
-                self.list.pop();
-            } else {
-                return;
-            }
-        }
-        self.list.push(Diagnostic {
+        self.keep(Diagnostic {
             code: code.id().to_owned(),
             severity,
             path: self.path.clone(),
@@ -204,6 +223,19 @@ impl Sink {
             message: shortened(message),
             hint,
         });
+    }
+
+    fn keep(&mut self, diagnostic: Diagnostic) {
+        if self.is_full() {
+            self.beyond += 1;
+            // A file is refused for its errors, also for those that are not shown.
+            if diagnostic.severity == Severity::Error && !self.has_errors() {
+                self.list.pop();
+            } else {
+                return;
+            }
+        }
+        self.list.push(diagnostic);
     }
 
     /// What is wrong with the YAML itself.

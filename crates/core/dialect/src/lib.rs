@@ -5,8 +5,10 @@
 #![warn(missing_docs)]
 
 mod diagnostic;
+mod foreign;
 mod github;
 mod graph;
+mod lock;
 mod project;
 mod shape;
 mod suggest;
@@ -20,7 +22,9 @@ use cutover_model::{
 };
 
 pub use diagnostic::{CODES, explain};
+pub use foreign::{ForeignAction, ForeignActions, ForeignFault, Wanted};
 pub use github::{DefaultPermissions, ReadError, ReadOptions, read};
+pub use lock::Lock;
 pub use tree::SourceTree;
 
 /// What compiling gave.
@@ -30,6 +34,18 @@ pub struct Compiled {
     pub plan: Option<Plan>,
     /// Everything there is to say, by file and place.
     pub diagnostics: Vec<Diagnostic>,
+    /// The repositories whose actions are used and that were not handed in: with them there may be
+    /// another plan, and more that is wanted.
+    pub wanted: Vec<Wanted>,
+}
+
+/// What there is to say about a file, whatever starts it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Linted {
+    /// Everything there is to say, by file and place.
+    pub diagnostics: Vec<Diagnostic>,
+    /// The repositories whose actions are used and that were not handed in.
+    pub wanted: Vec<Wanted>,
 }
 
 /// How strict compiling is.
@@ -65,14 +81,31 @@ pub fn workflows(tree: &SourceTree) -> Vec<String> {
     github::workflows(tree)
 }
 
-/// Compiles one workflow for a trigger. Whether the trigger starts it is not asked here.
+/// Compiles one workflow for a trigger, without actions of other repositories. Whether the trigger
+/// starts it is not asked here.
 pub fn compile(tree: &SourceTree, path: &str, trigger: &Trigger, options: Options) -> Compiled {
-    github::compile(tree, path, trigger, options)
+    github::compile(tree, &ForeignActions::default(), path, trigger, options)
 }
 
-/// What there is to say about a workflow, whatever starts it.
+/// The same, with the actions of other repositories that are there.
+pub fn compile_with(
+    tree: &SourceTree,
+    foreign: &ForeignActions,
+    path: &str,
+    trigger: &Trigger,
+    options: Options,
+) -> Compiled {
+    github::compile(tree, foreign, path, trigger, options)
+}
+
+/// What there is to say about a workflow, whatever starts it, without actions of other repositories.
 pub fn lint(tree: &SourceTree, path: &str) -> Vec<Diagnostic> {
-    github::lint(tree, path)
+    github::lint(tree, &ForeignActions::default(), path).diagnostics
+}
+
+/// The same, with the actions of other repositories that are there.
+pub fn lint_with(tree: &SourceTree, foreign: &ForeignActions, path: &str) -> Linted {
+    github::lint(tree, foreign, path)
 }
 
 /// Whether a trigger starts a workflow, by its `on:`.

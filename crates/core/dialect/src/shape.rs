@@ -43,6 +43,18 @@ impl<'a> Fields<'a> {
         Some(Self { entries, schema })
     }
 
+    /// Opens a mapping that may hold what others have put there for themselves: that is warned of.
+    pub(crate) fn open_loosely(
+        node: &'a Node,
+        schema: &'static Schema,
+        sink: &mut Sink,
+    ) -> Option<Self> {
+        let mut aside = sink.aside();
+        let fields = Self::open(node, schema, &mut aside);
+        sink.take_in(aside, &[Code::UnknownKey]);
+        fields
+    }
+
     /// The value of a key of the schema; a null counts as absent.
     pub(crate) fn get(&self, key: &str) -> Option<&'a Node> {
         self.present(key).filter(|node| !node.is_null())

@@ -23,6 +23,7 @@ pub(crate) fn is_control(spec: &StepSpec) -> bool {
         | StepBody::Builtin { .. }
         | StepBody::Composite { .. }
         | StepBody::Lacking { .. }
+        | StepBody::Action(_)
         | StepBody::Container(_)
         | StepBody::SetUpContainers => false,
     }
@@ -82,6 +83,7 @@ pub(crate) fn targets(spec: &JobSpec, path: &StepPath) -> Vec<StepPath> {
             | StepBody::Builtin { .. }
             | StepBody::Composite { .. }
             | StepBody::Lacking { .. }
+            | StepBody::Action(_)
             | StepBody::Container(_)
             | StepBody::SetUpContainers,
         )

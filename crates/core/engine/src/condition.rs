@@ -2,11 +2,11 @@
 
 use cutover_model::{
     plan::{Expression, JobSpec, Template},
-    run::{JobKey, Outcome, State, StepPath},
+    run::{JobKey, Outcome, Phase, State, StepPath},
 };
 
 use crate::{
-    Fault, background, expression, job,
+    Fault, background, expression, job, post,
     run::{Group, Run},
     scope::{self, Scope},
     step,
@@ -70,8 +70,8 @@ pub(crate) fn of_step(run: &Run, key: &JobKey, path: &StepPath) -> Result<Verdic
         Holds::Ask(patterns) => return Ok(Verdict::Ask(patterns)),
         Holds::No => {}
     }
-    let level = path.parent().unwrap_or_default();
-    let written = step_spec(run, key, path).and_then(|spec| spec.condition.as_ref());
+    let level = level_of(path);
+    let written = written(run, key, path);
     Ok(Verdict::Skip(match (written, status(run, key, &level)) {
         (Some(condition), _) => format!("`if: {}` does not hold", condition.text),
         (None, Status::Cancelled) => leg
@@ -105,6 +105,9 @@ pub(crate) fn is_stopping(run: &Run, key: &JobKey, path: &StepPath) -> bool {
 /// Why an action around this step is being ended, if it is: it has had its time, or a later step ends
 /// it.
 pub(crate) fn around_is_ending(run: &Run, key: &JobKey, path: &StepPath) -> Option<&'static str> {
+    if path.phase() != Phase::Main {
+        return None;
+    }
     let mut around = path.parent();
     while let Some(outer) = around {
         if run
@@ -119,6 +122,19 @@ pub(crate) fn around_is_ending(run: &Run, key: &JobKey, path: &StepPath) -> Opti
         around = outer.parent();
     }
     None
+}
+
+/// The level whose course a step asks for: what is done before and after all steps asks for the job's.
+pub(crate) fn level_of(path: &StepPath) -> StepPath {
+    match path.phase() {
+        Phase::Main => path.parent().unwrap_or_default(),
+        Phase::Pre | Phase::Post => StepPath::default(),
+    }
+}
+
+/// The `if:` that is written for this step in this phase.
+fn written<'a>(run: &'a Run, key: &JobKey, path: &StepPath) -> Option<&'a Expression> {
+    post::part(step_spec(run, key, path)?, path.phase())?.condition
 }
 
 fn step_spec<'a>(
@@ -137,10 +153,12 @@ fn step_holds(run: &Run, key: &JobKey, path: &StepPath) -> Result<bool, Fault> {
 
 fn ask_step(run: &Run, key: &JobKey, path: &StepPath) -> Result<Holds, Fault> {
     let known = |holds| if holds { Holds::Yes } else { Holds::No };
-    let level = path.parent().unwrap_or_default();
-    let status = status(run, key, &level);
-    let Some(condition) = step_spec(run, key, path).and_then(|spec| spec.condition.as_ref()) else {
-        return Ok(known(status == Status::Success));
+    let status = status(run, key, &level_of(path));
+    let Some(condition) = written(run, key, path) else {
+        // What an action does before and after all steps is done whatever happens.
+        return Ok(known(
+            path.phase() != Phase::Main || status == Status::Success,
+        ));
     };
     let scope = Scope::step(run, key, path, None)?
         .with_status(status)

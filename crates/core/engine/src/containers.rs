@@ -21,6 +21,7 @@ use crate::{
     resolve::{Given, Kind},
     run::Run,
     scope::{self, Scope},
+    step,
 };
 
 /// The output of the step that makes containers ready: all that later steps need to know of them, as
@@ -84,6 +85,38 @@ pub struct RunningContainer {
     pub id: String,
     /// Its own `PATH`.
     pub path: String,
+}
+
+/// Where a step of a leg runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Place {
+    /// On the machine.
+    Machine,
+    /// Where the steps of its job run: in the container of the job, if it has one.
+    Job,
+    /// In a container of its own.
+    Own,
+}
+
+/// Where a step runs.
+pub fn place(run: &Run, job: &JobKey, path: &StepPath) -> Place {
+    let spec = run
+        .spec(job.job())
+        .and_then(|spec| step::spec(&spec.steps, path));
+    match spec.map(|spec| &spec.body) {
+        Some(StepBody::Container(_)) => Place::Own,
+        Some(StepBody::Run { .. } | StepBody::Action(_)) => Place::Job,
+        Some(
+            StepBody::Builtin { .. }
+            | StepBody::Composite { .. }
+            | StepBody::Lacking { .. }
+            | StepBody::SetUpContainers
+            | StepBody::Wait { .. }
+            | StepBody::WaitAll
+            | StepBody::CancelStep { .. },
+        )
+        | None => Place::Machine,
+    }
 }
 
 /// What is to be made ready for a leg.

@@ -13,7 +13,7 @@ use cutover_model::{
 use crate::{
     background, group,
     job::{Leg, Stop},
-    retry,
+    post, retry,
     run::{Cancel, Group, Head, Question, Run, Settled},
     step::{self, Step},
 };
@@ -311,6 +311,7 @@ fn step_started(
             step.called_off = !step.state.is_finished();
         }
     }
+    post::owe(run, job, path);
 }
 
 /// The step that ends; one whose condition could not be evaluated ends without having started.
@@ -326,7 +327,8 @@ fn ending_step<'a>(
         let spec = run
             .spec(job.job())
             .and_then(|spec| step::spec(&spec.steps, path));
-        let name = spec.map(step::plain_name).unwrap_or_default();
+        let name = spec.map(|spec| step::plain_name_at(spec, path));
+        let name = name.unwrap_or_default();
         let step = Step::running(name, attempt, at);
         run.leg_mut(job)?.steps.insert(path.clone(), step);
     }

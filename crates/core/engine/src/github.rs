@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use cutover_model::plan::ActionSource;
 use serde_json::{Map, Value, json};
 
 use crate::scope::Scope;
@@ -41,8 +42,22 @@ pub(crate) fn variables(scope: &Scope<'_>) -> BTreeMap<String, String> {
         for (name, value) in facts {
             found.insert(format!("RUNNER_{name}"), value.to_owned());
         }
+        if wants_debug(scope) {
+            found.insert("RUNNER_DEBUG".to_owned(), "1".to_owned());
+        }
     }
     found
+}
+
+/// Whether steps are to tell more than usual: a variable, or a secret of a trusted run, says so.
+pub(crate) fn wants_debug(scope: &Scope<'_>) -> bool {
+    const NAME: &str = "ACTIONS_STEP_DEBUG";
+    let run = scope.run;
+    let by_variable = run.head.as_ref().and_then(|head| head.vars.get(NAME));
+    let given = scope.given.filter(|_| run.may_see_secrets());
+    let by_secret = given.and_then(|given| given.secrets.get(NAME));
+    by_variable.is_some_and(|value| value == "true")
+        || by_secret.is_some_and(|value| value.expose() == "true")
 }
 
 /// What is both in the context and in the environment, in lower case without a prefix.
@@ -96,9 +111,26 @@ fn facts(scope: &Scope<'_>) -> Vec<(&'static str, String)> {
     if let Some(spec) = scope.spec {
         facts.push(("job", spec.id.clone()));
     }
-    if let Some(action) = scope.action {
-        let folder = action.trim_start_matches("./");
-        facts.push(("action_path", format!("{workspace}/{folder}")));
+    if let Some((source, path)) = scope.action {
+        facts.extend(of_action(scope, source, path));
+    }
+    facts
+}
+
+/// What is known of an action: where it lies, and what it is of.
+pub(crate) fn of_action(
+    scope: &Scope<'_>,
+    source: &ActionSource,
+    path: &str,
+) -> Vec<(&'static str, String)> {
+    let directory = scope.given.map_or_else(
+        || format!("/{path}"),
+        |given| given.runner.action_path(source, path),
+    );
+    let mut facts = vec![("action_path", directory)];
+    if let ActionSource::Foreign(tree) = source {
+        facts.push(("action_repository", tree.repository.clone()));
+        facts.push(("action_ref", tree.git_ref.clone()));
     }
     facts
 }

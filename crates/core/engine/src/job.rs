@@ -6,7 +6,7 @@ use cutover_model::{
     Duration, Timestamp,
     event::{self, RunEvent},
     plan::JobSpec,
-    run::{Attempt, JobKey, Outcome, Runner, State, StepPath},
+    run::{Attempt, JobKey, Outcome, Phase, Runner, State, StepPath},
 };
 
 use crate::{
@@ -14,7 +14,7 @@ use crate::{
     approval::{self, Standing},
     background, condition, contexts,
     decide::Draft,
-    group,
+    group, post,
     run::Run,
     schedule,
     scope::{self, Scope},
@@ -51,6 +51,8 @@ pub(crate) struct Leg {
     pub(crate) hashes: BTreeMap<Asked, Option<Result<String, String>>>,
     /// In the order of the plan; only those whose turn has come.
     pub(crate) steps: BTreeMap<StepPath, Step>,
+    /// What actions do after the last step, in the order in which they have begun.
+    pub(crate) posts: Vec<StepPath>,
     pub(crate) outputs: BTreeMap<String, String>,
     /// Where to look at what was deployed.
     pub(crate) environment_url: Option<String>,
@@ -86,6 +88,7 @@ impl Leg {
             holds_group: false,
             hashes: BTreeMap::new(),
             steps: BTreeMap::new(),
+            posts: Vec::new(),
             outputs: BTreeMap::new(),
             environment_url: None,
             conclusion: None,
@@ -103,6 +106,14 @@ impl Leg {
         self.steps.retain(|path, _| path < from);
         self.hashes = before.hashes;
         self.hashes.retain(|(path, _), _| path < from);
+        // What is kept owes its end still.
+        let steps = &self.steps;
+        let is_kept = |post: &StepPath| {
+            let phases = [Phase::Pre, Phase::Main].map(|phase| post.in_phase(phase));
+            phases.iter().any(|path| steps.contains_key(path))
+        };
+        self.posts = before.posts;
+        self.posts.retain(is_kept);
     }
 
     pub(crate) fn has_started(&self) -> bool {
@@ -141,7 +152,10 @@ pub(crate) fn advance(draft: &mut Draft, spec: &JobSpec, key: &JobKey) {
         return;
     }
     if leg.has_started() {
-        if step::advance(draft, key, &StepPath::default(), &spec.steps) {
+        if post::before(draft, key, &spec.steps)
+            && step::advance(draft, key, &StepPath::default(), &spec.steps)
+            && post::after(draft, key, &spec.steps)
+        {
             finish(draft, spec, key);
         }
         return;
@@ -160,13 +174,34 @@ pub(crate) fn advance(draft: &mut Draft, spec: &JobSpec, key: &JobKey) {
     }
 }
 
-/// How the steps of a level have gone: the first that fails says it.
+/// How the steps of a level have gone: the first that fails says it. What is done before and after all
+/// steps counts for the job itself, whichever action it belongs to.
 pub(crate) fn level_outcome(run: &Run, key: &JobKey, level: &StepPath) -> Outcome {
-    steps_of(run, key, level)
+    counted_at(run, key, level)
         .filter(|(path, step)| background::counts(run, key, path, step))
         .filter_map(|(_, step)| step.conclusion)
         .find(|conclusion| is_failing(*conclusion))
         .unwrap_or(Outcome::Succeeded)
+}
+
+/// What counts for a level, in the order in which it is done.
+fn counted_at<'a>(
+    run: &'a Run,
+    key: &JobKey,
+    level: &StepPath,
+) -> impl Iterator<Item = (&'a StepPath, &'a Step)> {
+    let level = level.clone();
+    run.leg(key)
+        .into_iter()
+        .flat_map(|leg| &leg.steps)
+        .filter(move |(path, _)| match path.phase() {
+            Phase::Main => is_directly_on(path, &level),
+            Phase::Pre | Phase::Post => level.0.is_empty(),
+        })
+}
+
+fn is_directly_on(path: &StepPath, level: &StepPath) -> bool {
+    path.phase() == Phase::Main && path.0.len() == level.0.len() + 1 && path.0.starts_with(&level.0)
 }
 
 /// The steps directly on a level, in order, as far as their turn has come.
@@ -179,7 +214,7 @@ pub(crate) fn steps_of<'a>(
     run.leg(key)
         .into_iter()
         .flat_map(|leg| &leg.steps)
-        .filter(move |(path, _)| path.0.len() == level.0.len() + 1 && path.0.starts_with(&level.0))
+        .filter(move |(path, _)| is_directly_on(path, &level))
 }
 
 /// Ends a leg whose steps have all ended.
@@ -196,7 +231,7 @@ fn finish(draft: &mut Draft, spec: &JobSpec, key: &JobKey) {
 
 /// Which step made a leg fail, and why.
 fn failing_step(run: &Run, key: &JobKey) -> Option<String> {
-    let (_, step) = steps_of(run, key, &StepPath::default())
+    let (_, step) = counted_at(run, key, &StepPath::default())
         .filter(|(path, step)| background::counts(run, key, path, step))
         .find(|(_, step)| step.conclusion.is_some_and(is_failing))?;
     Some(why_failed(step, step.conclusion?))

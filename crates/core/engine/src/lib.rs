@@ -23,6 +23,7 @@ mod input;
 mod job;
 mod matrix;
 mod outstanding;
+mod post;
 pub mod resolve;
 mod retry;
 mod run;

@@ -5,8 +5,8 @@ use std::{collections::BTreeMap, fmt};
 
 use cutover_model::{
     Position, Secret,
-    plan::{Bindings, Builtin, RunDefaults, StepBody, StepSpec, Template},
-    run::{JobKey, StepPath},
+    plan::{ActionSource, ActionUse, Bindings, Builtin, RunDefaults, StepBody, StepSpec, Template},
+    run::{JobKey, Phase, StepPath},
 };
 
 use crate::{
@@ -69,6 +69,21 @@ pub struct RunnerFacts {
     pub tool_cache: String,
     /// The directory the job works in.
     pub workspace: String,
+    /// The directory for the actions that the job uses and that are not in its workspace.
+    pub actions: String,
+}
+
+impl RunnerFacts {
+    /// The directory of an action.
+    pub fn action_path(&self, source: &ActionSource, path: &str) -> String {
+        let around = match source.place() {
+            None => self.workspace.clone(),
+            Some(place) => format!("{}/{place}", self.actions),
+        };
+        let path = path.trim_start_matches("./");
+        let slash = if path.is_empty() { "" } else { "/" };
+        format!("{around}{slash}{path}")
+    }
 }
 
 /// Who runs it.
@@ -89,6 +104,9 @@ pub struct ResolvedStep {
     pub env: BTreeMap<String, String>,
     /// Directories to put before `PATH`, the first one first.
     pub path_prepend: Vec<String>,
+    /// The files that have to be in their places in the directory of actions: of the actions around
+    /// the step, and of itself.
+    pub sources: Vec<ActionSource>,
 }
 
 /// What a step does, with all expressions replaced.
@@ -109,6 +127,15 @@ pub enum Body {
         action: Builtin,
         /// Its inputs.
         with: BTreeMap<String, String>,
+    },
+    /// A program of a JavaScript action; its inputs are in the environment.
+    Node {
+        /// `uses:` as written, for people.
+        uses: String,
+        /// The major version of node that it was written for.
+        version: u16,
+        /// The program, with its directory.
+        file: String,
     },
     /// A container of its own.
     Container(Box<ContainerCall>),
@@ -131,6 +158,7 @@ impl fmt::Debug for Body {
         match self {
             Self::Script { .. } => f.write_str("Script"),
             Self::Builtin { action, .. } => write!(f, "Builtin({})", action.name()),
+            Self::Node { uses, .. } => write!(f, "Node({uses})"),
             Self::Container(_) => f.write_str("Container"),
             Self::SetUpContainers(_) => f.write_str("SetUpContainers"),
         }
@@ -145,7 +173,7 @@ pub fn step(
     given: &Given<'_>,
 ) -> Result<ResolvedStep, Fault> {
     let level = step.parent().unwrap_or_default();
-    let status = condition::status(run, job, &level);
+    let status = condition::status(run, job, &condition::level_of(step));
     let mut scope = Scope::step(run, job, step, Some(given))?.with_status(status);
     let found = run
         .spec(job.job())
@@ -156,16 +184,46 @@ pub fn step(
     let file = scope.file();
     // The defaults of a job end where an action begins.
     let defaults = level.0.is_empty().then_some(defaults);
-    let mut env = environment(&scope);
-    let body = body(&mut scope, spec, defaults, &file, &mut env)?;
+    let sources = sources(&scope, step);
+    let mut env = environment(&scope, step, spec, &file)?;
+    let body = body(&mut scope, step.phase(), spec, defaults, &file, &mut env)?;
     Ok(ResolvedStep {
         name: run
             .step(job, step)
-            .map_or_else(|| step::plain_name(spec), |step| step.name.clone()),
+            .map_or_else(|| step::plain_name_at(spec, step), |step| step.name.clone()),
         body,
         env,
         path_prepend: path(run, job, step),
+        sources,
     })
+}
+
+/// The files of actions that a step needs, apart from its workspace.
+fn sources(scope: &Scope<'_>, path: &StepPath) -> Vec<ActionSource> {
+    let mut found = Vec::new();
+    let mut at = StepPath::default();
+    for index in path.indices() {
+        at = at.child(usize::from(*index));
+        let source = match step::spec(scope.steps(), &at).map(|spec| &spec.body) {
+            Some(StepBody::Composite { source, .. }) => source,
+            Some(StepBody::Action(action)) => &action.source,
+            Some(
+                StepBody::Run { .. }
+                | StepBody::Builtin { .. }
+                | StepBody::Lacking { .. }
+                | StepBody::Container(_)
+                | StepBody::SetUpContainers
+                | StepBody::Wait { .. }
+                | StepBody::WaitAll
+                | StepBody::CancelStep { .. },
+            )
+            | None => continue,
+        };
+        if !source.is_workspace() && !found.contains(source) {
+            found.push(source.clone());
+        }
+    }
+    found
 }
 
 /// The values that must be masked wherever a step of this run writes.
@@ -185,6 +243,7 @@ fn missing(run: &Run, job: &JobKey, step: &StepPath) -> Fault {
 /// What it does; what it needs beside the variables of every step goes into `env`.
 fn body(
     scope: &mut Scope<'_>,
+    phase: Phase,
     spec: &StepSpec,
     defaults: Option<&RunDefaults>,
     file: &str,
@@ -222,6 +281,7 @@ fn body(
             spec.at,
             format!("`{path}` is made of steps: it is not started itself"),
         )),
+        StepBody::Action(action) => Ok(program(scope, phase, action)),
         StepBody::Container(container) => {
             let (call, more) = containers::call(scope, container, file)?;
             env.extend(more);
@@ -231,6 +291,64 @@ fn body(
             Ok(Body::SetUpContainers(Box::new(containers::of_leg(scope)?)))
         }
     }
+}
+
+/// The program that a JavaScript action has for a phase.
+fn program(scope: &Scope<'_>, phase: Phase, action: &ActionUse) -> Body {
+    let hook = match phase {
+        Phase::Pre => action.pre.as_ref(),
+        Phase::Main => None,
+        Phase::Post => action.post.as_ref(),
+    };
+    let file = hook.map_or(&action.main, |hook| &hook.file);
+    let directory = scope.given.map(|given| {
+        let runner = given.runner;
+        runner.action_path(&action.source, &action.path)
+    });
+    Body::Node {
+        uses: action.uses.clone(),
+        version: action.node,
+        file: format!("{}/{file}", directory.unwrap_or_default()),
+    }
+}
+
+/// What a JavaScript action finds in its environment besides: its inputs, what its earlier programs
+/// have saved, and where it is.
+fn of_action(
+    scope: &Scope<'_>,
+    path: &StepPath,
+    spec: &StepSpec,
+    action: &ActionUse,
+    file: &str,
+) -> Result<BTreeMap<String, String>, Fault> {
+    let mut env = BTreeMap::new();
+    for (name, value) in scope.evaluate(&action.inputs, file)? {
+        env.insert(
+            format!("INPUT_{}", name.replace(' ', "_").to_uppercase()),
+            value,
+        );
+    }
+    for phase in [Phase::Pre, Phase::Main] {
+        let earlier = path.in_phase(phase);
+        let done = scope.key.and_then(|key| scope.run.step(key, &earlier));
+        for (name, value) in done.into_iter().flat_map(|step| &step.report.state) {
+            let value = scope.seen(&earlier, Kind::State, name, value);
+            env.insert(format!("STATE_{name}"), value);
+        }
+    }
+    let facts = github::of_action(scope, &action.source, &action.path);
+    env.extend(
+        facts
+            .into_iter()
+            .map(|(name, value)| (format!("GITHUB_{}", name.to_uppercase()), value)),
+    );
+    let name = spec.id.clone().unwrap_or_else(|| {
+        let plain = |c: char| if c.is_ascii_alphanumeric() { c } else { '_' };
+        let name = action.uses.split('@').next().unwrap_or_default();
+        format!("__{}", name.chars().map(plain).collect::<String>())
+    });
+    env.insert("GITHUB_ACTION".to_owned(), name);
+    Ok(env)
 }
 
 /// The inputs of a built-in action. An empty text is as good as none.
@@ -255,17 +373,27 @@ fn optional(
 }
 
 /// What people wrote, under what is always there; the facts cannot be changed, `CI` can.
-fn environment(scope: &Scope<'_>) -> BTreeMap<String, String> {
+fn environment(
+    scope: &Scope<'_>,
+    path: &StepPath,
+    spec: &StepSpec,
+    file: &str,
+) -> Result<BTreeMap<String, String>, Fault> {
     let mut env = BTreeMap::from([("CI".to_owned(), "true".to_owned())]);
     env.extend(scope.env.clone());
     env.extend(github::variables(scope));
-    env
+    if let StepBody::Action(action) = &spec.body {
+        env.extend(of_action(scope, path, spec, action, file)?);
+    }
+    Ok(env)
 }
 
 /// What earlier steps added, the last one first.
 fn path(run: &Run, job: &JobKey, from: &StepPath) -> Vec<String> {
     let mut added: Vec<String> = Vec::new();
-    for (_, step) in background::in_order(run, job, Some(from)) {
+    // What is done after the last step is done behind it.
+    let from = Some(from).filter(|from| from.phase() != Phase::Post);
+    for (_, step) in background::in_order(run, job, from) {
         added.extend(step.report.path.iter().cloned());
     }
     added.reverse();

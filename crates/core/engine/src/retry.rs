@@ -9,7 +9,7 @@ use cutover_model::{
     Duration, Timestamp,
     event::{RetriedLeg, RunEvent},
     plan::{JobSpec, StepBody, StepSpec},
-    run::{Attempt, JobKey, State, StepPath},
+    run::{Attempt, JobKey, Phase, State, StepPath},
 };
 
 use crate::{
@@ -103,6 +103,7 @@ impl Run {
     fn from_failure(&self, key: JobKey) -> RetriedLeg {
         let top = StepPath::default();
         let first = job::steps_of(self, &key, &top)
+            .filter(|(path, _)| path.phase() == Phase::Main)
             .find(|(_, step)| step.conclusion.is_some_and(job::is_failing))
             .map(|(path, _)| path.clone());
         let anew = self.spec(key.job()).is_some_and(has_containers);

@@ -6,8 +6,8 @@ use std::{cell::RefCell, collections::BTreeMap};
 use cutover_expr::template;
 use cutover_model::{
     Position,
-    plan::{Bindings, JobSpec, StepBody, StepSpec, Template},
-    run::{JobKey, StepPath},
+    plan::{ActionSource, Bindings, JobSpec, StepBody, StepSpec, Template},
+    run::{JobKey, Phase, StepPath},
 };
 use serde_json::{Map, Value};
 
@@ -46,8 +46,8 @@ pub(crate) struct Scope<'a> {
     pub(crate) level: Option<StepPath>,
     /// The step from which it is looked; absent behind the last one.
     pub(crate) observer: Option<StepPath>,
-    /// The directory of the action around.
-    pub(crate) action: Option<&'a str>,
+    /// The action around: whose files it is among, and its directory there.
+    pub(crate) action: Option<(&'a ActionSource, &'a str)>,
     pub(crate) env: BTreeMap<String, String>,
     /// The inputs of the action around; those of the workflow when absent.
     pub(crate) inputs: Option<BTreeMap<String, String>>,
@@ -120,10 +120,12 @@ impl<'a> Scope<'a> {
         path: &StepPath,
         given: Option<&'a Given<'a>>,
     ) -> Result<Self, Fault> {
-        let observer = (!path.0.is_empty()).then(|| path.clone());
+        // What is done after the last step is done behind it.
+        let is_beyond = path.0.is_empty() || path.phase() == Phase::Post;
+        let observer = (!is_beyond).then(|| path.clone());
         let mut scope = Self::top(run, key, observer, given)?;
         let mut at = StepPath::default();
-        let Some((last, around)) = path.0.split_last() else {
+        let Some((last, around)) = path.indices().split_last() else {
             return Ok(scope);
         };
         for index in around {
@@ -221,6 +223,7 @@ impl<'a> Scope<'a> {
     /// Steps into a composite action: from here on its inputs and its steps are seen.
     fn enter_action(&mut self, path: &StepPath, spec: &'a StepSpec) -> Result<(), Fault> {
         let StepBody::Composite {
+            source,
             path: action,
             inputs,
             ..
@@ -231,7 +234,7 @@ impl<'a> Scope<'a> {
         let file = self.file();
         let inputs = self.evaluate(inputs, &file)?;
         self.inputs = Some(inputs);
-        self.action = Some(action);
+        self.action = Some((source, action));
         self.level = Some(path.clone());
         Ok(())
     }
@@ -240,7 +243,7 @@ impl<'a> Scope<'a> {
     pub(crate) fn file(&self) -> String {
         self.action.map_or_else(
             || workflow_file(self.run).to_owned(),
-            |action| format!("{action}/action.yml"),
+            |(source, action)| step::action_file(source, action),
         )
     }
 

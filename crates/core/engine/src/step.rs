@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use cutover_model::{
     Duration, GateId, Timestamp,
     event::RunEvent,
-    plan::{StepBody, StepSpec, Template, container::SET_UP_NAME},
-    run::{Attempt, HandedOn, JobKey, Outcome, State, StepPath, StepReport},
+    plan::{ActionSource, StepBody, StepSpec, Template, container::SET_UP_NAME},
+    run::{Attempt, HandedOn, JobKey, Outcome, Phase, State, StepPath, StepReport},
 };
 
 use crate::{
@@ -74,7 +74,7 @@ impl Step {
 
 /// The step at this place of the plan.
 pub(crate) fn spec<'a>(steps: &'a [StepSpec], path: &StepPath) -> Option<&'a StepSpec> {
-    let (last, around) = path.0.split_last()?;
+    let (last, around) = path.indices().split_last()?;
     let mut level = steps;
     for index in around {
         level = children(level.get(usize::from(*index))?)?;
@@ -89,6 +89,7 @@ pub(crate) fn children(spec: &StepSpec) -> Option<&[StepSpec]> {
         StepBody::Run { .. }
         | StepBody::Builtin { .. }
         | StepBody::Lacking { .. }
+        | StepBody::Action(_)
         | StepBody::Wait { .. }
         | StepBody::WaitAll
         | StepBody::CancelStep { .. }
@@ -97,20 +98,37 @@ pub(crate) fn children(spec: &StepSpec) -> Option<&[StepSpec]> {
     }
 }
 
+/// The file of an action, for people.
+pub(crate) fn action_file(source: &ActionSource, directory: &str) -> String {
+    let slash = if directory.is_empty() { "" } else { "/" };
+    let file = format!("{directory}{slash}action.yml");
+    match source {
+        ActionSource::Workspace | ActionSource::Own => file,
+        ActionSource::Foreign(tree) => format!("{}:{file}", tree.name()),
+    }
+}
+
 /// Whether it is done at the edge, and not by us.
 pub(crate) fn is_leaf(spec: &StepSpec) -> bool {
     children(spec).is_none() && !background::is_control(spec)
 }
 
-/// The file in which the step at this place is written.
+/// The file in which the step at this place is written, or its condition.
 pub(crate) fn file(run: &Run, key: &JobKey, path: &StepPath) -> String {
+    let own = (path.phase() != Phase::Main)
+        .then(|| spec(&run.spec(key.job())?.steps, path))
+        .flatten();
+    if let Some(StepBody::Action(action)) = own.map(|spec| &spec.body) {
+        return action_file(&action.source, &action.path);
+    }
     let around = path.parent().and_then(|parent| {
         let steps = &run.spec(key.job())?.steps;
         match &spec(steps, &parent)?.body {
-            StepBody::Composite { path, .. } => Some(format!("{path}/action.yml")),
+            StepBody::Composite { source, path, .. } => Some(action_file(source, path)),
             StepBody::Run { .. }
             | StepBody::Builtin { .. }
             | StepBody::Lacking { .. }
+            | StepBody::Action(_)
             | StepBody::Wait { .. }
             | StepBody::WaitAll
             | StepBody::CancelStep { .. }
@@ -133,8 +151,16 @@ pub(crate) fn plain_name(spec: &StepSpec) -> String {
             format!("Run {}", script.text.lines().next().unwrap_or_default())
         }
         StepBody::Builtin { action, .. } => format!("Run {}", action.name()),
-        StepBody::Composite { path, .. } => format!("Run {path}"),
+        StepBody::Composite { source, path, .. } => match source {
+            ActionSource::Workspace => format!("Run {path}"),
+            ActionSource::Own => format!("Run $/{path}"),
+            ActionSource::Foreign(tree) if path.is_empty() => format!("Run {}", tree.name()),
+            ActionSource::Foreign(tree) => {
+                format!("Run {}/{path}@{}", tree.repository, tree.git_ref)
+            }
+        },
         StepBody::Lacking { uses, .. } => format!("Run {uses}"),
+        StepBody::Action(action) => format!("Run {}", action.uses),
         StepBody::Wait { steps } => format!("Wait for {}", steps.join(", ")),
         StepBody::WaitAll => "Wait for all background steps".to_owned(),
         StepBody::CancelStep { step } => format!("Cancel {step}"),
@@ -143,12 +169,43 @@ pub(crate) fn plain_name(spec: &StepSpec) -> String {
     }
 }
 
+/// The same, for what is done in the phase of this place.
+pub(crate) fn plain_name_at(spec: &StepSpec, path: &StepPath) -> String {
+    in_words(path.phase(), &plain_name(spec))
+}
+
+fn in_words(phase: Phase, name: &str) -> String {
+    match phase {
+        Phase::Pre => format!("Pre {name}"),
+        Phase::Main => name.to_owned(),
+        Phase::Post => format!("Post {name}"),
+    }
+}
+
 /// Its name, evaluated; as written when that is not possible, since a name must not stop a step.
 fn name(run: &Run, key: &JobKey, path: &StepPath, spec: &StepSpec) -> String {
     let plain = plain_name(spec);
-    Scope::step(run, key, path, None)
+    let name = Scope::step(run, key, path, None)
         .and_then(|scope| expression::text(&scope, &Template::plain(plain.clone()), ""))
-        .unwrap_or(plain)
+        .unwrap_or(plain);
+    in_words(path.phase(), &name)
+}
+
+/// Goes as far as it can with one step that has none in it; whether it has ended.
+pub(crate) fn advance_one(
+    draft: &mut Draft,
+    key: &JobKey,
+    path: &StepPath,
+    spec: &StepSpec,
+) -> bool {
+    if draft.run.step(key, path).is_none() {
+        begin(draft, key, path, spec);
+    }
+    resume(draft, key, path);
+    draft
+        .run
+        .step(key, path)
+        .is_some_and(|step| step.state.is_finished())
 }
 
 /// Goes as far as it can through the steps of one level; whether they have all ended. A step in the
@@ -214,6 +271,7 @@ fn begin(draft: &mut Draft, key: &JobKey, path: &StepPath, spec: &StepSpec) {
             | StepBody::Run { .. }
             | StepBody::Builtin { .. }
             | StepBody::Composite { .. }
+            | StepBody::Action(_)
             | StepBody::Wait { .. }
             | StepBody::WaitAll
             | StepBody::CancelStep { .. }
@@ -222,7 +280,9 @@ fn begin(draft: &mut Draft, key: &JobKey, path: &StepPath, spec: &StepSpec) {
         }
     });
     match verdict {
-        Ok(condition::Verdict::Run) if spec.background && background::is_full(run, key) => {
+        Ok(condition::Verdict::Run)
+            if spec.background && path.phase() == Phase::Main && background::is_full(run, key) =>
+        {
             let event = RunEvent::StepQueued {
                 job: key.clone(),
                 step: path.clone(),
@@ -368,6 +428,7 @@ fn outputs(
 ) -> Result<BTreeMap<String, HandedOn>, Fault> {
     let StepBody::Composite {
         outputs,
+        source,
         path: folder,
         ..
     } = &spec.body
@@ -375,7 +436,7 @@ fn outputs(
         return Ok(BTreeMap::new());
     };
     let scope = Scope::inside(run, key, path, None)?;
-    let file = format!("{folder}/action.yml");
+    let file = action_file(source, folder);
     outputs
         .iter()
         .map(|(name, template)| {

@@ -6,14 +6,14 @@ use cutover_model::{
     Timestamp,
     gate::Approval,
     plan::{JobSpec, StepSpec},
-    run::{Attempt, JobKey, Outcome, State, StepPath, StepReport, WaitingOn},
+    run::{Attempt, JobKey, Outcome, Phase, State, StepPath, StepReport, WaitingOn},
 };
 
 use crate::{
     approval, background, condition,
     job::Leg,
     run::{Group, Run},
-    step,
+    step::{self, Step},
 };
 
 /// One leg, or a job that has none yet.
@@ -183,7 +183,15 @@ impl Run {
 
 fn leg_view<'a>(spec: &'a JobSpec, key: &JobKey, leg: &'a Leg) -> JobView<'a> {
     let mut steps = Vec::new();
+    let before = leg
+        .steps
+        .iter()
+        .take_while(|(path, _)| path.phase() == Phase::Pre);
+    steps.extend(before.map(|(path, step)| begun_view(path, step, false)));
     step_views(leg, &StepPath::default(), &spec.steps, false, &mut steps);
+    // What is owed is told when its turn comes: until then a job seems no longer than it is written.
+    let posts = leg.posts.iter().rev();
+    steps.extend(posts.filter_map(|path| Some(begun_view(path, leg.steps.get(path)?, false))));
     JobView {
         key: key.clone(),
         name: &leg.spec.name,
@@ -266,22 +274,31 @@ fn step_views<'a>(
             views.push(pending(path, spec, in_background));
             continue;
         };
-        let outcome = step.state.outcome();
-        let begun = outcome != Some(Outcome::Skipped) && !background::is_queued(step);
-        views.push(StepView {
-            path: path.clone(),
-            name: step.name.clone(),
-            state: step.state.clone(),
-            attempt: begun.then_some(step.attempt),
-            started_at: begun.then_some(step.started_at),
-            outcome,
-            conclusion: step.conclusion,
-            report: (begun && outcome.is_some()).then_some(&step.report),
-            reason: step.reason.as_deref(),
-            background: in_background,
-        });
-        if let (true, Some(children)) = (begun, step::children(spec)) {
+        views.push(begun_view(&path, step, in_background));
+        if let (true, Some(children)) = (has_begun(step), step::children(spec)) {
             step_views(leg, &path, children, in_background, views);
         }
+    }
+}
+
+fn has_begun(step: &Step) -> bool {
+    step.state.outcome() != Some(Outcome::Skipped) && !background::is_queued(step)
+}
+
+/// A step whose turn has come.
+fn begun_view<'a>(path: &StepPath, step: &'a Step, background: bool) -> StepView<'a> {
+    let outcome = step.state.outcome();
+    let begun = has_begun(step);
+    StepView {
+        path: path.clone(),
+        name: step.name.clone(),
+        state: step.state.clone(),
+        attempt: begun.then_some(step.attempt),
+        started_at: begun.then_some(step.started_at),
+        outcome,
+        conclusion: step.conclusion,
+        report: (begun && outcome.is_some()).then_some(&step.report),
+        reason: step.reason.as_deref(),
+        background,
     }
 }

@@ -1,5 +1,6 @@
 //! A workflow as compiled for one trigger: immutable, and free of any dialect's words.
 
+mod action;
 mod concurrency;
 pub mod container;
 mod permissions;
@@ -10,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use self::container::{ContainerStep, ContainerUse, Services};
 pub use self::{
+    action::{ActionSource, ActionTree, ActionUse, Hook},
     concurrency::{Concurrency, GroupUse, MAX_QUEUED, Queue},
     permissions::{Access, Permissions},
 };
@@ -301,9 +303,12 @@ pub enum StepBody {
         /// `with:`.
         with: Bindings,
     },
-    /// An action made of steps, from the same sources.
+    /// An action made of steps.
     Composite {
-        /// The action's directory in the sources.
+        /// Where its files come from.
+        #[serde(default, skip_serializing_if = "ActionSource::is_workspace")]
+        source: ActionSource,
+        /// The action's directory there; empty for the topmost.
         path: String,
         /// Its declared inputs: what `with:` gives, else the default.
         inputs: Bindings,
@@ -336,6 +341,8 @@ pub enum StepBody {
         /// Its id.
         step: String,
     },
+    /// A JavaScript action.
+    Action(Box<ActionUse>),
 }
 
 /// The actions that this binary has built in.
@@ -383,6 +390,13 @@ impl Builtin {
             Self::Release => &["dry-run"],
             Self::Build => &["service", "version"],
             Self::Deploy => &["service", "environment", "release", "strategy"],
+        }
+    }
+
+    /// Whether it also does something after the last step of the job, once it has begun.
+    pub const fn has_post(self) -> bool {
+        match self {
+            Self::Checkout | Self::Gate | Self::Release | Self::Build | Self::Deploy => false,
         }
     }
 

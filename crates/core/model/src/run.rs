@@ -1,9 +1,12 @@
 //! A run and its parts: their states and how they end.
 
-use std::{collections::BTreeMap, fmt, str::FromStr};
+mod step_path;
 
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use std::{collections::BTreeMap, fmt};
 
+use serde::{Deserialize, Serialize};
+
+pub use self::step_path::{ParseStepPathError, Phase, StepPath};
 use crate::{GateId, Position, Timestamp};
 
 /// How something ended.
@@ -240,71 +243,6 @@ impl fmt::Display for JobKey {
     }
 }
 
-/// Where a step stands in its job, from 0; one number more for each composite action around it:
-/// `3` is the fourth step, `3.0` the first step inside it.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
-pub struct StepPath(pub Vec<u16>);
-
-impl StepPath {
-    /// A step of the job itself.
-    pub fn top(index: usize) -> Self {
-        Self::default().child(index)
-    }
-
-    /// A step inside this composite step.
-    #[must_use]
-    pub fn child(&self, index: usize) -> Self {
-        let mut path = self.0.clone();
-        path.push(u16::try_from(index).unwrap_or(u16::MAX));
-        Self(path)
-    }
-
-    /// The composite step around this one, if any.
-    pub fn parent(&self) -> Option<Self> {
-        (self.0.len() > 1).then(|| Self(self.0[..self.0.len() - 1].to_vec()))
-    }
-}
-
-impl fmt::Display for StepPath {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (place, index) in self.0.iter().enumerate() {
-            let dot = if place == 0 { "" } else { "." };
-            write!(f, "{dot}{index}")?;
-        }
-        Ok(())
-    }
-}
-
-/// A text that is not a step's place.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is not the place of a step; write for example `3` or `3.0`")]
-pub struct ParseStepPathError(String);
-
-impl FromStr for StepPath {
-    type Err = ParseStepPathError;
-    fn from_str(text: &str) -> Result<Self, ParseStepPathError> {
-        text.split('.')
-            .map(str::parse)
-            .collect::<Result<_, _>>()
-            .map(Self)
-            .map_err(|_| ParseStepPathError(text.to_owned()))
-    }
-}
-
-impl Serialize for StepPath {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
-    }
-}
-
-impl<'de> Deserialize<'de> for StepPath {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer)?
-            .parse()
-            .map_err(serde::de::Error::custom)
-    }
-}
-
 /// What a runner is, as far as conditions may ask: the `runner` context.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Runner {
@@ -382,16 +320,6 @@ pub struct Annotation {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn step_paths_print_and_parse_round() {
-        let path = StepPath::top(3).child(0);
-        assert_eq!(path.to_string(), "3.0");
-        assert_eq!("3.0".parse::<StepPath>(), Ok(path.clone()));
-        assert_eq!(path.parent(), Some(StepPath::top(3)));
-        assert_eq!(StepPath::top(3).parent(), None);
-        assert!("".parse::<StepPath>().is_err());
-    }
 
     #[test]
     fn a_leg_knows_its_job() {

@@ -179,6 +179,9 @@ pub struct LimitsSpec {
     /// Connections at once.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub connections: Option<u32>,
+    /// Connections at once of one client.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub connections_per_client: Option<u32>,
     /// Header fields of a request.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub header_fields: Option<u32>,

@@ -102,11 +102,43 @@ impl Engine {
         Ok(digest)
     }
 
+    /// Builds unless the same was built before: the image's name is made of what is sent. Returns that
+    /// name.
+    pub async fn build_once(
+        &self,
+        request: &BuildRequest,
+        repository: &str,
+        on_line: &mut (dyn FnMut(&str) + Send),
+    ) -> Result<String, Error> {
+        let opened = request.clone();
+        let digest = tokio::task::spawn_blocking(move || {
+            Context::open(&opened.context, &opened.dockerfile)?.digest()
+        });
+        let digest = digest.await.map_err(|error| Error::Broken {
+            verb: VERB,
+            detail: error.to_string(),
+        })??;
+        let tag = digest.get(..32).unwrap_or(&digest);
+        let name = format!("{repository}:{tag}");
+        if self.image_exists(&name).await? {
+            on_line(&format!("`{name}` was built before"));
+            return Ok(name);
+        }
+        let built = self.build(request, on_line).await?;
+        self.tag_as(&built, repository, tag).await?;
+        Ok(name)
+    }
+
     async fn tag(&self, digest: &str, repository: &str) -> Result<(), Error> {
         let hex = digest.strip_prefix("sha256:").unwrap_or(digest);
+        self.tag_as(digest, repository, hex.get(..12).unwrap_or(hex))
+            .await
+    }
+
+    async fn tag_as(&self, digest: &str, repository: &str, tag: &str) -> Result<(), Error> {
         let options = TagImageOptionsBuilder::default()
             .repo(repository)
-            .tag(hex.get(..12).unwrap_or(hex))
+            .tag(tag)
             .build();
         self.client()
             .tag_image(digest, Some(options))

@@ -10,6 +10,7 @@ use std::{
 
 use bytes::Bytes;
 use futures_util::Stream;
+use sha2::{Digest as _, Sha256};
 use tar::{EntryType, Header};
 use tokio::sync::mpsc;
 
@@ -36,6 +37,20 @@ pub(crate) struct Context {
     dockerfile: String,
     /// Where it is, when it is not below the root.
     foreign: Option<PathBuf>,
+}
+
+/// Keeps nothing but the digest.
+struct Hasher(Sha256);
+
+impl Write for Hasher {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.update(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 impl Context {
@@ -94,6 +109,16 @@ impl Context {
         });
         let stream = futures_util::stream::poll_fn(move |context| receiver.poll_recv(context));
         (stream, walk)
+    }
+
+    /// What the whole stream comes to, and how the Dockerfile is called in it: 64 digits.
+    pub(crate) fn digest(&self) -> Result<String, Error> {
+        let mut hasher = Hasher(Sha256::new());
+        hasher.0.update(self.dockerfile.as_bytes());
+        hasher.0.update([0]);
+        self.write(&mut hasher)?;
+        let digest = hasher.0.finalize();
+        Ok(digest.iter().map(|byte| format!("{byte:02x}")).collect())
     }
 
     fn write(&self, to: impl Write) -> Result<(), Error> {

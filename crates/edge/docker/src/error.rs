@@ -58,6 +58,20 @@ pub enum Error {
         /// The port.
         port: u16,
     },
+    /// The registry did not give an image.
+    #[error("the image `{reference}` is not here, and could not be fetched: {message}")]
+    Fetch {
+        /// The image.
+        reference: String,
+        /// The engine's words.
+        message: String,
+    },
+    /// A port that is not written as one.
+    #[error("`{port}` is no port; write `INSIDE`, `HOST:INSIDE` or `ADDRESS:HOST:INSIDE`")]
+    Port {
+        /// As written.
+        port: String,
+    },
     /// There is no container of that name.
     #[error("there is no container `{name}`")]
     Absent {

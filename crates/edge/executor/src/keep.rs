@@ -11,7 +11,7 @@ use std::{
 use camino::Utf8PathBuf;
 use cutover_model::{
     RunId, Timestamp,
-    run::{Attempt, JobKey, StepPath},
+    run::{Attempt, JobKey, Phase, StepPath},
 };
 use cutover_supervisor::record;
 use serde::{Deserialize, Serialize};
@@ -89,6 +89,7 @@ impl ProcessExecutor {
         let index = match key.step.0.first() {
             // Before the first step there is nothing.
             None | Some(0) => return,
+            Some(_) if key.step.phase() != Phase::Main => return,
             Some(index) => *index,
         };
         if self.begun(key).is_ok_and(|begun| begun != Begun::No) {
@@ -286,6 +287,7 @@ fn empty(layout: &Layout) -> Result<(), Error> {
         layout.temp(),
         layout.private(),
         layout.borders(),
+        layout.actions(),
     ];
     paths.iter().try_for_each(|path| remove(path))
 }

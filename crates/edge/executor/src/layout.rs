@@ -47,6 +47,8 @@ pub struct JobPlace {
     pub workspace: Utf8PathBuf,
     /// What it may litter.
     pub temp: Utf8PathBuf,
+    /// The files of actions that are not in the workspace.
+    pub actions: Utf8PathBuf,
 }
 
 /// The directory of a job.
@@ -67,6 +69,7 @@ impl Layout {
             dir: self.dir.clone(),
             workspace: self.workspace(),
             temp: self.temp(),
+            actions: self.actions(),
         }
     }
 
@@ -76,6 +79,10 @@ impl Layout {
 
     pub(crate) fn temp(&self) -> Utf8PathBuf {
         self.dir.join("temp")
+    }
+
+    pub(crate) fn actions(&self) -> Utf8PathBuf {
+        self.dir.join("actions")
     }
 
     /// What only we may read: values with secrets in them.

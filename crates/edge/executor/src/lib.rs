@@ -7,6 +7,7 @@
 mod border;
 mod builtin;
 mod commands;
+mod container;
 mod error;
 mod files;
 mod filter;
@@ -25,6 +26,9 @@ mod visit;
 pub use self::{
     border::Snapshots,
     builtin::BuiltinLog,
+    container::{
+        CallOrder, CallSource, ContainerWork, InContainers, Mounts, SetUpOrder, SetUpService,
+    },
     error::Error,
     follow::Follow,
     keep::{KeepLimits, Kept},

@@ -7,15 +7,19 @@ use cutover_model::{
     run::{Outcome, StepReport},
 };
 
-use crate::layout::StepKey;
+use crate::{container::InContainers, layout::StepKey};
 
-/// A step with a script.
+/// A step with a script, or with a program.
 #[derive(Clone)]
 pub struct StepOrder {
     /// Which step; a second start of the same one does nothing.
     pub key: StepKey,
     /// What runs.
     pub script: String,
+    /// A program with its arguments, in place of a script and its shell; empty for none.
+    pub program: Vec<String>,
+    /// Lines of ours that stand in its log before its own.
+    pub preface: Vec<String>,
     /// `bash`, `sh`, `python`, `pwsh`, a template with `{0}`; without one, bash if it is there.
     pub shell: Option<String>,
     /// Where it runs, below the workspace.
@@ -28,6 +32,9 @@ pub struct StepOrder {
     pub masks: Vec<Secret>,
     /// Whether strangers have written it.
     pub untrusted: bool,
+    /// What it has to do with containers; absent: it runs on the machine. Then its script, its
+    /// directory and its variables are meant as they are seen inside.
+    pub containers: Option<Box<InContainers>>,
 }
 
 impl fmt::Debug for StepOrder {

@@ -24,13 +24,15 @@ use tokio::{
 use crate::{
     border::Snapshots,
     builtin::BuiltinLog,
+    container::{ContainerWork, InContainers},
     error::Error,
     follow::{Follow, Notices},
     keep::AllBorders,
     layout::{JobPlace, Layout, StepKey},
     order::{Begun, HandedKind, StepEnd, StepOrder},
     protocol::{
-        Ended, Grace, JOB_MARKER, JobOrder, Reply, Request, Withheld, Work, ask, begin, call,
+        Ended, Grace, Helped, JOB_MARKER, JobOrder, Reply, Request, Withheld, Work, ask, begin,
+        call, usual_log_limit,
     },
 };
 
@@ -52,6 +54,8 @@ pub struct ProcessExecutor {
     jobs: Jobs,
     /// What records of steps have to survive.
     pub(crate) survives: Survives,
+    /// How many bytes of log a job may write.
+    log_limit: u64,
     /// When workspaces are copied.
     pub(crate) snapshots: Snapshots,
     pub(crate) borders: AllBorders,
@@ -78,6 +82,7 @@ impl ProcessExecutor {
             local: Local::default(),
             jobs: Jobs::default(),
             survives: Survives::default(),
+            log_limit: usual_log_limit(),
             snapshots: Snapshots::default(),
             borders: AllBorders::default(),
             begins: Arc::default(),
@@ -96,6 +101,14 @@ impl ProcessExecutor {
     #[must_use]
     pub const fn without_power_safety(mut self) -> Self {
         self.survives = Survives::ProcessDeath;
+        self
+    }
+
+    /// With another limit for what the steps of a job may log together. What comes after it is read, heard
+    /// and dropped.
+    #[must_use]
+    pub const fn with_log_limit(mut self, bytes: u64) -> Self {
+        self.log_limit = bytes;
         self
     }
 
@@ -131,6 +144,7 @@ impl ProcessExecutor {
             layout.private(),
             layout.records(),
             layout.logs(),
+            layout.actions(),
         ] {
             fs::DirBuilder::new()
                 .recursive(true)
@@ -153,6 +167,7 @@ impl ProcessExecutor {
         let order = JobOrder {
             job: job.to_owned(),
             survives: self.survives,
+            log_limit: self.log_limit,
         };
         detach::launch(
             &self.supervisor,
@@ -224,21 +239,49 @@ impl ProcessExecutor {
     }
 
     pub(crate) fn work(&self, order: &StepOrder) -> Work {
-        let mut env = self.base_env.clone();
+        // What is in a container has nothing of the machine.
+        let mut env = match order.containers {
+            Some(_) => BTreeMap::new(),
+            None => self.base_env.clone(),
+        };
         env.extend(order.env.clone());
-        let path = env.remove("PATH");
+        let within = order.containers.as_ref().map(|inside| &inside.work);
+        let path = match within {
+            Some(ContainerWork::Script { path, .. }) => {
+                env.remove("PATH").or_else(|| Some(path.clone()))
+            }
+            Some(ContainerWork::Call(_) | ContainerWork::SetUp(_)) | None => env.remove("PATH"),
+        };
         let path = order.path_prepend.iter().cloned().chain(path);
         let path: Vec<String> = path.filter(|part| !part.is_empty()).collect();
-        env.insert("PATH".to_owned(), path.join(":"));
+        // What a container of its own has in its `PATH`, its image says.
+        if !matches!(within, Some(ContainerWork::Call(_))) {
+            env.insert("PATH".to_owned(), path.join(":"));
+        }
         Work {
             step: order.key.name(),
             script: order.script.clone(),
+            program: order.program.clone(),
+            preface: order.preface.clone(),
             shell: order.shell.clone(),
             directory: order.working_directory.clone(),
             env,
             masks: expose(&order.masks),
             untrusted: order.untrusted,
+            containers: order.containers.clone().map(|order| self.helped(*order)),
         }
+    }
+
+    /// Who asks the engine: what it passes on of the last signal comes before our own.
+    fn helped(&self, order: InContainers) -> Box<Helped> {
+        let mut command = self.supervisor.clone();
+        command.push("container".to_owned());
+        let patience = self.grace.terminate.mul_f64(0.8).as_millis();
+        Box::new(Helped {
+            command,
+            patience: u64::try_from(patience).unwrap_or(u64::MAX),
+            order,
+        })
     }
 
     /// Whether a step was started before, also by a process before us.
@@ -319,6 +362,7 @@ impl ProcessExecutor {
             layout.temp(),
             layout.private(),
             layout.borders(),
+            layout.actions(),
         ];
         spawn_blocking(move || paths.iter().try_for_each(|path| remove(path)))
             .await

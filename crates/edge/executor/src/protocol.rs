@@ -15,6 +15,8 @@ use tokio::{
     net::UnixStream,
 };
 
+use crate::container::InContainers;
+
 /// Children of a job carry it in their environment: `RUN/JOB`.
 pub(crate) const JOB_MARKER: &str = "CUTOVER_JOB";
 /// And this: the step with its attempt.
@@ -29,6 +31,14 @@ pub(crate) struct JobOrder {
     pub(crate) job: String,
     /// What its records have to survive.
     pub(crate) survives: Survives,
+    /// How many bytes of log its steps may write together.
+    #[serde(default = "usual_log_limit")]
+    pub(crate) log_limit: u64,
+}
+
+/// Four GiB.
+pub(crate) const fn usual_log_limit() -> u64 {
+    4 * 1024 * 1024 * 1024
 }
 
 #[derive(Serialize, Deserialize)]
@@ -59,11 +69,23 @@ pub(crate) enum Reply {
 pub(crate) struct Work {
     pub(crate) step: String,
     pub(crate) script: String,
+    pub(crate) program: Vec<String>,
+    pub(crate) preface: Vec<String>,
     pub(crate) shell: Option<String>,
     pub(crate) directory: Option<String>,
     pub(crate) env: BTreeMap<String, String>,
     pub(crate) masks: Vec<String>,
     pub(crate) untrusted: bool,
+    pub(crate) containers: Option<Box<Helped>>,
+}
+
+/// A step that has to do with containers, and the command line of the process that asks the engine.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct Helped {
+    pub(crate) command: Vec<String>,
+    /// How long what was told to end has for it, in milliseconds.
+    pub(crate) patience: u64,
+    pub(crate) order: InContainers,
 }
 
 impl fmt::Debug for Work {

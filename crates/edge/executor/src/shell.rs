@@ -27,7 +27,13 @@ pub(crate) struct Shell {
 impl Shell {
     /// Finds the shell in `path`, the `PATH` of the step.
     pub(crate) fn find(shell: Option<&str>, path: &str) -> Result<Self, ShellError> {
-        let there = |program: &str| lookup(program, path);
+        Self::choose(shell, |program| lookup(program, path))
+    }
+
+    fn choose(
+        shell: Option<&str>,
+        there: impl Fn(&str) -> Option<Utf8PathBuf>,
+    ) -> Result<Self, ShellError> {
         let (template, extension) = match shell {
             None if there("bash").is_some() => ("bash -e {0}", "sh"),
             None | Some("sh") => ("sh -e {0}", "sh"),
@@ -59,6 +65,15 @@ impl Shell {
             extension,
             before,
             after,
+        })
+    }
+
+    /// The shell of a container, where we cannot look what is there.
+    pub(crate) fn inside(shell: Option<&str>) -> Result<Self, ShellError> {
+        Self::choose(shell, |program| match program {
+            // Whether it is there decides what runs when nothing is said: `sh` always is.
+            "bash" if shell.is_none() => None,
+            program => Some(program.into()),
         })
     }
 

@@ -2,9 +2,10 @@
 //!
 //! [`Host`] keeps bare repositories and speaks git's smart protocol; [`Repository`] answers questions
 //! about one and makes working copies of it; [`WorkingTree`] looks at what a person is working on, and
-//! never writes there. What a push or a file means is decided elsewhere.
+//! never writes there; [`ActionStore`] has the actions of other repositories. What a push or a file means is decided elsewhere.
 #![warn(missing_docs)]
 
+mod actions;
 mod checkout;
 mod error;
 mod files;
@@ -23,6 +24,10 @@ mod working_tree;
 use std::collections::BTreeMap;
 
 pub use crate::{
+    actions::{
+        ActionError, ActionStore, DEFAULT_ADDRESS, FoundAction, LocalRepository,
+        ParseLocalRepositoryError, Pinned, Reach,
+    },
     error::Error,
     history::Commit,
     host::Host,

@@ -15,13 +15,14 @@ use serde::Serialize;
 use tokio::time::Instant;
 
 use crate::{
+    body_fate::BodyFate,
     client_address::client_address,
     clock,
     control::QueryLog,
     errors::ToldCause,
     lock::locked,
     log_file::LogFile,
-    request::{BodyFate, Peer},
+    request::Peer,
     response::{AnswerCut, ResponseBody},
     route::host_of,
     trust::Network,
@@ -49,7 +50,7 @@ struct Noted {
     side: Option<String>,
     upstream: Option<String>,
     rule: Option<String>,
-    body: Option<Arc<BodyFate>>,
+    body: BodyFate,
 }
 
 impl Note {
@@ -66,8 +67,8 @@ impl Note {
     }
 
     /// How its body fares.
-    pub(crate) fn body(&self, body: &Arc<BodyFate>) {
-        locked(&self.0).body = Some(Arc::clone(body));
+    pub(crate) fn body(&self, body: &BodyFate) {
+        locked(&self.0).body = body.clone();
     }
 }
 
@@ -214,7 +215,7 @@ impl Drop for Pending {
         line.side = noted.side;
         line.upstream = noted.upstream;
         line.rule = noted.rule;
-        line.bytes_in = noted.body.map_or(0, |body| body.bytes());
+        line.bytes_in = noted.body.bytes();
         if !self.ended {
             line.cause = line.cause.or(Some("client_gone"));
         }

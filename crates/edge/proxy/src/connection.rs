@@ -13,11 +13,12 @@ use tokio::{
 
 use crate::{
     answer::AnswerBody,
+    body_fate::BodyFate,
     control::Protocol,
     h1::{Decoder, Fault, Switched, Wire},
     idle::Idle,
     multiplex::{Lines, Stream},
-    request::{self, BodyFate, RequestBody},
+    request::{self, RequestBody},
     roster::{Entry, Roster},
     shape,
 };
@@ -48,13 +49,13 @@ enum Carrier {
     Shared(Stream),
 }
 
-/// What came of sending over one connection.
-pub(crate) enum Sent {
-    Answered(Response<AnswerBody>),
+/// Why sending over one connection brought no answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Vain {
     /// The request is whole.
-    Unsent(Request<RequestBody>),
-    /// It may have arrived. The copy is there if it may be sent again.
-    Lost(Option<Request<RequestBody>>),
+    Unsent,
+    /// It may have arrived. It is there still if it may be sent again.
+    Lost,
     TimedOut,
 }
 
@@ -103,6 +104,12 @@ impl Connections {
         }
     }
 
+    /// A kept connection for a request, if there is one that is good now.
+    pub(crate) fn take_kept(&self, keep_for: KeepFor, now: Instant) -> Option<Connection> {
+        let kept = || self.idle.pop();
+        std::iter::from_fn(kept).find(|connection| connection.is_fresh(keep_for, now))
+    }
+
     /// A connection for a request: one that is there already, unless it must be a fresh one.
     pub(crate) async fn take(
         &self,
@@ -121,15 +128,10 @@ impl Connections {
                 since: now,
             });
         }
-        if !fresh && let Some(kept) = self.kept(keep_for) {
+        if !fresh && let Some(kept) = self.take_kept(keep_for, Instant::now()) {
             return Ok(kept);
         }
         Box::pin(self.open(address, patience)).await
-    }
-
-    /// A kept connection that is good, if there is one.
-    fn kept(&self, keep_for: KeepFor) -> Option<Connection> {
-        std::iter::from_fn(|| self.idle.pop()).find(|connection| connection.is_fresh(keep_for))
     }
 
     async fn open(&self, address: &str, patience: Duration) -> Result<Connection, ConnectError> {
@@ -156,7 +158,9 @@ impl Connections {
 
     /// Drops the kept connections that are not good any more.
     pub(crate) fn prune(&self, keep_for: KeepFor) {
-        self.idle.retain(|connection| connection.is_fresh(keep_for));
+        let now = Instant::now();
+        self.idle
+            .retain(|connection| connection.is_fresh(keep_for, now));
     }
 
     /// Closes the kept connections.
@@ -217,8 +221,7 @@ impl Connection {
         }
     }
 
-    fn is_fresh(&self, keep_for: KeepFor) -> bool {
-        let now = Instant::now();
+    fn is_fresh(&self, keep_for: KeepFor, now: Instant) -> bool {
         let quiet = match &self.carrier {
             Carrier::Own(wire) => wire.is_quiet(),
             Carrier::Shared(_) => true,
@@ -230,30 +233,26 @@ impl Connection {
 
     /// Sends, in the form that the upstream understands, and waits for the head of the answer. The
     /// time for it runs anew as long as the body of the request gets on: a long upload is not a
-    /// slow upstream. `again`: whether the request may be sent again when it is lost.
+    /// slow upstream. `again`: whether the request may be sent again when it is lost. `now` is just
+    /// now.
     pub(crate) async fn send(
         mut self,
-        mut request: Request<RequestBody>,
+        request: &mut Request<RequestBody>,
         again: bool,
         limit: Duration,
         body: &BodyFate,
-    ) -> Sent {
+        now: Instant,
+    ) -> Result<Response<AnswerBody>, Vain> {
         match &mut self.carrier {
             Carrier::Own(wire) => {
-                shape::for_h1(&mut request);
-                match send_h1(wire, request, again, limit, body).await {
-                    Ok(answer) => {
-                        Sent::Answered(answer.map(|decoder| AnswerBody::h1(self, decoder)))
-                    }
-                    Err(failed) => failed,
-                }
+                shape::for_h1(request);
+                let answer = send_h1(wire, request, limit, body, now).await?;
+                Ok(answer.map(|decoder| AnswerBody::h1(self, decoder)))
             }
             Carrier::Shared(stream) => {
-                shape::for_h2(&mut request);
-                match Box::pin(send_h2(stream, request, again, limit, body)).await {
-                    Ok(answer) => Sent::Answered(answer.map(|body| AnswerBody::h2(self, body))),
-                    Err(failed) => failed,
-                }
+                shape::for_h2(request);
+                let answer = Box::pin(send_h2(stream, request, again, limit, body)).await?;
+                Ok(answer.map(|body| AnswerBody::h2(self, body)))
             }
         }
     }
@@ -261,15 +260,14 @@ impl Connection {
 
 async fn send_h1(
     wire: &mut Wire,
-    request: Request<RequestBody>,
-    again: bool,
+    request: &mut Request<RequestBody>,
     limit: Duration,
     body: &BodyFate,
-) -> Result<Response<Decoder>, Sent> {
-    let (parts, content) = request.into_parts();
-    wire.begin(&parts, content);
+    now: Instant,
+) -> Result<Response<Decoder>, Vain> {
+    wire.begin(request);
     let mut progress = body.progress();
-    wire.wait_for(limit, Instant::now());
+    wire.wait_for(limit, now);
     let answer = poll_fn(|context| {
         let polled = wire.poll_answer(context);
         if body.progress() != progress {
@@ -279,34 +277,43 @@ async fn send_h1(
         polled
     });
     match answer.await {
-        Ok((head, decoder)) => Ok(head.map(|()| decoder)),
-        Err(Fault::TimedOut) => Err(Sent::TimedOut),
+        Ok((head, decoder)) => {
+            wire.recycle(std::mem::take(request.headers_mut()));
+            Ok(head.map(|()| decoder))
+        }
+        Err(Fault::TimedOut) => Err(Vain::TimedOut),
         Err(Fault::Lost) => Err(match wire.take_back() {
-            Some(content) => Sent::Unsent(Request::from_parts(parts, content)),
-            // What may be sent again has no body.
-            None => Sent::Lost(again.then(|| Request::from_parts(parts, RequestBody::default()))),
+            Some(content) => {
+                *request.body_mut() = content;
+                Vain::Unsent
+            }
+            // All but the body is still there, and what may be sent again has none.
+            None => Vain::Lost,
         }),
     }
 }
 
 async fn send_h2(
     stream: &mut Stream,
-    request: Request<RequestBody>,
+    request: &mut Request<RequestBody>,
     again: bool,
     limit: Duration,
     body: &BodyFate,
-) -> Result<Response<Incoming>, Sent> {
-    let spare = again.then(|| request::repeat(&request));
-    let mut sending = pin!(stream.sender.try_send_request(request));
+) -> Result<Response<Incoming>, Vain> {
+    let spare = again.then(|| request::repeat(request));
+    let whole = std::mem::take(request);
+    let mut sending = pin!(stream.sender.try_send_request(whole));
     loop {
         let progress = body.progress();
         match timeout(limit, &mut sending).await {
             Ok(Ok(answer)) => return Ok(answer),
             Ok(Err(mut error)) => {
-                let whole = error.take_message();
-                return Err(whole.map_or(Sent::Lost(spare), Sent::Unsent));
+                let unsent = error.take_message();
+                let failed = unsent.as_ref().map_or(Vain::Lost, |_whole| Vain::Unsent);
+                *request = unsent.or(spare).unwrap_or_default();
+                return Err(failed);
             }
-            Err(_elapsed) if body.progress() == progress => return Err(Sent::TimedOut),
+            Err(_elapsed) if body.progress() == progress => return Err(Vain::TimedOut),
             Err(_elapsed) => {}
         }
     }

@@ -4,6 +4,7 @@
 
 use std::{
     collections::BTreeMap,
+    net::IpAddr,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -11,17 +12,18 @@ use std::{
 };
 
 use arc_swap::{ArcSwap, ArcSwapOption};
-use http::{Request, Response, Version};
+use http::{Request, Version};
 use hyper::body::Incoming;
 
 use crate::{
     acme::Challenges,
     control::Tls,
+    crowd::{Crowd, Crowded, Seat},
+    entered::{Entered, begin},
     errors::Misdirected,
-    forward::forward,
+    plain_path::cleaned,
     redirect,
     request::Peer,
-    response::ResponseBody,
     roster::Roster,
     route::{Route, host_of},
     service::{Routes, Service},
@@ -33,6 +35,8 @@ use crate::{
 pub(crate) struct Door {
     /// The connections of clients. They may speak to any service behind the address.
     pub(crate) clients: Arc<Roster>,
+    /// The same by client, where that is bounded.
+    crowd: Arc<Crowd>,
     behind: ArcSwap<Behind>,
     /// Where its TLS ends. None: it is plain.
     tls: ArcSwapOption<Terminator>,
@@ -105,7 +109,17 @@ impl Behind {
                 .iter()
                 .filter(|entry| entry.route.has_host(host))
         };
-        if let Some(entry) = of_host().find(|entry| entry.route.has_path(path)) {
+        let of_path = |path: &[u8]| of_host().find(|entry| entry.route.has_path(path));
+        let found = of_path(path.as_bytes());
+        // Whoever writes a path so that it is one route's here and another one's further on may
+        // want to get past what the other route keeps away.
+        if let Some(clean) = cleaned(path) {
+            let other = of_path(&clean);
+            if !same(found, other) {
+                return Err(Misdirected::Ambiguous);
+            }
+        }
+        if let Some(entry) = found {
             return Ok(entry);
         }
         // A client that shares one connection among hosts is to try another one: RFC 9110, 7.4.
@@ -118,10 +132,20 @@ impl Behind {
     }
 }
 
+/// Whether two looks found the same entry, or none.
+fn same(one: Option<&Entry>, other: Option<&Entry>) -> bool {
+    match (one, other) {
+        (Some(one), Some(other)) => std::ptr::eq(one, other),
+        (None, None) => true,
+        _ => false,
+    }
+}
+
 impl Door {
     pub(crate) fn new(behind: Behind, keyring: &Keyring) -> Self {
         let door = Self {
             clients: Arc::default(),
+            crowd: Arc::default(),
             behind: ArcSwap::from_pointee(behind),
             tls: ArcSwapOption::empty(),
             challenges: Arc::clone(&keyring.authority.challenges),
@@ -183,33 +207,34 @@ impl Door {
             .map_or_else(|| Arc::new(Routes::none()), |entry| entry.service.routes())
     }
 
-    /// Answers a request.
-    pub(crate) async fn enter(
-        &self,
-        peer: &Peer,
-        request: Request<Incoming>,
-    ) -> Response<ResponseBody> {
-        if let Some(answer) = self.challenges.answer(&request) {
-            return answer;
+    /// Lets a connection of this peer in, with a seat where their number is bounded.
+    pub(crate) fn admit(&self, peer: IpAddr) -> Result<Option<Seat>, Crowded> {
+        let routes = self.routes();
+        let trusted = routes.trusted.iter().any(|network| network.contains(peer));
+        match routes.limits.connections_per_client {
+            Some(limit) if !trusted => self.crowd.seat(peer, limit).map(Some),
+            _ => Ok(None),
         }
-        // The guard must not live as long as the request: it is one of few.
-        let found = self
-            .behind
-            .load()
-            .find(&request, peer.secured.as_ref())
-            .cloned();
-        match found {
+    }
+
+    /// Takes a request in: finds out whose it is, and makes it ready for its way.
+    pub(crate) fn enter(&self, peer: &Peer, request: Request<Incoming>) -> Entered {
+        if let Some(answer) = self.challenges.answer(&request) {
+            return Entered::Answered(answer);
+        }
+        let behind = self.behind.load();
+        match behind.find(&request, peer.secured.as_ref()) {
             Ok(Entry {
                 redirect: Some(port),
                 ..
-            }) => redirect::answer(&request, port),
+            }) => Entered::Answered(redirect::answer(&request, *port)),
             Ok(Entry {
                 service,
                 route,
                 preview,
                 redirect: None,
-            }) => forward(&service, &route, preview, peer, request).await,
-            Err(misdirected) => misdirected.response(),
+            }) => begin(service, route, preview.as_ref(), peer, request),
+            Err(misdirected) => Entered::Answered(misdirected.response()),
         }
     }
 }
@@ -261,6 +286,31 @@ mod tests {
             let found = behind.find(&request, None).unwrap();
             assert_eq!(found.service.name, expected, "{host} {target}");
         }
+    }
+
+    #[test]
+    fn a_path_that_is_two_routes_is_refused() {
+        let behind = Behind::new(vec![
+            entry("all", None, "/"),
+            entry("admin", None, "/admin"),
+        ]);
+        let ask = |target: &str| {
+            let request = Request::get(target).header(header::HOST, "h");
+            let request = request.body(()).unwrap();
+            let found = behind.find(&request, None);
+            found.map(|entry| entry.service.name.clone())
+        };
+        for target in [
+            "//admin",
+            "/./admin",
+            "/%2fadmin",
+            "/admin/../x",
+            "/%61dmin",
+        ] {
+            assert_eq!(ask(target), Err(Misdirected::Ambiguous), "{target}");
+        }
+        assert_eq!(ask("/admin/%61//b"), Ok("admin".to_owned()));
+        assert_eq!(ask("/a//b/%20"), Ok("all".to_owned()));
     }
 
     #[test]

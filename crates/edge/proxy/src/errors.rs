@@ -158,6 +158,8 @@ pub(crate) enum Misdirected {
     Uncovered,
     #[error("no service of this host has this path")]
     Path,
+    #[error("the path can be read as that of two routes")]
+    Ambiguous,
 }
 
 impl Misdirected {
@@ -165,6 +167,7 @@ impl Misdirected {
         let status = match self {
             Self::Host | Self::Path => StatusCode::NOT_FOUND,
             Self::Connection | Self::Uncovered => StatusCode::MISDIRECTED_REQUEST,
+            Self::Ambiguous => StatusCode::BAD_REQUEST,
         };
         answer(status, "no_route", &self.to_string())
     }

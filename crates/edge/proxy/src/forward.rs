@@ -6,126 +6,67 @@
 use std::{sync::Arc, time::Duration};
 
 use http::{HeaderName, Request, Response, StatusCode, Version, header};
-use hyper::{body::Incoming, upgrade::OnUpgrade};
+use hyper::upgrade::OnUpgrade;
 use tokio::time::Instant;
 
 use crate::{
-    access_log::Note,
+    access_log::{Note, Pending},
     answer::AnswerBody,
-    client_address::client_address,
-    connection::{ConnectError, Connection, Sent},
+    body_fate::BodyFate,
+    connection::{ConnectError, Connection, Vain},
     distinct::Client,
+    entered::logged,
     errors::{self, BadRequest, NoAnswer},
-    events, guard, headers, hold,
+    events,
+    headers::{self, Kinds},
+    hold,
     metrics::{Cause, SideMetrics, Trouble},
-    request::{self, BodyFate, Outbound, Peer, RequestBody},
+    request::{Outbound, RequestBody},
     response::{Holds, ResponseBody},
-    route::Route,
-    router::{Place, Way, Wish},
-    service::{Routes, Service, Side, Waits},
+    router::{Place, Way},
+    service::{Side, Waits},
     upgrade,
 };
 
 const VERSION: HeaderName = HeaderName::from_static("x-cutover-version");
 
-/// Answers a request.
-pub(crate) async fn forward(
-    service: &Arc<Service>,
-    route: &Route,
-    preview: Option<Arc<str>>,
-    peer: &Peer,
-    mut request: Request<Incoming>,
-) -> Response<ResponseBody> {
-    let routes = service.routes();
-    let Some(log) = &routes.access_log else {
-        return answer(service, &routes, route, preview, peer, request, None).await;
-    };
-    let pending = log.begin(&mut request, peer, &routes.trusted);
-    let note = Some(pending.note());
-    pending.answered(answer(service, &routes, route, preview, peer, request, note).await)
-}
-
-async fn answer(
-    service: &Arc<Service>,
-    routes: &Arc<Routes>,
-    route: &Route,
-    preview: Option<Arc<str>>,
-    peer: &Peer,
-    request: Request<Incoming>,
-    note: Option<Arc<Note>>,
-) -> Response<ResponseBody> {
-    let began = Instant::now();
-    match guard::admit(route, &request, peer, &routes.trusted) {
-        Ok(Some(rule)) => note.iter().for_each(|note| note.rule(rule.clone())),
-        Ok(None) => {}
-        Err(reason) => {
-            service.ledger.enter(reason.cause(), 1);
-            return reason.response();
-        }
-    }
-    let client = client_address(request.headers(), peer.ip(), &routes.trusted);
-    let client = routes.apart.client(request.headers(), client);
-    let wish = Wish::new(routes, preview, request.headers());
-    let prepared = request::prepare(request, peer, &routes.trusted, route, routes.waits.body);
-    let Outbound {
-        request,
-        upgrade,
-        repeatable,
-        body,
-    } = match prepared {
-        Ok(outbound) => outbound,
-        Err(bad) => {
-            service.ledger.enter(Cause::BadRequest, 1);
-            return bad.response();
-        }
-    };
-    if let Some(note) = &note {
-        note.body(&body);
-    }
-    let exchange = Exchange {
-        service,
-        began,
-        waits: routes.waits,
-        repeatable,
-        body,
-        note,
-        client,
-        slow: routes.slow,
-    };
-    let way = Way::new(service, routes, wish);
-    exchange.run(request, upgrade, way).await
-}
-
-struct Exchange<'a> {
-    service: &'a Arc<Service>,
+/// A request and all that is known of it. Stays where it is while it waits; what it does borrows
+/// from it.
+pub(crate) struct Exchange {
+    way: Way,
+    /// Without its body while that is under way.
+    request: Request<RequestBody>,
+    /// The client's half of a switch of protocol, when it asked for one.
+    upgrade: Option<OnUpgrade>,
     began: Instant,
+    /// The time, as long as nothing was waited for: to read the clock costs as much as to take a
+    /// connection.
+    now: Option<Instant>,
     waits: Waits,
     repeatable: bool,
-    body: Arc<BodyFate>,
-    /// For the access log, when there is one.
+    body: BodyFate,
+    /// Its line in the access log, when there is one.
+    log: Option<Box<Pending>>,
     note: Option<Arc<Note>>,
     /// Who sent it.
     client: Client,
     slow: Option<Duration>,
 }
 
-/// What came of a try at one upstream.
-enum Tried {
-    Answered(Response<AnswerBody>),
+/// Why a try at one upstream brought no answer.
+enum NotThere {
     /// The request is whole and may go elsewhere.
-    Unsent(Request<RequestBody>),
+    Unsent,
     Failed(NoAnswer),
     Bad(BadRequest),
 }
 
-impl Tried {
-    /// Whether the upstream failed the request. `None`: the client did.
-    fn failed(&self) -> Option<bool> {
-        match self {
-            Self::Answered(response) => Some(response.status().is_server_error()),
-            Self::Unsent(_) | Self::Failed(_) => Some(true),
-            Self::Bad(_) => None,
-        }
+/// Whether the upstream failed the request. `None`: the client did.
+fn failed(tried: &Result<Response<AnswerBody>, NotThere>) -> Option<bool> {
+    match tried {
+        Ok(response) => Some(response.status().is_server_error()),
+        Err(NotThere::Unsent | NotThere::Failed(_)) => Some(true),
+        Err(NotThere::Bad(_)) => None,
     }
 }
 
@@ -133,160 +74,197 @@ impl Tried {
 enum Waited {
     /// It only asks for health, and is told that the service holds.
     Healthy,
-    Vain(NoAnswer),
+    InVain(NoAnswer),
 }
 
-impl Exchange<'_> {
-    async fn run(
-        self,
-        mut request: Request<RequestBody>,
-        upgrade: Option<OnUpgrade>,
-        mut way: Way<'_>,
-    ) -> Response<ResponseBody> {
+impl Exchange {
+    pub(crate) fn new(outbound: Outbound, way: Way, client: Client, began: Instant) -> Self {
+        let Outbound {
+            request,
+            upgrade,
+            repeatable,
+            body,
+        } = outbound;
+        let routes = way.routes();
+        Self {
+            began,
+            now: Some(began),
+            waits: routes.waits,
+            slow: routes.slow,
+            way,
+            request,
+            upgrade,
+            repeatable,
+            body,
+            log: None,
+            note: None,
+            client,
+        }
+    }
+
+    /// It goes into the access log when it ends.
+    pub(crate) fn log(&mut self, pending: Box<Pending>) {
+        let note = pending.note();
+        note.body(&self.body);
+        self.note = Some(note);
+        self.log = Some(pending);
+    }
+
+    /// The answer, once.
+    pub(crate) async fn answer(&mut self) -> Response<ResponseBody> {
+        let answer = self.run().await;
+        logged(self.log.take(), answer)
+    }
+
+    async fn run(&mut self) -> Response<ResponseBody> {
         let mut left: Option<Arc<SideMetrics>> = None;
         loop {
-            let place = match way.next() {
+            let place = match self.way.next() {
                 Some(place) => place,
                 // What is rare is put aside, here and below: every request moves and keeps the room
                 // for all that it might have to do.
-                None => match Box::pin(self.wait(&mut way, &request, left.is_some())).await {
+                None => match Box::pin(self.wait(left.is_some())).await {
                     Ok(place) => place,
                     Err(Waited::Healthy) => return errors::holding(),
-                    Err(Waited::Vain(reason)) => {
-                        return self.no_place(reason, left.as_deref().or(way.own_metrics()));
+                    Err(Waited::InVain(reason)) => {
+                        return self.no_place(reason, left.as_deref().or(self.way.own_metrics()));
                     }
                 },
             };
-            let Some(side) = place.routes.sides.get(place.side) else {
-                return self.no_place(NoAnswer::NoUpstream, None);
-            };
-            if let Some(note) = &self.note {
-                note.place(&side.name, &place.claim.upstream.id);
-            }
-            self.count_detour(&place, side, left.as_ref());
-            if left.is_none()
-                && !place.aside
-                && let Some(mirror) = &place.routes.mirror
-            {
-                mirror.reflect(&place.routes, place.side, &request);
-            }
-            let tried = self.try_at(&place, side, request).await;
-            if let (Some(rule), Some(failed)) = (&place.routes.passive, tried.failed()) {
+            self.set_out(&place, left.as_ref());
+            let tried = self.try_at(&place).await;
+            if let (Some(rule), Some(failed)) = (&self.way.routes().passive, failed(&tried)) {
                 place.claim.upstream.ejection.note(rule, failed);
             }
             match tried {
-                Tried::Answered(response) => return self.answered(response, place, upgrade),
-                Tried::Unsent(whole) => {
-                    request = whole;
-                    left = Some(Arc::clone(place.counts(side)));
-                    way.avoid(Arc::clone(&place.claim.upstream));
+                Ok(response) => return self.answered(response, place),
+                Err(NotThere::Unsent) => {
+                    left = self.counts(&place).cloned();
+                    self.way.avoid(Arc::clone(&place.claim.upstream));
                 }
-                Tried::Failed(reason) => {
-                    let counts = place.counts(side);
-                    // What a drain cut, the drain has entered.
-                    if place.claim.was_cut() {
-                        counts.drops.enter(Cause::DrainCut);
-                    } else {
-                        self.service.ledger.enter(reason.cause(), 1);
-                        counts.drops.enter(reason.cause());
-                    }
-                    self.count(counts, reason.status());
-                    return reason.response();
-                }
-                Tried::Bad(bad) => {
-                    self.service.ledger.enter(Cause::BadRequest, 1);
+                Err(NotThere::Failed(reason)) => return self.failed(reason, &place),
+                Err(NotThere::Bad(bad)) => {
+                    self.way.service().ledger.enter(Cause::BadRequest, 1);
                     return bad.response();
                 }
             }
         }
     }
 
+    fn side(&self, place: &Place) -> Option<&Side> {
+        self.way.routes().sides.get(place.side)
+    }
+
+    /// Where the request counts.
+    fn counts(&self, place: &Place) -> Option<&Arc<SideMetrics>> {
+        Some(place.counts(self.side(place)?))
+    }
+
+    fn trouble(&self, place: &Place, trouble: Trouble) {
+        if let Some(counts) = self.counts(place) {
+            counts.trouble(trouble);
+        }
+    }
+
     /// No side takes the request: it waits for one if it may.
-    async fn wait(
-        &self,
-        way: &mut Way<'_>,
-        request: &Request<RequestBody>,
-        refused: bool,
-    ) -> Result<Place, Waited> {
-        let routes = self.service.routes();
+    async fn wait(&mut self, refused: bool) -> Result<Place, Waited> {
+        self.now = None;
+        let service = Arc::clone(self.way.service());
+        let routes = service.routes();
         let Some(hold) = &routes.hold else {
             let reason = if refused {
                 NoAnswer::ConnectFailed
             } else {
                 NoAnswer::NoUpstream
             };
-            return Err(Waited::Vain(reason));
+            return Err(Waited::InVain(reason));
         };
-        if hold::asks_for_health(request, &routes.health_path) {
+        if hold::asks_for_health(&self.request, &routes.health_path) {
             return Err(Waited::Healthy);
         }
-        let bytes = hold::head_bytes(request);
-        hold::place(self.service, way, hold, bytes)
+        let bytes = hold::head_bytes(&self.request);
+        hold::place(&service, &mut self.way, hold, bytes)
             .await
-            .map_err(Waited::Vain)
+            .map_err(Waited::InVain)
     }
 
-    /// Enters that the request does not go the straight way.
-    fn count_detour(&self, place: &Place, side: &Side, left: Option<&Arc<SideMetrics>>) {
+    /// Enters where the request goes now, and whether that is the straight way.
+    fn set_out(&self, place: &Place, left: Option<&Arc<SideMetrics>>) {
+        let (Some(side), routes) = (self.side(place), self.way.routes()) else {
+            return;
+        };
+        if let Some(note) = &self.note {
+            note.place(&side.name, &place.claim.upstream.id);
+        }
+        let ledger = &self.way.service().ledger;
         if let Some(left) = left {
-            self.service.ledger.enter(Cause::Retried, 1);
+            ledger.enter(Cause::Retried, 1);
             if !Arc::ptr_eq(left, place.counts(side)) {
                 left.gave_up();
                 left.bad_for(self.client);
             }
         }
         if place.diverted {
-            self.service.ledger.enter(Cause::OtherSide, 1);
+            ledger.enter(Cause::OtherSide, 1);
+        }
+        if left.is_none()
+            && !place.aside
+            && let Some(mirror) = &routes.mirror
+        {
+            mirror.reflect(routes, place.side, &self.request);
         }
     }
 
     /// Tries one upstream: over kept connections as long as they turn out to be closed, then over
     /// a new one.
-    async fn try_at(&self, place: &Place, side: &Side, mut request: Request<RequestBody>) -> Tried {
+    async fn try_at(&mut self, place: &Place) -> Result<Response<AnswerBody>, NotThere> {
         let upstream = &place.claim.upstream;
         let mut fresh = false;
         loop {
-            let connection = match self.connection(place, side, fresh).await {
-                Ok(connection) => connection,
-                Err(_refused) => return Tried::Unsent(request),
+            let now = self.now.take().unwrap_or_else(Instant::now);
+            let keep_for = self.waits.keep_for;
+            let kept = (!fresh).then(|| upstream.connections.take_kept(keep_for, now));
+            let (connection, now) = match kept.flatten() {
+                Some(kept) => (kept, now),
+                None => match Box::pin(self.connection(place, fresh)).await {
+                    Ok(connection) => (connection, Instant::now()),
+                    Err(_refused) => return Err(NotThere::Unsent),
+                },
             };
             upstream.forgive();
             let reused = connection.reused;
             let again = reused && self.repeatable;
-            let sent = connection.send(request, again, self.waits.response, &self.body);
-            let sent = sent.await;
+            let (limit, body) = (self.waits.response, &self.body);
+            let sent = connection.send(&mut self.request, again, limit, body, now);
+            let vain = match sent.await {
+                Ok(response) => return Ok(response),
+                Err(vain) => vain,
+            };
             // A body that broke off is the client's fault, and nothing to try elsewhere, even if
             // it broke off before anything left.
-            if let (false, Some(bad)) = (matches!(sent, Sent::Answered(_)), self.body.fault()) {
-                return Tried::Bad(bad);
+            if let Some(bad) = self.body.fault() {
+                return Err(NotThere::Bad(bad));
             }
-            match sent {
-                Sent::Answered(response) => return Tried::Answered(response),
-                Sent::Unsent(whole) if reused => request = whole,
-                Sent::Unsent(whole) => return Tried::Unsent(whole),
-                Sent::TimedOut => {
-                    place.counts(side).trouble(Trouble::Timeout);
-                    return Tried::Failed(NoAnswer::TimedOut);
+            match vain {
+                Vain::Unsent if reused => {}
+                Vain::Unsent => return Err(NotThere::Unsent),
+                Vain::TimedOut => {
+                    self.trouble(place, Trouble::Timeout);
+                    return Err(NotThere::Failed(NoAnswer::TimedOut));
                 }
-                Sent::Lost(spare) => {
-                    place.counts(side).trouble(Trouble::Reset);
-                    match spare {
-                        Some(spare) if !place.claim.was_cut() => request = spare,
-                        _ => return Tried::Failed(NoAnswer::Reset),
+                Vain::Lost => {
+                    self.trouble(place, Trouble::Reset);
+                    if !again || place.claim.was_cut() {
+                        return Err(NotThere::Failed(NoAnswer::Reset));
                     }
                 }
             }
-            self.service.ledger.enter(Cause::Retried, 1);
+            self.way.service().ledger.enter(Cause::Retried, 1);
             fresh = true;
         }
     }
 
-    async fn connection(
-        &self,
-        place: &Place,
-        side: &Side,
-        fresh: bool,
-    ) -> Result<Connection, ConnectError> {
+    async fn connection(&self, place: &Place, fresh: bool) -> Result<Connection, ConnectError> {
         let upstream = &place.claim.upstream;
         let (connect, keep_for) = (self.waits.connect, self.waits.keep_for);
         let opened = upstream
@@ -294,61 +272,69 @@ impl Exchange<'_> {
             .take(&upstream.address, connect, keep_for, fresh)
             .await;
         if opened.is_err() {
-            place.counts(side).trouble(Trouble::Connect);
-            upstream.strike(place.routes.strikes);
+            self.trouble(place, Trouble::Connect);
+            upstream.strike(self.way.routes().strikes);
         }
         opened
     }
 
     fn answered(
-        &self,
+        &mut self,
         mut response: Response<AnswerBody>,
         place: Place,
-        asked: Option<OnUpgrade>,
     ) -> Response<ResponseBody> {
-        let Place {
-            claim,
-            routes,
-            side,
-            aside,
-            cookie,
-            ..
-        } = place;
-        let Some(side) = routes.sides.get(side) else {
+        let Some(side) = self.side(&place) else {
             return NoAnswer::NoUpstream.response();
         };
+        let counts = Arc::clone(place.counts(side));
+        let version = side.version.clone();
+        let Place { claim, cookie, .. } = place;
+        self.count(&counts, response.status());
         let switched = response.status() == StatusCode::SWITCHING_PROTOCOLS;
-        self.count(side.counts(aside), response.status());
+        let kinds = Kinds::of(response.headers());
         let protocol = switched
-            .then(|| headers::upgrade(response.headers()))
+            .then(|| headers::upgrade(response.headers(), kinds))
             .flatten();
-        headers::strip_hop_by_hop(response.headers_mut());
-        if let Some(version) = &side.version {
-            response.headers_mut().insert(VERSION, version.clone());
+        headers::strip_hop_by_hop(response.headers_mut(), kinds);
+        if let Some(version) = version {
+            response.headers_mut().insert(VERSION, version);
         }
         if let Some(cookie) = cookie {
             response.headers_mut().append(header::SET_COOKIE, cookie);
         }
         // An upstream may speak HTTP/1.0; what the client is told is what the balancer speaks.
         *response.version_mut() = Version::HTTP_11;
-        if let (Some(protocol), Some(client)) = (protocol, asked) {
+        if let (Some(protocol), Some(client)) = (protocol, self.upgrade.take()) {
             headers::set_upgrade(response.headers_mut(), protocol.clone());
             if let Some(upstream) = response.body_mut().release().and_then(Connection::switch) {
-                let counts = Arc::clone(side.counts(aside));
                 tokio::spawn(upgrade::tunnel(client, upstream, protocol, claim, counts));
             }
             return response.map(|_empty| ResponseBody::empty());
         }
-        let events = events::are_in(response.headers())
-            .then(|| claim.upstream.farewell.join(side.counts(aside)));
+        let events =
+            events::are_in(response.headers()).then(|| claim.upstream.farewell.join(&counts));
         let holds = Holds {
             claim,
-            side: Arc::clone(side.counts(aside)),
+            side: counts,
             client: self.client,
-            ledger: Arc::clone(&self.service.ledger),
-            request: Arc::clone(&self.body),
+            ledger: Arc::clone(&self.way.service().ledger),
+            request: self.body.clone(),
         };
         response.map(|body| ResponseBody::streamed(body, self.waits.body, holds, events))
+    }
+
+    fn failed(&self, reason: NoAnswer, place: &Place) -> Response<ResponseBody> {
+        if let Some(counts) = self.counts(place) {
+            // What a drain cut, the drain has entered.
+            if place.claim.was_cut() {
+                counts.drops.enter(Cause::DrainCut);
+            } else {
+                self.way.service().ledger.enter(reason.cause(), 1);
+                counts.drops.enter(reason.cause());
+            }
+            self.count(counts, reason.status());
+        }
+        reason.response()
     }
 
     /// Counts an answer where it belongs.
@@ -364,12 +350,13 @@ impl Exchange<'_> {
     }
 
     fn no_place(&self, reason: NoAnswer, side: Option<&SideMetrics>) -> Response<ResponseBody> {
-        self.service.ledger.enter(reason.cause(), 1);
+        let service = self.way.service();
+        service.ledger.enter(reason.cause(), 1);
         if let Some(side) = side {
             side.drops.enter(reason.cause());
             self.count(side, reason.status());
         } else {
-            self.service.drops.enter(reason.cause());
+            service.drops.enter(reason.cause());
         }
         reason.response()
     }

@@ -58,7 +58,7 @@ impl Drop for Held<'_> {
 /// Waits for a place, at most for as long as the table says.
 pub(crate) async fn place(
     service: &Service,
-    way: &mut Way<'_>,
+    way: &mut Way,
     hold: &control::Hold,
     bytes: usize,
 ) -> Result<Place, NoAnswer> {

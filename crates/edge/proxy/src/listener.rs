@@ -39,6 +39,8 @@ const STREAMS: u32 = 256;
 const RESETS: usize = 50;
 /// Bytes of answers that wait on one stream for a client that reads slowly.
 const STREAM_BUFFER: usize = 64 * 1024;
+/// Fields that hyper takes in a head when it is not told how many.
+const USUAL_FIELDS: usize = 100;
 /// What a client has spoken yet.
 const NOTHING: u8 = 0;
 const H1: u8 = 1;
@@ -90,12 +92,16 @@ async fn accept(listener: Arc<TcpListener>, door: Arc<Door>, workers: Arc<Worker
         door.clients.below(limit).await;
         match listener.accept().await {
             Ok((stream, peer)) => {
+                let Ok(seat) = door.admit(peer.ip()) else {
+                    continue;
+                };
                 // The socket is watched by the worker from here on.
                 let Ok(stream) = stream.into_std() else {
                     continue;
                 };
                 let (door, entry) = (Arc::clone(&door), door.clients.join());
                 workers.carry(async move {
+                    let _seat = seat;
                     if let Ok(stream) = TcpStream::from_std(stream) {
                         serve(door, stream, peer, entry).await;
                     }
@@ -160,14 +166,16 @@ where
     drop(routes);
     let spoken = Arc::new(AtomicU8::new(NOTHING));
     let handler = {
-        let (spoken, peer) = (Arc::clone(&spoken), Arc::new(peer));
-        let door = Arc::clone(&door);
+        let (spoken, door) = (Arc::clone(&spoken), Arc::clone(&door));
         service_fn(move |request| {
             let two = request.version() == Version::HTTP_2;
             spoken.store(if two { H2 } else { H1 }, Ordering::Relaxed);
-            let (door, peer) = (Arc::clone(&door), Arc::clone(&peer));
+            // What needs no waiting is done here: what is moved into the future is moved again and
+            // again, and keeps its room for as long as the connection lasts.
+            let entered = door.enter(&peer, request);
+            let door = Arc::clone(&door);
             async move {
-                let mut answer = door.enter(&peer, request).await;
+                let mut answer = entered.answer().await;
                 if door.is_leaving() && !two {
                     close(&mut answer);
                 }
@@ -220,8 +228,11 @@ fn builder(routes: &Routes) -> auto::Builder<TokioExecutor> {
         .http1()
         .timer(HeadTimer::default())
         .header_read_timeout(waits.idle)
-        .max_headers(limits.header_fields)
         .max_buf_size(limits.header_bytes.max(8192));
+    // Told its own default, hyper fills the room for so many fields anew for each head.
+    if limits.header_fields != USUAL_FIELDS {
+        builder.http1().max_headers(limits.header_fields);
+    }
     builder
         .http2()
         .timer(TokioTimer::new())

@@ -17,10 +17,11 @@ use tokio::{
 };
 
 use crate::{
-    connection::Sent,
+    body_fate::BodyFate,
+    connection::Vain,
     control::{self, MirrorStatus},
     metrics::{SideMetrics, Trouble},
-    request::{self, BodyFate, RequestBody},
+    request::{self, RequestBody},
     service::{Routes, Waits},
     split::Split,
     upstream::Upstream,
@@ -120,7 +121,7 @@ struct Copy {
 
 impl Copy {
     /// Sends, and reads the answer to its end. `None` when there was none, or not in time.
-    async fn send(&self, request: Request<RequestBody>) -> Option<()> {
+    async fn send(&self, mut request: Request<RequestBody>) -> Option<()> {
         let began = Instant::now();
         let patience = self.waits.response.min(Duration::from_mins(1));
         let exchange = async {
@@ -129,12 +130,11 @@ impl Copy {
             let taken = connections.take(address, self.waits.connect, keep_for, false);
             let connection = taken.await.map_err(|_refused| Trouble::Connect)?;
             let no_body = BodyFate::default();
-            let sent = connection.send(request, false, patience, &no_body).await;
-            let answer = match sent {
-                Sent::Answered(answer) => answer,
-                Sent::TimedOut => return Err(Trouble::Timeout),
-                Sent::Unsent(_) | Sent::Lost(_) => return Err(Trouble::Reset),
-            };
+            let sent = connection.send(&mut request, false, patience, &no_body, Instant::now());
+            let answer = sent.await.map_err(|vain| match vain {
+                Vain::TimedOut => Trouble::Timeout,
+                Vain::Unsent | Vain::Lost => Trouble::Reset,
+            })?;
             self.counts.answered(answer.status(), began.elapsed());
             let mut body = answer.into_body();
             while let Some(frame) = poll_fn(|context| body.poll(context)).await {

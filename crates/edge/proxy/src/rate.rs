@@ -89,7 +89,7 @@ impl Rate {
 }
 
 /// Who counts as one client. Of IPv6, everybody has at least a /64 of addresses to choose from.
-fn household(client: IpAddr) -> IpAddr {
+pub(crate) fn household(client: IpAddr) -> IpAddr {
     match client.to_canonical() {
         IpAddr::V6(address) => {
             let network = address.to_bits() & (u128::MAX << 64);

@@ -3,10 +3,6 @@
 use std::{
     net::{IpAddr, SocketAddr},
     pin::Pin,
-    sync::{
-        Arc,
-        atomic::{AtomicU8, AtomicU64, Ordering},
-    },
     task::{Context, Poll, ready},
     time::Duration,
 };
@@ -19,16 +15,22 @@ use http_body::{Body, Frame, SizeHint};
 use hyper::{body::Incoming, upgrade::OnUpgrade};
 
 use crate::{
-    errors::BadRequest, headers, route::Route, stall::Stall, tls::Secured, trust::Network,
+    body_fate::BodyFate,
+    errors::BadRequest,
+    headers::{self, Kinds},
+    route::Route,
+    stall::Stall,
+    tls::Secured,
+    trust::Network,
 };
 
 const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 const FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
-const FORWARDED_PREFIX: HeaderName = HeaderName::from_static("x-forwarded-prefix");
+pub(crate) const FORWARDED_PREFIX: HeaderName = HeaderName::from_static("x-forwarded-prefix");
 /// What else tells servers who asks and how, in spellings that some of them read as the same. The
 /// balancer sets none of it, so from a stranger it is an invention.
-const HEARSAY: [HeaderName; 9] = [
+pub(crate) const HEARSAY: [HeaderName; 9] = [
     HeaderName::from_static("forwarded"),
     HeaderName::from_static("x-real-ip"),
     HeaderName::from_static("x-forwarded-port"),
@@ -90,7 +92,7 @@ pub(crate) struct Outbound {
     /// Whether it may be sent again although it may have arrived.
     pub(crate) repeatable: bool,
     /// How its body fared.
-    pub(crate) body: Arc<BodyFate>,
+    pub(crate) body: BodyFate,
 }
 
 /// Makes a request ready.
@@ -108,7 +110,8 @@ pub(crate) fn prepare(
     if request.method() == Method::CONNECT {
         return Err(BadRequest::Connect);
     }
-    let protocol = headers::upgrade(request.headers());
+    let kinds = Kinds::of(request.headers());
+    let protocol = headers::upgrade(request.headers(), kinds);
     let upgrade = protocol.is_some().then(|| hyper::upgrade::on(&mut request));
     let (mut parts, body) = request.into_parts();
     parts.extensions.clear();
@@ -116,15 +119,19 @@ pub(crate) fn prepare(
     let trusted = trusted
         .iter()
         .any(|network| network.contains(peer.address.ip()));
-    let wants_trailers = headers::wants_trailers(&parts.headers);
-    headers::strip_hop_by_hop(&mut parts.headers);
+    let wants_trailers = kinds.has(Kinds::TE) && headers::wants_trailers(&parts.headers);
+    headers::strip_hop_by_hop(&mut parts.headers, kinds);
     // The balancer itself answers `100 Continue` as soon as the upstream wants the body.
-    parts.headers.remove(header::EXPECT);
+    if kinds.has(Kinds::EXPECT) {
+        parts.headers.remove(header::EXPECT);
+    }
     if parts.version == Version::HTTP_2 {
         join_cookies(&mut parts.headers);
     }
-    set_forwarded(&mut parts.headers, peer, trusted, host.as_ref());
-    if let Some(host) = host {
+    set_forwarded(&mut parts.headers, kinds, peer, trusted, host.as_ref());
+    if let Some(host) = host
+        && parts.uri.authority().is_some()
+    {
         parts.headers.insert(header::HOST, host);
     }
     if let Some(protocol) = protocol {
@@ -134,11 +141,16 @@ pub(crate) fn prepare(
         headers::set_wants_trailers(&mut parts.headers);
     }
     to_origin_form(&mut parts.uri)?;
-    strip_prefix(&mut parts.uri, &mut parts.headers, route, trusted);
+    if kinds.has(Kinds::OURS) && !trusted {
+        headers::strip_ours(&mut parts.headers);
+    }
+    if kinds.has(Kinds::PREFIX) && !trusted {
+        parts.headers.remove(FORWARDED_PREFIX);
+    }
+    strip_prefix(&mut parts.uri, &mut parts.headers, route);
     parts.version = Version::HTTP_11;
     let repeatable = body.is_end_stream() && parts.method.is_idempotent() && upgrade.is_none();
-    let fate = Arc::default();
-    let body = RequestBody::new(body, body_patience, body_limit, &fate);
+    let (body, fate) = RequestBody::new(body, body_patience, body_limit);
     let request = Request::from_parts(parts, body);
     Ok(Outbound {
         request,
@@ -158,6 +170,8 @@ pub(crate) fn repeat(request: &Request<RequestBody>) -> Request<RequestBody> {
     let mut copy = Request::new(RequestBody::default());
     *copy.method_mut() = request.method().clone();
     *copy.uri_mut() = request.uri().clone();
+    // In which form it is: see `shape`.
+    *copy.version_mut() = request.version();
     *copy.headers_mut() = request.headers().clone();
     copy
 }
@@ -210,7 +224,13 @@ fn join_cookies(headers: &mut HeaderMap) {
     }
 }
 
-fn set_forwarded(headers: &mut HeaderMap, peer: &Peer, trusted: bool, host: Option<&HeaderValue>) {
+fn set_forwarded(
+    headers: &mut HeaderMap,
+    kinds: Kinds,
+    peer: &Peer,
+    trusted: bool,
+    host: Option<&HeaderValue>,
+) {
     if let Some(own) = &peer.forwarded {
         let value = if trusted {
             extended(headers, own)
@@ -219,7 +239,7 @@ fn set_forwarded(headers: &mut HeaderMap, peer: &Peer, trusted: bool, host: Opti
         };
         headers.insert(FORWARDED_FOR, value.unwrap_or_else(|| own.clone()));
     }
-    if !trusted {
+    if kinds.has(Kinds::HEARSAY) && !trusted {
         for name in HEARSAY {
             headers.remove(name);
         }
@@ -262,57 +282,10 @@ fn to_origin_form(uri: &mut Uri) -> Result<(), BadRequest> {
 }
 
 /// Takes away what only this balancer knows of the path.
-fn strip_prefix(uri: &mut Uri, headers: &mut HeaderMap, route: &Route, trusted: bool) {
-    if !trusted {
-        headers.remove(FORWARDED_PREFIX);
-    }
+fn strip_prefix(uri: &mut Uri, headers: &mut HeaderMap, route: &Route) {
     if let (Some(prefix), Some(stripped)) = (&route.stripped, route.strip(uri)) {
         headers.insert(FORWARDED_PREFIX, prefix.clone());
         *uri = stripped;
-    }
-}
-
-/// How the body of a request fares: how far it is, and whose fault it is when sending fails.
-#[derive(Debug, Default)]
-pub(crate) struct BodyFate {
-    state: AtomicU8,
-    pieces: AtomicU64,
-    bytes: AtomicU64,
-}
-
-impl BodyFate {
-    const WHOLE: u8 = 1;
-    const BROKEN: u8 = 2;
-    const STALLED: u8 = 3;
-    const TOO_LARGE: u8 = 4;
-
-    fn set(&self, state: u8) {
-        self.state.store(state, Ordering::Release);
-    }
-
-    /// What the client did wrong, if anything.
-    pub(crate) fn fault(&self) -> Option<BadRequest> {
-        match self.state.load(Ordering::Acquire) {
-            Self::BROKEN => Some(BadRequest::BodyBroken),
-            Self::STALLED => Some(BadRequest::BodyStalled),
-            Self::TOO_LARGE => Some(BadRequest::BodyTooLarge),
-            _ => None,
-        }
-    }
-
-    /// Whether all of it was handed over.
-    pub(crate) fn is_whole(&self) -> bool {
-        self.state.load(Ordering::Acquire) == Self::WHOLE
-    }
-
-    /// Bytes handed over.
-    pub(crate) fn bytes(&self) -> u64 {
-        self.bytes.load(Ordering::Relaxed)
-    }
-
-    /// Grows with every piece handed over.
-    pub(crate) fn progress(&self) -> u64 {
-        self.pieces.load(Ordering::Relaxed)
     }
 }
 
@@ -326,21 +299,23 @@ struct Streamed {
     stall: Stall,
     /// Bytes that may still come.
     left: u64,
-    fate: Arc<BodyFate>,
+    fate: BodyFate,
 }
 
 impl RequestBody {
-    fn new(body: Incoming, patience: Duration, limit: Option<u64>, fate: &Arc<BodyFate>) -> Self {
+    /// The body, and how it fares from now on.
+    fn new(body: Incoming, patience: Duration, limit: Option<u64>) -> (Self, BodyFate) {
         if body.is_end_stream() {
-            fate.set(BodyFate::WHOLE);
-            return Self(None);
+            return (Self(None), BodyFate::default());
         }
-        Self(Some(Streamed {
+        let fate = BodyFate::of_some();
+        let streamed = Streamed {
             body,
             stall: Stall::new(patience),
             left: limit.unwrap_or(u64::MAX),
-            fate: Arc::clone(fate),
-        }))
+            fate: fate.clone(),
+        };
+        (Self(Some(streamed)), fate)
     }
 }
 
@@ -371,28 +346,27 @@ impl Body for RequestBody {
                 stall.moved();
                 let bytes = frame.data_ref().map_or(0, Bytes::len) as u64;
                 let Some(rest) = left.checked_sub(bytes) else {
-                    fate.set(BodyFate::TOO_LARGE);
+                    fate.grew_too_large();
                     return Poll::Ready(Some(Err(BodyFailed)));
                 };
                 *left = rest;
-                fate.bytes.fetch_add(bytes, Ordering::Relaxed);
-                fate.pieces.fetch_add(1, Ordering::Relaxed);
+                fate.passed(bytes);
                 if body.is_end_stream() {
-                    fate.set(BodyFate::WHOLE);
+                    fate.is_over();
                 }
                 Poll::Ready(Some(Ok(frame)))
             }
             Poll::Ready(None) => {
-                fate.set(BodyFate::WHOLE);
+                fate.is_over();
                 Poll::Ready(None)
             }
             Poll::Ready(Some(Err(_))) => {
-                fate.set(BodyFate::BROKEN);
+                fate.broke();
                 Poll::Ready(Some(Err(BodyFailed)))
             }
             Poll::Pending => {
                 ready!(stall.poll_stalled(context));
-                fate.set(BodyFate::STALLED);
+                fate.stalled();
                 Poll::Ready(Some(Err(BodyFailed)))
             }
         }
@@ -423,7 +397,8 @@ mod tests {
         let mut headers: HeaderMap = given.iter().map(field).collect();
         let peer = Peer::new("203.0.113.7:5000".parse().unwrap());
         let host = HeaderValue::from_static("example.org");
-        set_forwarded(&mut headers, &peer, trusted, Some(&host));
+        let kinds = Kinds::of(&headers);
+        set_forwarded(&mut headers, kinds, &peer, trusted, Some(&host));
         [FORWARDED_FOR, FORWARDED_PROTO, FORWARDED_HOST]
             .map(|name| headers[name].to_str().unwrap().to_owned())
     }
@@ -457,11 +432,12 @@ mod tests {
         };
         let peer = Peer::new("203.0.113.7:5000".parse().unwrap());
         let mut headers = said();
-        set_forwarded(&mut headers, &peer, false, None);
+        let kinds = Kinds::of(&headers);
+        set_forwarded(&mut headers, kinds, &peer, false, None);
         assert!(HEARSAY.iter().all(|name| !headers.contains_key(name)));
         assert!(headers.contains_key(header::ACCEPT));
         let mut headers = said();
-        set_forwarded(&mut headers, &peer, true, None);
+        set_forwarded(&mut headers, kinds, &peer, true, None);
         assert!(HEARSAY.iter().all(|name| headers.contains_key(name)));
     }
 

@@ -17,11 +17,11 @@ use http_body::{Body, Frame, SizeHint};
 use crate::{
     access_log::Pending,
     answer::AnswerBody,
+    body_fate::BodyFate,
     distinct::Client,
     events::Events,
     farewell::Guest,
     metrics::{Cause, Ledger, SideMetrics, Trouble},
-    request::BodyFate,
     stall::Stall,
     upstream::Claim,
 };
@@ -42,7 +42,7 @@ pub(crate) struct Holds {
     pub(crate) side: Arc<SideMetrics>,
     pub(crate) client: Client,
     pub(crate) ledger: Arc<Ledger>,
-    pub(crate) request: Arc<BodyFate>,
+    pub(crate) request: BodyFate,
 }
 
 struct Streamed {

@@ -82,9 +82,9 @@ impl Route {
     }
 
     /// Whether it is for this path.
-    pub(crate) fn has_path(&self, path: &str) -> bool {
-        path.strip_prefix(&self.prefix)
-            .is_some_and(|rest| rest.is_empty() || rest.starts_with('/') || self.prefix.is_empty())
+    pub(crate) fn has_path(&self, path: &[u8]) -> bool {
+        path.strip_prefix(self.prefix.as_bytes())
+            .is_some_and(|rest| matches!(rest, [] | [b'/', ..]) || self.prefix.is_empty())
     }
 
     /// The target without the prefix, when it is to be taken away.
@@ -164,7 +164,7 @@ mod tests {
         ];
         for (prefix, path, expected) in cases {
             assert_eq!(
-                route(None, prefix).has_path(path),
+                route(None, prefix).has_path(path.as_bytes()),
                 expected,
                 "{prefix} {path}"
             );

@@ -27,9 +27,9 @@ pub(crate) enum Wish {
 
 impl Wish {
     /// What a request with these headers asks for.
-    pub(crate) fn new(routes: &Routes, preview: Option<Arc<str>>, headers: &HeaderMap) -> Self {
+    pub(crate) fn new(routes: &Routes, preview: Option<&Arc<str>>, headers: &HeaderMap) -> Self {
         if let Some(side) = preview {
-            return Self::Only(side);
+            return Self::Only(Arc::clone(side));
         }
         if routes.has_matches {
             let fits = |side: &&Side| side.matches.iter().any(|one| one.fits(headers));
@@ -57,8 +57,8 @@ impl Wish {
 
 /// The way of one request. It is given a side once, however often it must be tried.
 #[derive(Debug)]
-pub(crate) struct Way<'a> {
-    service: &'a Service,
+pub(crate) struct Way {
+    service: Arc<Service>,
     routes: Arc<Routes>,
     wish: Wish,
     own: Option<usize>,
@@ -69,7 +69,7 @@ pub(crate) struct Way<'a> {
 #[derive(Debug)]
 pub(crate) struct Place {
     pub(crate) claim: Claim,
-    pub(crate) routes: Arc<Routes>,
+    /// Index in the table of the way, as long as no other place was looked for.
     pub(crate) side: usize,
     /// Whether the request's own side had no place.
     pub(crate) diverted: bool,
@@ -86,16 +86,25 @@ impl Place {
     }
 }
 
-impl<'a> Way<'a> {
+impl Way {
     /// The way by a table, which is that of the wish.
-    pub(crate) fn new(service: &'a Service, routes: &Arc<Routes>, wish: Wish) -> Self {
+    pub(crate) fn new(service: Arc<Service>, routes: Arc<Routes>, wish: Wish) -> Self {
         Self {
+            own: wish.side(&routes),
             service,
-            own: wish.side(routes),
-            routes: Arc::clone(routes),
+            routes,
             wish,
             tried: Vec::new(),
         }
+    }
+
+    pub(crate) fn service(&self) -> &Arc<Service> {
+        &self.service
+    }
+
+    /// The table by which the last place was found.
+    pub(crate) fn routes(&self) -> &Arc<Routes> {
+        &self.routes
     }
 
     /// Finds a place that was not tried yet.
@@ -160,7 +169,6 @@ impl<'a> Way<'a> {
                 Some(Place {
                     claim,
                     cookie: self.cookie(side).filter(|_| !diverted),
-                    routes: Arc::clone(&self.routes),
                     side,
                     diverted,
                     aside: self.aside(),

@@ -12,6 +12,7 @@ use http::{HeaderMap, HeaderName, Method, Uri};
 
 use crate::{
     control::{self, Action},
+    plain_path::{cleaned, decoded},
     trust::Network,
 };
 
@@ -153,6 +154,7 @@ impl Rules {
     ) -> Option<Hit> {
         let raw = uri.path_and_query().map_or("/", |target| target.as_str());
         let path = decoded(uri.path());
+        let clean = cleaned(uri.path());
         let mut first: Option<Hit> = None;
         let mut hit = |rule: &str, action: Action, too_long: bool| {
             let denied = action == Action::Deny;
@@ -166,7 +168,9 @@ impl Rules {
             }
         };
         for rule in &self.own {
-            if rule.means(method, &path, headers, client) {
+            // What a server may make of the path is meant, too.
+            let paths = [Some(&path), clean.as_ref()];
+            if rule.means(method, &paths, headers, client) {
                 rule.count.fetch_add(1, Ordering::Relaxed);
                 hit(&rule.told.name, rule.told.action, false);
             }
@@ -202,13 +206,20 @@ impl Rules {
 }
 
 impl Rule {
-    fn means(&self, method: &Method, path: &[u8], headers: &HeaderMap, client: IpAddr) -> bool {
+    /// `paths` are the ways in which the path can be read.
+    fn means(
+        &self,
+        method: &Method,
+        paths: &[Option<&Vec<u8>>],
+        headers: &HeaderMap,
+        client: IpAddr,
+    ) -> bool {
+        let any_fits = |pattern: &String| {
+            let mut paths = paths.iter().flatten();
+            paths.any(|path| fits(pattern.as_bytes(), path))
+        };
         (self.methods.is_empty() || self.methods.contains(method))
-            && self
-                .told
-                .path
-                .as_ref()
-                .is_none_or(|pattern| fits(pattern.as_bytes(), path))
+            && self.told.path.as_ref().is_none_or(any_fits)
             && self.header.as_ref().is_none_or(|(name, value)| {
                 let mut values = headers.get_all(name).iter();
                 values.any(|found| {
@@ -247,25 +258,6 @@ fn fits(pattern: &[u8], text: &[u8]) -> bool {
     pattern[at..].iter().all(|byte| *byte == b'*')
 }
 
-/// Percent-decoded once; what is no escape stays as it is.
-fn decoded(text: &str) -> Vec<u8> {
-    let hex = |byte: u8| char::from(byte).to_digit(16);
-    let mut bytes = text.bytes();
-    let mut out = Vec::with_capacity(text.len());
-    while let Some(byte) = bytes.next() {
-        let mut rest = bytes.clone();
-        let escape = rest.next().and_then(hex).zip(rest.next().and_then(hex));
-        match escape {
-            Some((high, low)) if byte == b'%' => {
-                out.push(u8::try_from(high * 16 + low).unwrap_or(byte));
-                bytes = rest;
-            }
-            _ => out.push(byte),
-        }
-    }
-    out
-}
-
 #[cfg(test)]
 mod tests {
     use http::HeaderValue;
@@ -290,6 +282,26 @@ mod tests {
             header: None,
             from: Vec::new(),
         }
+    }
+
+    #[test]
+    fn a_path_is_met_in_every_way_of_writing_it() {
+        let admin = control::Rule {
+            path: Some("/admin*".to_owned()),
+            ..rule("admin", Action::Deny)
+        };
+        let rules = Rules::new(&[admin], None).unwrap();
+        for target in [
+            "/admin/x",
+            "//admin",
+            "/./admin",
+            "/%2fadmin",
+            "/a/../%61dmin",
+        ] {
+            let hit = judge(&rules, &Method::GET, target);
+            assert_eq!(hit, Some(("admin".to_owned(), true)), "{target}");
+        }
+        assert_eq!(judge(&rules, &Method::GET, "/a/admin"), None);
     }
 
     #[test]

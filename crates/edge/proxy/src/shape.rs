@@ -51,6 +51,7 @@ pub(crate) fn for_h1<B>(request: &mut Request<B>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::request::{self, RequestBody};
 
     #[test]
     fn there_and_back_again() {
@@ -74,5 +75,15 @@ mod tests {
         for_h2(&mut request);
         assert!(request.headers().is_empty());
         assert_eq!(request.uri().authority(), Some(&NOBODY));
+    }
+
+    #[test]
+    fn what_is_sent_again_over_http2_keeps_its_host() {
+        let request = Request::get("/a").header("host", "shop.example");
+        let mut request = request.body(RequestBody::default()).unwrap();
+        for_h2(&mut request);
+        let mut again = request::repeat(&request);
+        for_h2(&mut again);
+        assert_eq!(again.uri(), "http://shop.example/a");
     }
 }

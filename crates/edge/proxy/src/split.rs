@@ -40,14 +40,13 @@ impl Split {
 
     /// Index of the side whose turn it is. `None` when no side has weight.
     pub(crate) fn deal(&self) -> Option<usize> {
-        if self.slots == 0 {
-            return None;
+        match self.slots {
+            0 => return None,
+            // All for one side.
+            1 => return self.bounds.iter().position(|bound| *bound == 1),
+            _ => {}
         }
-        let dealt = if self.slots == 1 {
-            0
-        } else {
-            self.dealt.fetch_add(1, Ordering::Relaxed)
-        };
+        let dealt = self.dealt.fetch_add(1, Ordering::Relaxed);
         let key = mix(self.seed ^ (dealt / self.slots));
         let slot = permute(dealt % self.slots, self.slots, key);
         self.bounds.iter().position(|bound| slot < *bound)

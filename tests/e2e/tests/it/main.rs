@@ -13,12 +13,14 @@
     reason = "these are tests; the lint does not see that their helpers are too"
 )]
 
+mod actions;
 mod bad_input;
 mod binary;
 mod browser;
 mod canary;
 mod candidates;
 mod docker;
+mod exit_codes;
 mod hooks;
 mod in_flight;
 mod judged;

@@ -187,6 +187,34 @@ fn rules_and_limits_refuse_and_count() {
 }
 
 #[test]
+fn what_is_taken_back_leaves_none_of_its_rules() {
+    let world = World::new();
+    let plain = "{ strategy: { canary: { steps: [50, 100], interval: 10m, bake: 0s } } }";
+    let stage = Stage::open(&world, plain);
+    stage.build("1.0.0", &json!({}));
+    stage.first("1.0.0");
+    let file = stage.path().join("cutover.yml");
+    let text = fs::read_to_string(file).unwrap();
+    let rules =
+        "bake: 0s } }, traffic: { rules: [{ name: admin, path: \"/admin*\", action: deny }] }";
+    stage.write("cutover.yml", &text.replace("bake: 0s } }", rules));
+    stage.build("2.0.0", &json!({}));
+    let address = stage.address();
+    let asked = || get(&address, "/admin/users", &[]).status;
+    assert_ne!(asked(), 403);
+    let id = stage.begin("2.0.0");
+    stage.until_share(&id, 50.0);
+    assert_eq!(asked(), 403);
+    world.cutover(&["abort", &id]).exits(0);
+    stage.ends(&id, "cancelled");
+    assert_ne!(
+        asked(),
+        403,
+        "the rules of what was taken back are in force"
+    );
+}
+
+#[test]
 fn each_request_is_a_line_with_its_version_and_trace() {
     let world = World::new();
     let file = world.path("access.log");

@@ -3,7 +3,7 @@
 use camino::Utf8PathBuf;
 use clap::Args;
 
-use super::Listing;
+use super::{Actions, Listing};
 
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
@@ -70,6 +70,8 @@ pub(crate) struct Here {
         help_heading = "Runs of `cutover run`"
     )]
     pub(crate) run_dir: Option<Utf8PathBuf>,
+    #[command(flatten)]
+    pub(crate) actions: Actions,
 }
 
 impl Retry {

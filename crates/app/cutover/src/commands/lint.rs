@@ -1,11 +1,18 @@
 //! `cutover lint` and `cutover plan`: compile, and say what is wrong, or what would be done.
 
 use cutover_dialect as dialect;
-use cutover_model::{Diagnostic, Severity, plan::StepBody, project::Project, run::StepPath};
+use cutover_forge::Reach;
+use cutover_model::{
+    Diagnostic, Severity,
+    plan::{ActionSource, StepBody},
+    project::Project,
+    run::StepPath,
+};
+use cutover_server::Understanding;
 use serde_json::json;
 
 use super::tree::Tree;
-use crate::{cli, exit::Exit, render};
+use crate::{cli, config, exit::Exit, render};
 
 pub(crate) async fn lint(args: cli::Lint) -> anyhow::Result<Exit> {
     let tree = Tree::open(&args.directory).await?;
@@ -28,9 +35,12 @@ pub(crate) async fn lint(args: cli::Lint) -> anyhow::Result<Exit> {
             _ => files.push(tree.workflow(wanted)?),
         }
     }
+    let actions = config::actions(&args.actions, None)?;
+    let mut understanding = Understanding::new(&actions, &tree.files, Reach::Here);
     for path in &files {
-        found.extend(dialect::lint(&tree.files, path));
+        found.extend(understanding.lint(path).await);
     }
+    found.extend(understanding.faults().iter().cloned());
     found.sort_by(|a, b| (&a.path, a.at).cmp(&(&b.path, b.at)));
     found.dedup();
     let errors = found
@@ -74,7 +84,10 @@ pub(crate) async fn plan(args: cli::Plan) -> anyhow::Result<Exit> {
     let named = args.workflow.unwrap_or_default();
     let path = tree.workflow(&named)?;
     let trigger = super::run::trigger(&tree, None, &path, None, &[]);
-    let compiled = dialect::compile(&tree.files, &path, &trigger, dialect::Options::default());
+    let actions = config::actions(&args.actions, None)?;
+    let compiled = Understanding::new(&actions, &tree.files, Reach::Here)
+        .compile(&path, &trigger, dialect::Options::default())
+        .await;
     render::diagnostics(&compiled.diagnostics, |path| tree.text(path));
     let Some(plan) = compiled.plan else {
         return Ok(Exit::Usage);
@@ -99,7 +112,19 @@ pub(crate) async fn plan(args: cli::Plan) -> anyhow::Result<Exit> {
                     format!("run {}", script.text.lines().next().unwrap_or_default())
                 }
                 StepBody::Builtin { action, .. } => format!("uses {}", action.name()),
-                StepBody::Composite { path, .. } => format!("uses ./{path}"),
+                StepBody::Composite { source, path, .. } => match source {
+                    ActionSource::Workspace => format!("uses ./{path}"),
+                    ActionSource::Own => format!("uses $/{path}"),
+                    ActionSource::Foreign(tree) => {
+                        format!("uses {} {path} ({})", tree.name(), tree.tree)
+                    }
+                },
+                StepBody::Action(action) => match &action.source {
+                    ActionSource::Foreign(tree) => {
+                        format!("uses {} ({})", action.uses, tree.tree)
+                    }
+                    ActionSource::Workspace | ActionSource::Own => format!("uses {}", action.uses),
+                },
                 StepBody::Wait { steps } => format!("waits for {}", steps.join(", ")),
                 StepBody::WaitAll => "waits for all".to_owned(),
                 StepBody::CancelStep { step } => format!("cancels {step}"),

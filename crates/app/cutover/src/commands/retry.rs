@@ -67,9 +67,16 @@ async fn find(args: &cli::Retry, wanted: &str) -> anyhow::Result<Option<(Control
     let tree = Tree::open(directory).await?;
     let base = config::run_dir(args.here.run_dir.as_deref(), &tree.root)?;
     let secrets = local::given::secrets(args.here.secret_file.as_deref(), &args.here.secrets)?;
+    let actions = config::actions(&args.here.actions, args.here.run_dir.as_deref())?;
     let mut in_use = None;
     for place in local::given::places(&base).filter(|place| place.join("cutover.db").exists()) {
-        let options = local::given::options(place, args.here.jobs, secrets.clone(), &tree.root)?;
+        let options = local::given::options(
+            place,
+            args.here.jobs,
+            secrets.clone(),
+            &tree.root,
+            actions.clone(),
+        )?;
         let control = match Control::open(options).await {
             Ok(control) => control,
             Err(cutover_server::Error::Store(error)) => {

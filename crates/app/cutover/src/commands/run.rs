@@ -4,20 +4,22 @@
 mod event;
 mod follow;
 pub(super) mod given;
+mod result;
 mod select;
 mod shell;
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use anyhow::bail;
+use anyhow::{Context as _, bail};
 use cutover_dialect::{self as dialect, Lacking};
 use cutover_engine::Wish;
 use cutover_model::{
     RunId, Severity,
+    plan::JobSpec,
     run::Outcome,
     source::{GitRef, Revision, Trigger, TriggerKind, Trust},
 };
-use cutover_server::{Control, Options, Started};
+use cutover_server::{Control, Options, Started, Understanding};
 use cutover_store::RunFilter;
 use futures_util::FutureExt as _;
 use serde_json::json;
@@ -45,9 +47,10 @@ pub(crate) async fn run(args: cli::Run) -> anyhow::Result<Exit> {
 async fn open(args: &cli::Run, tree: &Tree) -> anyhow::Result<Control> {
     let base = config::run_dir(args.data_dir.as_deref(), &tree.root)?;
     let secrets = given::secrets(args.secret_file.as_deref(), &args.secrets)?;
+    let actions = config::actions(&args.actions, args.data_dir.as_deref())?;
     let options = Options {
         vars: args.vars.iter().cloned().collect(),
-        ..given::options(base.clone(), args.jobs, secrets, &tree.root)?
+        ..given::options(base.clone(), args.jobs, secrets, &tree.root, actions)?
     };
     for data_dir in given::places(&base) {
         match Control::open(Options {
@@ -177,7 +180,11 @@ async fn compile(
     } else {
         Lacking::Refuse
     };
-    let compiled = dialect::compile(&tree.files, path, &trigger, dialect::Options { lacking });
+    let reach = Understanding::reach_of(&trigger);
+    let actions = config::actions(&args.actions, args.data_dir.as_deref())?;
+    let compiled = Understanding::new(&actions, &tree.files, reach)
+        .compile(path, &trigger, dialect::Options { lacking })
+        .await;
     let mut diagnostics = compiled.diagnostics;
     for diagnostic in wrong {
         // Both read the file, and both say it when it cannot be read.
@@ -213,6 +220,15 @@ async fn compile(
     }
     select::legs(&mut plan, &args.matrix)?;
     event::environment(&mut plan, &args.env);
+    let images = args.runs_on.iter().filter_map(|(label, place)| {
+        let image = place.strip_prefix("docker://")?;
+        Some((label.clone(), image.to_owned()))
+    });
+    plan.map_runners(&images.collect());
+    if plan.jobs.iter().any(JobSpec::uses_containers) {
+        let lacking = "this workflow needs containers; on Debian: `apt-get install docker.io`";
+        control.check_containers().await.context(lacking)?;
+    }
     Ok(Some(control.start_run(plan, trigger).await?))
 }
 

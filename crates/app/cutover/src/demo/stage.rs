@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use camino::{Utf8Path, Utf8PathBuf};
+use cutover_forge::{ActionStore, DEFAULT_ADDRESS};
 use cutover_model::Secret;
 use cutover_server::{Control, Options, Sources, http};
 use tokio::{net::TcpListener, sync::oneshot, task::JoinHandle};
@@ -36,6 +37,8 @@ impl Stage {
             runners: config::processors().max(2),
             secrets: BTreeMap::new(),
             sources: Sources::Hosted,
+            // Nothing in the demo comes from elsewhere.
+            actions: ActionStore::new(root.join("actions"), DEFAULT_ADDRESS, Vec::new()),
             docker_host: None,
             address: Some(address.clone()),
             base_env: config::base_env(),

@@ -111,6 +111,7 @@ async fn open(dir: &Utf8Path, recover: bool) -> Control {
         secrets: BTreeMap::new(),
         vars: BTreeMap::new(),
         sources: Sources::Hosted,
+        actions: cutover_forge::ActionStore::new(dir.join("actions"), dir.as_str(), Vec::new()),
         docker_host: None,
         address: None,
         base_env: BTreeMap::new(),

@@ -212,6 +212,7 @@ mod tests {
             secrets: BTreeMap::new(),
             vars: BTreeMap::new(),
             sources: Sources::Hosted,
+            actions: cutover_forge::ActionStore::new(dir.join("actions"), dir.as_str(), Vec::new()),
             docker_host: None,
             address: None,
             base_env: BTreeMap::new(),

@@ -67,7 +67,7 @@ pub(super) fn back_at_once() -> Result<Strategy, Error> {
 /// By a word, with the figures that such a strategy has by default.
 fn strategy(word: &str) -> Result<Strategy, Error> {
     cutover_dialect::default_strategy(word).ok_or_else(|| {
-        Error::Refused(format!(
+        Error::NotFound(format!(
             "`{word}` is not a strategy; there is `rolling`, `blue_green`, `canary`, `linear` and \
              `recreate`"
         ))

@@ -6,7 +6,9 @@ use cutover_engine::{
     self as engine, Effect, Input, Resumption, Run,
     resolve::{self, Body, Given, ResolvedStep, RunnerFacts, ServerFacts},
 };
-use cutover_executor::{HandedKind, JobPlace, KeepLimits, StepEnd, StepKey, StepOrder};
+use cutover_executor::{
+    HandedKind, InContainers, JobPlace, KeepLimits, StepEnd, StepKey, StepOrder,
+};
 use cutover_model::{
     RunId, Secret, Timestamp,
     event::{Recorded, RunEvent},
@@ -15,10 +17,11 @@ use cutover_model::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::{Edge, Error, Machine, Mailbox};
+use super::{Edge, Error, Machine, Mailbox, actions::put_in_place};
 use crate::{
     Control,
     action::{self, ActionEnd, Context},
+    containers,
     failure::{FailedStep, Look},
     hash_files::hash_files,
     view,
@@ -197,6 +200,7 @@ impl Work {
                 patterns,
             } => self.hash_files(job, step, patterns).await,
             Effect::FinishJob { job } => {
+                containers::remove(&self.control, &self.run, &job).await;
                 self.clean_up(&job).await;
                 self.control.runners().release(&self.id, &job);
                 if let Some(group) = self.run.group_of(&job) {
@@ -292,39 +296,54 @@ impl Work {
             .await
             .map_err(|error| error.to_string())?;
         executor.border(key, self.is_alone(key)).await;
-        let (resolved, masks) = self.resolve(key, &place)?;
-        let path_prepend = resolved.path_prepend;
+        let (resolved, masks, around) = self.resolve(key, &place)?;
+        put_in_place(&self.control, &self.run, key, &place, &resolved.sources).await?;
+        let mut order = StepOrder {
+            key: key.clone(),
+            script: String::new(),
+            program: Vec::new(),
+            preface: Vec::new(),
+            shell: None,
+            working_directory: None,
+            env: resolved.env,
+            path_prepend: resolved.path_prepend,
+            masks,
+            untrusted: !self.run.may_see_secrets(),
+            containers: None,
+        };
         match resolved.body {
             Body::Script {
                 script,
                 shell,
                 working_directory,
             } => {
-                let order = StepOrder {
-                    key: key.clone(),
+                self.run_to_its_end(StepOrder {
                     script,
                     shell,
                     working_directory,
-                    env: resolved.env,
-                    path_prepend,
-                    masks,
-                    untrusted: !self.run.may_see_secrets(),
-                };
-                let kept = self.control.onlooker().map(|_| order.clone());
-                executor
-                    .start(order)
-                    .await
-                    .map_err(|error| error.to_string())?;
-                // A cancel that came before there was anything to cancel.
-                if self.control.cancels().expect(key).is_cancelled() {
-                    let told = executor.cancel(key).await;
-                    told.map_err(|error| error.to_string())?;
-                }
-                let end = self.ended(key).await?;
-                Ok(match kept {
-                    Some(order) => self.looked_at(&order, end).await,
-                    None => end,
+                    containers: around.map(Box::new),
+                    ..order
                 })
+                .await
+            }
+            Body::Node {
+                uses,
+                version,
+                file,
+            } => {
+                let order = match around {
+                    Some(around) => with_node_inside(order, around, &uses, version, file)?,
+                    None => self.with_node(order, &uses, version, file).await?,
+                };
+                self.run_to_its_end(order).await
+            }
+            Body::Container(call) => {
+                order.containers = Some(containers::of_call(self.at(key, &place), &call, around)?);
+                self.run_to_its_end(order).await
+            }
+            Body::SetUpContainers(wanted) => {
+                order.containers = Some(containers::of_job(self.at(key, &place), &wanted)?);
+                self.run_to_its_end(order).await
             }
             Body::Builtin { action, with } => {
                 let context = Context {
@@ -334,10 +353,7 @@ impl Work {
                     place,
                     with,
                 };
-                Ok(self.act(action, context, masks).await)
-            }
-            Body::Container(_) | Body::SetUpContainers(_) => {
-                Err("containers are not there yet".to_owned())
+                Ok(self.act(action, context, order.masks).await)
             }
         }
     }
@@ -420,6 +436,62 @@ impl Work {
         }
     }
 
+    /// The order for a program of a JavaScript action.
+    async fn with_node(
+        &self,
+        order: StepOrder,
+        uses: &str,
+        version: u16,
+        file: String,
+    ) -> Result<StepOrder, String> {
+        let base = &self.control.options().base_env;
+        let written = order.env.get("PATH").or_else(|| base.get("PATH"));
+        let directories = order.path_prepend.iter().chain(written);
+        let path: Vec<&str> = directories.map(String::as_str).collect();
+        let node = self
+            .control
+            .nodes()
+            .find(&path.join(":"))
+            .await
+            .map_err(|why| format!("`{uses}` needs node {version}, and {why}"))?;
+        must_be_there(uses, &file, &file)?;
+        Ok(StepOrder {
+            preface: vec![node.line(uses, version)],
+            program: vec![node.program.into_string(), file],
+            ..order
+        })
+    }
+
+    fn at<'a>(&'a self, key: &'a StepKey, place: &'a JobPlace) -> containers::At<'a> {
+        containers::At {
+            control: &self.control,
+            run: &self.run,
+            key,
+            place,
+        }
+    }
+
+    async fn run_to_its_end(&self, order: StepOrder) -> Result<Input, String> {
+        let executor = self.control.executor();
+        let key = order.key.clone();
+        let looks = self.control.onlooker().is_some() && order.containers.is_none();
+        let kept = looks.then(|| order.clone());
+        executor
+            .start(order)
+            .await
+            .map_err(|error| error.to_string())?;
+        // A cancel that came before there was anything to cancel.
+        if self.control.cancels().expect(&key).is_cancelled() {
+            let told = executor.cancel(&key).await;
+            told.map_err(|error| error.to_string())?;
+        }
+        let end = self.ended(&key).await?;
+        Ok(match kept {
+            Some(order) => self.looked_at(&order, end).await,
+            None => end,
+        })
+    }
+
     async fn ended(&self, key: &StepKey) -> Result<Input, String> {
         let end = self
             .control
@@ -482,7 +554,7 @@ impl Work {
         &self,
         key: &StepKey,
         place: &JobPlace,
-    ) -> Result<(ResolvedStep, Vec<Secret>), String> {
+    ) -> Result<(ResolvedStep, Vec<Secret>, Option<InContainers>), String> {
         let options = self.control.options();
         let executor = self.control.executor();
         let withheld = |wanted: resolve::Withheld<'_>| {
@@ -500,30 +572,76 @@ impl Work {
         let home = self.control.home();
         let hash_files =
             |patterns: &[String]| hash_files(&place.workspace, home.as_deref(), patterns);
-        let given = Given {
+        let server = ServerFacts {
+            url: options.address.clone().unwrap_or_default(),
+        };
+        let outside = RunnerFacts {
+            name: "local".to_owned(),
+            os: OS.to_owned(),
+            arch: ARCH.to_owned(),
+            temp: place.temp.to_string(),
+            tool_cache: place.dir.join("tools").to_string(),
+            workspace: place.workspace.to_string(),
+            actions: place.actions.to_string(),
+        };
+        let mut given = Given {
             secrets: &options.secrets,
             withheld: &withheld,
             hash_files: &hash_files,
-            runner: &RunnerFacts {
-                name: "local".to_owned(),
-                os: OS.to_owned(),
-                arch: ARCH.to_owned(),
-                temp: place.temp.to_string(),
-                tool_cache: place.dir.join("tools").to_string(),
-                workspace: place.workspace.to_string(),
-            },
-            server: &ServerFacts {
-                url: options.address.clone().unwrap_or_default(),
-            },
+            runner: &outside,
+            server: &server,
         };
+        let around = containers::around(self.at(key, place), &given)?;
+        let passwords = containers::passwords(&self.run, &key.job, &given)?;
+        let inside = around
+            .as_ref()
+            .map(|around| containers::facts_inside(&around.mounts, &outside));
+        if let Some(inside) = &inside {
+            given.runner = inside;
+        }
         let resolved = resolve::step(&self.run, &key.job, &key.step, &given)
             .map_err(|fault| fault.to_string())?;
         let masks = resolve::masks(&self.run, &given)
             .into_iter()
             .cloned()
+            .chain(passwords)
             .collect();
-        Ok((resolved, masks))
+        Ok((resolved, masks, around))
     }
+}
+
+/// The same in the container of the job, which has to bring a `node` of its own.
+fn with_node_inside(
+    order: StepOrder,
+    around: InContainers,
+    uses: &str,
+    version: u16,
+    file: String,
+) -> Result<StepOrder, String> {
+    let outside = around.mounts.outside(&file);
+    must_be_there(
+        uses,
+        &file,
+        outside.as_ref().map_or(&*file, |path| path.as_str()),
+    )?;
+    let line = format!("{uses} runs on the container's node; it was written for node {version}");
+    Ok(StepOrder {
+        preface: vec![line],
+        program: vec!["node".to_owned(), file],
+        containers: Some(Box::new(around)),
+        ..order
+    })
+}
+
+/// Whether a program of an action is at this place of the machine.
+fn must_be_there(uses: &str, file: &str, place: &str) -> Result<(), String> {
+    if camino::Utf8Path::new(place).is_file() {
+        return Ok(());
+    }
+    Err(format!(
+        "`{uses}` has no `{file}`; an action in the workspace needs a checkout before it, and what it is \
+         built into"
+    ))
 }
 
 /// The words that workflows have for this machine.

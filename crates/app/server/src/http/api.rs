@@ -209,7 +209,10 @@ pub(super) async fn dispatch(
         return Err(Error::Invalid(diagnostics).into());
     }
     trigger.inputs = inputs;
-    let compiled = dialect::compile(&tree, &path, &trigger, dialect::Options::default());
+    let reach = crate::Understanding::reach_of(&trigger);
+    let compiled = crate::Understanding::new(control.actions(), &tree, reach)
+        .compile(&path, &trigger, dialect::Options::default())
+        .await;
     let plan = compiled.plan.ok_or(Error::Invalid(compiled.diagnostics))?;
     let started = control.start_run(plan, trigger).await?;
     Ok(Json(

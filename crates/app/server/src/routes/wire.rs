@@ -201,6 +201,8 @@ fn limit(limits: &mut proxy::Limits, spec: &LimitsSpec) {
         }
     };
     put(&mut limits.connections, spec.connections);
+    let each = spec.connections_per_client.map(size);
+    limits.connections_per_client = each.or(limits.connections_per_client);
     put(&mut limits.header_fields, spec.header_fields);
     put(&mut limits.header_bytes, spec.header_bytes);
 }

@@ -62,7 +62,10 @@ fn card(view: &DeploymentView, now: Timestamp) -> Markup {
                 (took(Some(row.created_at), row.finished_at, now))
             }
             p { (view.line) }
-            @if let (None, Some(why)) = (row.outcome, &row.reason) { p.facts { (why) } }
+            @if let (None, None, Some(why)) = (row.outcome, &view.paused_by, &row.reason) {
+                // One that waits says for what already.
+                @if !view.line.contains(why) { p.facts { (why) } }
+            }
             @if let Some(reason) = &view.break_glass {
                 p.bad { "No freeze keeps it; the glass was broken: " (reason) }
             }
@@ -154,8 +157,11 @@ fn turns(row: &DeploymentRow, status: &Status) -> Markup {
             section.turns {
                 h2 { "Who deploys here" }
                 @if let Some(holder) = &place.holder {
-                    p { a href={ "/deployments/" (holder.deployment) } { (holder.deployment) }
-                        small { " since " (clock(holder.since)) } }
+                    p {
+                        @if holder.deployment == row.id { "this one" }
+                        @else { a href={ "/deployments/" (holder.deployment) } { (holder.deployment) } }
+                        small { " since " (clock(holder.since)) }
+                    }
                 }
                 @if !place.queue.is_empty() {
                     ol {
@@ -180,12 +186,17 @@ fn evidence(verdict: &Verdict) -> Markup {
                 div.wide {
                     table {
                         tr { th {} th { "candidate" } th { "current" } th { "evidence" } th { "enough at" } }
-                        @for finding in &verdict.findings { (found(finding)) }
+                        @for finding in verdict.findings.iter().filter(is_fed) { (found(finding)) }
                     }
                 }
             }
         }
     }
+}
+
+/// An instance of the candidate that ends takes it back without being weighed.
+fn is_fed(finding: &&Finding) -> bool {
+    finding.signal != Signal::Restarts || finding.candidate + finding.current > 0
 }
 
 fn found(finding: &Finding) -> Markup {

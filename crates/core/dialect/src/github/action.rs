@@ -1,4 +1,5 @@
-//! Local composite actions: found in the tree, read once each, lowered once each.
+//! Actions with an `action.yml`, of these sources and of others: found, read once each, lowered once
+//! each.
 //!
 //! A composite action's steps do not depend on who uses it (only the values of its inputs do), so what
 //! was lowered for one use serves for all: files that use each other often stay cheap.
@@ -9,12 +10,12 @@ use std::{
 };
 
 use cutover_model::{
-    Diagnostic, Position,
-    plan::{Bindings, StepSpec, Template},
+    Diagnostic, Position, Severity,
+    plan::{ActionSource, Bindings, StepSpec, Template},
 };
 
 use super::{
-    model::{Action, With},
+    model::{Action, ActionInput, With},
     parse,
 };
 use crate::{
@@ -40,7 +41,36 @@ pub(crate) struct Lowered {
     pub(crate) height: usize,
 }
 
-/// The actions seen so far, by directory.
+/// Where an action is: the files it is among, and its directory there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Place {
+    pub(crate) source: ActionSource,
+    pub(crate) directory: String,
+}
+
+impl Place {
+    /// Its file, for people, and a name that no other place has.
+    fn name(&self, file: &str) -> String {
+        match &self.source {
+            ActionSource::Workspace | ActionSource::Own => file.to_owned(),
+            ActionSource::Foreign(tree) => format!("{}:{file}", tree.name()),
+        }
+    }
+
+    /// For the names in a circle.
+    fn short(&self) -> String {
+        match &self.source {
+            ActionSource::Workspace => self.directory.clone(),
+            ActionSource::Own => format!("$/{}", self.directory),
+            ActionSource::Foreign(_) if self.directory.is_empty() => {
+                self.name("").trim_end_matches(':').to_owned()
+            }
+            ActionSource::Foreign(_) => self.name(&self.directory),
+        }
+    }
+}
+
+/// The actions seen so far, by place.
 #[derive(Debug, Default)]
 pub(crate) struct Actions {
     /// `None`: refused, and it has been said why.
@@ -52,9 +82,9 @@ pub(crate) struct Actions {
 }
 
 /// The directory that a reference names, from the root of the sources.
-pub(crate) fn directory(reference: &Spanned, sink: &mut Sink) -> Option<String> {
+pub(crate) fn directory(reference: &Spanned, path: &str, sink: &mut Sink) -> Option<String> {
     let mut parts: Vec<&str> = Vec::new();
-    for part in reference.text.split('/') {
+    for part in path.split('/') {
         match part {
             "" | "." => {}
             ".." => {
@@ -83,26 +113,31 @@ fn file<'t>(tree: &'t SourceTree, directory: &str) -> Option<(String, &'t [u8])>
 }
 
 impl Actions {
-    /// The action in a directory; `lower` turns its steps into ours.
+    /// The action at a place; `lower` turns its steps into ours.
     pub(crate) fn find(
         &mut self,
         tree: &SourceTree,
+        place: &Place,
         reference: &Spanned,
         sink: &mut Sink,
         lower: impl FnOnce(&mut Self, Action, &mut Sink) -> Lowered,
-    ) -> Option<(String, Rc<Lowered>)> {
-        let directory = directory(reference, sink)?;
-        if let Some(from) = self.open.iter().position(|open| *open == directory) {
+    ) -> Option<Rc<Lowered>> {
+        let name = place.short();
+        if let Some(from) = self.open.iter().position(|open| *open == name) {
             let mut circle: Vec<&str> = self.open[from..].iter().map(String::as_str).collect();
-            circle.push(&directory);
+            circle.push(&name);
             let message = format!("actions use each other: {}", crate::graph::arrows(&circle));
             sink.error(Code::ActionNesting, reference.at, message);
             return None;
         }
-        if !self.known.contains_key(&directory) {
-            let Some((path, bytes)) = file(tree, &directory) else {
+        if !self.known.contains_key(&name) {
+            let Some((path, bytes)) = file(tree, &place.directory) else {
                 let message = format!("there is no action in `{}`", reference.text);
-                let hint = format!("it needs `{directory}/action.yml`");
+                let wanted = match place.directory.as_str() {
+                    "" => "action.yml".to_owned(),
+                    directory => format!("{directory}/action.yml"),
+                };
+                let hint = format!("it needs `{}`", place.name(&wanted));
                 sink.error_hint(Code::NoAction, reference.at, message, hint);
                 return None;
             };
@@ -110,15 +145,19 @@ impl Actions {
                 too_deep(reference.at, sink);
                 return None;
             }
-            let mut own = Sink::new(&path);
+            let mut own = Sink::new(&place.name(&path));
             let action = parse::action(bytes, &mut own);
-            self.open.push(directory.clone());
+            self.open.push(name.clone());
             let lowered = action.map(|action| Rc::new(lower(self, action, &mut own)));
             self.open.pop();
-            self.diagnostics.extend(own.finish());
-            self.known.insert(directory.clone(), lowered);
+            let found = own.finish();
+            let is_ours = !matches!(place.source, ActionSource::Foreign(_));
+            // What is no more than advice can be taken by whoever owns the file.
+            let told = |it: &Diagnostic| is_ours || it.severity == Severity::Error;
+            self.diagnostics.extend(found.into_iter().filter(told));
+            self.known.insert(name.clone(), lowered);
         }
-        let lowered = match self.known.entry(directory.clone()) {
+        let lowered = match self.known.entry(name) {
             Entry::Occupied(known) => known.get().clone()?,
             Entry::Vacant(_) => return None,
         };
@@ -126,7 +165,7 @@ impl Actions {
             too_deep(reference.at, sink);
             return None;
         }
-        Some((directory, lowered))
+        Some(lowered)
     }
 }
 
@@ -135,19 +174,20 @@ fn too_deep(at: Position, sink: &mut Sink) {
     sink.error(Code::ActionNesting, at, message);
 }
 
-/// The declared inputs of an action, from `with:` or by default.
+/// The inputs of an action, from `with:` or by default. What it does not declare is handed on all the
+/// same, and what it requires may be absent, as on the hosted service: both are told.
 pub(crate) fn bind(
-    lowered: &Lowered,
+    inputs: &[ActionInput],
     reference: &Spanned,
     with: &[With],
     sink: &mut Sink,
 ) -> Bindings {
-    let inputs = &lowered.action.inputs;
     let declared: BTreeSet<String> = inputs
         .iter()
         .map(|input| input.name.to_ascii_lowercase())
         .collect();
     let mut given = BTreeMap::new();
+    let mut beyond = Bindings::new();
     for entry in with {
         let name = entry.name.text.to_ascii_lowercase();
         if !declared.contains(&name) {
@@ -158,6 +198,7 @@ pub(crate) fn bind(
                 reference.text, entry.name.text
             );
             sink.error_hint(Code::ActionInput, entry.name.at, message, hint);
+            beyond.push((entry.name.text.clone(), entry.value.clone()));
         }
         given.insert(name, &entry.value);
     }
@@ -177,5 +218,6 @@ pub(crate) fn bind(
             .unwrap_or_else(|| Template::plain(""));
         bindings.push((input.name.clone(), value));
     }
+    bindings.extend(beyond);
     bindings
 }

@@ -4,24 +4,25 @@ use std::collections::BTreeMap;
 
 use cutover_model::{
     Diagnostic, Position, Severity,
-    plan::{JobSpec, Plan, RunDefaults, StepBody, StepSpec},
+    plan::{ActionSource, ActionUse, Hook, JobSpec, Plan, RunDefaults, StepBody, StepSpec},
     project::Project,
     source::{Trigger, TriggerKind},
 };
 
 use super::{
-    action::{self, Actions, Lowered, MAX_STEPS},
+    action::{self, Actions, Lowered, MAX_STEPS, Place},
     background,
     builtin::{self, Named},
     lint as rules,
-    model::{Does, Job, Step, With, Workflow},
+    model::{Does, Job, Node, NodeHook, Runs, Step, With, Workflow},
     parse,
     parse::container,
     template, trigger,
 };
 use crate::{
-    Compiled, Lacking, Options, SourceTree,
+    Compiled, ForeignActions, ForeignFault, Lacking, Linted, Options, SourceTree, Wanted,
     diagnostic::{Code, Sink},
+    foreign,
     shape::Spanned,
     yaml::{self, Document},
 };
@@ -29,6 +30,7 @@ use crate::{
 /// Compiles one workflow; `on:` is read and checked, and does not decide anything here.
 pub(crate) fn compile(
     tree: &SourceTree,
+    foreign: &ForeignActions,
     path: &str,
     trigger: &Trigger,
     options: Options,
@@ -36,11 +38,9 @@ pub(crate) fn compile(
     let (project, mut diagnostics) = crate::project::read(tree);
     let mut sink = Sink::new(path);
     let mut lowering = Lowering {
-        tree,
         options,
         project: project.as_ref(),
-        actions: Actions::default(),
-        steps: 0,
+        ..Lowering::new(tree, foreign)
     };
     let plan = checked(tree, path, &mut sink).and_then(|(document, verdict)| {
         if verdict == Verdict::Accepted {
@@ -58,24 +58,24 @@ pub(crate) fn compile(
     all.append(&mut lowering.actions.diagnostics);
     all.append(&mut diagnostics);
     let refused = all.iter().any(is_error);
+    let wanted = lowering.wanted;
     Compiled {
         plan: plan
             .filter(|_| !refused)
             .map(|plan| Plan { project, ..plan }),
         diagnostics: all,
+        wanted,
     }
 }
 
 /// What there is to say about a workflow. What cutover cannot do yet is no error of the file.
-pub(crate) fn lint(tree: &SourceTree, path: &str) -> Vec<Diagnostic> {
+pub(crate) fn lint(tree: &SourceTree, foreign: &ForeignActions, path: &str) -> Linted {
     let (project, mut diagnostics) = crate::project::read(tree);
     let mut sink = Sink::new(path);
     let mut lowering = Lowering {
-        tree,
-        options: Options::default(),
         project: project.as_ref(),
-        actions: Actions::default(),
-        steps: 0,
+        is_lint: true,
+        ..Lowering::new(tree, foreign)
     };
     if let Some((document, _)) = checked(tree, path, &mut sink)
         && let Some(root) = &document.root
@@ -92,7 +92,10 @@ pub(crate) fn lint(tree: &SourceTree, path: &str) -> Vec<Diagnostic> {
         }
     }
     all.append(&mut diagnostics);
-    all
+    Linted {
+        diagnostics: all,
+        wanted: lowering.wanted,
+    }
 }
 
 /// What matters to the hosted service alone.
@@ -132,14 +135,35 @@ fn is_error(diagnostic: &Diagnostic) -> bool {
 
 struct Lowering<'t> {
     tree: &'t SourceTree,
+    foreign: &'t ForeignActions,
     options: Options,
+    /// Whether the file is looked at, and not what would be done.
+    is_lint: bool,
     project: Option<&'t Project>,
     actions: Actions,
+    /// Where the steps that are lowered just now stand: the workflow's sources, or an action's.
+    here: ActionSource,
     /// Steps of the plan so far.
     steps: usize,
+    /// What is used and was not handed in, each once.
+    wanted: Vec<Wanted>,
 }
 
-impl Lowering<'_> {
+impl<'t> Lowering<'t> {
+    fn new(tree: &'t SourceTree, foreign: &'t ForeignActions) -> Self {
+        Self {
+            tree,
+            foreign,
+            options: Options::default(),
+            is_lint: false,
+            project: None,
+            actions: Actions::default(),
+            here: ActionSource::Workspace,
+            steps: 0,
+            wanted: Vec::new(),
+        }
+    }
+
     fn workflow(&mut self, path: &str, workflow: Workflow, sink: &mut Sink) -> Plan {
         let name = workflow.name.filter(|name| !name.is_empty());
         Plan {
@@ -243,14 +267,19 @@ impl Lowering<'_> {
     }
 
     fn uses(&mut self, reference: &Spanned, with: &[With], sink: &mut Sink) -> Option<StepBody> {
-        if reference.text == "." || reference.text.starts_with("./") {
-            return self.composite(reference, with, sink);
+        let text = reference.text.as_str();
+        if text == "." || text.starts_with("./") {
+            let place = Place {
+                source: ActionSource::Workspace,
+                directory: action::directory(reference, text, sink)?,
+            };
+            return self.action(self.tree, &place, reference, with, sink);
         }
-        if reference.text.starts_with("$/") || reference.text.starts_with("../") {
-            let message = format!(
-                "`{}` as a place of an action is not there yet",
-                reference.text
-            );
+        if let Some(path) = text.strip_prefix("$/") {
+            return self.own(path, reference, with, sink);
+        }
+        if text.starts_with("../") {
+            let message = format!("`{text}` as a place of an action is not there yet");
             let hint = "write it as `./path`, from the root of the sources".to_owned();
             sink.error_hint(Code::NotYet, reference.at, message, hint);
             return None;
@@ -265,15 +294,85 @@ impl Lowering<'_> {
                 Some(StepBody::Builtin { action, with })
             }
             Named::Refused => None,
-            Named::Foreign => self.lacking(reference, sink),
+            Named::Foreign => self.foreign(reference, with, sink),
         }
     }
 
-    fn lacking(&self, reference: &Spanned, sink: &mut Sink) -> Option<StepBody> {
+    /// `$/path`: an action beside the one that uses it, or in the sources of the workflow.
+    fn own(
+        &mut self,
+        path: &str,
+        reference: &Spanned,
+        with: &[With],
+        sink: &mut Sink,
+    ) -> Option<StepBody> {
+        if path.contains('@') {
+            let message = format!("`{}` must not have a ref", reference.text);
+            let hint = "what `$/` names is of the same revision".to_owned();
+            sink.error_hint(Code::BadReference, reference.at, message, hint);
+            return None;
+        }
+        let directory = action::directory(reference, path, sink)?;
+        let (source, tree) = match &self.here {
+            ActionSource::Workspace | ActionSource::Own => (ActionSource::Own, self.tree),
+            ActionSource::Foreign(here) => {
+                match self.foreign.get(&here.repository, &here.git_ref) {
+                    Some(Ok(found)) => (self.here.clone(), &found.files),
+                    Some(Err(_)) | None => return None,
+                }
+            }
+        };
+        let place = Place { source, directory };
+        self.action(tree, &place, reference, with, sink)
+    }
+
+    /// `owner/repository/path@ref`, as far as it was handed in.
+    fn foreign(&mut self, reference: &Spanned, with: &[With], sink: &mut Sink) -> Option<StepBody> {
+        let uses = &reference.text;
+        let Some(read) = foreign::reference(uses) else {
+            return self.lacking(reference, format!("`{uses}` names no action"), sink);
+        };
+        let (repository, git_ref) = (read.repository, read.git_ref.to_owned());
+        match self.foreign.get(&repository, &git_ref) {
+            None => {
+                let known = |wanted: &Wanted| {
+                    wanted.repository.eq_ignore_ascii_case(&repository) && wanted.git_ref == git_ref
+                };
+                if !self.wanted.iter().any(known) {
+                    self.wanted.push(Wanted {
+                        repository,
+                        git_ref,
+                        path: sink.path().to_owned(),
+                        at: reference.at,
+                    });
+                }
+                self.lacking(reference, format!("action `{uses}` is not here"), sink)
+            }
+            Some(Err(ForeignFault::Lacking(fault))) => self.lacking(reference, fault.clone(), sink),
+            Some(Err(ForeignFault::Lock(fault))) => {
+                let hint = "`cutover lock` adds what is missing, `cutover lock --update` takes \
+                            what the refs name now";
+                sink.error_hint(Code::Lock, reference.at, fault, hint.to_owned());
+                None
+            }
+            Some(Ok(found)) => {
+                if !found.is_locked {
+                    let message = format!("action `{uses}` is not locked");
+                    let hint = "`cutover lock` writes `.github/cutover.lock`".to_owned();
+                    sink.warning(Code::Unlocked, reference.at, message, hint);
+                }
+                let place = Place {
+                    source: ActionSource::Foreign(found.tree.clone()),
+                    directory: read.path,
+                };
+                self.action(&found.files, &place, reference, with, sink)
+            }
+        }
+    }
+
+    fn lacking(&self, reference: &Spanned, message: String, sink: &mut Sink) -> Option<StepBody> {
         let uses = reference.text.clone();
-        let message =
-            format!("action `{uses}` is not built in, and fetching actions is not there yet");
-        let hint = "do the same in a `run` step, or in a local action (`uses: ./path`)".to_owned();
+        let hint = "`--local-repository OWNER/REPO@REF=DIR` takes it from a directory".to_owned();
         match self.options.lacking {
             Lacking::Refuse => {
                 sink.error_hint(Code::LackingAction, reference.at, message, hint);
@@ -286,41 +385,62 @@ impl Lowering<'_> {
         }
     }
 
-    fn composite(
+    /// An action with an `action.yml`.
+    fn action(
         &mut self,
+        tree: &SourceTree,
+        place: &Place,
         reference: &Spanned,
         with: &[With],
         sink: &mut Sink,
     ) -> Option<StepBody> {
         let mut actions = std::mem::take(&mut self.actions);
-        let tree = self.tree;
-        let found = actions.find(tree, reference, sink, |actions, action, sink| {
+        let found = actions.find(tree, place, reference, sink, |actions, action, sink| {
             std::mem::swap(&mut self.actions, actions);
+            let outside = std::mem::replace(&mut self.here, place.source.clone());
             let lowered = self.lowered(action, sink);
+            self.here = outside;
             std::mem::swap(&mut self.actions, actions);
             lowered
         });
         self.actions = actions;
-        let (path, lowered) = found?;
+        let lowered = found?;
         self.steps = self.steps.saturating_add(lowered.count);
-        // Beyond the limit the plan is refused; what would fill the memory is left out.
-        let steps = if self.steps <= MAX_STEPS {
-            lowered.steps.clone()
+        let mut advice = sink.aside();
+        let inputs = action::bind(&lowered.action.inputs, reference, with, &mut advice);
+        let lenient: &[Code] = if self.is_lint {
+            &[]
         } else {
-            Vec::new()
+            &[Code::ActionInput]
         };
-        Some(StepBody::Composite {
-            path,
-            inputs: action::bind(&lowered, reference, with, sink),
-            outputs: lowered.action.outputs.clone(),
-            steps,
+        sink.take_in(advice, lenient);
+        Some(match &lowered.action.runs {
+            Runs::Node(node) => {
+                let spec = node_action(node, place, reference, sink);
+                StepBody::Action(Box::new(ActionUse { inputs, ..spec }))
+            }
+            Runs::Composite(_) => StepBody::Composite {
+                source: place.source.clone(),
+                path: place.directory.clone(),
+                inputs,
+                outputs: lowered.action.outputs.clone(),
+                // Beyond the limit the plan is refused; what would fill the memory is left out.
+                steps: if self.steps <= MAX_STEPS {
+                    lowered.steps.clone()
+                } else {
+                    Vec::new()
+                },
+            },
         })
     }
 
     /// Lowers the steps of an action apart from those of the plan, which come in with each use.
     fn lowered(&mut self, mut action: super::model::Action, sink: &mut Sink) -> Lowered {
         let outside = std::mem::take(&mut self.steps);
-        let steps = self.steps(std::mem::take(&mut action.steps), sink);
+        let steps = match &mut action.runs {
+            Runs::Composite(steps) => self.steps(std::mem::take(steps), sink),
+            Runs::Node(_) => Vec::new(),
+        };
         let count = std::mem::replace(&mut self.steps, outside);
         if count > MAX_STEPS {
             let message = format!("the action comes to more than {MAX_STEPS} steps");
@@ -350,6 +470,7 @@ fn merged(own: RunDefaults, outer: &RunDefaults) -> RunDefaults {
 fn height(step: &StepSpec) -> usize {
     match &step.body {
         StepBody::Composite { steps, .. } => 1 + steps.iter().map(height).max().unwrap_or(0),
+        StepBody::Action(_) => 1,
         StepBody::Run { .. }
         | StepBody::Builtin { .. }
         | StepBody::Lacking { .. }
@@ -358,5 +479,30 @@ fn height(step: &StepSpec) -> usize {
         | StepBody::CancelStep { .. }
         | StepBody::Container(_)
         | StepBody::SetUpContainers => 0,
+    }
+}
+
+/// A JavaScript action but for its inputs.
+fn node_action(node: &Node, place: &Place, reference: &Spanned, sink: &mut Sink) -> ActionUse {
+    let hook = |hook: &NodeHook| Hook {
+        file: hook.file.clone(),
+        condition: hook.condition.clone(),
+    };
+    let is_in_workspace = place.source.is_workspace();
+    if is_in_workspace && node.pre.is_some() {
+        let message = format!("`pre` of `{}` is not run", reference.text);
+        let hint =
+            "the workspace is empty before the first step; `$/path` takes it from the revision";
+        sink.warning(Code::ActionInput, reference.at, message, hint.to_owned());
+    }
+    ActionUse {
+        uses: reference.text.clone(),
+        source: place.source.clone(),
+        path: place.directory.clone(),
+        node: node.version,
+        main: node.main.clone(),
+        pre: node.pre.as_ref().filter(|_| !is_in_workspace).map(hook),
+        post: node.post.as_ref().map(hook),
+        inputs: Vec::new(),
     }
 }

@@ -153,12 +153,38 @@ pub(crate) struct With {
     pub(crate) value: Template,
 }
 
-/// An `action.yml`, composite.
+/// An `action.yml`.
 #[derive(Debug)]
 pub(crate) struct Action {
     pub(crate) inputs: Vec<ActionInput>,
+    /// Of a composite action; others say theirs when they run.
     pub(crate) outputs: Bindings,
-    pub(crate) steps: Vec<Step>,
+    pub(crate) runs: Runs,
+}
+
+/// `runs:` of an action.
+#[derive(Debug)]
+pub(crate) enum Runs {
+    /// `using: composite`.
+    Composite(Vec<Step>),
+    /// `using: node20` and its kin.
+    Node(Node),
+}
+
+/// A JavaScript action.
+#[derive(Debug, Clone)]
+pub(crate) struct Node {
+    pub(crate) version: u16,
+    pub(crate) main: String,
+    pub(crate) pre: Option<NodeHook>,
+    pub(crate) post: Option<NodeHook>,
+}
+
+/// `pre:` with `pre-if:`, or `post:` with `post-if:`.
+#[derive(Debug, Clone)]
+pub(crate) struct NodeHook {
+    pub(crate) file: String,
+    pub(crate) condition: Option<Expression>,
 }
 
 /// A declared input of an action.

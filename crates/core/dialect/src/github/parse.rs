@@ -1,6 +1,7 @@
 //! Nodes → the words of a workflow. One slip does not stop the reading: what is refused is left out,
 //! and the rest is still looked at.
 
+mod action;
 mod concurrency;
 pub(super) mod container;
 mod job;
@@ -14,18 +15,19 @@ use cutover_model::Position;
 
 use super::{
     context,
-    model::{Action, ActionInput, Job, On, Workflow},
+    model::{Job, On, Workflow},
     value,
 };
 use crate::{
     SourceTree,
     diagnostic::{Code, Sink},
     graph,
-    shape::{self, Fields, Schema},
+    shape::{Fields, Schema},
     suggest,
     yaml::{self, Node},
 };
 
+pub(crate) use action::action;
 pub(crate) use on::on;
 
 const WORKFLOW: Schema = Schema {
@@ -151,114 +153,4 @@ fn check_needs(jobs: &[Job], sink: &mut Sink) {
             "remove one of these `needs`".to_owned(),
         );
     }
-}
-
-const ACTION: Schema = Schema {
-    what: "an action",
-    keys: &[
-        "name",
-        "description",
-        "author",
-        "branding",
-        "inputs",
-        "outputs",
-        "runs",
-    ],
-    required: &["runs"],
-    later: &[],
-};
-const ACTION_INPUT: Schema = Schema {
-    what: "an input",
-    keys: &["description", "required", "default", "deprecationMessage"],
-    required: &[],
-    later: &[],
-};
-const ACTION_OUTPUT: Schema = Schema {
-    what: "an output",
-    keys: &["description", "value"],
-    required: &["value"],
-    later: &[],
-};
-const RUNS: Schema = Schema {
-    what: "`runs`",
-    keys: &["using", "steps"],
-    required: &["using"],
-    later: &[],
-};
-
-/// An `action.yml`.
-pub(crate) fn action(bytes: &[u8], sink: &mut Sink) -> Option<Action> {
-    let node = root(bytes, sink)?;
-    let fields = Fields::open(&node, &ACTION, sink)?;
-    for key in ["name", "description", "author"] {
-        if let Some(node) = fields.get(key) {
-            shape::text(node, &format!("`{key}`"), sink);
-        }
-    }
-    let inputs = match fields.get("inputs") {
-        Some(node) => action_inputs(node, sink),
-        None => Vec::new(),
-    };
-    let outputs = match fields.get("outputs") {
-        Some(node) => value::names(node, "`outputs`", sink)
-            .into_iter()
-            .filter_map(|entry| {
-                let output = Fields::open(&entry.value, &ACTION_OUTPUT, sink)?;
-                let scope = context::ACTION_OUTPUT;
-                let value = value::template(output.get("value")?, "`value`", scope, sink)?;
-                Some((entry.key.clone(), value))
-            })
-            .collect(),
-        None => Vec::new(),
-    };
-    let steps = composite_steps(fields.get("runs")?, sink)?;
-    Some(Action {
-        inputs,
-        outputs,
-        steps,
-    })
-}
-
-fn action_inputs(node: &Node, sink: &mut Sink) -> Vec<ActionInput> {
-    value::names(node, "`inputs`", sink)
-        .into_iter()
-        .map(|entry| {
-            let fields = (!entry.value.is_null())
-                .then(|| Fields::open(&entry.value, &ACTION_INPUT, sink))
-                .flatten();
-            let get = |key| fields.as_ref().and_then(|fields| fields.get(key));
-            ActionInput {
-                name: entry.key.clone(),
-                required: get("required")
-                    .and_then(|node| shape::text(node, "`required`", sink))
-                    .is_some_and(|text| text == "true"),
-                default: get("default").and_then(|node| {
-                    value::template(node, "`default`", context::ACTION_INPUT, sink)
-                }),
-            }
-        })
-        .collect()
-}
-
-fn composite_steps(node: &Node, sink: &mut Sink) -> Option<Vec<super::model::Step>> {
-    // What `using` says decides which other keys there are, so it is looked at first.
-    let using = shape::entries(node, "`runs`", sink)?
-        .iter()
-        .find(|entry| entry.key == "using")
-        .map(|entry| &entry.value);
-    if let Some(using) = using {
-        let text = shape::filled(using, "`using`", sink)?;
-        if text != "composite" {
-            let message = format!("an action that runs with `{text}` is not there yet");
-            let hint = "composite actions work: `using: composite` with `steps`".to_owned();
-            sink.error_hint(Code::NotYet, using.at, message, hint);
-            return None;
-        }
-    }
-    let fields = Fields::open(node, &RUNS, sink)?;
-    let steps = fields.present("steps");
-    if steps.is_none() {
-        sink.error(Code::MissingKey, node.at, "`runs` needs `steps`");
-    }
-    steps.map(|steps| step::steps(steps, &context::ACTION_STEP, sink))
 }

@@ -51,6 +51,7 @@ fn a_composite_action_is_lowered_with_its_inputs_bound() {
         inputs,
         outputs,
         steps,
+        ..
     } = &plan.jobs[0].steps[0].body
     else {
         panic!("{:?}", plan.jobs[0].steps[0].body);
@@ -109,7 +110,7 @@ fn faults_in_an_action_are_told_once_with_its_path() {
                     - uses: someone/else@v1
                 ",
             ),
-            ("js/action.yml", "runs: { using: node20, main: index.js }"),
+            ("js/action.yml", "runs: { using: deno, main: index.js }"),
         ],
         "
             6:15 1053 action `./act` needs the input `who`
@@ -117,13 +118,13 @@ fn faults_in_an_action_are_told_once_with_its_path() {
             8:17 1053 action `./act` has no input `whom` | did you mean `who`?
             9:15 W 1051 there is no action in `./missing` | it needs `missing/action.yml`
             10:15 W 1051 `./../out` leads out of the sources
-            act/action.yml:2:26 1010 unknown key `type` in an input | known here: `default`, `deprecationMessage`, `description`, `required`
-            act/action.yml:3:15 1011 an output needs `value`
+            act/action.yml:2:26 W 1010 unknown key `type` in an input | known here: `default`, `deprecationMessage`, `description`, `required`
+            act/action.yml:3:15 1011 an output of an action made of steps needs `value`
             act/action.yml:7:7 1011 a `run` step of an action needs `shell` | add `shell: bash`
             act/action.yml:7:21 1030 Unrecognized named-value: 'secrets'. Located at position 1 within expression: secrets.A
             act/action.yml:8:33 W 1014 `timeout-minutes` in an action's step works here and not at GitHub
-            act/action.yml:9:13 W 1050 action `someone/else@v1` is not built in, and fetching actions is not there yet | do the same in a `run` step, or in a local action (`uses: ./path`)
-            js/action.yml:1:16 W 1014 an action that runs with `node20` is not there yet | composite actions work: `using: composite` with `steps`
+            act/action.yml:9:13 W 1050 action `someone/else@v1` is not here | `--local-repository OWNER/REPO@REF=DIR` takes it from a directory
+            js/action.yml:1:16 W 1014 an action that runs with `deno` is not there yet | known are `composite`, `node12`, `node16`, `node20` and `node24`
             ",
     );
 }

@@ -111,7 +111,10 @@ fn an_action_goes_in_the_background_as_a_whole() {
         &crate::tree(&[(PATH, workflow), ("it/action.yml", action)]),
         PATH,
     ));
-    assert!(said.contains("`background` is for the steps of a job"), "{said}");
+    assert!(
+        said.contains("`background` is for the steps of a job"),
+        "{said}"
+    );
 }
 
 #[test]

@@ -57,7 +57,7 @@ environments:
       match: [{ cookie: { name: beta, value: "1" } }]
       mirror: 5
       preview: 127.0.0.1:9090
-      limits: { body_bytes: 1048576, rate: { requests: 100, per: 1s, by_header: X-Key } }
+      limits: { connections_per_client: 20, body_bytes: 1048576, rate: { requests: 100, per: 1s, by_header: X-Key } }
       rules: [{ name: probes, group: common }, { name: admin, path: /admin*, from: 10.0.0.0/8, action: log }]
       access_log: { query: nothing }
       timeouts: { response: 10s }
@@ -212,6 +212,7 @@ fn the_traffic_of_an_environment_is_over_that_of_a_service() {
     assert_eq!(traffic.mirror, Some(percent(5)));
     assert_eq!(traffic.preview.as_deref(), Some("127.0.0.1:9090"));
     let limits = traffic.limits.unwrap();
+    assert_eq!(limits.connections_per_client, Some(20));
     assert_eq!(limits.body_bytes, Some(1_048_576));
     assert_eq!(limits.rate.unwrap().by_header.as_deref(), Some("x-key"));
     assert_eq!(traffic.rules[1].action, RuleAction::Log);

@@ -163,11 +163,11 @@ fn the_judge_takes_its_parameters_or_a_word() {
 #[test]
 fn what_nothing_feeds_is_refused_with_its_place() {
     check(
-        r#"
+        "
         environments:
           a: { judge: { split: { errors: 60, restarts: 10 } } }
           b: { traffic: { slow_start: 30s } }
-        "#,
+        ",
         "
             2:38 1014 `restarts` in `split` is not there yet | remove it: an instance of the candidate that ends takes it back at once, without being weighed
             3:19 1014 `slow_start` in `traffic` is not there yet | a new instance gets its part at once: let a smoke test warm it, or begin with a small step of `canary`

@@ -12,6 +12,7 @@ mod conformance;
 mod containers;
 mod delivery;
 mod events;
+mod foreign;
 mod hostile;
 mod judging;
 mod matrix;

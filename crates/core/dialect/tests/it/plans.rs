@@ -214,16 +214,16 @@ const FOREIGN: &str = "
 
 #[test]
 fn lacking_actions_refuse_the_file_or_fault_when_reached() {
-    let message =
-        "action `actions/setup-python@v3` is not built in, and fetching actions is not there yet";
+    let message = "action `actions/setup-python@v3` is not here";
+    let hint = "`--local-repository OWNER/REPO@REF=DIR` takes it from a directory";
     check(
         FOREIGN,
         &format!(
             "
             8:15 W 1057 `actions/checkout@v2` runs on a node that the hosted service no longer has | version 4 or later does not
-            10:15 W 1050 {message} | do the same in a `run` step, or in a local action (`uses: ./path`)
+            10:15 W 1050 {message} | {hint}
             10:15 W 1057 `actions/setup-python@v3` runs on a node that the hosted service no longer has | version 5 or later does not
-            17:15 W 1050 {} | do the same in a `run` step, or in a local action (`uses: ./path`)
+            17:15 W 1050 {} | {hint}
             ",
             message.replace("actions/setup-python@v3", "owner/other@v1")
         ),

@@ -254,7 +254,7 @@ fn what_comes_later_is_refused_with_a_hint() {
             3:60 W 1014 `secrets` in a job is not there yet | it belongs to `uses`, which is not there yet
             7:10 W 1014 an expression for the whole of `env` is not there yet | write the names out, with expressions for their values
             11:29 W 1014 shell `powershell` is not there yet | use `pwsh`, `bash`, `sh` or `python`
-            13:15 W 1014 `$/x` as a place of an action is not there yet | write it as `./path`, from the root of the sources
+            13:15 W 1051 there is no action in `$/x` | it needs `x/action.yml`
             14:15 W 1014 built-in action `cutover/scan` is not there yet
             ",
     );

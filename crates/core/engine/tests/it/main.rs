@@ -13,6 +13,7 @@ mod composite;
 mod groups;
 mod lateness;
 mod legs;
+mod posts;
 mod resolving;
 mod retrying;
 mod running;

@@ -8,14 +8,14 @@ use cutover_engine::{
 };
 use cutover_model::{
     Position, Secret,
-    plan::{Builtin, StepBody, Template},
+    plan::{ActionSource, ActionTree, Builtin, StepBody, Template},
     run::{HandedOn, Outcome, StepReport},
     source::{Trigger, Trust},
 };
 
 use crate::support::{
-    World, action, bindings, gave, given, given_trigger, job, matrix, ok, place, plan, reported,
-    runner, step, trigger,
+    World, action, bindings, gave, given, given_trigger, job, matrix, ok, place, plan, program,
+    reported, runner, step, trigger,
 };
 
 fn resolve(world: &World, address: &str) -> Result<ResolvedStep, Fault> {
@@ -39,6 +39,7 @@ fn resolve(world: &World, address: &str) -> Result<ResolvedStep, Fault> {
             temp: "/temp".to_owned(),
             tool_cache: "/tools".to_owned(),
             workspace: "/work".to_owned(),
+            actions: "/actions".to_owned(),
         },
         server: &ServerFacts {
             url: "http://localhost:1".to_owned(),
@@ -50,7 +51,10 @@ fn resolve(world: &World, address: &str) -> Result<ResolvedStep, Fault> {
 fn script(resolved: &ResolvedStep) -> &str {
     match &resolved.body {
         Body::Script { script, .. } => script,
-        Body::Builtin { .. } | Body::Container(_) | Body::SetUpContainers(_) => panic!("a script"),
+        Body::Builtin { .. }
+        | Body::Node { .. }
+        | Body::Container(_)
+        | Body::SetUpContainers(_) => panic!("a script"),
     }
 }
 
@@ -187,7 +191,10 @@ fn defaults_end_where_an_action_begins() {
             working_directory,
             ..
         } => (shell, working_directory),
-        Body::Builtin { .. } | Body::Container(_) | Body::SetUpContainers(_) => panic!("a script"),
+        Body::Builtin { .. }
+        | Body::Node { .. }
+        | Body::Container(_)
+        | Body::SetUpContainers(_) => panic!("a script"),
     };
     assert_eq!(
         place("build/0/1"),
@@ -302,4 +309,71 @@ fn the_leg_that_ends_last_says_what_the_job_hands_on_unless_it_has_nothing_to_sa
         .when(4, ok("many#1/0/1"))
         .when(5, runner("after"));
     assert_eq!(script(&resolve(&world, "after/0/1").unwrap()), "use first");
+}
+
+#[test]
+fn a_program_finds_its_inputs_its_place_and_what_it_saved() {
+    let tree = ActionTree {
+        repository: "some/tools".to_owned(),
+        git_ref: "v1".to_owned(),
+        commit: "c".to_owned(),
+        tree: "t".to_owned(),
+    };
+    let mut inner = program("js", Some(""), Some(""));
+    if let StepBody::Action(action) = &mut inner.body {
+        action.source = ActionSource::Foreign(tree.clone());
+    }
+    let mut outer = action("outer", vec![inner, step("echo ${{ github.action_path }}")]);
+    if let StepBody::Composite { source, path, .. } = &mut outer.body {
+        *source = ActionSource::Foreign(tree);
+        *path = String::new();
+    }
+    let saved = |value: HandedOn| StepReport {
+        state: BTreeMap::from([("at".to_owned(), value)]),
+        ..StepReport::default()
+    };
+    let plain = saved(HandedOn::Plain("noon".to_owned()));
+    let world = given(plan(vec![job("build", &[], vec![outer])]))
+        .when(1, runner("build"))
+        .when(2, reported("build/pre.0.0/1", Outcome::Succeeded, plain));
+    let main = resolve(&world, "build/0.0/1").unwrap();
+    let Body::Node { version, file, .. } = &main.body else {
+        panic!("{:?}", main.body);
+    };
+    assert_eq!(
+        (*version, file.as_str()),
+        (20, "/actions/some/tools/v1/js/main.js")
+    );
+    assert_eq!(main.sources.len(), 1);
+    for (name, value) in [
+        ("INPUT_WHO_IS", "ada"),
+        ("STATE_at", "noon"),
+        ("GITHUB_ACTION", "js"),
+        ("GITHUB_ACTION_PATH", "/actions/some/tools/v1/js"),
+        ("GITHUB_ACTION_REPOSITORY", "some/tools"),
+        ("GITHUB_ACTION_REF", "v1"),
+    ] {
+        assert_eq!(
+            main.env.get(name).map(String::as_str),
+            Some(value),
+            "{name}"
+        );
+    }
+    let world = world
+        .when(
+            3,
+            reported("build/0.0/1", Outcome::Succeeded, saved(HandedOn::Withheld)),
+        )
+        .then("start build/0.1/1");
+    let beside = resolve(&world, "build/0.1/1").unwrap();
+    assert_eq!(script(&beside), "echo /actions/some/tools/v1");
+    assert_eq!(beside.env["GITHUB_ACTION_PATH"], "/actions/some/tools/v1");
+    assert!(!beside.env.contains_key("INPUT_WHO_IS"));
+    let world = world
+        .when(4, ok("build/0.1/1"))
+        .then("start build/post.0.0/1");
+    let post = resolve(&world, "build/post.0.0/1").unwrap();
+    assert_eq!(post.env["STATE_at"], "state at of 0.0");
+    assert_eq!(post.name, "Post Run some/js@v1");
+    assert!(matches!(&post.body, Body::Node { file, .. } if file.ends_with("/js/post.js")));
 }

@@ -9,7 +9,10 @@ use cutover_model::{
     event::RunEvent,
     gate::ApprovalRule,
     guard::{Guards, OnSuperseded, RollbackRule},
-    plan::{EnvironmentUse, Expression, JobSpec, MatrixSpec, Plan, StepBody, StepSpec, Template},
+    plan::{
+        ActionSource, ActionUse, EnvironmentUse, Expression, Hook, JobSpec, MatrixSpec, Plan,
+        StepBody, StepSpec, Template,
+    },
     project::{Environment, Project, TargetSpec},
     source::{GitRef, Revision, Trigger, TriggerKind, Trust},
 };
@@ -44,11 +47,34 @@ pub(crate) fn action(id: &str, steps: Vec<StepSpec>) -> StepSpec {
     StepSpec {
         id: Some(id.to_owned()),
         body: StepBody::Composite {
+            source: ActionSource::Workspace,
             path: "./actions/it".to_owned(),
             inputs: Vec::new(),
             outputs: Vec::new(),
             steps,
         },
+        ..step("")
+    }
+}
+
+/// A JavaScript action; a phase that it has is named with its condition, empty for none.
+pub(crate) fn program(id: &str, pre: Option<&str>, post: Option<&str>) -> StepSpec {
+    let hook = |file: &str, condition: &str| Hook {
+        file: file.to_owned(),
+        condition: (!condition.is_empty()).then(|| expression(condition)),
+    };
+    StepSpec {
+        id: Some(id.to_owned()),
+        body: StepBody::Action(Box::new(ActionUse {
+            uses: format!("some/{id}@v1"),
+            source: ActionSource::Own,
+            path: id.to_owned(),
+            node: 20,
+            main: "main.js".to_owned(),
+            pre: pre.map(|condition| hook("pre.js", condition)),
+            post: post.map(|condition| hook("post.js", condition)),
+            inputs: bindings(&[("who is", "${{ github.actor }}")]),
+        })),
         ..step("")
     }
 }

@@ -4,9 +4,11 @@
 mod options;
 mod words;
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
-use super::{Bindings, Expression, JobSpec, StepBody, StepSpec, Template};
+use super::{Bindings, Expression, JobSpec, Plan, StepBody, StepSpec, Template};
 
 pub use self::{
     options::{ContainerOptions, Health, OptionsError},
@@ -168,6 +170,11 @@ impl JobSpec {
     /// Sees that the job begins with the step that makes its containers ready, when it may have any.
     #[must_use]
     pub fn with_set_up(mut self) -> Self {
+        self.add_set_up();
+        self
+    }
+
+    fn add_set_up(&mut self) {
         let has_it = self
             .steps
             .first()
@@ -182,6 +189,40 @@ impl JobSpec {
             };
             self.steps.insert(0, step);
         }
-        self
+    }
+
+    /// Whether anything of it is a container, as far as that can be known before it runs.
+    pub fn uses_containers(&self) -> bool {
+        self.steps.iter().any(is_container)
+    }
+}
+
+fn is_container(step: &StepSpec) -> bool {
+    match &step.body {
+        StepBody::Container(_) | StepBody::SetUpContainers => true,
+        StepBody::Composite { steps, .. } => steps.iter().any(is_container),
+        StepBody::Run { .. }
+        | StepBody::Builtin { .. }
+        | StepBody::Lacking { .. }
+        | StepBody::Wait { .. }
+        | StepBody::WaitAll
+        | StepBody::CancelStep { .. }
+        | StepBody::Action(_) => false,
+    }
+}
+
+impl Plan {
+    /// Lets images stand for labels of `runs-on`: a job with such a label runs as if the image were its
+    /// `container:`, unless it has one of its own. A label that is an expression is looked at when its
+    /// turn comes.
+    pub fn map_runners(&mut self, images: &BTreeMap<String, String>) {
+        for job in &mut self.jobs {
+            let may_be =
+                |label: &Template| label.text.contains("${{") || images.contains_key(&label.text);
+            if job.container.is_none() && job.runs_on.iter().any(may_be) {
+                job.runner_images.clone_from(images);
+                job.add_set_up();
+            }
+        }
     }
 }

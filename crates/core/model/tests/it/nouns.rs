@@ -11,8 +11,8 @@ use cutover_model::{
     gate::{ApprovalRule, CoverageRule, GateSpec, TestsRule},
     guard::{Guards, OnSuperseded, RollbackRule},
     plan::{
-        Builtin, EnvironmentUse, Expression, JobSpec, MatrixSpec, Plan, RunDefaults, StepBody,
-        StepSpec, Template,
+        ActionSource, Builtin, EnvironmentUse, Expression, JobSpec, MatrixSpec, Plan, RunDefaults,
+        StepBody, StepSpec, Template,
     },
     project::{BuildSpec, Channel, Environment, NotifyRule, Project, Service, TargetSpec},
     run::{Annotation, Attempt, HandedOn, JobKey, Level, StepPath, StepReport},
@@ -104,6 +104,7 @@ fn steps() -> Vec<StepSpec> {
             with: bindings("environment", "staging"),
         }),
         step(StepBody::Composite {
+            source: ActionSource::Workspace,
             path: "./actions/it".to_owned(),
             inputs: bindings("who", "${{ github.actor }}"),
             outputs: bindings("said", "${{ steps.make.outputs.said }}"),

@@ -23,8 +23,7 @@ use self::{
     report::{Goal, Report},
 };
 
-pub(crate) const USAGE: &str =
-    "cargo xtask bench balancer [--quick] [--seconds N] [--json] [--binary PATH]";
+pub(crate) const USAGE: &str = "cargo xtask bench balancer [--quick] [--seconds N] [--rounds N] [--connections N] [--json] [--binary PATH]";
 
 /// Where the proxies run, and where everything else does.
 const PROXY_CPU: &str = "0";
@@ -46,35 +45,40 @@ struct Options {
 
 impl Options {
     fn parse(mut words: impl Iterator<Item = String>) -> anyhow::Result<Self> {
-        let (mut quick, mut seconds, mut json, mut binary) = (false, None, false, None);
+        let (mut quick, mut json, mut binary) = (false, false, None);
+        let (mut seconds, mut rounds, mut connections) = (None, None, None);
         while let Some(word) = words.next() {
             match word.as_str() {
                 "--quick" => quick = true,
                 "--json" => json = true,
-                "--seconds" => {
-                    let value = words.next().context(USAGE)?;
-                    let number: u64 = value
-                        .parse()
-                        .with_context(|| format!("`{value}` is not a number; usage: {USAGE}"))?;
-                    ensure!(
-                        number > 0,
-                        "a round takes at least 1 second; usage: {USAGE}"
-                    );
-                    seconds = Some(number);
-                }
+                "--seconds" => seconds = Some(count(words.next())?),
+                "--rounds" => rounds = Some(usize::try_from(count(words.next())?)?),
+                "--connections" => connections = Some(usize::try_from(count(words.next())?)?),
                 "--binary" => binary = Some(PathBuf::from(words.next().context(USAGE)?)),
                 _ => bail!("`{word}` is not known; usage: {USAGE}"),
             }
         }
         Ok(Self {
-            seconds: seconds.unwrap_or(if quick { 2 } else { 6 }),
-            rounds: if quick { 3 } else { 5 },
-            connections: if quick { vec![50] } else { vec![50, 500] },
+            // The 99th percentile of shorter ones says more of the machine than of the proxy.
+            seconds: seconds.unwrap_or(if quick { 3 } else { 6 }),
+            rounds: rounds.unwrap_or(if quick { 5 } else { 7 }),
+            connections: match connections {
+                Some(connections) => vec![connections],
+                None if quick => vec![50],
+                None => vec![50, 500],
+            },
             switches: if quick { 6 } else { 20 },
             json,
             binary,
         })
     }
+}
+
+/// A number of things, one at least.
+fn count(word: Option<String>) -> anyhow::Result<u64> {
+    let word = word.context(USAGE)?;
+    let count = word.parse().ok().filter(|count| *count > 0);
+    count.with_context(|| format!("`{word}` is not a number of at least 1; usage: {USAGE}"))
 }
 
 /// Measures, and says what came of it. Without the tools nothing is measured, and that is said.

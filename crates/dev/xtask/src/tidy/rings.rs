@@ -17,14 +17,17 @@ pub(crate) const ARROWS: &[(&str, &[&str])] = &[
     ("cutover-rollout", &["cutover-model", "cutover-judge"]),
     ("cutover-quality", &["cutover-model"]),
     ("cutover-release", &["cutover-model"]),
-    // The edge does. Three of its crates know nothing of ours and could be used alone.
+    // The edge does. Two of its crates know nothing of ours and could be used alone.
     ("cutover-supervisor", &[]),
-    ("cutover-docker", &[]),
+    ("cutover-docker", &["cutover-model"]),
     ("cutover-proxy", &[]),
     ("cutover-store", &["cutover-model"]),
     ("cutover-results", &["cutover-model"]),
     ("cutover-forge", &["cutover-model"]),
-    ("cutover-executor", &["cutover-model", "cutover-supervisor"]),
+    (
+        "cutover-executor",
+        &["cutover-model", "cutover-supervisor", "cutover-docker"],
+    ),
     (
         "cutover-target",
         &["cutover-model", "cutover-supervisor", "cutover-docker"],

@@ -7,7 +7,7 @@ use std::{
     os::unix::net::{UnixListener, UnixStream},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicU64, AtomicUsize, Ordering},
     },
     thread,
     time::Duration,
@@ -17,6 +17,7 @@ use camino::Utf8PathBuf;
 use cutover_supervisor::{
     detach,
     identity::{Identity, Stat},
+    log::Log,
     reaper::Reaper,
     record,
     record::Survives,
@@ -29,6 +30,7 @@ use rustix::{
 
 use super::{cancel, exchange::Spare, start, step::Step};
 use crate::{
+    container,
     layout::Layout,
     matchers::Matchers,
     protocol::{JobOrder, Reply, Request, STEP_MARKER, Work, with_socket},
@@ -45,7 +47,7 @@ const LAST_OUTPUT: Duration = Duration::from_secs(1);
 
 /// The entry point of the hidden subcommand: `args` are the words after `supervise`.
 ///
-/// Knows `job PLACE`, and hands everything else on to the supervisor of instances.
+/// Knows `job PLACE` and `container` (which see), and hands everything else on to the supervisor of instances.
 pub fn supervise(args: &[String]) -> i32 {
     match args {
         [kind, dir] if kind == "job" => match Job::begin(dir.into()) {
@@ -61,6 +63,7 @@ pub fn supervise(args: &[String]) -> i32 {
                 1
             }
         },
+        [kind] if kind == "container" => container::main(),
         other => cutover_supervisor::main(other),
     }
 }
@@ -72,6 +75,9 @@ pub(super) struct Job {
     pub(super) name: String,
     /// What the records of its steps have to survive.
     pub(super) survives: Survives,
+    /// How many bytes of log its steps may write, and how many are left of that.
+    log_limit: u64,
+    log_room: AtomicU64,
     pub(super) reaper: Arc<Reaper>,
     pub(super) spare: Spare,
     steps: Mutex<BTreeMap<String, Arc<Step>>>,
@@ -115,6 +121,8 @@ impl Job {
             layout,
             name: order.job,
             survives: order.survives,
+            log_limit: order.log_limit,
+            log_room: AtomicU64::new(order.log_limit),
             reaper: Reaper::start()?,
             spare: Spare::default(),
             steps: Mutex::default(),
@@ -233,6 +241,27 @@ impl Job {
         Some(step)
     }
 
+    /// Adds to a log as much as the job may still write, and counts the rest.
+    pub(super) fn log(&self, log: &mut Log, bytes: &[u8]) {
+        let wanted = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
+        let take = |room: u64| Some(room.saturating_sub(wanted));
+        let order = Ordering::Relaxed;
+        let room = self
+            .log_room
+            .fetch_update(order, order, take)
+            .unwrap_or_default();
+        if room >= wanted {
+            return log.write(bytes);
+        }
+        let fits = usize::try_from(room).unwrap_or(usize::MAX);
+        log.write(&bytes[..fits]);
+        let why = format!(
+            "the steps of its job have written their {} bytes",
+            self.log_limit
+        );
+        log.cut(bytes.len() - fits, &why);
+    }
+
     /// Gives the name back: nothing was started under it.
     pub(super) fn leave(&self, name: &str) {
         lock(&self.steps).remove(name);
@@ -250,7 +279,10 @@ impl Job {
     /// latter there are.
     pub(super) fn secrets(&self, own: &[String]) -> (Vec<String>, usize) {
         let masks = lock(&self.masks);
-        (own.iter().chain(masks.iter()).cloned().collect(), masks.len())
+        (
+            own.iter().chain(masks.iter()).cloned().collect(),
+            masks.len(),
+        )
     }
 
     /// The secrets that steps have added behind the first `known` ones.

@@ -1,6 +1,7 @@
 //! The supervisor's side of a job: its own process, with threads and without a runtime.
 
 mod cancel;
+mod contained;
 mod exchange;
 mod job;
 mod pump;

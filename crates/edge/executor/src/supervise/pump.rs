@@ -20,6 +20,7 @@ use rustix::{
 use tokio::time::Instant;
 
 use super::{
+    contained,
     job::{Job, lock},
     report,
     step::Step,
@@ -44,10 +45,25 @@ pub(super) struct Run {
     pub(super) untrusted: bool,
     /// Masks that could not be written down.
     pub(super) mask_faults: Vec<String>,
+    /// Whether it has to do with containers.
+    pub(super) contained: bool,
+}
+
+impl Run {
+    /// Lines of ours, before those of the step.
+    pub(super) fn say(&mut self, lines: &[String]) {
+        let mut masked = Vec::new();
+        for line in lines {
+            self.filter
+                .push(format!("{line}\n").as_bytes(), &mut masked);
+        }
+        self.job.log(&mut self.log, &masked);
+    }
 }
 
 /// What is left to write to when a step has ended.
 pub(super) struct Rest {
+    job: Arc<Job>,
     filter: Filter,
     log: Log,
 }
@@ -149,7 +165,7 @@ impl Source {
             let count = self.read();
             self.masked.clear();
             rest.filter.push(&self.chunk[..count], &mut self.masked);
-            rest.log.write(&self.masked);
+            rest.job.log(&mut rest.log, &self.masked);
         }
     }
 }
@@ -157,7 +173,7 @@ impl Source {
 impl Run {
     fn write(&mut self, bytes: &[u8]) {
         if !bytes.is_empty() {
-            self.log.write(bytes);
+            self.job.log(&mut self.log, bytes);
             self.step.grew();
         }
     }
@@ -200,6 +216,10 @@ impl Run {
             status,
             cancelled: self.step.is_cancelled(),
             untrusted: self.untrusted,
+            fault: self
+                .contained
+                .then(|| contained::fault(&self.exchange))
+                .flatten(),
             exchange: &self.exchange,
             masker: self.filter.masker(),
             log: &self.log,
@@ -209,6 +229,7 @@ impl Run {
         self.step.ends();
         self.job.spare.take_back(self.exchange);
         Rest {
+            job: self.job,
             filter: self.filter,
             log: self.log,
         }

@@ -20,6 +20,8 @@ pub(super) struct Source<'a> {
     pub(super) status: Option<Status>,
     pub(super) cancelled: bool,
     pub(super) untrusted: bool,
+    /// Why it could not be done, when it was not the step that said no.
+    pub(super) fault: Option<String>,
     /// Where its files are.
     pub(super) exchange: &'a Utf8Path,
     pub(super) masker: &'a Masker,
@@ -46,14 +48,21 @@ pub(super) fn build(source: Source<'_>) -> Made {
     let said = Said {
         outputs: source.heard.outputs,
         state: source.heard.state,
+        env: source.heard.env,
+        path: source.heard.path,
         untrusted: source.untrusted,
     };
     let withheld = read_files(source.exchange, source.masker, said, &mut report);
-    explain(source.status, source.log, &mut report);
+    match &source.fault {
+        Some(fault) => report.reasons.push(fault.clone()),
+        None => explain(source.status, source.log, &mut report),
+    }
     mask(source.masker, &mut report);
+    let faulted = source.fault.is_some();
     let failed = report.exit_code != Some(0) || !report.reasons.is_empty();
     let outcome = match (source.cancelled, failed) {
         (true, _) => Outcome::Cancelled,
+        (false, true) if faulted => Outcome::Faulted,
         (false, true) => Outcome::Failed,
         (false, false) => Outcome::Succeeded,
     };
@@ -69,6 +78,8 @@ pub(super) fn build(source: Source<'_>) -> Made {
 pub(crate) struct Said {
     pub(crate) outputs: Vec<(String, String)>,
     pub(crate) state: Vec<(String, String)>,
+    pub(crate) env: Vec<(String, String)>,
+    pub(crate) path: Vec<String>,
     pub(crate) untrusted: bool,
 }
 
@@ -92,10 +103,11 @@ pub(crate) fn read_files(
     let state = or_reason(file("GITHUB_STATE", "state"), &mut report.reasons);
     let state = said.state.into_iter().chain(state);
     report.state = hand_on(state, masker, &mut withheld.state);
-    let mut env = or_reason(file("GITHUB_ENV", "env"), &mut report.reasons);
+    let mut env = said.env;
+    env.extend(or_reason(file("GITHUB_ENV", "env"), &mut report.reasons));
     env.retain(|(name, _)| may_set(name, said.untrusted, &mut report.annotations));
     report.env = hand_on(env.into_iter(), masker, &mut withheld.env);
-    report.path = paths(exchange, masker, report);
+    report.path = paths(exchange, masker, said.path, report);
     report.summary = summary(exchange, masker, report);
     let any =
         !(withheld.outputs.is_empty() && withheld.env.is_empty() && withheld.state.is_empty());
@@ -141,11 +153,17 @@ fn may_set(name: &str, untrusted: bool, annotations: &mut Vec<Annotation>) -> bo
     !refused
 }
 
-fn paths(exchange: &Utf8Path, masker: &Masker, report: &mut StepReport) -> Vec<String> {
+fn paths(
+    exchange: &Utf8Path,
+    masker: &Masker,
+    said: Vec<String>,
+    report: &mut StepReport,
+) -> Vec<String> {
     let text = files::read("GITHUB_PATH", &exchange.join("path"));
     let text = or_reason(text, &mut report.reasons);
-    let (secret, plain): (Vec<&str>, Vec<&str>) = text
-        .lines()
+    let said = said.iter().map(String::as_str);
+    let (secret, plain): (Vec<&str>, Vec<&str>) = said
+        .chain(text.lines())
         .map(str::trim)
         .filter(|line| !line.is_empty())
         .partition(|line| masker.is_in(line));

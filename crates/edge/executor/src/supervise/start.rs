@@ -2,7 +2,7 @@
 
 use std::{
     fs::{self, OpenOptions},
-    io::{self, PipeReader, Write as _},
+    io::{self, PipeReader, PipeWriter, Write as _},
     os::unix::{fs::OpenOptionsExt as _, process::CommandExt as _},
     process::{Command, Stdio},
     sync::Arc,
@@ -17,7 +17,7 @@ use cutover_supervisor::{
 };
 
 use super::{
-    cancel,
+    cancel, contained,
     exchange::SCRIPT,
     job::{Job, lock},
     pump,
@@ -25,7 +25,7 @@ use super::{
     step::Step,
 };
 use crate::{
-    filter::Filter,
+    filter::{Filter, Manners},
     protocol::{Grace, JOB_MARKER, Reply, STEP_MARKER, Started, Work},
     shell::Shell,
 };
@@ -98,7 +98,8 @@ fn launch(
     let (secrets, known_masks) = job.secrets(&work.masks);
     let filter = Filter::new(secrets)
         .map_err(io::Error::other)?
-        .with_matchers(matchers, job.layout.workspace());
+        .with_matchers(matchers, job.layout.workspace())
+        .with_manners(Manners::of(&work.env, work.untrusted));
     // Where nothing waits for the disk, a full one is waited for at the end.
     let room = match job.survives {
         Survives::PowerLoss => EXIT_BYTES,
@@ -106,7 +107,7 @@ fn launch(
     };
     let exit = Reserved::new(&job.layout.ended(&work.step), room).map_err(io::Error::other)?;
     let exit = exit.that_survives(job.survives);
-    let run = Run {
+    let mut run = Run {
         job: Arc::clone(job),
         step: Arc::clone(step),
         filter,
@@ -116,7 +117,9 @@ fn launch(
         exchange,
         untrusted: work.untrusted,
         mask_faults: Vec::new(),
+        contained: work.containers.is_some(),
     };
+    run.say(&work.preface);
     record::write_for(mark, &Started { builtin: false }, job.survives).map_err(io::Error::other)?;
     match spawn(job, work, &run.exchange)? {
         Ok((child, output)) => {
@@ -142,11 +145,9 @@ fn spawn(
     work: &Work,
     exchange: &Utf8Path,
 ) -> io::Result<Result<(Child, PipeReader), String>> {
-    let path = work.env.get("PATH").map_or("", String::as_str);
-    let shell = match Shell::find(work.shell.as_deref(), path) {
-        Ok(shell) => shell,
-        Err(error) => return Ok(Err(error.to_string())),
-    };
+    if let Some(helped) = &work.containers {
+        return contained::spawn(job, work, helped, exchange);
+    }
     let mut directory = job.layout.workspace();
     directory.extend(&work.directory);
     if !directory.is_dir() {
@@ -154,12 +155,11 @@ fn spawn(
             "working directory `{directory}` does not exist"
         )));
     }
-    let script = exchange.join(format!("{SCRIPT}{}", shell.extension));
-    write_script(&script, &shell.file(&work.script))?;
-    let (reader, writer) = io::pipe()?;
-    // Without the right to a larger one, the usual size does.
-    rustix::pipe::fcntl_setpipe_size(&writer, PIPE).ok();
-    let argv = shell.argv(&script);
+    let argv = match command_line(work, exchange)? {
+        Ok(argv) => argv,
+        Err(reason) => return Ok(Err(reason)),
+    };
+    let (reader, writer) = output()?;
     let mut command = Command::new(&argv[0]);
     command
         .args(&argv[1..])
@@ -188,6 +188,29 @@ fn spawn(
     }
 }
 
+/// What is started; a script is written down for its shell. The inner error is the step's failure.
+fn command_line(work: &Work, exchange: &Utf8Path) -> io::Result<Result<Vec<String>, String>> {
+    if !work.program.is_empty() {
+        return Ok(Ok(work.program.clone()));
+    }
+    let path = work.env.get("PATH").map_or("", String::as_str);
+    let shell = match Shell::find(work.shell.as_deref(), path) {
+        Ok(shell) => shell,
+        Err(error) => return Ok(Err(error.to_string())),
+    };
+    let script = exchange.join(format!("{SCRIPT}{}", shell.extension));
+    write_script(&script, &shell.file(&work.script))?;
+    Ok(Ok(shell.argv(&script)))
+}
+
+/// What a step prints into.
+pub(super) fn output() -> io::Result<(PipeReader, PipeWriter)> {
+    let (reader, writer) = io::pipe()?;
+    // Without the right to a larger one, the usual size does.
+    rustix::pipe::fcntl_setpipe_size(&writer, PIPE).ok();
+    Ok((reader, writer))
+}
+
 fn environment(job: &Job, work: &Work, exchange: &Utf8Path) -> Vec<(&'static str, String)> {
     let mut env: Vec<(&str, String)> = EXCHANGE
         .into_iter()
@@ -202,7 +225,7 @@ fn environment(job: &Job, work: &Work, exchange: &Utf8Path) -> Vec<(&'static str
     env
 }
 
-fn write_script(path: &Utf8PathBuf, text: &str) -> io::Result<()> {
+pub(super) fn write_script(path: &Utf8PathBuf, text: &str) -> io::Result<()> {
     OpenOptions::new()
         .write(true)
         .create(true)

@@ -39,8 +39,12 @@ async fn a_cancel_ends_one_with_its_children_and_no_other() {
     let world = World::new();
     world.fifo("one");
     world.fifo("go");
-    world.start(order(0, "sleep 1000 & echo > $WORLD/one; wait")).await;
-    world.start(order(1, "read line < $WORLD/go; echo well")).await;
+    world
+        .start(order(0, "sleep 1000 & echo > $WORLD/one; wait"))
+        .await;
+    world
+        .start(order(1, "read line < $WORLD/go; echo well"))
+        .await;
     world.line("one").await;
     world.executor.cancel(&key(0)).await.unwrap();
     assert_eq!(world.end(&key(0)).await.0, Outcome::Cancelled);

@@ -146,12 +146,15 @@ pub(crate) fn order(index: usize, script: &str) -> StepOrder {
     StepOrder {
         key: key(index),
         script: script.to_owned(),
+        program: Vec::new(),
+        preface: Vec::new(),
         shell: None,
         working_directory: None,
         env: BTreeMap::new(),
         path_prepend: Vec::new(),
         masks: vec![Secret::new("hunter2")],
         untrusted: false,
+        containers: None,
     }
 }
 

@@ -2,6 +2,7 @@
 //! trees that are dirty on purpose.
 #![expect(clippy::unwrap_used, reason = "tests")]
 
+mod actions;
 mod bench;
 mod checkout;
 mod history;

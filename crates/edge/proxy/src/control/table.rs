@@ -147,6 +147,9 @@ pub struct Passive {
 pub struct Limits {
     /// Connections open at once; further ones wait in the backlog of the socket.
     pub connections: usize,
+    /// Connections that one client may have open: an address, or a /64 of IPv6. Further ones are
+    /// closed unheard. Trusted peers are not counted. `None`: as many as there is room for.
+    pub connections_per_client: Option<usize>,
     /// Header fields of one request; more are answered 431.
     pub header_fields: usize,
     /// Bytes of one request head, at least 8,192; more are answered 431.
@@ -253,6 +256,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             connections: 10_000,
+            connections_per_client: None,
             header_fields: 100,
             header_bytes: 64 * 1024,
         }

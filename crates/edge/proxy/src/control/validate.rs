@@ -103,6 +103,10 @@ impl Service {
             "a header limit of at least 8192",
             |_| self.limits.header_bytes >= 8192,
         )?;
+        if let Some(each) = self.limits.connections_per_client {
+            let some = "at least one connection for each client";
+            check(&place, &each.to_string(), some, |_| each > 0)?;
+        }
         if let Some(passive) = &self.passive {
             let failures = passive.failures.to_string();
             let some = "at least one failure that `passive` counts";

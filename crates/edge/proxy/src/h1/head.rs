@@ -1,16 +1,18 @@
 //! The head of an answer: its fields, how its body ends, whether the connection can be kept.
 
-use std::mem::MaybeUninit;
+use std::{mem::MaybeUninit, ops::Range};
 
 use bytes::BytesMut;
-use http::{
-    HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, header, request::Parts,
-};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, header};
 
 use super::chunks::{Chunk, Decoder};
 
 /// Fields that an answer may have.
 const FIELDS: usize = 128;
+/// Fields for which a connection keeps room while it is not used.
+const FIELDS_KEPT: usize = 64;
+/// Interim answers (1xx) that may come before a final one. None is passed on.
+const INTERIM: usize = 32;
 /// Bytes that the head of an answer may have.
 const HEAD_LIMIT: usize = 128 * 1024;
 
@@ -26,10 +28,10 @@ pub(crate) struct Asked {
 }
 
 impl Asked {
-    pub(crate) fn by(parts: &Parts) -> Self {
+    pub(crate) fn by<B>(request: &Request<B>) -> Self {
         Self {
-            only_head: parts.method == Method::HEAD,
-            upgrade: parts.headers.contains_key(header::UPGRADE),
+            only_head: *request.method() == Method::HEAD,
+            upgrade: request.headers().contains_key(header::UPGRADE),
         }
     }
 }
@@ -43,25 +45,58 @@ pub(crate) struct Head {
     pub(crate) keeps: bool,
 }
 
+/// Room for what heads are made of, had again and again without asking for memory.
+#[derive(Debug, Default)]
+pub(crate) struct Room {
+    places: Vec<Field>,
+    /// Without a field.
+    fields: HeaderMap,
+    /// Interim answers that were dropped before the final one.
+    interim: usize,
+}
+
+impl Room {
+    /// Takes the room of fields that nobody needs any more, unless it is too much to keep.
+    pub(crate) fn give(&mut self, mut fields: HeaderMap) {
+        if fields.capacity() <= FIELDS_KEPT {
+            fields.clear();
+            self.fields = fields;
+        }
+    }
+}
+
+/// Where in the head a field's name and its value are.
+type Field = (Range<usize>, Range<usize>);
+
 /// Takes the head of the final answer out of `inbox`; interim ones before it are dropped, for the
 /// balancer answers `100 Continue` itself. `None` when more bytes are needed.
-pub(crate) fn take(inbox: &mut BytesMut, asked: Asked) -> Result<Option<Head>, Malformed> {
+pub(crate) fn take(
+    inbox: &mut BytesMut,
+    asked: Asked,
+    room: &mut Room,
+) -> Result<Option<Head>, Malformed> {
     while !inbox.is_empty() {
-        let Some((response, minor)) = take_one(inbox)? else {
+        let Some((response, minor)) = take_one(inbox, room)? else {
             return Ok(None);
         };
         let status = response.status();
         if !status.is_informational() || status == StatusCode::SWITCHING_PROTOCOLS {
+            room.interim = 0;
             return framed(response, minor, asked).map(Some);
         }
+        room.interim += 1;
+        if room.interim > INTERIM {
+            return Err(Malformed);
+        }
+        room.give(response.into_parts().0.headers);
     }
     Ok(None)
 }
 
-/// A field's name, and where in the head its value is.
-type Field = (HeaderName, usize, usize);
-
-fn take_one(inbox: &mut BytesMut) -> Result<Option<(Response<()>, u8)>, Malformed> {
+fn take_one(
+    inbox: &mut BytesMut,
+    room: &mut Room,
+) -> Result<Option<(Response<()>, u8)>, Malformed> {
     let mut fields = [const { MaybeUninit::uninit() }; FIELDS];
     let mut parsed = httparse::Response::new(&mut []);
     let result = httparse::ParserConfig::default().parse_response_with_uninit_headers(
@@ -77,22 +112,26 @@ fn take_one(inbox: &mut BytesMut) -> Result<Option<(Response<()>, u8)>, Malforme
     let status = parsed.code.and_then(|code| StatusCode::from_u16(code).ok());
     let (status, minor) = (status.ok_or(Malformed)?, parsed.version.ok_or(Malformed)?);
     let start = inbox.as_ptr().addr();
-    let place = |field: &httparse::Header<'_>| -> Result<Field, Malformed> {
-        let name = HeaderName::from_bytes(field.name.as_bytes()).map_err(|_| Malformed)?;
-        let at = field.value.as_ptr().addr() - start;
-        Ok((name, at, at + field.value.len()))
+    let place = |part: &[u8]| {
+        let at = part.as_ptr().addr() - start;
+        at..at + part.len()
     };
-    let places: Vec<_> = parsed.headers.iter().map(place).collect::<Result<_, _>>()?;
+    room.places.clear();
+    let found = parsed.headers.iter();
+    room.places
+        .extend(found.map(|field| (place(field.name.as_bytes()), place(field.value))));
     // The values share the bytes that arrived.
     let bytes = inbox.split_to(length).freeze();
+    let mut headers = std::mem::take(&mut room.fields);
+    headers.reserve(room.places.len());
+    for (name, value) in room.places.drain(..) {
+        let name = HeaderName::from_bytes(&bytes[name]).map_err(|_| Malformed)?;
+        let value = HeaderValue::from_maybe_shared(bytes.slice(value)).map_err(|_| Malformed)?;
+        headers.append(name, value);
+    }
     let mut response = Response::new(());
     *response.status_mut() = status;
-    let headers = response.headers_mut();
-    headers.reserve(places.len());
-    for (name, from, to) in places {
-        let value = HeaderValue::from_maybe_shared(bytes.slice(from..to));
-        headers.append(name, value.map_err(|_| Malformed)?);
-    }
+    *response.headers_mut() = headers;
     Ok(Some((response, minor)))
 }
 

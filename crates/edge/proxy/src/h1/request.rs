@@ -1,7 +1,7 @@
 //! The bytes of a request: its head, and its body in the framing that its length asks for.
 
 use bytes::{BufMut as _, BytesMut};
-use http::{HeaderMap, HeaderName, header, request::Parts, uri::PathAndQuery};
+use http::{HeaderMap, HeaderName, Request, header, uri::PathAndQuery};
 use http_body::Body as _;
 
 use crate::request::RequestBody;
@@ -31,17 +31,16 @@ fn frames(name: &HeaderName) -> bool {
 }
 
 /// Writes the head of a request.
-pub(crate) fn write_head(out: &mut BytesMut, parts: &Parts, framing: Framing) {
-    let target = parts.uri.path_and_query().map_or("/", PathAndQuery::as_str);
-    out.extend_from_slice(parts.method.as_str().as_bytes());
+pub(crate) fn write_head<B>(out: &mut BytesMut, request: &Request<B>, framing: Framing) {
+    let target = request.uri().path_and_query();
+    let target = target.map_or("/", PathAndQuery::as_str);
+    out.extend_from_slice(request.method().as_str().as_bytes());
     out.put_u8(b' ');
     out.extend_from_slice(target.as_bytes());
     out.extend_from_slice(b" HTTP/1.1\r\n");
-    write_fields(out, &parts.headers);
+    let told_length = write_fields(out, request.headers());
     match framing {
-        Framing::None if parts.headers.contains_key(header::CONTENT_LENGTH) => {
-            out.extend_from_slice(b"content-length: 0\r\n");
-        }
+        Framing::None if told_length => out.extend_from_slice(b"content-length: 0\r\n"),
         Framing::None => {}
         Framing::Length(length) => {
             out.extend_from_slice(format!("content-length: {length}\r\n").as_bytes());
@@ -51,16 +50,22 @@ pub(crate) fn write_head(out: &mut BytesMut, parts: &Parts, framing: Framing) {
     out.extend_from_slice(b"\r\n");
 }
 
-fn write_fields(out: &mut BytesMut, fields: &HeaderMap) {
+/// Writes all fields but for those of the framing. Whether a length was among these.
+fn write_fields(out: &mut BytesMut, fields: &HeaderMap) -> bool {
+    let mut told_length = false;
     for (name, value) in fields {
         if frames(name) {
+            told_length |= *name == header::CONTENT_LENGTH;
             continue;
         }
-        out.extend_from_slice(name.as_str().as_bytes());
+        let (name, value) = (name.as_str().as_bytes(), value.as_bytes());
+        out.reserve(name.len() + value.len() + 4);
+        out.extend_from_slice(name);
         out.extend_from_slice(b": ");
-        out.extend_from_slice(value.as_bytes());
+        out.extend_from_slice(value);
         out.extend_from_slice(b"\r\n");
     }
+    told_length
 }
 
 /// Writes a piece of a body. `None` when it is more than was announced.
@@ -94,7 +99,7 @@ pub(crate) fn write_end(
         Framing::Chunked => {
             out.extend_from_slice(b"0\r\n");
             if let Some(trailers) = trailers {
-                write_fields(out, trailers);
+                let _no_framing_here = write_fields(out, trailers);
             }
             out.extend_from_slice(b"\r\n");
         }

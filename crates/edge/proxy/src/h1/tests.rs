@@ -1,34 +1,35 @@
 //! Answers as upstreams send them, whole and in pieces, and requests as they are written.
 
 use bytes::{Bytes, BytesMut};
-use http::{HeaderMap, HeaderValue, Request, Response, request::Parts};
+use http::{HeaderMap, HeaderValue, Request, Response};
 
 use super::{
     chunks::{Decoder, Piece},
-    head::{self, Asked, Head, Malformed},
+    head::{self, Asked, Head, Malformed, Room},
     request::{Framing, write_data, write_end, write_head},
 };
 
-fn parts(method: &str) -> Parts {
+fn asked(method: &str) -> Request<()> {
     let request = Request::builder().method(method).uri("/a?b");
-    request.body(()).unwrap().into_parts().0
+    request.body(()).unwrap()
 }
 
-fn head(text: &str, asked: &Parts) -> Result<Option<Head>, Malformed> {
-    head::take(&mut BytesMut::from(text), Asked::by(asked))
+fn head(text: &str, asked: &Request<()>) -> Result<Option<Head>, Malformed> {
+    let room = &mut Room::default();
+    head::take(&mut BytesMut::from(text), Asked::by(asked), room)
 }
 
 /// The answer, its body, and whether the connection can be kept, given byte by byte.
 fn answer(text: &str, method: &str) -> Result<(Response<String>, bool), Malformed> {
     let mut rest = text.bytes();
-    let mut inbox = BytesMut::new();
+    let (mut inbox, mut room) = (BytesMut::new(), Room::default());
     let Head {
         response,
         mut decoder,
         keeps,
     } = loop {
         inbox.extend(rest.next());
-        if let Some(head) = head::take(&mut inbox, Asked::by(&parts(method)))? {
+        if let Some(head) = head::take(&mut inbox, Asked::by(&asked(method)), &mut room)? {
             break head;
         }
     };
@@ -128,7 +129,7 @@ fn what_says_two_things_about_its_end_is_refused() {
         "SSH-2.0-OpenSSH\r\n\r\n",
     ];
     for text in refused {
-        assert_eq!(head(text, &parts("GET")).err(), Some(Malformed), "{text}");
+        assert_eq!(head(text, &asked("GET")).err(), Some(Malformed), "{text}");
     }
     for text in [
         "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nx\r\n",
@@ -145,13 +146,15 @@ fn what_says_two_things_about_its_end_is_refused() {
 
 #[test]
 fn a_switch_leaves_what_follows_alone() {
-    let mut asked = parts("GET");
+    let mut asked = asked("GET");
     asked
-        .headers
+        .headers_mut()
         .insert("upgrade", HeaderValue::from_static("x"));
     let text = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\n\r\nhello";
     let mut inbox = BytesMut::from(text);
-    let head = head::take(&mut inbox, Asked::by(&asked)).unwrap().unwrap();
+    let head = head::take(&mut inbox, Asked::by(&asked), &mut Room::default())
+        .unwrap()
+        .unwrap();
     assert!(head.decoder.is_ended() && !head.keeps);
     assert_eq!(&inbox[..], b"hello");
 }
@@ -173,11 +176,23 @@ fn trailers_follow_the_last_chunk() {
 }
 
 #[test]
+fn interim_answers_without_end_are_refused() {
+    let text = |interim: usize| {
+        let interim = "HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n".repeat(interim);
+        format!("{interim}HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\nx")
+    };
+    let (response, keeps) = answer(&text(32), "GET").unwrap();
+    assert_eq!((response.body().as_str(), keeps), ("x", true));
+    assert!(!response.headers().contains_key("link"));
+    assert!(answer(&text(33), "GET").is_err());
+}
+
+#[test]
 fn heads_and_bodies_without_end_are_refused() {
     let endless = format!("HTTP/1.1 200 OK\r\nA: {}", "x".repeat(200 * 1024));
-    assert!(head(&endless, &parts("GET")).is_err());
+    assert!(head(&endless, &asked("GET")).is_err());
     let fields = "a: b\r\n".repeat(200);
-    assert!(head(&format!("HTTP/1.1 200 OK\r\n{fields}\r\n"), &parts("GET")).is_err());
+    assert!(head(&format!("HTTP/1.1 200 OK\r\n{fields}\r\n"), &asked("GET")).is_err());
     let mut trailers = BytesMut::from(&b"0\r\na: "[..]);
     trailers.extend_from_slice(&vec![b'x'; 20 * 1024]);
     let mut decoder = Decoder::Chunked(super::chunks::Chunk::Size);
@@ -186,13 +201,14 @@ fn heads_and_bodies_without_end_are_refused() {
 
 #[test]
 fn requests_say_how_long_they_are_once() {
-    let mut post = parts("POST");
+    let mut post = asked("POST");
     // Nothing of the client's own framing gets through.
-    post.headers
+    post.headers_mut()
         .insert("content-length", HeaderValue::from_static("7"));
-    post.headers
+    post.headers_mut()
         .insert("transfer-encoding", HeaderValue::from_static("gzip"));
-    post.headers.insert("host", HeaderValue::from_static("a"));
+    post.headers_mut()
+        .insert("host", HeaderValue::from_static("a"));
     let written = |framing, data: &[&str], trailers: Option<&HeaderMap>| {
         let (mut out, mut left) = (BytesMut::new(), framing);
         write_head(&mut out, &post, framing);

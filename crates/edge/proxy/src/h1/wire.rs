@@ -8,7 +8,7 @@ use std::{
 };
 
 use bytes::{Buf as _, Bytes, BytesMut};
-use http::{Response, request::Parts};
+use http::{HeaderMap, Request, Response};
 use http_body::{Body as _, Frame};
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite},
@@ -18,7 +18,7 @@ use tokio::{
 
 use super::{
     chunks::{Decoder, Piece},
-    head::{self, Asked, Head},
+    head::{self, Asked, Head, Room},
     request::{Framing, write_data, write_end, write_head},
 };
 use crate::{patience::Patience, request::RequestBody, roster::Entry};
@@ -48,6 +48,7 @@ pub(crate) struct Wire {
     stream: TcpStream,
     inbox: BytesMut,
     outbox: BytesMut,
+    room: Room,
     /// What of the request is not in the outbox yet.
     body: Option<RequestBody>,
     framing: Framing,
@@ -83,6 +84,7 @@ impl Wire {
             stream,
             inbox: BytesMut::new(),
             outbox: BytesMut::new(),
+            room: Room::default(),
             body: None,
             framing: Framing::None,
             asked: Asked::default(),
@@ -111,20 +113,26 @@ impl Wire {
             && !self.entry.was_called()
     }
 
-    /// Begins an exchange. Nothing is written yet.
-    pub(crate) fn begin(&mut self, parts: &Parts, body: RequestBody) {
+    /// Begins an exchange, and takes the body. Nothing is written yet.
+    pub(crate) fn begin(&mut self, request: &mut Request<RequestBody>) {
         // What the last answer took is free by now: the same room is had again, without asking.
         self.inbox.reserve(INBOX);
-        self.framing = Framing::of(&body);
-        self.asked = Asked::by(parts);
+        self.framing = Framing::of(request.body());
+        self.asked = Asked::by(request);
         self.wrote = false;
-        write_head(&mut self.outbox, parts, self.framing);
+        write_head(&mut self.outbox, request, self.framing);
+        let body = std::mem::take(request.body_mut());
         self.body = (self.framing != Framing::None).then_some(body);
     }
 
     /// The body, if nothing of the request has left. It can then be sent elsewhere.
     pub(crate) fn take_back(&mut self) -> Option<RequestBody> {
         (!self.wrote).then(|| self.body.take().unwrap_or_default())
+    }
+
+    /// Takes the fields of a request that was answered: there is room in them for the next answer.
+    pub(crate) fn recycle(&mut self, fields: HeaderMap) {
+        self.room.give(fields);
     }
 
     /// From when on the upstream has so much time to begin its answer.
@@ -146,8 +154,8 @@ impl Wire {
             if read? == 0 {
                 return Poll::Ready(Err(Fault::Lost));
             }
-            let Some(head) = head::take(&mut self.inbox, self.asked).map_err(|_| Fault::Lost)?
-            else {
+            let head = head::take(&mut self.inbox, self.asked, &mut self.room);
+            let Some(head) = head.map_err(|_| Fault::Lost)? else {
                 continue;
             };
             let Head {

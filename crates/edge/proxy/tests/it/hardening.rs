@@ -11,7 +11,7 @@ use tokio::{
     time::{Instant, sleep},
 };
 
-use crate::support::{Balancer, Origin, RawOrigin, bytes, get, raw, service, side, text};
+use crate::support::{Balancer, Browser, Origin, RawOrigin, bytes, get, raw, service, side, text};
 
 const OK: &str = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
 
@@ -270,6 +270,50 @@ async fn heads_are_bounded() {
             .await
             .starts_with("HTTP/1.1 431")
     );
+}
+
+#[tokio::test]
+async fn one_client_has_so_many_connections_and_no_more() {
+    let balancer = Balancer::start().await;
+    let origin = RawOrigin::start(OK, false).await;
+    let sides = vec![side("1", 10_000, &[("a", origin.address)])];
+    let limits = Limits {
+        connections_per_client: Some(2),
+        ..Limits::default()
+    };
+    let mut bounded = Service {
+        limits,
+        trusted_peers: Vec::new(),
+        ..service(sides)
+    };
+    let address = balancer.serve(1, bounded.clone(), &["a"]).await;
+    let mut first = Browser::connect(address).await;
+    let mut second = Browser::connect(address).await;
+    for browser in [&mut first, &mut second] {
+        assert_eq!(browser.get("/").await.unwrap().body, "ok");
+    }
+    // Closed, or already reset when the request comes.
+    let mut third = Browser::connect(address).await;
+    assert!(third.get("/").await.is_err());
+    drop(first);
+    let began = Instant::now();
+    while Browser::connect(address).await.get("/").await.is_err() {
+        assert!(
+            began.elapsed() < Duration::from_secs(5),
+            "no seat came free"
+        );
+        sleep(Duration::from_millis(10)).await;
+    }
+    assert_eq!(second.get("/").await.unwrap().body, "ok");
+    // Who brings the clients of others is not one client.
+    bounded.trusted_peers = vec!["127.0.0.0/8".to_owned()];
+    balancer.apply(2, bounded).await;
+    let mut many = Vec::new();
+    for _ in 0..4 {
+        let mut browser = Browser::connect(address).await;
+        assert_eq!(browser.get("/").await.unwrap().body, "ok");
+        many.push(browser);
+    }
 }
 
 #[tokio::test]

@@ -320,6 +320,27 @@ async fn a_client_that_resets_rapidly_is_left() {
 }
 
 #[tokio::test]
+async fn a_client_that_sends_frames_without_a_byte_is_left() {
+    let balancer = Balancer::start().await;
+    let never = Origin::start(|_request| std::future::pending()).await;
+    let sides = vec![side("1", 10_000, &[("a", never.address)])];
+    let address = balancer.serve(1, service(sides), &["a"]).await;
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    let mut bytes = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0".to_vec();
+    // `:method POST` and so on, whose body never ends and never comes.
+    bytes.extend([0, 0, 6, 1, 4, 0, 0, 0, 1]);
+    bytes.extend([0x83, 0x86, 0x84, 0x41, 1, b'h']);
+    for _ in 0..2_000 {
+        bytes.extend([0, 0, 0, 0, 0, 0, 0, 0, 1]);
+    }
+    let _cut_before_the_end = stream.write_all(&bytes).await;
+    let mut said = Vec::new();
+    let read = tokio::time::timeout(Duration::from_secs(5), stream.read_to_end(&mut said));
+    let _ended = read.await.expect("the connection is ended");
+    balancer.client.status().await.unwrap();
+}
+
+#[tokio::test]
 async fn a_switch_of_protocol_over_http2_is_refused_clearly() {
     let balancer = Balancer::start().await;
     let origin = Origin::named("one").await;

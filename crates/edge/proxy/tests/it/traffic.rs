@@ -270,6 +270,9 @@ async fn bodies_go_through_and_headers_say_who_asked() {
         ] {
             answer.headers_mut().insert(name, headers[name].clone());
         }
+        if let Some(mark) = headers.get("x-cutover-mirror") {
+            answer.headers_mut().insert("x-marked", mark.clone());
+        }
         assert!(!headers.contains_key("keep-alive") && !headers.contains_key("x-mine"));
         answer
             .headers_mut()
@@ -279,11 +282,11 @@ async fn bodies_go_through_and_headers_say_who_asked() {
     })
     .await;
     let sides = vec![side("1.2.3", 10_000, &[("a", echo.address)])];
-    let exposed = Service {
+    let mut exposed = Service {
         expose_version: true,
         ..service(sides)
     };
-    let address = balancer.serve(1, exposed, &["a"]).await;
+    let address = balancer.serve(1, exposed.clone(), &["a"]).await;
     let body = "x".repeat(300_000);
     let request = Request::post("http://example.org/path?q")
         .header("host", "example.org")
@@ -292,16 +295,24 @@ async fn bodies_go_through_and_headers_say_who_asked() {
         .header("keep-alive", "timeout=9")
         .header("expect", "100-continue")
         .header("x-forwarded-for", "198.51.100.1")
+        .header("x-cutover-mirror", "1")
         .body(Full::from(body.clone()))
         .unwrap();
+    let again = request.clone();
     let got = Browser::connect(address).await.send(request).await.unwrap();
     assert_eq!(got.body.len(), body.len());
+    assert_eq!(got.headers["x-marked"], "1", "a trusted peer says so");
     assert_eq!(got.headers["host"], "example.org");
     assert_eq!(got.headers["x-forwarded-for"], "198.51.100.1, 127.0.0.1");
     assert_eq!(got.headers["x-forwarded-proto"], "http");
     assert_eq!(got.headers["x-forwarded-host"], "example.org");
     assert_eq!(got.headers["x-cutover-version"], "1.2.3");
     assert!(!got.headers.contains_key("keep-alive"));
+    exposed.trusted_peers.clear();
+    balancer.apply(2, exposed).await;
+    let got = Browser::connect(address).await.send(again).await.unwrap();
+    assert!(!got.headers.contains_key("x-marked"), "a stranger does");
+    assert_eq!(got.headers["x-forwarded-for"], "127.0.0.1");
 }
 
 #[tokio::test]

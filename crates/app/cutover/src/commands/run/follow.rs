@@ -15,6 +15,7 @@ use cutover_server::{Control, view::RunView};
 use serde_json::json;
 use tokio::{sync::watch, task::JoinSet};
 
+use super::result;
 use crate::render;
 
 /// Whether a gate, and not a script, said no.
@@ -77,25 +78,7 @@ fn end(run: &Run, as_json: bool) {
         render::json_line(&json!({ "event": "run", "run": view }));
         return;
     }
-    for job in &view.jobs {
-        let reason = job
-            .reason
-            .as_ref()
-            .map(|reason| format!(": {reason}"))
-            .unwrap_or_default();
-        render::talk(&format!(
-            "{} {} {}{reason}",
-            render::mark(job.state),
-            job.name,
-            job.state
-        ));
-    }
-    render::talk(&format!(
-        "{} run #{} {}",
-        render::mark(view.state),
-        view.number,
-        view.state
-    ));
+    result::say(&view);
 }
 
 /// One leg being followed.

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use anyhow::Context as _;
 use camino::{Utf8Path, Utf8PathBuf};
+use cutover_forge::ActionStore;
 use cutover_model::Secret;
 use cutover_server::{Options, Sources};
 
@@ -38,6 +39,7 @@ pub(crate) fn options(
     jobs: Option<u16>,
     secrets: BTreeMap<String, Secret>,
     root: &Utf8Path,
+    actions: ActionStore,
 ) -> anyhow::Result<Options> {
     Ok(Options {
         data_dir,
@@ -46,6 +48,7 @@ pub(crate) fn options(
         secrets,
         vars: BTreeMap::new(),
         sources: Sources::WorkingTree(root.to_owned()),
+        actions,
         docker_host: config::environment("DOCKER_HOST"),
         address: None,
         base_env: config::base_env(),

@@ -101,8 +101,7 @@ fn step(node: &Node, scopes: &StepScopes, sink: &mut Sink) -> Option<Step> {
             .get("background")
             .and_then(|node| value::literal(node, "`background`", sink))
             .is_some_and(|text| text == "true"),
-        does: control(&fields, scopes, sink)
-            .unwrap_or_else(|| does(node, &fields, scopes, sink)),
+        does: control(&fields, scopes, sink).unwrap_or_else(|| does(node, &fields, scopes, sink)),
         at: node.at,
     })
 }

@@ -41,6 +41,7 @@ const LIMITS: Schema = Schema {
     what: "`limits`",
     keys: &[
         "connections",
+        "connections_per_client",
         "header_fields",
         "header_bytes",
         "body_bytes",
@@ -206,10 +207,12 @@ pub(super) fn limits(node: &Node, sink: &mut Sink) -> Option<LimitsSpec> {
             .and_then(|node| shape::whole(node, &format!("`{key}`"), low..=MANY, sink))
     };
     let (connections, header_fields) = (count("connections", 1), count("header_fields", 1));
+    let connections_per_client = count("connections_per_client", 1);
     // The least that the balancer's HTTP reader works with.
     let header_bytes = count("header_bytes", 8_192);
     Some(LimitsSpec {
         connections,
+        connections_per_client,
         header_fields,
         header_bytes,
         body_bytes: fields

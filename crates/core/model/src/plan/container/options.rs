@@ -7,6 +7,10 @@ use super::words;
 use crate::Duration;
 
 /// What the flags say. Texts are as written where the engine takes them as they are.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a flag of the engine, and they do not depend on each other"
+)]
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct ContainerOptions {

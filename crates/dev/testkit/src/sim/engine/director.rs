@@ -466,6 +466,7 @@ fn retry_safe(level: &StepPath, steps: &[StepSpec], found: &mut Vec<StepPath>) {
             StepBody::Composite { steps, .. } => retry_safe(&path, steps, found),
             StepBody::Run { .. }
             | StepBody::Lacking { .. }
+            | StepBody::Action(_)
             | StepBody::Container(_)
             | StepBody::Wait { .. }
             | StepBody::WaitAll

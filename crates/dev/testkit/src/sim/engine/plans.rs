@@ -8,8 +8,8 @@ use cutover_model::{
     gate::ApprovalRule,
     guard::{Guards, OnSuperseded, RollbackRule},
     plan::{
-        Builtin, Concurrency, EnvironmentUse, Expression, JobSpec, MatrixSpec, Plan, Queue,
-        StepBody, StepSpec, Template,
+        ActionSource, ActionUse, Builtin, Concurrency, EnvironmentUse, Expression, Hook, JobSpec,
+        MatrixSpec, Plan, Queue, StepBody, StepSpec, Template,
     },
     project::{Environment, Project, TargetSpec},
     source::{GitRef, Revision, Trigger, TriggerKind, Trust},
@@ -221,6 +221,7 @@ fn step(rng: &mut SmallRng, index: usize, depth: usize) -> StepSpec {
         4..=7 if depth < 2 => {
             let inside = rng.random_range(0..=3);
             StepBody::Composite {
+                source: ActionSource::Workspace,
                 path: "./it".to_owned(),
                 inputs: vec![("who".to_owned(), Template::plain("${{ github.actor }}"))],
                 outputs: vec![(
@@ -230,6 +231,7 @@ fn step(rng: &mut SmallRng, index: usize, depth: usize) -> StepSpec {
                 steps: steps(rng, inside, depth + 1),
             }
         }
+        9..=11 => StepBody::Action(Box::new(action(rng, &conditions))),
         8 if rng.random_bool(0.2) => StepBody::Lacking {
             uses: "some/action@v1".to_owned(),
             message: "it is not built in".to_owned(),
@@ -247,6 +249,26 @@ fn step(rng: &mut SmallRng, index: usize, depth: usize) -> StepSpec {
         continue_on_error: maybe(rng, 0.15, |_| Template::plain("true")),
         at: Position::new(1, 1),
         ..StepSpec::new(body)
+    }
+}
+
+/// A JavaScript action, perhaps with something to do before and after all steps.
+fn action(rng: &mut SmallRng, conditions: &[&str]) -> ActionUse {
+    let mut hook = |chance: f64| {
+        maybe(rng, chance, |rng| Hook {
+            file: "hook.js".to_owned(),
+            condition: maybe(rng, 0.3, |rng| expression(pick(rng, conditions))),
+        })
+    };
+    ActionUse {
+        uses: "some/action@v1".to_owned(),
+        source: ActionSource::Own,
+        path: "it".to_owned(),
+        node: 20,
+        main: "main.js".to_owned(),
+        pre: hook(0.3),
+        post: hook(0.6),
+        inputs: vec![("who".to_owned(), Template::plain("${{ github.actor }}"))],
     }
 }
 
