@@ -5,7 +5,7 @@ use cutover_model::{
     event::RunEvent,
     gate::ApprovalRule,
     plan::Plan,
-    run::{Attempt, JobKey, Outcome, State, StepPath, StepReport, WaitingOn},
+    run::{Attempt, JobKey, Outcome, Runner, State, StepPath, StepReport, WaitingOn},
     source::{Taint, Trust},
 };
 
@@ -88,25 +88,7 @@ fn hear(draft: &mut Draft, input: Input) -> Result<(), Refusal> {
                 again(draft, &job, &step, attempt, by);
             }
         }
-        Input::RunnerAssigned { job, runner } => {
-            let waits = draft.run.leg(&job).filter(|leg| {
-                let on_runner = matches!(
-                    leg.state,
-                    State::Waiting {
-                        on: WaitingOn::Runner { .. },
-                        ..
-                    }
-                );
-                on_runner && leg.stop.is_none()
-            });
-            if let Some(attempt) = waits.map(|leg| leg.attempt) {
-                draft.say(RunEvent::JobStarted {
-                    job,
-                    attempt,
-                    runner,
-                });
-            }
-        }
+        Input::RunnerAssigned { job, runner } => assigned(draft, job, runner),
         Input::StepExited {
             job,
             step,
@@ -152,6 +134,27 @@ fn hear(draft: &mut Draft, input: Input) -> Result<(), Refusal> {
         Input::Woke { timer } => timeout::woke(draft, &timer),
     }
     Ok(())
+}
+
+/// A runner has come for a leg; counts when the leg still waits for one.
+fn assigned(draft: &mut Draft, job: JobKey, runner: Runner) {
+    let waits = draft.run.leg(&job).filter(|leg| {
+        let on_runner = matches!(
+            leg.state,
+            State::Waiting {
+                on: WaitingOn::Runner { .. },
+                ..
+            }
+        );
+        on_runner && leg.stop.is_none()
+    });
+    if let Some(attempt) = waits.map(|leg| leg.attempt) {
+        draft.say(RunEvent::JobStarted {
+            job,
+            attempt,
+            runner,
+        });
+    }
 }
 
 /// A person wants a step that failed done once more. What is being ended anyway is not begun again.

@@ -207,8 +207,8 @@ pub fn evolve(run: &mut Run, at: Timestamp, event: &RunEvent) {
                 step.timed_out = Some(*after);
             }
         }
-        // What follows from it is said by the event after it.
-        RunEvent::StepLost { .. } => {}
+        // What follows from them is said by the event after them.
+        RunEvent::StepLost { .. } | RunEvent::StepRetried { .. } => {}
         RunEvent::ApprovalRequested {
             gate,
             job,
@@ -250,8 +250,6 @@ pub fn evolve(run: &mut Run, at: Timestamp, event: &RunEvent) {
             legs,
             jobs,
         } => retry::retried(run, at, (by, *attempt), legs, jobs),
-        // The try that it begins is said by the event after it.
-        RunEvent::StepRetried { .. } => {}
     }
 }
 

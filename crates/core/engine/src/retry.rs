@@ -75,13 +75,13 @@ impl Run {
         let legs = match wish {
             Wish::Failed => self
                 .failed_keys()
-                .map(|key| self.from_failure(key))
+                .map(|key| self.leg_from_failure(key))
                 .collect(),
             Wish::Job(name) => {
                 let anew = |key| RetriedLeg { key, from: None };
                 self.keys_of(name)?.into_iter().map(anew).collect()
             }
-            Wish::From { step, job } => self.from_step(step, job.as_deref())?,
+            Wish::From { step, job } => self.legs_from_step(step, job.as_deref())?,
         };
         if legs.is_empty() {
             return Err(Refusal(
@@ -100,7 +100,7 @@ impl Run {
         failed.map(|job| job.key)
     }
 
-    fn from_failure(&self, key: JobKey) -> RetriedLeg {
+    fn leg_from_failure(&self, key: JobKey) -> RetriedLeg {
         let top = StepPath::default();
         let first = job::steps_of(self, &key, &top)
             .filter(|(path, _)| path.phase() == Phase::Main)
@@ -131,7 +131,7 @@ impl Run {
         Ok(found)
     }
 
-    fn from_step(&self, step: &str, job: Option<&str>) -> Result<Vec<RetriedLeg>, Refusal> {
+    fn legs_from_step(&self, step: &str, job: Option<&str>) -> Result<Vec<RetriedLeg>, Refusal> {
         if step
             .parse()
             .is_ok_and(|path: StepPath| path.parent().is_some())
