@@ -61,7 +61,7 @@ impl ProcessExecutor {
             env.get("PATH").map_or("", String::as_str),
         );
         let (ending, text) = match found {
-            Ok(shell) => (shell.extension.to_string(), shell.file(&order.script)),
+            Ok(shell) => (shell.extension.to_owned(), shell.file(&order.script)),
             Err(_) => (String::new(), order.script.clone()),
         };
         let script = exchange.join(format!("script{ending}"));

@@ -9,7 +9,7 @@ use crate::{
     world::{Done, World},
 };
 
-const LIMIT: Duration = Duration::from_secs(60);
+const LIMIT: Duration = Duration::from_mins(1);
 
 fn run(world: &World, repository: &Repository<'_>, arguments: &[&str]) -> Done {
     let mut all = vec!["run", "-C", repository.path()];

@@ -42,7 +42,7 @@ impl Engine {
     pub(crate) fn start() -> Option<Self> {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let skip = |why: &str| {
-            eprintln!("SKIPPED: what needs a docker engine, from outside, because {why}")
+            eprintln!("SKIPPED: what needs a docker engine, from outside, because {why}");
         };
         let missing = ["dockerd", "ip"].into_iter().find(|tool| !is_there(tool));
         if let Some(tool) = missing {

@@ -232,10 +232,10 @@ impl Lowering<'_> {
             }
             Lacking::FaultWhenReached => {
                 sink.warning(Code::LackingAction, reference.at, message.clone(), hint);
-                Some(Called::Lacking(StepSpec {
+                Some(Called::Lacking(Box::new(StepSpec {
                     at: reference.at,
                     ..StepSpec::new(StepBody::Lacking { uses, message })
-                }))
+                })))
             }
         }
     }
@@ -248,7 +248,7 @@ pub(super) enum Called {
         /// `concurrency:` of the called file.
         concurrency: Option<Concurrency>,
     },
-    Lacking(StepSpec),
+    Lacking(Box<StepSpec>),
 }
 
 impl Called {
@@ -263,7 +263,7 @@ impl Called {
             }
             Self::Lacking(step) => {
                 job.runs_on = vec![Template::plain("local")];
-                job.steps = vec![step];
+                job.steps = vec![*step];
             }
         }
     }

@@ -33,8 +33,7 @@ pub(crate) struct On {
     /// By their names; those below are not among them.
     pub(crate) webhooks: BTreeMap<String, Webhook>,
     pub(crate) dispatch: Option<Dispatch>,
-    /// `types:`, when some are written.
-    pub(crate) repository_dispatch: Option<Option<Vec<String>>>,
+    pub(crate) repository_dispatch: Option<RepositoryDispatch>,
     pub(crate) schedule: Vec<Time>,
     pub(crate) call: Option<CallTrigger>,
 }
@@ -77,6 +76,13 @@ pub(crate) struct JobCall {
     pub(crate) reference: Spanned,
     pub(crate) with: Vec<With>,
     pub(crate) secrets: CallSecrets,
+}
+
+/// `on.repository_dispatch`.
+#[derive(Debug, Default)]
+pub(crate) struct RepositoryDispatch {
+    /// `None` where nothing is written, which means all.
+    pub(crate) types: Option<Vec<String>>,
 }
 
 /// The filters of an event.

@@ -110,7 +110,10 @@ impl Filtering<'_> {
         match kind {
             TriggerKind::WorkflowDispatch => {}
             TriggerKind::RepositoryDispatch => {
-                let types = on.repository_dispatch.as_ref().and_then(Option::as_deref);
+                let types = on
+                    .repository_dispatch
+                    .as_ref()
+                    .and_then(|it| it.types.as_deref());
                 self.types(types, &[]);
             }
             TriggerKind::Schedule => self.time(on),
@@ -164,7 +167,7 @@ impl Filtering<'_> {
             return;
         };
         let holds = match written {
-            Some(types) => types.iter().any(|one| *one == action),
+            Some(types) => types.contains(&action),
             None => usual.is_empty() || usual.contains(&action.as_str()),
         };
         let name = self.trigger.kind.event_name();

@@ -10,19 +10,19 @@ use crate::support::{
     World, bindings, cancel, environment, failed, given, job, ok, plan, runner, step,
 };
 
-fn group(name: &str) -> Option<Concurrency> {
-    Some(Concurrency {
+fn group(name: &str) -> Concurrency {
+    Concurrency {
         group: Template::plain(name),
         cancel_in_progress: None,
         queue: Queue::Single,
-    })
+    }
 }
 
 fn whole() -> Plan {
     let build = job("build", &[], vec![step("a")]);
     let clean = job("clean", &["build"], vec![step("b ? always()")]);
     Plan {
-        concurrency: group("${{ github.ref }}"),
+        concurrency: Some(group("${{ github.ref }}")),
         ..plan(vec![build, clean])
     }
 }
@@ -133,7 +133,7 @@ fn one_that_waits_can_be_cancelled() {
 #[test]
 fn a_group_without_a_name_is_a_fault() {
     let plan = Plan {
-        concurrency: group("${{ vars.NONE }}"),
+        concurrency: Some(group("${{ vars.NONE }}")),
         ..whole()
     };
     given(plan)
@@ -150,7 +150,7 @@ fn newest_and_queue_do_not_go_together() {
     build.concurrency = Some(Concurrency {
         cancel_in_progress: Some(Template::plain("${{ github.ref == 'refs/heads/main' }}")),
         queue: Queue::Max,
-        ..group("g").unwrap()
+        ..group("g")
     });
     given(plan(vec![build])).jobs("build faulted").because(
         "build",
@@ -162,7 +162,7 @@ fn newest_and_queue_do_not_go_together() {
 fn a_leg_asks_for_its_group_before_a_runner() {
     let mut build = job("build", &[], vec![step("a")]);
     build.matrix = Some(MatrixSpec::new(serde_json::json!({ "n": [1, 2] })));
-    build.concurrency = group("g-${{ matrix.n }}");
+    build.concurrency = Some(group("g-${{ matrix.n }}"));
     let world = given(plan(vec![build]))
         .then("acquire group g-1 for build#0; acquire group g-2 for build#1")
         .when(1, taken(Some("build#0")))
@@ -185,9 +185,9 @@ fn a_leg_asks_for_its_group_before_a_runner() {
 #[test]
 fn a_leg_does_not_wait_for_its_own_run() {
     let mut build = job("build", &[], vec![step("a")]);
-    build.concurrency = group("REFS/heads/main");
+    build.concurrency = Some(group("REFS/heads/main"));
     let plan = Plan {
-        concurrency: group("${{ github.ref }}"),
+        concurrency: Some(group("${{ github.ref }}")),
         ..plan(vec![build])
     };
     given(plan)

@@ -107,7 +107,7 @@ pub(crate) fn read_files(
     env.extend(or_reason(file("GITHUB_ENV", "env"), &mut report.reasons));
     env.retain(|(name, _)| may_set(name, said.untrusted, &mut report.annotations));
     report.env = hand_on(env.into_iter(), masker, &mut withheld.env);
-    report.path = paths(exchange, masker, said.path, report);
+    report.path = paths(exchange, masker, &said.path, report);
     report.summary = summary(exchange, masker, report);
     let any =
         !(withheld.outputs.is_empty() && withheld.env.is_empty() && withheld.state.is_empty());
@@ -156,7 +156,7 @@ fn may_set(name: &str, untrusted: bool, annotations: &mut Vec<Annotation>) -> bo
 fn paths(
     exchange: &Utf8Path,
     masker: &Masker,
-    said: Vec<String>,
+    said: &[String],
     report: &mut StepReport,
 ) -> Vec<String> {
     let text = files::read("GITHUB_PATH", &exchange.join("path"));

@@ -148,7 +148,7 @@ async fn a_push_is_told_with_the_files_of_each_commit() {
     let ids: Vec<_> = told.iter().map(|one| &one.id).collect();
     assert_eq!(ids, [&second, &third], "the oldest first");
     assert_eq!(told[0].message, "feat: two\n\nAt length.");
-    assert_eq!(told[0].parents, [first.clone()]);
+    assert_eq!(told[0].parents, std::slice::from_ref(&first));
     assert_eq!(told[0].author.name, "Ada Example");
     assert_eq!(told[0].at, "1970-01-01T00:33:20+00:00");
     assert_eq!(told[0].added, ["näw one"]);

@@ -6,7 +6,10 @@ use super::{
     super::{
         cron,
         filter::{Pattern, Patterns},
-        model::{CallTrigger, Dispatch, Filter, Filters, Input, InputKind, On, Time, Webhook},
+        model::{
+            CallTrigger, Dispatch, Filter, Filters, Input, InputKind, On, RepositoryDispatch, Time,
+            Webhook,
+        },
         value,
     },
     call,
@@ -122,16 +125,18 @@ fn event(on: &mut On, name: &str, at: Position, node: Option<&Node>, sink: &mut 
         "repository_dispatch" => {
             let fields = node.and_then(|node| Fields::open(node, &REPOSITORY_DISPATCH, sink));
             let types = fields.as_ref().and_then(|fields| fields.get("types"));
-            on.repository_dispatch = Some(types.map(|node| texts(node, "`types`", sink)));
+            let types = types.map(|node| texts(node, "`types`", sink));
+            on.repository_dispatch = Some(RepositoryDispatch { types });
         }
-        "schedule" => match node {
-            Some(node) => on.schedule.extend(schedule(node, sink)),
-            None => {
+        "schedule" => {
+            if let Some(node) = node {
+                on.schedule.extend(schedule(node, sink));
+            } else {
                 let hint = "for example `schedule: [{cron: '0 6 * * 1'}]`".to_owned();
                 let message = "event `schedule` needs a list of patterns";
                 sink.error_hint(Code::MissingKey, at, message, hint);
             }
-        },
+        }
         "workflow_call" => {
             on.call =
                 Some(node.map_or_else(CallTrigger::default, |node| call::trigger(node, sink)));

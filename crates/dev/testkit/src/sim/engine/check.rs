@@ -196,13 +196,12 @@ pub(super) fn made_good(
     for effect in undone {
         let moot = match &effect {
             Effect::AcquireGroup { job, .. } => edge.released.contains(job),
-            Effect::ReleaseGroup { .. } => false,
             Effect::AcquireRunner { job, .. } => edge.finished.contains(job),
             Effect::StartStep { job, step, .. } | Effect::CancelStep { job, step, .. } => {
                 !runs(run, job, Some(step))
             }
             Effect::HashFiles { job, .. } => !runs(run, job, None),
-            Effect::FinishJob { .. } | Effect::Notify { .. } => false,
+            Effect::ReleaseGroup { .. } | Effect::FinishJob { .. } | Effect::Notify { .. } => false,
             Effect::WakeAt { timer, .. } => match timer {
                 TimerKey::JobTimeout { job } | TimerKey::StopGrace { job } => !runs(run, job, None),
                 TimerKey::StepTimeout { job, step, .. } => !runs(run, job, Some(step)),
