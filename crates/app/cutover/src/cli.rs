@@ -2,16 +2,17 @@
 
 mod actions;
 mod delivery;
+mod retry;
 
 use camino::Utf8PathBuf;
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 use cutover_model::source::TriggerKind;
 
 pub(crate) use actions::{Actions, Lock};
 pub(crate) use delivery::{
-    Deploy, Diff, Freeze, Gc, History, OneDeployment, Promote, Rejudge, Resume, Retry, Rollback,
-    Unfreeze,
+    Deploy, Diff, Freeze, Gc, History, OneDeployment, Promote, Rejudge, Resume, Rollback, Unfreeze,
 };
+pub(crate) use retry::Retry;
 
 /// From git push to safe production traffic, in one binary.
 #[derive(Debug, Parser)]
@@ -76,7 +77,7 @@ pub(crate) enum Command {
     Resume(Resume),
     /// Let the present step of a rollout be enough
     Promote(Promote),
-    /// Deploy once more what failed or was taken back; lifts the hold
+    /// Do more of a run that has ended, or deploy once more what failed or was taken back
     Retry(Retry),
     /// Judge a deployment again, by other numbers; nothing comes of it
     Rejudge(Rejudge),
@@ -226,6 +227,11 @@ pub(crate) struct Run {
     /// Tell in the end why each job did or did not run
     #[arg(long, conflicts_with = "json")]
     pub(crate) explain: bool,
+    /// What happens at a step that fails: `shell` opens one in its place, with its directory, its
+    /// environment and its files. Leave it with 0, and the step counts as done; with 75, and it is done
+    /// once more; with anything else, and it has failed. Nothing is masked in there
+    #[arg(long, value_enum, value_name = "WHAT", conflicts_with = "json")]
+    pub(crate) on_failure: Option<OnFailure>,
     /// Go on with the run that was interrupted here
     #[arg(long, conflicts_with_all = ["workflow", "file", "event", "event_file", "job"])]
     pub(crate) resume: bool,
@@ -237,6 +243,13 @@ pub(crate) struct Run {
     pub(crate) data_dir: Option<Utf8PathBuf>,
     #[command(flatten)]
     pub(crate) actions: Actions,
+}
+
+/// What happens at a step that fails.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum OnFailure {
+    /// A shell opens in its place
+    Shell,
 }
 
 /// One of the events that workflows can be run for.

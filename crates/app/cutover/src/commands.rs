@@ -18,6 +18,7 @@ mod logs;
 mod plan;
 mod rejudge;
 mod releases;
+mod retry;
 mod run;
 mod runs;
 mod serve;
@@ -72,7 +73,7 @@ pub(crate) fn run(cli: Cli, as_json: bool) -> Exit {
         Command::Pause(args) => on_runtime(deployments::verb(args, "pause")),
         Command::Resume(args) => on_runtime(deployments::resume(args)),
         Command::Promote(args) => on_runtime(deployments::promote(args)),
-        Command::Retry(args) => on_runtime(deployments::retry(args)),
+        Command::Retry(args) => on_runtime(retry::run(args)),
         Command::Rejudge(args) => on_runtime(rejudge::run(args)),
         Command::Freeze(args) => on_runtime(freeze::freeze(args)),
         Command::Unfreeze(args) => on_runtime(freeze::unfreeze(args)),

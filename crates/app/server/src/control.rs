@@ -3,10 +3,15 @@
 #[cfg(test)]
 mod tests;
 
-use std::{collections::BTreeMap, future::Future, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap,
+    future::Future,
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
 use camino::{Utf8Path, Utf8PathBuf};
-use cutover_engine::{Run, StepView};
+use cutover_engine::{Input, Run, StepView};
 use cutover_executor::{Follow, ProcessExecutor, StepKey, TextMask};
 use cutover_forge::{ActionStore, Host};
 use cutover_model::{DeploymentId, RunId, Secret, Timestamp, project::TargetSpec, run::State};
@@ -26,6 +31,7 @@ use crate::{
     drive::{
         self, Driven, Edge, Machine,
         deployment::DeploymentEdge,
+        finishing::Finishing,
         group::ConcurrencyGroups,
         lock::{self, Locks},
         node::Nodes,
@@ -33,6 +39,7 @@ use crate::{
         run::RunEdge,
         runner::Runners,
     },
+    failure::{OnFailure, Onlooker},
     keeper,
     results::{self, Results},
     routes::Routes,
@@ -114,6 +121,8 @@ struct Inner {
     process_target: Arc<ProcessTarget>,
     docker_target: tokio::sync::Mutex<Option<Arc<DockerTarget>>>,
     cancels: Cancels,
+    finishing: Finishing,
+    onlooker: OnceLock<Onlooker>,
     nodes: Nodes,
     runs: Drivers<RunId, Run>,
     deployments: Drivers<DeploymentId, Deployment>,
@@ -188,6 +197,8 @@ impl Control {
             process_target: Arc::new(process_target),
             docker_target: tokio::sync::Mutex::default(),
             cancels: Cancels::default(),
+            finishing: Finishing::default(),
+            onlooker: OnceLock::new(),
             nodes: Nodes::default(),
             bundles,
             balancer,
@@ -370,13 +381,47 @@ impl Control {
             return Ok(driven);
         }
         let driven = drive::start(edge, &self.0.tasks).await?;
+        self.attend(drivers, id, &driven);
+        Ok(driven)
+    }
+
+    /// Remembers who drives a machine until it has finished.
+    fn attend<K, M>(&self, drivers: fn(&Inner) -> &Drivers<K, M>, id: &K, driven: &Driven<M>)
+    where
+        K: Ord + Clone + Send + 'static,
+        M: Machine,
+    {
         drivers(&self.0).lock().insert(id.clone(), driven.clone());
         let (control, id, watched) = (self.clone(), id.clone(), driven.clone());
         self.spawn(async move {
             watched.finished().await;
-            drivers(&control.0).lock().remove(&id);
+            let mut all = drivers(&control.0).lock();
+            // It may go on by now, with another driver.
+            let is_it = |known: &Driven<M>| known.state.same_channel(&watched.state);
+            if all.get(&id).is_some_and(is_it) {
+                all.remove(&id);
+            }
         });
-        Ok(driven)
+    }
+
+    /// Makes a run that has ended go on. What its end owed is waited for: the same jobs may begin again.
+    pub(crate) async fn revive_run(&self, id: &RunId, input: Input) -> Result<(), Error> {
+        let _one_at_a_time = self.0.starting.lock().await;
+        let known = self.0.runs.lock().get(id).cloned();
+        if let Some(driven) = known {
+            if !driven.state.borrow().state().is_finished() {
+                return Err(Error::Refused(format!("run {id} has not ended yet")));
+            }
+            driven.gone().await;
+        }
+        self.0.finishing.settled(id).await;
+        let edge = RunEdge {
+            control: self.clone(),
+            id: id.clone(),
+        };
+        let driven = drive::revive(edge, &self.0.tasks, input).await?;
+        self.attend(|inner| &inner.runs, id, &driven);
+        Ok(())
     }
 
     /// A run as it stands now.
@@ -554,6 +599,19 @@ impl Control {
 
     pub(crate) fn results(&self) -> &Results {
         &self.0.results
+    }
+
+    /// Has somebody look at each step that fails, from now on; the first who is named does.
+    pub fn on_failure(&self, onlooker: Arc<dyn OnFailure>) {
+        drop(self.0.onlooker.set(onlooker));
+    }
+
+    pub(crate) fn onlooker(&self) -> Option<&Onlooker> {
+        self.0.onlooker.get()
+    }
+
+    pub(crate) fn finishing(&self) -> &Finishing {
+        &self.0.finishing
     }
 
     pub(crate) fn outbox(&self) -> &Outbox {

@@ -6,6 +6,7 @@
 
 mod actions;
 pub(crate) mod deployment;
+pub(crate) mod finishing;
 pub(crate) mod group;
 pub(crate) mod hooks;
 pub(crate) mod lock;
@@ -43,7 +44,7 @@ pub(crate) trait Machine: Default + Clone + Send + Sync + 'static {
     fn effects(&self, at: Timestamp, event: &Self::Event) -> Vec<Self::Effect>;
     /// What is still owed.
     fn outstanding(&self) -> Vec<Self::Effect>;
-    /// Whether nothing will ever happen any more.
+    /// Whether nothing will happen any more, unless a person has it go on.
     fn is_finished(&self) -> bool;
 }
 
@@ -199,6 +200,12 @@ impl<M: Machine> Clone for Driven<M> {
 }
 
 impl<M: Machine> Driven<M> {
+    /// Waits until nobody drives it any more: all that its end owes has been ordered.
+    pub(crate) async fn gone(&self) {
+        let mut state = self.state.clone();
+        while state.changed().await.is_ok() {}
+    }
+
     /// Waits until it has finished, and gives its last state.
     pub(crate) async fn finished(&self) -> Arc<M> {
         let mut state = self.state.clone();
@@ -214,29 +221,27 @@ pub(crate) async fn start<M: Machine, E: Edge<M>>(
     edge: E,
     tasks: &TaskTracker,
 ) -> Result<Driven<M>, Error> {
-    let (machine, version) = replay(&edge).await?;
-    let machine = Arc::new(machine);
-    let (sender, receiver) = mpsc::unbounded_channel();
-    let (publish, state) = watch::channel(Arc::clone(&machine));
-    let mailbox = Mailbox {
-        sender,
-        tasks: tasks.clone(),
-        ended: CancellationToken::new(),
-        timers: Arc::default(),
-    };
-    for effect in machine.outstanding() {
-        edge.perform(&machine, effect, &mailbox);
+    let (driver, receiver, driven) = Driver::new(edge, tasks).await?;
+    for effect in driver.machine.outstanding() {
+        driver
+            .edge
+            .perform(&driver.machine, effect, &driver.mailbox);
     }
-    let driver = Driver {
-        edge,
-        machine,
-        version,
-        is_unsure: false,
-        mailbox: mailbox.clone(),
-        publish,
-    };
     drop(tasks.spawn(driver.run(receiver)));
-    Ok(Driven { mailbox, state })
+    Ok(driven)
+}
+
+/// Makes a machine that had finished go on, by a command that is taken before anything else is heard;
+/// when it is refused, nothing has happened. What the end owed must have been done.
+pub(crate) async fn revive<M: Machine, E: Edge<M>>(
+    edge: E,
+    tasks: &TaskTracker,
+    input: M::Input,
+) -> Result<Driven<M>, Error> {
+    let (mut driver, receiver, driven) = Driver::new(edge, tasks).await?;
+    driver.take(input).await?;
+    drop(tasks.spawn(driver.run(receiver)));
+    Ok(driven)
 }
 
 async fn replay<M: Machine, E: Edge<M>>(edge: &E) -> Result<(M, u64), Error> {
@@ -268,6 +273,32 @@ struct Driver<M: Machine, E: Edge<M>> {
 }
 
 impl<M: Machine, E: Edge<M>> Driver<M, E> {
+    /// One that has read the log, and done nothing yet.
+    async fn new(
+        edge: E,
+        tasks: &TaskTracker,
+    ) -> Result<(Self, mpsc::UnboundedReceiver<Message<M>>, Driven<M>), Error> {
+        let (machine, version) = replay(&edge).await?;
+        let machine = Arc::new(machine);
+        let (sender, receiver) = mpsc::unbounded_channel();
+        let (publish, state) = watch::channel(Arc::clone(&machine));
+        let mailbox = Mailbox {
+            sender,
+            tasks: tasks.clone(),
+            ended: CancellationToken::new(),
+            timers: Arc::default(),
+        };
+        let driver = Self {
+            edge,
+            machine,
+            version,
+            is_unsure: false,
+            mailbox: mailbox.clone(),
+            publish,
+        };
+        Ok((driver, receiver, Driven { mailbox, state }))
+    }
+
     async fn run(mut self, mut receiver: mpsc::UnboundedReceiver<Message<M>>) {
         let closing = self.edge.closing().clone();
         while !self.machine.is_finished() {

@@ -9,6 +9,7 @@ mod explain;
 mod fault;
 mod git;
 mod log;
+mod retry;
 mod sse;
 
 use std::{
@@ -52,6 +53,7 @@ pub fn router(control: Control, address: SocketAddr) -> Router {
         .route("/runs/{run}/artifacts", get(artifacts::list))
         .route("/runs/{run}/artifacts/{artifact}", get(artifacts::bytes))
         .route("/runs/{run}/cancel", post(api::cancel))
+        .route("/runs/{run}/retry", post(retry::retry))
         .route("/dispatch", post(dispatch::workflow))
         .route("/repository-dispatch", post(dispatch::repository))
         .route("/approvals", get(api::approvals))

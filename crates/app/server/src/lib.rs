@@ -18,12 +18,14 @@ mod command;
 mod deliver;
 mod drive;
 mod error;
+mod failure;
 mod glob;
 mod hash_files;
 mod hear;
 mod keeper;
 mod operate;
 mod results;
+mod retry;
 mod routes;
 mod samples;
 mod schedule;
@@ -35,17 +37,9 @@ mod web;
 pub use control::{Control, Notice, Options, Sources};
 pub use deliver::{Ask, Begun};
 pub use error::Error;
+pub use failure::{FailedStep, Look, Looking, OnFailure};
 pub use hear::{Heard, Started};
 pub use operate::Answer;
+pub use retry::{Retried, RetriedJob};
 pub use schedule::ScheduleView;
 pub use understand::{Understanding, lock};
-
-/// Bytes as digits.
-fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write as _;
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        // Writing to a string cannot fail.
-        write!(text, "{byte:02x}").ok();
-        text
-    })
-}

@@ -4,7 +4,7 @@ use cutover_model::{
     GateId, Timestamp,
     event::RunEvent,
     gate::{Approval, ApprovalRule},
-    run::{JobKey, State, StepPath, WaitingOn},
+    run::{Attempt, JobKey, State, StepPath, WaitingOn},
 };
 
 use crate::{
@@ -96,7 +96,14 @@ fn rule_of(run: &Run, key: &JobKey) -> Option<(GateId, String, ApprovalRule)> {
         .approvals
         .clone()
         .filter(|rule| rule.required > 0)?;
-    let gate = GateId::derived(&[run.id()?.as_str(), &key.0, "environment", &environment]);
+    let mut parts = vec![run.id()?.as_str(), &key.0, "environment", &environment];
+    // A leg that begins anew asks anew; one that goes on has its answer.
+    let begun_in = run.leg(key)?.begun_in;
+    let attempt = begun_in.to_string();
+    if begun_in > Attempt::FIRST {
+        parts.push(&attempt);
+    }
+    let gate = GateId::derived(&parts);
     Some((gate, environment, rule))
 }
 

@@ -113,14 +113,15 @@ pub(crate) fn leave_queue(draft: &mut Draft, key: &JobKey, path: &StepPath) {
         None => None,
     };
     if let Some((outcome, reason)) = ended {
-        let report = step::because(&reason);
-        step::end(draft, key, path, Attempt::FIRST, outcome, report);
+        let (attempt, report) = (run.next_try(key, path), step::because(&reason));
+        step::end(draft, key, path, attempt, outcome, report);
     } else if !is_full(run, key) {
         let name = step.name.clone();
+        let attempt = run.next_try(key, path);
         draft.say(RunEvent::StepStarted {
             job: key.clone(),
             step: path.clone(),
-            attempt: Attempt::FIRST,
+            attempt,
             name,
         });
     }
@@ -153,7 +154,10 @@ pub(crate) fn go_on(draft: &mut Draft, key: &JobKey, path: &StepPath) {
             report.reasons.push(job::why_failed(step, conclusion));
         }
     }
-    step::end(draft, key, path, Attempt::FIRST, outcome, report);
+    let attempt = run
+        .step(key, path)
+        .map_or(Attempt::FIRST, |step| step.attempt);
+    step::end(draft, key, path, attempt, outcome, report);
 }
 
 /// How a wait ends for one that ended so. Time ran out for the step, and not for the wait.

@@ -195,7 +195,7 @@ impl Scope<'_> {
             "os": facts.os,
             "arch": facts.arch,
             "environment": "self-hosted",
-            "debug": "",
+            "debug": if github::wants_debug(self) { "1" } else { "" },
         });
         if let (Some(given), Some(object)) = (self.given, value.as_object_mut()) {
             object.insert("temp".to_owned(), json!(given.runner.temp));

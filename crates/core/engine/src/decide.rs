@@ -10,7 +10,8 @@ use cutover_model::{
 };
 
 use crate::{
-    Input, Refusal, approval, condition, evolve, group, job, run::Run, schedule, step, timeout,
+    Input, Refusal, approval, condition, evolve, group, job, retry, run::Run, schedule, step,
+    timeout,
 };
 
 /// A run as it will be, and the events that make it so.
@@ -76,8 +77,19 @@ fn hear(draft: &mut Draft, input: Input) -> Result<(), Refusal> {
             must_be_live(&draft.run)?;
             schedule::cancel(draft, by, reason);
         }
+        Input::Retry { by, legs } => return retry::retry(draft, by, legs),
+        Input::StepAgain {
+            job,
+            step,
+            attempt,
+            by,
+        } => {
+            if is_done_at_the_edge(&draft.run, &job, &step, attempt) {
+                again(draft, &job, &step, attempt, by);
+            }
+        }
         Input::RunnerAssigned { job, runner } => {
-            let waits = draft.run.leg(&job).is_some_and(|leg| {
+            let waits = draft.run.leg(&job).filter(|leg| {
                 let on_runner = matches!(
                     leg.state,
                     State::Waiting {
@@ -87,10 +99,10 @@ fn hear(draft: &mut Draft, input: Input) -> Result<(), Refusal> {
                 );
                 on_runner && leg.stop.is_none()
             });
-            if waits {
+            if let Some(attempt) = waits.map(|leg| leg.attempt) {
                 draft.say(RunEvent::JobStarted {
                     job,
-                    attempt: Attempt::FIRST,
+                    attempt,
                     runner,
                 });
             }
@@ -140,6 +152,16 @@ fn hear(draft: &mut Draft, input: Input) -> Result<(), Refusal> {
         Input::Woke { timer } => timeout::woke(draft, &timer),
     }
     Ok(())
+}
+
+/// A person wants a step that failed done once more. What is being ended anyway is not begun again.
+fn again(draft: &mut Draft, job: &JobKey, step: &StepPath, attempt: Attempt, by: String) {
+    if retry::may_again(&draft.run, job, step) {
+        retry::again(draft, job, step, attempt, by);
+    } else {
+        let report = StepReport::default();
+        exited(draft, job, step, attempt, Outcome::Cancelled, report);
+    }
 }
 
 /// A built-in action wants a person's yes. Nobody is asked for what is being ended anyway.

@@ -13,7 +13,7 @@ use cutover_model::{
 use crate::{
     background, call, group,
     job::{Leg, Stop},
-    post,
+    post, retry,
     run::{Cancel, Group, Head, Question, Run, Settled},
     step::{self, Step},
 };
@@ -59,7 +59,9 @@ pub fn evolve(run: &mut Run, at: Timestamp, event: &RunEvent) {
                 max_parallel: *max_parallel,
             };
             run.groups.insert(job.clone(), group);
-            run.legs.extend(legs.iter().map(new_leg));
+            let attempt = run.attempt;
+            run.legs
+                .extend(legs.iter().map(|leg| new_leg(leg, attempt)));
         }
         RunEvent::JobSkipped { job, reason } => {
             end_group(run, at, job, [Outcome::Skipped; 2], reason);
@@ -242,6 +244,14 @@ pub fn evolve(run: &mut Run, at: Timestamp, event: &RunEvent) {
             reason: reason.clone(),
         }),
         RunEvent::RunFinished { outcome } => run.state = finished(*outcome, at),
+        RunEvent::RunRetried {
+            by,
+            attempt,
+            legs,
+            jobs,
+        } => retry::retried(run, at, (by, *attempt), legs, jobs),
+        // The try that it begins is said by the event after it.
+        RunEvent::StepRetried { .. } => {}
     }
 }
 
@@ -249,8 +259,8 @@ fn finished(outcome: Outcome, at: Timestamp) -> State {
     State::Finished { outcome, at }
 }
 
-fn new_leg(spec: &event::Leg) -> (JobKey, Arc<Leg>) {
-    (spec.key.clone(), Arc::new(Leg::new(spec.clone())))
+fn new_leg(spec: &event::Leg, attempt: Attempt) -> (JobKey, Arc<Leg>) {
+    (spec.key.clone(), Arc::new(Leg::new(spec.clone(), attempt)))
 }
 
 fn end_group(

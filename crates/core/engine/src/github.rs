@@ -59,6 +59,9 @@ pub(crate) fn variables(scope: &Scope<'_>) -> BTreeMap<String, String> {
         for (name, value) in facts {
             found.insert(format!("RUNNER_{name}"), value.to_owned());
         }
+        if wants_debug(scope) {
+            found.insert("RUNNER_DEBUG".to_owned(), "1".to_owned());
+        }
     }
     found
 }
@@ -80,6 +83,17 @@ pub(crate) fn written_in(trigger: &Trigger, file: &str) -> (String, String, Stri
         }
         _ => own(),
     }
+}
+
+/// Whether steps are to tell more than usual: a variable, or a secret of a trusted run, says so.
+pub(crate) fn wants_debug(scope: &Scope<'_>) -> bool {
+    const NAME: &str = "ACTIONS_STEP_DEBUG";
+    let run = scope.run;
+    let by_variable = run.head.as_ref().and_then(|head| head.vars.get(NAME));
+    let given = scope.given.filter(|_| run.may_see_secrets());
+    let by_secret = given.and_then(|given| given.secrets.get(NAME));
+    by_variable.is_some_and(|value| value == "true")
+        || by_secret.is_some_and(|value| value.expose() == "true")
 }
 
 /// What is both in the context and in the environment, in lower case without a prefix.
@@ -116,12 +130,15 @@ fn facts(scope: &Scope<'_>) -> Vec<(&'static str, String)> {
         ("repository", trigger.repository.clone()),
         ("repository_owner", owner.to_owned()),
         ("retention_days", "90".to_owned()),
-        ("run_attempt", "1".to_owned()),
+        ("run_attempt", run.attempt().to_string()),
         ("run_id", id.to_string()),
         ("run_number", run.number().unwrap_or_default().to_string()),
         ("server_url", server.to_owned()),
         ("sha", trigger.revision.0.clone()),
-        ("triggering_actor", trigger.actor.clone()),
+        (
+            "triggering_actor",
+            run.wanted_by().unwrap_or_default().to_owned(),
+        ),
         ("workflow", plan.name.clone()),
         (
             "workflow_ref",

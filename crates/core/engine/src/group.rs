@@ -172,7 +172,15 @@ pub(crate) fn end_all(draft: &mut Draft, outcome: Outcome, reason: &str) {
     let Some(head) = draft.run.head.clone() else {
         return;
     };
-    for spec in &head.plan.jobs {
+    // When it is done once more, some have their end from before.
+    let has_ended = |spec: &&JobSpec| condition::conclusion(&draft.run, &spec.id).is_some();
+    let open: Vec<&JobSpec> = head
+        .plan
+        .jobs
+        .iter()
+        .filter(|spec| !has_ended(spec))
+        .collect();
+    for spec in open {
         let event = schedule::ended(spec, outcome, reason.to_owned());
         draft.say(event);
     }

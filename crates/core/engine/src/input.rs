@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use cutover_model::{
     GateId, RunId,
+    event::RetriedLeg,
     gate::ApprovalRule,
     plan::Plan,
     run::{Attempt, JobKey, Outcome, Runner, StepPath, StepReport},
@@ -55,6 +56,25 @@ pub enum Input {
         by: String,
         /// Why.
         reason: Option<String>,
+    },
+    /// Command: do more of a run that has ended. The jobs behind what is named begin anew.
+    Retry {
+        /// Who.
+        by: String,
+        /// Which legs, and from where; a wish gives them.
+        legs: Vec<RetriedLeg>,
+    },
+    /// Observation: a person looked at a step that failed, and wants it done once more instead of having
+    /// its end counted. Another attempt of it begins.
+    StepAgain {
+        /// The leg.
+        job: JobKey,
+        /// The step.
+        step: StepPath,
+        /// The try that failed.
+        attempt: Attempt,
+        /// Who.
+        by: String,
     },
     /// Observation: a runner is kept free for a leg that asked.
     RunnerAssigned {

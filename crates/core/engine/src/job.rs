@@ -29,7 +29,12 @@ pub(crate) type Asked = (StepPath, Vec<String>);
 pub(crate) struct Leg {
     pub(crate) spec: event::Leg,
     pub(crate) state: State,
+    /// Of which try of the run it is.
     pub(crate) attempt: Attempt,
+    /// The try in which its steps began: before the one it is of, when it went on from a step.
+    pub(crate) begun_in: Attempt,
+    /// The step at which it went on.
+    pub(crate) from: Option<StepPath>,
     pub(crate) runner: Option<Runner>,
     /// When its steps began.
     pub(crate) started_at: Option<Timestamp>,
@@ -67,11 +72,13 @@ pub(crate) struct Stop {
 }
 
 impl Leg {
-    pub(crate) fn new(spec: event::Leg) -> Self {
+    pub(crate) fn new(spec: event::Leg, attempt: Attempt) -> Self {
         Self {
             spec,
             state: State::Pending,
-            attempt: Attempt::FIRST,
+            attempt,
+            begun_in: attempt,
+            from: None,
             runner: None,
             started_at: None,
             waited: Duration::ZERO,
@@ -87,6 +94,26 @@ impl Leg {
             conclusion: None,
             reason: None,
         }
+    }
+
+    /// Makes it what it was before this step, with another try of the run ahead of it.
+    pub(crate) fn goes_on(&mut self, attempt: Attempt, from: &StepPath) {
+        let anew = Self::new(self.spec.clone(), attempt);
+        let before = std::mem::replace(self, anew);
+        self.begun_in = before.begun_in;
+        self.from = Some(from.clone());
+        self.steps = before.steps;
+        self.steps.retain(|path, _| path < from);
+        self.hashes = before.hashes;
+        self.hashes.retain(|(path, _), _| path < from);
+        // What is kept owes its end still.
+        let steps = &self.steps;
+        let is_kept = |post: &StepPath| {
+            let phases = [Phase::Pre, Phase::Main].map(|phase| post.in_phase(phase));
+            phases.iter().any(|path| steps.contains_key(path))
+        };
+        self.posts = before.posts;
+        self.posts.retain(is_kept);
     }
 
     pub(crate) fn has_started(&self) -> bool {

@@ -7,8 +7,7 @@ use cutover_model::{
 };
 
 use crate::{
-    Effect, TimerKey, approval, condition, group::Claim, job::Leg, run::Run, schedule, step,
-    timeout,
+    Effect, TimerKey, approval, condition, group::Claim, job::Leg, run::Run, step, timeout,
 };
 
 /// What is to be done because of this event. `run` is the state after it.
@@ -70,6 +69,8 @@ pub fn effects(run: &Run, at: Timestamp, event: &RunEvent) -> Vec<Effect> {
         | RunEvent::StepQueued { .. }
         | RunEvent::GroupAwaited { .. }
         | RunEvent::GroupTaken { .. }
+        | RunEvent::RunRetried { .. }
+        | RunEvent::StepRetried { .. }
         | RunEvent::CancelRequested { .. } => Vec::new(),
     }
 }
@@ -262,10 +263,19 @@ fn told(run: &Run, at: Timestamp, outcome: Outcome) -> Effect {
     Effect::Notify {
         topic: format!("run.{word}"),
         text: format!(
-            "{} {outcome} after {}",
+            "{} {outcome} after {}{}",
             title(run),
-            schedule::lasted(run, at)
+            run.lasted(at),
+            try_of(run)
         ),
+    }
+}
+
+/// Which try it was, so that the news of one is not taken for that of another.
+fn try_of(run: &Run) -> String {
+    match run.attempt() {
+        Attempt::FIRST => String::new(),
+        attempt => format!(" (attempt {attempt})"),
     }
 }
 

@@ -9,11 +9,11 @@ use cutover_model::{
     GateId, RunId, Timestamp,
     gate::Approval,
     plan::{GroupUse, JobSpec, Plan},
-    run::{JobKey, Outcome, State, StepPath},
+    run::{Attempt, JobKey, Outcome, State, StepPath},
     source::{Taint, Trigger, Trust},
 };
 
-use crate::{call::Call, job::Leg, step::Step};
+use crate::{call::Call, job::Leg, retry::Tries, step::Step};
 
 /// One run. The default is one that nobody has created.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,6 +32,13 @@ pub struct Run {
     /// What legs have called.
     pub(crate) calls: BTreeMap<JobKey, Arc<Call>>,
     pub(crate) questions: BTreeMap<GateId, Question>,
+    /// Which try of it this is.
+    pub(crate) attempt: Attempt,
+    /// When it began, and who wanted it, when it is not the first.
+    pub(crate) attempt_at: Option<Timestamp>,
+    pub(crate) retried_by: Option<String>,
+    /// The tries of steps that were dropped when their legs were done once more.
+    pub(crate) tries: BTreeMap<JobKey, Tries>,
 }
 
 /// What is fixed when a run is created.
@@ -115,6 +122,10 @@ impl Default for Run {
             legs: BTreeMap::new(),
             calls: BTreeMap::new(),
             questions: BTreeMap::new(),
+            attempt: Attempt::FIRST,
+            attempt_at: None,
+            retried_by: None,
+            tries: BTreeMap::new(),
         }
     }
 }
@@ -153,6 +164,11 @@ impl Run {
     /// Whether what the trigger brings may see secrets, once created.
     pub fn trust(&self) -> Option<&Trust> {
         self.trigger().map(|trigger| &trigger.trust)
+    }
+
+    /// The names of the secrets that there were when it began; `None` when that is not known.
+    pub fn secret_names(&self) -> Option<&BTreeSet<String>> {
+        self.head.as_ref().and_then(|head| head.secrets.as_ref())
     }
 
     /// Which untrusted things it has touched, in order.

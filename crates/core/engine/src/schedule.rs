@@ -1,7 +1,6 @@
 //! What is ready: jobs whose needs have ended, legs that may ask for a runner, the end of the run.
 
 use cutover_model::{
-    Duration, Timestamp,
     event::{self, RunEvent},
     plan::{JobSpec, Template},
     run::{JobKey, Outcome, State, WaitingOn},
@@ -10,7 +9,7 @@ use cutover_model::{
 use crate::{
     Fault, call, condition,
     decide::Draft,
-    expression, group, job, matrix,
+    expression, group, job, matrix, retry,
     run::{Group, Run},
     scope::{Combination, Scope},
     strategy::{self, Strategy},
@@ -261,8 +260,10 @@ fn fail_fast(draft: &mut Draft, spec: &JobSpec, keys: &[JobKey]) {
     let failed = keys.iter().find_map(|key| {
         let leg = draft.run.leg(key)?;
         let conclusion = leg.conclusion?;
+        // What failed in an earlier try of the run, and is not done once more, ends nothing now.
         let counts = job::is_failing(conclusion)
-            && !matches!(conclusion, Outcome::Cancelled | Outcome::Superseded);
+            && !matches!(conclusion, Outcome::Cancelled | Outcome::Superseded)
+            && retry::is_of_now(&draft.run, leg);
         counts.then(|| format!("`{}` {conclusion} and `fail-fast` is on", leg.spec.name))
     });
     let Some(reason) = failed else {
@@ -327,10 +328,4 @@ fn outcome(run: &Run) -> Outcome {
         .filter_map(|spec| condition::conclusion(run, &spec.id))
         .filter(|conclusion| *conclusion != Outcome::Skipped)
         .fold(Outcome::Succeeded, condition::worse)
-}
-
-/// How long something lasted, for the texts that people read.
-pub(crate) fn lasted(run: &Run, at: Timestamp) -> Duration {
-    run.created_at()
-        .map_or(Duration::ZERO, |begin| at.since(begin))
 }

@@ -39,7 +39,8 @@ pub(crate) struct Step {
     pub(crate) reason: Option<String>,
     /// A later step ends it.
     pub(crate) called_off: bool,
-    /// How many events there had been when this attempt began.
+    /// How many events there had been when this attempt began; none when it was skipped, waits for a
+    /// place, or could not be understood.
     pub(crate) begun: u64,
     /// And when it had ended.
     pub(crate) ended: u64,
@@ -244,10 +245,11 @@ pub(crate) fn advance(
 /// Starts, skips or faults a step whose turn has come.
 fn begin(draft: &mut Draft, key: &JobKey, path: &StepPath, spec: &StepSpec) {
     let run = &draft.run;
+    let attempt = run.next_try(key, path);
     let started = || RunEvent::StepStarted {
         job: key.clone(),
         step: path.clone(),
-        attempt: Attempt::FIRST,
+        attempt,
         name: name(run, key, path, spec),
     };
     let skipped = |reason| RunEvent::StepSkipped {
@@ -312,7 +314,7 @@ fn begin(draft: &mut Draft, key: &JobKey, path: &StepPath, spec: &StepSpec) {
             draft,
             key,
             path,
-            Attempt::FIRST,
+            attempt,
             Outcome::Faulted,
             because(&fault.to_string()),
         ),

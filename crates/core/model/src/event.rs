@@ -49,6 +49,17 @@ pub struct Leg {
     pub concurrency: Option<GroupUse>,
 }
 
+/// A leg that is done once more.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RetriedLeg {
+    /// Its key; that of a whole job when it ended before it had legs.
+    pub key: JobKey,
+    /// The step of the job at which it goes on, with what the steps before it have left; absent when it
+    /// begins anew.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from: Option<StepPath>,
+}
+
 /// What happened to a run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "kind")]
@@ -306,6 +317,28 @@ pub enum RunEvent {
         /// The leg; absent when the whole run holds it.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         job: Option<JobKey>,
+    },
+    /// It had ended, and a person wants some of it done once more. What is not named here stays as it was.
+    RunRetried {
+        /// Who.
+        by: String,
+        /// Which try of the run begins with it.
+        attempt: Attempt,
+        /// The legs that go on or begin anew.
+        legs: Vec<RetriedLeg>,
+        /// The jobs behind them: as if they had never been.
+        jobs: Vec<String>,
+    },
+    /// A step failed, and a person who looked at it wants it done once more: another try of it follows.
+    StepRetried {
+        /// The leg.
+        job: JobKey,
+        /// The step.
+        step: StepPath,
+        /// The try that failed.
+        attempt: Attempt,
+        /// Who.
+        by: String,
     },
 }
 

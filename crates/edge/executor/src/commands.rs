@@ -20,13 +20,19 @@ pub(crate) enum Command {
     SetOutput(String, String),
     /// `save-state`, which is deprecated.
     SaveState(String, String),
-    /// `set-env`, `add-path`: output of strangers could set the environment of later steps.
-    Refused(&'static str),
+    /// `set-env`, for whoever has opted in: output of strangers could set the environment of later steps.
+    SetEnv(String, String),
+    /// `add-path`, likewise.
+    AddPath(String),
+    /// `echo`: whether commands are shown in the log.
+    Echo(String),
+    /// `debug`: for whoever wants to know more.
+    Debug,
     /// `add-matcher`: the file of a problem matcher, from the workspace.
     AddMatcher(String),
     /// `remove-matcher`, by its owner.
     RemoveMatcher(String),
-    /// `group`, `endgroup`, `debug`, `echo`: for whoever shows the log.
+    /// `group`, `endgroup`: for whoever shows the log.
     Shown,
 }
 
@@ -93,9 +99,14 @@ pub(crate) fn parse(line: &str) -> Option<Command> {
         }
         "set-output" => return name_of(&properties).map(|name| Command::SetOutput(name, data)),
         "save-state" => return name_of(&properties).map(|name| Command::SaveState(name, data)),
-        "set-env" => return Some(Command::Refused("set-env")),
-        "add-path" => return Some(Command::Refused("add-path")),
-        "group" | "endgroup" | "debug" | "echo" => return Some(Command::Shown),
+        "set-env" => {
+            let name = name_of(&properties).unwrap_or_default();
+            return Some(Command::SetEnv(name, data));
+        }
+        "add-path" => return Some(Command::AddPath(data)),
+        "echo" => return Some(Command::Echo(data)),
+        "debug" => return Some(Command::Debug),
+        "group" | "endgroup" => return Some(Command::Shown),
         _ => return None,
     };
     Some(Command::Annotate(annotation(level, data, &properties)))
@@ -188,7 +199,7 @@ mod tests {
             ("::set-output::1", None),
             (
                 "::set-env name=PATH::/tmp",
-                Some(Command::Refused("set-env")),
+                Some(Command::SetEnv("PATH".to_owned(), "/tmp".to_owned())),
             ),
             (
                 "::add-matcher::.github/tsc.json",
@@ -198,6 +209,12 @@ mod tests {
                 "::remove-matcher owner=tsc::",
                 Some(Command::RemoveMatcher("tsc".to_owned())),
             ),
+            (
+                "::add-path::/tmp",
+                Some(Command::AddPath("/tmp".to_owned())),
+            ),
+            ("::echo::on", Some(Command::Echo("on".to_owned()))),
+            ("::debug::why", Some(Command::Debug)),
             ("::group::Title", Some(Command::Shown)),
             ("::unknown::x", None),
             ("::error", None),

@@ -2,6 +2,8 @@
 //!
 //! Commands stay in the log as they were printed; whoever shows it folds groups and colours errors.
 
+use std::collections::BTreeMap;
+
 use aho_corasick::BuildError;
 use camino::Utf8PathBuf;
 use cutover_model::run::{Annotation, Level};
@@ -29,8 +31,34 @@ pub(crate) struct Heard {
     pub(crate) state: Vec<(String, String)>,
     /// Secrets from `add-mask`.
     pub(crate) masks: Vec<String>,
+    /// Variables from `set-env`, and directories from `add-path`, of whoever has opted in.
+    pub(crate) env: Vec<(String, String)>,
+    pub(crate) path: Vec<String>,
     /// Why the step has failed, whatever its exit code.
     pub(crate) reasons: Vec<String>,
+}
+
+/// What a step has opted into.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Manners {
+    /// `set-env` and `add-path` are heard.
+    pub(crate) unsecure: bool,
+    /// Commands are shown, those of `debug` too.
+    pub(crate) debug: bool,
+}
+
+impl Manners {
+    /// What the environment of a step says. Strangers opt into nothing that reaches later steps.
+    pub(crate) fn of(env: &BTreeMap<String, String>, untrusted: bool) -> Self {
+        let says = |name: &str, wanted: &str| {
+            env.get(name)
+                .is_some_and(|value| value.eq_ignore_ascii_case(wanted))
+        };
+        Self {
+            unsecure: !untrusted && says("ACTIONS_ALLOW_UNSECURE_COMMANDS", "true"),
+            debug: says("RUNNER_DEBUG", "1"),
+        }
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,6 +81,9 @@ pub(crate) struct Filter {
     at: At,
     line: Vec<u8>,
     token: Option<String>,
+    manners: Manners,
+    /// Whether commands are shown that only mean something to us.
+    echo: bool,
     heard: Heard,
     /// What looks for remarks of compilers.
     matchers: Matchers,
@@ -73,6 +104,8 @@ impl Filter {
             at: At::Begin,
             line: Vec::new(),
             token: None,
+            manners: Manners::default(),
+            echo: false,
             heard: Heard::default(),
             matchers: Matchers::default(),
             workspace: Utf8PathBuf::new(),
@@ -85,6 +118,14 @@ impl Filter {
     pub(crate) fn with_matchers(mut self, matchers: Matchers, workspace: Utf8PathBuf) -> Self {
         self.matchers = matchers;
         self.workspace = workspace;
+        self
+    }
+
+    /// With what the step has opted into.
+    #[must_use]
+    pub(crate) fn with_manners(mut self, manners: Manners) -> Self {
+        self.manners = manners;
+        self.echo = manners.debug;
         self
     }
 
@@ -183,19 +224,40 @@ impl Filter {
                 self.token = None;
             }
         } else if let Some(command) = commands::parse(text) {
+            let is_shown = self.shows(&command);
             if let Command::AddMask(_) = command {
                 // Nothing before this line may depend on the new mask, nor on how we were fed.
                 self.masker.finish(out);
-                out.extend_from_slice(b"::add-mask::***\n");
+                if is_shown {
+                    out.extend_from_slice(b"::add-mask::***\n");
+                }
                 self.hear(command);
                 return;
             }
             self.hear(command);
-            // A command is not what a compiler says.
-            self.mask_only(&line, out);
+            if is_shown {
+                // A command is not what a compiler says.
+                self.mask_only(&line, out);
+            }
             return;
         }
         self.mask(&line, out);
+    }
+
+    /// Whether the line of a command stands in the log, as with the official runner.
+    fn shows(&self, command: &Command) -> bool {
+        match command {
+            Command::Annotate(_) | Command::Stop(_) | Command::Shown => true,
+            Command::Debug => self.manners.debug,
+            Command::AddMask(_)
+            | Command::SetOutput(..)
+            | Command::SaveState(..)
+            | Command::SetEnv(..)
+            | Command::AddPath(_)
+            | Command::Echo(_)
+            | Command::AddMatcher(_)
+            | Command::RemoveMatcher(_) => self.echo,
+        }
     }
 
     fn hear(&mut self, command: Command) {
@@ -219,24 +281,35 @@ impl Filter {
                     self.heard.state.push((name, value));
                 }
             }
-            Command::Refused(name) => {
-                let file = if name == "set-env" {
-                    "GITHUB_ENV"
-                } else {
-                    "GITHUB_PATH"
-                };
-                self.fail(&format!(
-                    "`::{name}::` is refused: whoever is printed by this step could change the \
-                     steps after it; write to `${file}` instead"
-                ));
+            Command::SetEnv(..) if !self.manners.unsecure => self.refuse("set-env", "GITHUB_ENV"),
+            Command::AddPath(_) if !self.manners.unsecure => self.refuse("add-path", "GITHUB_PATH"),
+            Command::SetEnv(name, _) if name.is_empty() => {
+                self.fail("`::set-env::` needs `name=`: the variable that is set");
             }
+            Command::SetEnv(name, value) => {
+                self.deprecated("set-env", "GITHUB_ENV");
+                if self.heard.env.len() < VALUES {
+                    self.heard.env.push((name, value));
+                }
+            }
+            Command::AddPath(path) => {
+                self.deprecated("add-path", "GITHUB_PATH");
+                if self.heard.path.len() < VALUES {
+                    self.heard.path.push(path);
+                }
+            }
+            Command::Echo(wanted) => match wanted.trim().to_ascii_lowercase().as_str() {
+                "on" => self.echo = true,
+                "off" => self.echo = false,
+                _ => self.fail("`::echo::` takes `on` or `off`"),
+            },
             Command::AddMatcher(file) => {
                 if let Err(why) = self.matchers.add(&self.workspace, &file) {
                     self.say(Level::Warning, &why);
                 }
             }
             Command::RemoveMatcher(owner) => self.matchers.remove(&owner),
-            Command::Shown => {}
+            Command::Shown | Command::Debug => {}
         }
     }
 
@@ -251,6 +324,13 @@ impl Filter {
             self.added += 1;
             self.stale = true;
         }
+    }
+
+    fn refuse(&mut self, name: &str, file: &str) {
+        self.fail(&format!(
+            "`::{name}::` is refused: whoever is printed by this step could change the \
+             steps after it; write to `${file}` instead"
+        ));
     }
 
     fn deprecated(&mut self, name: &str, file: &str) {

@@ -127,6 +127,16 @@ impl Layout {
         self.private().join("builtin-masks.json")
     }
 
+    /// Copies of the workspace before its steps.
+    pub(crate) fn borders(&self) -> Utf8PathBuf {
+        self.dir.join("borders")
+    }
+
+    /// For which try of the run all this was made.
+    pub(crate) fn prepared(&self) -> Utf8PathBuf {
+        self.dir.join("attempt.json")
+    }
+
     pub(crate) fn supervisor(&self) -> Utf8PathBuf {
         self.dir.join("supervisor.json")
     }

@@ -4,6 +4,7 @@
 //! how it ended is on disk, whoever was there to see it. When a step runs, and what follows from its
 //! end, is not decided here.
 
+mod border;
 mod builtin;
 mod commands;
 mod container;
@@ -11,6 +12,7 @@ mod error;
 mod files;
 mod filter;
 mod follow;
+mod keep;
 mod layout;
 mod mask;
 mod matchers;
@@ -19,18 +21,22 @@ mod process;
 mod protocol;
 mod shell;
 mod supervise;
+mod visit;
 
 pub use self::{
+    border::Snapshots,
     builtin::{BuiltinLog, Handed},
     container::{
         CallOrder, CallSource, ContainerWork, InContainers, Mounts, SetUpOrder, SetUpService,
     },
     error::Error,
     follow::Follow,
+    keep::{KeepLimits, Kept},
     layout::{JobPlace, StepKey},
     mask::TextMask,
     order::{Begun, HandedKind, StepEnd, StepOrder},
     process::ProcessExecutor,
     protocol::Grace,
     supervise::supervise,
+    visit::Visit,
 };

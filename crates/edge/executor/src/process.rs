@@ -22,15 +22,17 @@ use tokio::{
 };
 
 use crate::{
+    border::Snapshots,
     builtin::{self, BuiltinLog},
     container::{ContainerWork, InContainers},
     error::Error,
     follow::{Follow, Notices},
+    keep::AllBorders,
     layout::{JobPlace, Layout, StepKey},
     order::{Begun, HandedKind, StepEnd, StepOrder},
     protocol::{
         Ended, Grace, Helped, JOB_MARKER, JobOrder, Reply, Request, Withheld, Work, ask, begin,
-        call,
+        call, usual_log_limit,
     },
 };
 
@@ -44,14 +46,19 @@ type Jobs = Arc<Mutex<BTreeMap<Utf8PathBuf, Arc<tokio::sync::Mutex<bool>>>>>;
 /// Runs steps as processes of this machine.
 #[derive(Debug, Clone)]
 pub struct ProcessExecutor {
-    root: Utf8PathBuf,
+    pub(crate) root: Utf8PathBuf,
     supervisor: Vec<String>,
     base_env: BTreeMap<String, String>,
     grace: Grace,
     local: Local,
     jobs: Jobs,
     /// What records of steps have to survive.
-    survives: Survives,
+    pub(crate) survives: Survives,
+    /// How many bytes of log a job may write.
+    log_limit: u64,
+    /// When workspaces are copied.
+    pub(crate) snapshots: Snapshots,
+    pub(crate) borders: AllBorders,
     /// Rings each time this executor has begun a step.
     begins: Arc<Notify>,
 }
@@ -75,6 +82,9 @@ impl ProcessExecutor {
             local: Local::default(),
             jobs: Jobs::default(),
             survives: Survives::default(),
+            log_limit: usual_log_limit(),
+            snapshots: Snapshots::default(),
+            borders: AllBorders::default(),
             begins: Arc::default(),
         }
     }
@@ -94,6 +104,14 @@ impl ProcessExecutor {
         self
     }
 
+    /// With another limit for what the steps of a job may log together. What comes after it is read, heard
+    /// and dropped.
+    #[must_use]
+    pub const fn with_log_limit(mut self, bytes: u64) -> Self {
+        self.log_limit = bytes;
+        self
+    }
+
     /// Makes the directories of a job and sees that it has a supervisor.
     pub async fn prepare(&self, run: &RunId, job: &JobKey) -> Result<JobPlace, Error> {
         let layout = Layout::new(&self.root, run, job);
@@ -107,7 +125,7 @@ impl ProcessExecutor {
         Ok(layout.place())
     }
 
-    fn known(&self, layout: &Layout) -> Arc<tokio::sync::Mutex<bool>> {
+    pub(crate) fn known(&self, layout: &Layout) -> Arc<tokio::sync::Mutex<bool>> {
         let mut jobs = self.jobs.lock().unwrap_or_else(PoisonError::into_inner);
         Arc::clone(jobs.entry(layout.dir.clone()).or_default())
     }
@@ -149,6 +167,7 @@ impl ProcessExecutor {
         let order = JobOrder {
             job: job.to_owned(),
             survives: self.survives,
+            log_limit: self.log_limit,
         };
         detach::launch(
             &self.supervisor,
@@ -221,7 +240,7 @@ impl ProcessExecutor {
         }));
     }
 
-    fn work(&self, order: &StepOrder) -> Work {
+    pub(crate) fn work(&self, order: &StepOrder) -> Work {
         // What is in a container has nothing of the machine.
         let mut env = match order.containers {
             Some(_) => BTreeMap::new(),
@@ -339,10 +358,12 @@ impl ProcessExecutor {
         if !end(&layout).await? {
             sweep(name(run, job)).await?;
         }
+        self.forget_borders(&layout);
         let paths = [
             layout.workspace(),
             layout.temp(),
             layout.private(),
+            layout.borders(),
             layout.actions(),
         ];
         spawn_blocking(move || paths.iter().try_for_each(|path| remove(path)))
@@ -436,7 +457,7 @@ impl ProcessExecutor {
         }
     }
 
-    fn layout(&self, key: &StepKey) -> Layout {
+    pub(crate) fn layout(&self, key: &StepKey) -> Layout {
         Layout::new(&self.root, &key.run, &key.job)
     }
 }
@@ -451,7 +472,7 @@ fn ended(layout: &Layout, key: &StepKey) -> Result<Option<StepEnd>, Error> {
 
 /// Tells a supervisor to end; whether it has, having killed all that was below it. What it inherited
 /// cannot have got away from it, so there is nothing to search for then.
-async fn end(layout: &Layout) -> Result<bool, Error> {
+pub(crate) async fn end(layout: &Layout) -> Result<bool, Error> {
     let supervisor: Option<Identity> = record::read(&layout.supervisor())?;
     let Some(supervisor) = supervisor.filter(Identity::is_alive) else {
         return Ok(false);
@@ -487,16 +508,16 @@ async fn bury(layout: &Layout) -> Result<(), Error> {
     Ok(())
 }
 
-fn name(run: &RunId, job: &JobKey) -> String {
+pub(crate) fn name(run: &RunId, job: &JobKey) -> String {
     format!("{run}/{job}")
 }
 
-fn expose(masks: &[Secret]) -> Vec<String> {
+pub(crate) fn expose(masks: &[Secret]) -> Vec<String> {
     masks.iter().map(|mask| mask.expose().to_owned()).collect()
 }
 
 /// Kills what carries the mark of a job and has no supervisor any more.
-async fn sweep(job: String) -> Result<(), Error> {
+pub(crate) async fn sweep(job: String) -> Result<(), Error> {
     let marker = format!("{JOB_MARKER}={job}");
     let count = spawn_blocking(move || tree::kill_all(|| tree::marked(&marker)))
         .await
@@ -508,7 +529,7 @@ async fn sweep(job: String) -> Result<(), Error> {
 }
 
 /// Removes a tree, also one whose directories were made read-only (module caches do that).
-fn remove(path: &Utf8Path) -> Result<(), Error> {
+pub(crate) fn remove(path: &Utf8Path) -> Result<(), Error> {
     match fs::remove_dir_all(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
         Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {}

@@ -31,6 +31,14 @@ pub(crate) struct JobOrder {
     pub(crate) job: String,
     /// What its records have to survive.
     pub(crate) survives: Survives,
+    /// How many bytes of log its steps may write together.
+    #[serde(default = "usual_log_limit")]
+    pub(crate) log_limit: u64,
+}
+
+/// Four GiB.
+pub(crate) const fn usual_log_limit() -> u64 {
+    4 * 1024 * 1024 * 1024
 }
 
 #[derive(Serialize, Deserialize)]

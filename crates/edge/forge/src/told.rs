@@ -73,16 +73,11 @@ impl WorkingTree {
         Ok(read(&output.stdout)?.pop())
     }
 
-    /// The paths that differ from a commit, or from the one that is checked out, or are new and not
-    /// ignored.
-    pub async fn changed_since(&self, since: Option<&Revision>) -> Result<Vec<String>, Error> {
-        let since = match since {
-            Some(since) => hex(since)?,
-            None => "HEAD",
-        };
+    /// The paths that differ from a commit as the files stand, or are new and not ignored.
+    pub async fn changed_since(&self, since: &Revision) -> Result<Vec<String>, Error> {
         let diff = self
             .git("diff")
-            .args(["--name-only", "--no-renames", "-z", since, "--"]);
+            .args(["--name-only", "--no-renames", "-z", hex(since)?, "--"]);
         let new =
             self.git("ls-files")
                 .args(["-z", "--others", "--exclude-standard", "--full-name"]);

@@ -19,6 +19,8 @@ pub struct Log {
     gap: u64,
     lost: u64,
     cause: Option<String>,
+    /// Whether it was said in the file that it ends there.
+    is_cut: bool,
 }
 
 impl Log {
@@ -40,6 +42,7 @@ impl Log {
             gap: 0,
             lost: 0,
             cause: None,
+            is_cut: false,
         })
     }
 
@@ -51,6 +54,15 @@ impl Log {
         }
         let written = self.put(bytes);
         self.lose(bytes.len() - written);
+    }
+
+    /// Counts bytes that are not to be written, and says once where that began, and why.
+    pub fn cut(&mut self, bytes: usize, why: &str) {
+        if !std::mem::replace(&mut self.is_cut, true) {
+            self.put(format!("\n[cutover] the log ends here: {why}\n").as_bytes());
+            self.cause = Some(why.to_owned());
+        }
+        self.lost += u64::try_from(bytes).unwrap_or(u64::MAX);
     }
 
     /// Bytes in the file.
@@ -128,6 +140,19 @@ mod tests {
         log.write(b"and more");
         assert_eq!(log.lost(), Some((20, "disk full")));
         assert_eq!(log.length(), 0);
+    }
+
+    #[test]
+    fn a_log_that_is_cut_says_so_once_and_counts() {
+        let place = tempfile::tempdir().unwrap();
+        let path = Utf8PathBuf::from_path_buf(place.path().join("log")).unwrap();
+        let mut log = Log::open(&path).unwrap();
+        log.write(b"one\n");
+        log.cut(4, "enough");
+        log.cut(6, "enough");
+        let text = fs::read_to_string(&path).unwrap();
+        assert_eq!(text, "one\n\n[cutover] the log ends here: enough\n");
+        assert_eq!(log.lost(), Some((10, "enough")));
     }
 
     #[test]

@@ -190,7 +190,7 @@ jobs:
     strategy: { matrix: { on: [special, plain] } }
     runs-on: '${{ matrix.on }}'
     steps: [{ run: 'echo \"${{ matrix.on }} in ${PWD%%/work*}\"' }]
-  b: { runs-on: special, container: { image: '' }, steps: [{ run: 'test ! -e /www && echo b outside' }] }
+  b: { runs-on: special, container: { image: \"${{ vars.NONE }}\" }, steps: [{ run: 'test ! -e /www && echo b outside' }] }
 ",
     );
     let done = run(&world, &repository, &["--runs-on", "special=docker://tiny"]).exits(0);

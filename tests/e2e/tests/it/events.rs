@@ -188,6 +188,7 @@ jobs:
         all.extend(arguments);
         world.cutover(&all)
     };
+    repository.write("src/a", "b").commit("two");
     local(&["ci.yml"]).exits(0).says(&[
         "push starts .github/workflows/ci.yml",
         "yes branch `main` matches `branches`",

@@ -39,6 +39,7 @@ mod operating;
 mod queue;
 mod repository;
 mod results;
+mod retry;
 mod routing;
 mod run;
 mod secured;

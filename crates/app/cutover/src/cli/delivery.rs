@@ -128,20 +128,6 @@ pub(crate) struct Promote {
 
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
-  cutover retry production            what failed or was taken back there last
-  cutover retry dep_01… --detach")]
-pub(crate) struct Retry {
-    /// The deployment: its id, or where it was (`production`, `hello@production`): the newest there
-    pub(crate) deployment: String,
-    /// Do not wait for its end
-    #[arg(long)]
-    pub(crate) detach: bool,
-    #[command(flatten)]
-    pub(crate) listing: Listing,
-}
-
-#[derive(Debug, Args)]
-#[command(after_help = "Examples:
   cutover rollback production
   cutover rollback production --to 1.2.0")]
 pub(crate) struct Rollback {

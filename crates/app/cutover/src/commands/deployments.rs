@@ -60,7 +60,7 @@ pub(crate) async fn resume(args: cli::Resume) -> anyhow::Result<Exit> {
 
 pub(crate) async fn retry(args: cli::Retry) -> anyhow::Result<Exit> {
     let client = Client::new(&args.listing.connection)?;
-    let path = format!("/api/v1/deployments/{}/retry", args.deployment);
+    let path = format!("/api/v1/deployments/{}/retry", args.what);
     let answer = client.post(&path, &json!({})).await?;
     begun(&client, &answer, args.detach, args.listing.json).await
 }

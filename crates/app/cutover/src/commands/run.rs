@@ -3,20 +3,24 @@
 
 mod event;
 mod follow;
+pub(super) mod given;
+mod result;
 mod select;
+mod shell;
 pub(crate) mod trigger;
 
-use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use anyhow::{Context as _, bail};
 use cutover_dialect::{self as dialect, Lacking};
+use cutover_engine::Wish;
 use cutover_model::{
-    RunId, Secret, Severity,
+    RunId, Severity,
     plan::JobSpec,
     run::Outcome,
     source::{Trigger, TriggerKind},
 };
-use cutover_server::{Control, Options, Sources, Started, Understanding, view};
+use cutover_server::{Control, Options, Started, Understanding, view};
 use cutover_store::RunFilter;
 use futures_util::FutureExt as _;
 use serde_json::json;
@@ -28,7 +32,11 @@ use crate::{cli, config, exit::Exit, render, signals};
 
 pub(crate) async fn run(args: cli::Run) -> anyhow::Result<Exit> {
     let tree = Tree::open(&args.directory).await?;
+    let shells = args.on_failure.map(|_| shell::Shells::new()).transpose()?;
     let control = open(&args, &tree).await?;
+    if let Some(shells) = shells {
+        control.on_failure(Arc::new(shells));
+    }
     let done = if args.resume {
         resume(&args, &control).await
     } else {
@@ -41,41 +49,13 @@ pub(crate) async fn run(args: cli::Run) -> anyhow::Result<Exit> {
 /// The first run directory of this repository that nobody else uses: two at once do not meet.
 async fn open(args: &cli::Run, tree: &Tree) -> anyhow::Result<Control> {
     let base = config::run_dir(args.data_dir.as_deref(), &tree.root)?;
-    let mut secrets = BTreeMap::new();
-    if let Some(path) = &args.secret_file {
-        secrets = config::secret_file(path)?;
-    }
-    for given in &args.secrets {
-        if let Some((name, value)) = given.split_once('=') {
-            secrets.insert(name.to_owned(), Secret::new(value));
-            continue;
-        }
-        let name = given;
-        let value = config::environment(name)
-            .with_context(|| format!("--secret {name}: no environment variable has that name"))?;
-        secrets.insert(name.clone(), Secret::new(value));
-    }
+    let secrets = given::secrets(args.secret_file.as_deref(), &args.secrets)?;
+    let actions = config::actions(&args.actions, args.data_dir.as_deref())?;
     let options = Options {
-        data_dir: base.clone(),
-        executable: config::executable()?,
-        runners: args.jobs.map_or_else(config::processors, usize::from),
-        secrets,
         vars: args.vars.iter().cloned().collect(),
-        sources: Sources::WorkingTree(tree.root.clone()),
-        actions: config::actions(&args.actions, args.data_dir.as_deref())?,
-        docker_host: config::environment("DOCKER_HOST"),
-        address: None,
-        base_env: config::base_env(),
-        recover: false,
-        // What goes on here ends with the machine anyway.
-        power_safe: false,
+        ..given::options(base.clone(), args.jobs, secrets, &tree.root, actions)?
     };
-    for place in 0..64 {
-        let data_dir = if place == 0 {
-            base.clone()
-        } else {
-            base.join(format!("beside-{place}"))
-        };
+    for data_dir in given::places(&base) {
         match Control::open(Options {
             data_dir,
             ..options.clone()
@@ -108,7 +88,7 @@ async fn resume(args: &cli::Run, control: &Control) -> anyhow::Result<Exit> {
     let mut wishes = signals::Wishes::listen();
     for row in rows {
         render::talk(&format!("goes on with run #{} ({})", row.number, row.name));
-        exit = worse(exit, finish(args, control, &row.id).await?);
+        exit = worse(exit, finish_own(args, control, &row.id).await?);
         if wishes.next().now_or_never().is_some() {
             break;
         }
@@ -146,7 +126,7 @@ async fn start(args: &cli::Run, tree: &Tree, control: &Control) -> anyhow::Resul
             exit = worse(exit, Exit::Usage);
             continue;
         };
-        exit = worse(exit, finish(args, control, &started.run).await?);
+        exit = worse(exit, finish_own(args, control, &started.run).await?);
         // Who wanted this one to end does not want the next one to begin.
         if wishes.next().now_or_never().is_some() {
             break;
@@ -263,8 +243,24 @@ async fn compile(
     Ok(Some(control.start_run(plan, trigger).await?))
 }
 
+/// Follows a run of ours to its end, and tells why all went as it did when that was asked for.
+async fn finish_own(args: &cli::Run, control: &Control, id: &RunId) -> anyhow::Result<Exit> {
+    let exit = finish(args.json, control, id, &given::how_to(args)).await?;
+    if args.explain {
+        let explanations = control.explain(id, &view::About::default()).await?;
+        render::talk(&view::explanation(&explanations));
+    }
+    Ok(exit)
+}
+
 /// Follows a run to its end; Ctrl-C cancels it, a second one harder.
-async fn finish(args: &cli::Run, control: &Control, id: &RunId) -> anyhow::Result<Exit> {
+/// After a failure says the command that goes on from there, with the options it needs.
+pub(super) async fn finish(
+    as_json: bool,
+    control: &Control,
+    id: &RunId,
+    options: &str,
+) -> anyhow::Result<Exit> {
     let mut wishes = signals::Wishes::listen();
     let cancelling = async {
         loop {
@@ -276,21 +272,20 @@ async fn finish(args: &cli::Run, control: &Control, id: &RunId) -> anyhow::Resul
         }
     };
     let followed = tokio::select! {
-        followed = follow::follow(control, id, args.json) => followed,
+        followed = follow::follow(control, id, as_json) => followed,
         never = cancelling => never,
     };
     followed?;
     let run = control.run_ended(id).await?;
-    if args.explain && !args.json {
-        let explanations = control.explain(id, &view::About::default()).await?;
-        render::talk(&view::explanation(&explanations));
-    }
-    if !args.json {
+    if !as_json {
         for (artifact, file) in control.artifacts(id).await? {
             render::talk(&format!("artifact `{}`: {file}", artifact.name));
         }
     }
     let gate = follow::refused(&run);
+    if !as_json && run.wished(&Wish::Failed).is_ok() {
+        render::talk(&format!("go on from there: cutover retry {id}{options}"));
+    }
     Ok(match run.state().outcome() {
         Some(Outcome::Succeeded | Outcome::Skipped) => Exit::Ok,
         _ if gate => Exit::Refused,

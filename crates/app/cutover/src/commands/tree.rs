@@ -41,10 +41,10 @@ impl Tree {
         for (path, bytes) in tree {
             files.insert(path, bytes);
         }
-        let changed_paths = match &told {
-            Some(told) if filters_paths(&files) => {
-                Some(git.changed_since(told.parents.first()).await?)
-            }
+        // Against what the first commit would be held, nobody knows.
+        let parent = told.as_ref().and_then(|told| told.parents.first());
+        let changed_paths = match parent {
+            Some(parent) if filters_paths(&files) => Some(git.changed_since(parent).await?),
             Some(_) | None => None,
         };
         Ok(Self {

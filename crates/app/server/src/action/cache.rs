@@ -40,7 +40,7 @@ impl Wanted {
 
     fn version(&self) -> String {
         let text = format!("{}|{FORM}", self.paths.join("|"));
-        crate::hex(&Sha256::digest(text.as_bytes()))
+        hex::encode(Sha256::digest(text.as_bytes()))
     }
 
     fn glob(&self, places: &Places) -> Result<Glob, Error> {

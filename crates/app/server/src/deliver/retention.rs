@@ -6,6 +6,7 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
+use cutover_executor::KeepLimits;
 use cutover_model::{
     Timestamp,
     delivery::{Digest, Package, Release},
@@ -55,6 +56,10 @@ pub(crate) async fn run(control: Control) {
         match control.collect(false).await {
             Ok(collected) => tracing::info!(removed = collected.removed.len(), "packages"),
             Err(error) => tracing::warn!(%error, "old packages are not thrown away"),
+        }
+        let (limits, now) = (KeepLimits::default(), control.now());
+        if let Err(error) = control.executor().forget_kept(limits, now).await {
+            tracing::warn!(%error, "what old jobs left is not removed");
         }
     }
 }

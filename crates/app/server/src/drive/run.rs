@@ -3,15 +3,17 @@
 use std::sync::Arc;
 
 use cutover_engine::{
-    self as engine, Effect, Input, Run,
+    self as engine, Effect, Input, Resumption, Run,
     resolve::{self, Body, Given, ResolvedStep, RunnerFacts, ServerFacts},
 };
-use cutover_executor::{HandedKind, InContainers, JobPlace, StepEnd, StepKey, StepOrder};
+use cutover_executor::{
+    HandedKind, InContainers, JobPlace, KeepLimits, StepEnd, StepKey, StepOrder,
+};
 use cutover_model::{
     RunId, Secret, Timestamp,
     event::{Recorded, RunEvent},
     plan::Builtin,
-    run::{Attempt, JobKey, Outcome, Runner, StepPath, StepReport},
+    run::{Attempt, JobKey, Outcome, Runner, State, StepPath, StepReport},
 };
 use tokio_util::sync::CancellationToken;
 
@@ -20,6 +22,7 @@ use crate::{
     Control,
     action::{self, ActionEnd, Context},
     containers,
+    failure::{FailedStep, Look},
     hash_files::hash_files,
     results::server_url,
     view,
@@ -89,9 +92,14 @@ impl Edge<Run> for RunEdge {
         };
         match effect {
             // What is owed at the end is done after it.
-            Effect::FinishJob { .. } | Effect::Notify { .. } => {
-                mailbox.spawn(work.perform(effect));
+            Effect::FinishJob { .. } => {
+                let cleaning = self.control.finishing().begin(&self.id);
+                mailbox.spawn(async move {
+                    work.perform(effect).await;
+                    drop(cleaning);
+                });
             }
+            Effect::Notify { .. } => mailbox.spawn(work.perform(effect)),
             _ => mailbox.spawn_while_live(self.control.closing(), work.perform(effect)),
         }
     }
@@ -194,12 +202,7 @@ impl Work {
             } => self.hash_files(job, step, patterns).await,
             Effect::FinishJob { job } => {
                 containers::remove(&self.control, &self.run, &job).await;
-                if let Err(error) = self.control.executor().destroy(&self.id, &job).await {
-                    tracing::warn!(%error, %job, "could not remove what a job left");
-                }
-                if let Err(error) = self.control.results().revoke(&self.run, &job).await {
-                    tracing::warn!(%error, %job, "what a job was granted is not taken back");
-                }
+                self.clean_up(&job).await;
                 self.control.runners().release(&self.id, &job);
                 if let Some(group) = self.run.group_of(&job) {
                     let groups = self.control.groups();
@@ -219,9 +222,40 @@ impl Work {
         }
     }
 
+    /// Removes what a leg worked in; of one that failed it is kept for a while, to go on from.
+    async fn clean_up(&self, job: &JobKey) {
+        let executor = self.control.executor();
+        let conclusion = self.run.job(job).and_then(|leg| leg.conclusion);
+        let done = match conclusion {
+            Some(Outcome::Succeeded | Outcome::Skipped) => executor.destroy(&self.id, job).await,
+            _ => executor.set_aside(&self.id, job).await,
+        };
+        if let Err(error) = done {
+            tracing::warn!(%error, %job, "could not clean up what a job left");
+        }
+        if let Err(error) = self.control.results().revoke(&self.run, job).await {
+            tracing::warn!(%error, %job, "what a job was granted is not taken back");
+        }
+        let now = self.control.now();
+        if let Err(error) = executor.forget_kept(KeepLimits::default(), now).await {
+            tracing::warn!(%error, "what old jobs left is not removed");
+        }
+    }
+
+    /// The directories of a leg, made for the try of the run that it belongs to.
+    async fn place(&self, job: &JobKey) -> Result<JobPlace, cutover_executor::Error> {
+        let executor = self.control.executor();
+        match self.run.resumption(job) {
+            Some(Resumption { attempt, from }) if attempt > Attempt::FIRST => {
+                executor.prepare_again(&self.id, job, attempt, from).await
+            }
+            _ => executor.prepare(&self.id, job).await,
+        }
+    }
+
     /// Looks at the files of a leg for a condition.
     async fn hash_files(self, job: JobKey, step: StepPath, patterns: Vec<String>) {
-        let digest = match self.control.executor().prepare(&self.id, &job).await {
+        let digest = match self.place(&job).await {
             Err(error) => Err(error.to_string()),
             Ok(place) => {
                 let (patterns, home) = (patterns.clone(), self.control.home());
@@ -264,10 +298,11 @@ impl Work {
 
     async fn try_start(&self, key: &StepKey) -> Result<Input, String> {
         let executor = self.control.executor();
-        let place = executor
-            .prepare(&key.run, &key.job)
+        let place = self
+            .place(&key.job)
             .await
             .map_err(|error| error.to_string())?;
+        executor.border(key, self.is_alone(key)).await;
         self.write_event(&place).await?;
         let granted = self.control.results().grant(&self.run, &key.job).await;
         let granted = granted.map_err(|error| error.to_string())?;
@@ -357,6 +392,84 @@ impl Work {
         wrote.map_err(|error| format!("could not write `{path}`: {error}"))
     }
 
+    /// Whether no other step of the leg runs, but for the actions around this one.
+    fn is_alone(&self, key: &StepKey) -> bool {
+        let leg = self.run.job(&key.job);
+        let steps = leg.iter().flat_map(|leg| &leg.steps);
+        let mut running = steps.filter(|step| matches!(step.state, State::Running { .. }));
+        running.all(|step| key.step.0.starts_with(&step.path.0))
+    }
+
+    /// Lets somebody look at a step that failed, when there is somebody.
+    async fn looked_at(&self, order: &StepOrder, end: Input) -> Input {
+        let (
+            Some(onlooker),
+            Input::StepExited {
+                outcome, report, ..
+            },
+        ) = (self.control.onlooker(), &end)
+        else {
+            return end;
+        };
+        let key = &order.key;
+        let cancelled = self.control.cancels().expect(key);
+        if *outcome != Outcome::Failed || cancelled.is_cancelled() {
+            return end;
+        }
+        let executor = self.control.executor();
+        let visit = match executor.open_visit(order) {
+            Ok(visit) => visit,
+            Err(error) => {
+                tracing::warn!(%error, "nobody can look at the step");
+                return end;
+            }
+        };
+        let leg = self.run.job(&key.job);
+        let mut steps = leg.iter().flat_map(|leg| &leg.steps);
+        let step = steps.find(|step| step.path == key.step);
+        let failed = FailedStep {
+            job: leg.as_ref().map_or("", |leg| leg.name).to_owned(),
+            step: step.map_or_else(String::new, |step| step.name.clone()),
+            reasons: report.reasons.clone(),
+            visit,
+        };
+        let look = tokio::select! {
+            look = onlooker.look(&failed) => look,
+            () = cancelled.cancelled() => Look::Stands,
+        };
+        let (job, step, attempt) = (key.job.clone(), key.step.clone(), key.attempt);
+        let by = onlooker.who();
+        match look {
+            Look::Stands => {
+                executor.leave_visit(&failed.visit);
+                end
+            }
+            Look::Again => {
+                executor.leave_visit(&failed.visit);
+                let by = by.to_owned();
+                Input::StepAgain {
+                    job,
+                    step,
+                    attempt,
+                    by,
+                }
+            }
+            Look::Done => match executor.close_visit(order, &failed.visit, by) {
+                Ok((outcome, report)) => Input::StepExited {
+                    job,
+                    step,
+                    attempt,
+                    outcome,
+                    report,
+                },
+                Err(error) => {
+                    tracing::warn!(%error, "what was handed on meanwhile is lost");
+                    end
+                }
+            },
+        }
+    }
+
     /// The order for a program of a JavaScript action.
     async fn with_node(
         &self,
@@ -395,6 +508,8 @@ impl Work {
     async fn run_to_its_end(&self, order: StepOrder) -> Result<Input, String> {
         let executor = self.control.executor();
         let key = order.key.clone();
+        let looks = self.control.onlooker().is_some() && order.containers.is_none();
+        let kept = looks.then(|| order.clone());
         executor
             .start(order)
             .await
@@ -404,7 +519,11 @@ impl Work {
             let told = executor.cancel(&key).await;
             told.map_err(|error| error.to_string())?;
         }
-        self.ended(&key).await
+        let end = self.ended(&key).await?;
+        Ok(match kept {
+            Some(order) => self.looked_at(&order, end).await,
+            None => end,
+        })
     }
 
     async fn ended(&self, key: &StepKey) -> Result<Input, String> {

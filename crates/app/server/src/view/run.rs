@@ -126,6 +126,12 @@ pub struct RunView {
     pub waiting_on: Option<String>,
     /// How it ended.
     pub outcome: Option<Outcome>,
+    /// How that counts, in the word that GitHub has for it.
+    pub conclusion: Option<&'static str>,
+    /// Which try of it this is.
+    pub attempt: Attempt,
+    /// Who wanted this try.
+    pub wanted_by: String,
     /// When it was created.
     pub created_at: Timestamp,
     /// When it ended.
@@ -149,8 +155,12 @@ pub struct JobView {
     pub state: &'static str,
     /// On what it waits.
     pub waiting_on: Option<String>,
+    /// Of which try of the run it is.
+    pub attempt: Option<Attempt>,
     /// How it ended.
     pub outcome: Option<Outcome>,
+    /// How that counts: one that may fail counts as succeeded.
+    pub conclusion: Option<Outcome>,
     /// Why it ended so.
     pub reason: Option<String>,
     /// Its outputs.
@@ -213,6 +223,9 @@ impl RunView {
             state: word(run.state()),
             waiting_on: row.waiting_on,
             outcome: row.outcome,
+            conclusion: row.outcome.map(Outcome::github_word),
+            attempt: run.attempt(),
+            wanted_by: run.wanted_by().unwrap_or_default().to_owned(),
             created_at: row.created_at,
             finished_at: row.finished_at,
             jobs: run.jobs().map(JobView::of).collect(),
@@ -244,7 +257,9 @@ impl JobView {
             environment: job.environment.map(ToOwned::to_owned),
             state: word(&job.state),
             waiting_on,
+            attempt: job.attempt,
             outcome: job.outcome,
+            conclusion: job.conclusion,
             reason: job.reason.map(ToOwned::to_owned),
             outputs: outputs.collect(),
             environment_url: job.environment_url.map(ToOwned::to_owned),

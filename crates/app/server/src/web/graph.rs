@@ -110,6 +110,8 @@ mod tests {
             state: "pending",
             waiting_on: None,
             outcome: None,
+            conclusion: None,
+            attempt: None,
             reason: None,
             outputs: BTreeMap::new(),
             environment_url: None,

@@ -1,6 +1,9 @@
 //! The page's parts, from the top down. That of a deployment has a file of its own.
 
-use cutover_model::{Duration, Timestamp};
+use cutover_model::{
+    Duration, Timestamp,
+    run::{Annotation, Level},
+};
 use cutover_results::Artifact;
 use cutover_store::{ApprovalRow, DeploymentRow, RunRow};
 use maud::{DOCTYPE, Markup, html};
@@ -97,7 +100,9 @@ pub(super) fn run(
                     }
                     p.facts {
                         (run.trigger) " of " b { (run.git_ref.short()) } " at " code { (run.revision.short()) }
-                        " by " b { (run.actor) } " in " (run.repository) " · "
+                        " by " b { (run.actor) }
+                        @if run.attempt.0 > 1 { ", attempt " (run.attempt) " by " b { (run.wanted_by) } }
+                        " in " (run.repository) " · "
                         (took(Some(run.created_at), run.finished_at, now))
                     }
                     (graph::picture(&run.jobs))
@@ -217,6 +222,8 @@ fn job_steps(run: &RunView, job: &JobView, now: Timestamp) -> Markup {
     html! {
         section.steps {
             h2 { (job.name) " " (badge(job.state))
+                @if let (Some(outcome), Some(conclusion)) = (job.outcome, job.conclusion)
+                    && outcome != conclusion { small { " counts as " (conclusion) } }
                 @if let Some(environment) = &job.environment { small { " in " (environment) } } }
             @if let Some(on) = &job.waiting_on { p.facts { "waits on " (on) } }
             @if let Some(url) = job.environment_url.as_deref().filter(|url| is_address(url)) {
@@ -254,6 +261,27 @@ fn step_line(run: &RunView, job: &JobView, step: &StepView, now: Timestamp) -> M
             }
             @for reason in &step.reasons { p.bad { (reason) } }
             @if step.state == "skipped" { (why(run, job, Some(step))) }
+            @for annotation in &step.annotations { (remark(annotation)) }
+            @if let Some(summary) = &step.summary {
+                details { summary { "Summary" } pre { (summary) } }
+            }
+        }
+    }
+}
+
+/// What a step remarked, with the place it is about.
+fn remark(annotation: &Annotation) -> Markup {
+    let class = match annotation.level {
+        Level::Error => "bad",
+        Level::Warning | Level::Notice => "facts",
+    };
+    html! {
+        p class=(class) {
+            @if let Some(file) = &annotation.file {
+                code { (file) @if let Some(at) = annotation.at { ":" (at.line) ":" (at.column) } } " "
+            }
+            @if let Some(title) = &annotation.title { b { (title) } " " }
+            (annotation.message)
         }
     }
 }

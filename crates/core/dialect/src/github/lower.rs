@@ -309,8 +309,8 @@ impl<'t> Lowering<'t> {
             sink.error_hint(Code::NotYet, reference.at, message, hint);
             return None;
         }
-        if let Some(image) = container::image(reference, sink) {
-            return image.map(|image| container::step(reference, image, with));
+        if let Some(image) = container::image(reference) {
+            return container::step(reference, image, with, sink);
         }
         match builtin::find(reference, sink) {
             Named::Builtin(action) => {

@@ -3,7 +3,7 @@
 use cutover_engine::TimerKey;
 use cutover_model::{
     plan::Template,
-    run::{JobKey, Outcome},
+    run::{JobKey, Outcome, StepPath},
 };
 
 use crate::support::{cancel, exited, expression, given, job, ok, place, plan, runner, step, woke};
@@ -193,4 +193,28 @@ fn a_job_whose_time_is_none_does_not_start() {
             "build",
             "ci.yml:0:0: `0` is not a number of minutes above zero",
         );
+}
+
+#[test]
+fn the_digest_of_files_that_comes_after_the_end_says_nothing() {
+    given(plan(vec![job(
+        "build",
+        &[],
+        vec![step("a ? hashFiles('lock') != ''")],
+    )]))
+    .when(1, runner("build"))
+    .then("hash files for build/0 (lock)")
+    .when(2, cancel("ada"))
+    .jobs("build cancelled")
+    .when(
+        3,
+        cutover_engine::Input::FilesHashed {
+            job: JobKey::single("build"),
+            step: StepPath::top(0),
+            patterns: vec!["lock".to_owned()],
+            digest: Ok("abc".to_owned()),
+        },
+    )
+    .then("")
+    .jobs("build cancelled");
 }

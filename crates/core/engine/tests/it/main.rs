@@ -18,6 +18,7 @@ mod lateness;
 mod legs;
 mod posts;
 mod resolving;
+mod retrying;
 mod running;
 mod saying;
 mod support;

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use cutover_model::{
     Duration,
-    event::{Leg, RunEvent},
+    event::{Leg, RetriedLeg, RunEvent},
     plan::{GroupUse, Queue},
-    run::{Attempt, Outcome, Runner, WaitingOn},
+    run::{Attempt, JobKey, Outcome, Runner, WaitingOn},
     source::{GitRef, Revision, Taint},
 };
 use serde_json::json;
@@ -162,7 +162,28 @@ fn next(event: Option<&RunEvent>) -> Option<RunEvent> {
             holder: "run #127".to_owned(),
         },
         Some(RunEvent::GroupAwaited { .. }) => RunEvent::GroupTaken { job: Some(job) },
-        Some(RunEvent::GroupTaken { .. }) => return None,
+        Some(RunEvent::GroupTaken { .. }) => RunEvent::RunRetried {
+            by: "grace".to_owned(),
+            attempt: attempt.next(),
+            legs: vec![
+                RetriedLeg {
+                    key: job,
+                    from: Some(step),
+                },
+                RetriedLeg {
+                    key: JobKey::single("lint"),
+                    from: None,
+                },
+            ],
+            jobs: vec!["ship".to_owned()],
+        },
+        Some(RunEvent::RunRetried { .. }) => RunEvent::StepRetried {
+            job,
+            step,
+            attempt,
+            by: "grace".to_owned(),
+        },
+        Some(RunEvent::StepRetried { .. }) => return None,
     })
 }
 

@@ -30,6 +30,8 @@ pub struct Stats {
     pub lost: u64,
     /// Questions to people.
     pub questions: u64,
+    /// Runs that were done once more.
+    pub retried: u64,
     /// Runs that succeeded.
     pub succeeded: u64,
     /// Runs that failed or took too long.
@@ -51,6 +53,7 @@ impl Stats {
             stale: self.stale + other.stale,
             lost: self.lost + other.lost,
             questions: self.questions + other.questions,
+            retried: self.retried + other.retried,
             succeeded: self.succeeded + other.succeeded,
             failed: self.failed + other.failed,
             faulted: self.faulted + other.faulted,

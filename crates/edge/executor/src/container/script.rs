@@ -37,8 +37,8 @@ pub(super) async fn run(
 ) -> Result<i64, Fault> {
     let order = ExecOrder {
         argv: program.argv.clone(),
-        env: program.env,
-        directory: Some(program.directory),
+        env: program.env.clone(),
+        directory: Some(program.directory.clone()),
         user: None,
     };
     let (id, mut output) = match engine.exec(&program.container, &order).await {
@@ -55,6 +55,7 @@ pub(super) async fn run(
         }
         started => started?,
     };
+    let mut was_told = false;
     loop {
         tokio::select! {
             piece = output.next() => match piece {
@@ -62,10 +63,14 @@ pub(super) async fn run(
                 None => break,
             },
             told = signals.next() => {
-                let who = program.signal_as.clone();
-                tell(engine, &program.container, &program.mark, who, told).await?;
+                was_told = true;
+                tell(engine, &program, told).await?;
             }
         }
+    }
+    // What it has started has heard all that it has heard, and ends with it.
+    if was_told {
+        tell(engine, &program, Told::Kill).await?;
     }
     exit(engine, &id).await
 }
@@ -82,20 +87,14 @@ async fn exit(engine: &Engine, id: &str) -> Result<i64, Fault> {
     ))
 }
 
-async fn tell(
-    engine: &Engine,
-    container: &str,
-    mark: &str,
-    user: Option<String>,
-    told: Told,
-) -> Result<(), Fault> {
-    let words = ["sh", "-c", SIGNAL, "sh", mark, told.name()];
+async fn tell(engine: &Engine, program: &Program, told: Told) -> Result<(), Fault> {
+    let words = ["sh", "-c", SIGNAL, "sh", &program.mark, told.name()];
     let order = ExecOrder {
         argv: words.map(str::to_owned).into(),
-        user,
+        user: program.signal_as.clone(),
         ..ExecOrder::default()
     };
-    let (_, mut said) = engine.exec(container, &order).await?;
+    let (_, mut said) = engine.exec(&program.container, &order).await?;
     while let Some(piece) = said.next().await {
         drop(piece?);
     }

@@ -7,7 +7,7 @@ use std::{
     os::unix::net::{UnixListener, UnixStream},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicU64, AtomicUsize, Ordering},
     },
     thread,
     time::Duration,
@@ -17,6 +17,7 @@ use camino::Utf8PathBuf;
 use cutover_supervisor::{
     detach,
     identity::{Identity, Stat},
+    log::Log,
     reaper::Reaper,
     record,
     record::Survives,
@@ -74,6 +75,9 @@ pub(super) struct Job {
     pub(super) name: String,
     /// What the records of its steps have to survive.
     pub(super) survives: Survives,
+    /// How many bytes of log its steps may write, and how many are left of that.
+    log_limit: u64,
+    log_room: AtomicU64,
     pub(super) reaper: Arc<Reaper>,
     pub(super) spare: Spare,
     steps: Mutex<BTreeMap<String, Arc<Step>>>,
@@ -117,6 +121,8 @@ impl Job {
             layout,
             name: order.job,
             survives: order.survives,
+            log_limit: order.log_limit,
+            log_room: AtomicU64::new(order.log_limit),
             reaper: Reaper::start()?,
             spare: Spare::default(),
             steps: Mutex::default(),
@@ -233,6 +239,27 @@ impl Job {
         let step = Arc::new(Step::new(name));
         steps.insert(name.to_owned(), Arc::clone(&step));
         Some(step)
+    }
+
+    /// Adds to a log as much as the job may still write, and counts the rest.
+    pub(super) fn log(&self, log: &mut Log, bytes: &[u8]) {
+        let wanted = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
+        let take = |room: u64| Some(room.saturating_sub(wanted));
+        let order = Ordering::Relaxed;
+        let room = self
+            .log_room
+            .fetch_update(order, order, take)
+            .unwrap_or_default();
+        if room >= wanted {
+            return log.write(bytes);
+        }
+        let fits = usize::try_from(room).unwrap_or(usize::MAX);
+        log.write(&bytes[..fits]);
+        let why = format!(
+            "the steps of its job have written their {} bytes",
+            self.log_limit
+        );
+        log.cut(bytes.len() - fits, &why);
     }
 
     /// Gives the name back: nothing was started under it.

@@ -5,8 +5,8 @@ mod contained;
 mod exchange;
 mod job;
 mod pump;
-mod report;
-mod start;
+pub(crate) mod report;
+pub(crate) mod start;
 mod step;
 
 pub use self::job::supervise;

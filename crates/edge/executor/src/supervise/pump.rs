@@ -57,12 +57,13 @@ impl Run {
             self.filter
                 .push(format!("{line}\n").as_bytes(), &mut masked);
         }
-        self.log.write(&masked);
+        self.job.log(&mut self.log, &masked);
     }
 }
 
 /// What is left to write to when a step has ended.
 pub(super) struct Rest {
+    job: Arc<Job>,
     filter: Filter,
     log: Log,
 }
@@ -164,7 +165,7 @@ impl Source {
             let count = self.read();
             self.masked.clear();
             rest.filter.push(&self.chunk[..count], &mut self.masked);
-            rest.log.write(&self.masked);
+            rest.job.log(&mut rest.log, &self.masked);
         }
     }
 }
@@ -172,7 +173,7 @@ impl Source {
 impl Run {
     fn write(&mut self, bytes: &[u8]) {
         if !bytes.is_empty() {
-            self.log.write(bytes);
+            self.job.log(&mut self.log, bytes);
             self.step.grew();
         }
     }
@@ -228,6 +229,7 @@ impl Run {
         self.step.ends();
         self.job.spare.take_back(self.exchange);
         Rest {
+            job: self.job,
             filter: self.filter,
             log: self.log,
         }

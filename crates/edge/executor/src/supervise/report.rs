@@ -45,23 +45,14 @@ pub(super) fn build(source: Source<'_>) -> Made {
         log_bytes: source.log.length(),
         ..StepReport::default()
     };
-    let mut withheld = Withheld::default();
-    let file = |variable, name: &str| {
-        let text = files::read(variable, &source.exchange.join(name))?;
-        files::pairs(variable, &text)
+    let said = Said {
+        outputs: source.heard.outputs,
+        state: source.heard.state,
+        env: source.heard.env,
+        path: source.heard.path,
+        untrusted: source.untrusted,
     };
-    let outputs = file("GITHUB_OUTPUT", "output");
-    let outputs = or_reason(outputs, &mut report.reasons);
-    let outputs = source.heard.outputs.into_iter().chain(outputs);
-    report.outputs = hand_on(outputs, source.masker, &mut withheld.outputs);
-    let state = or_reason(file("GITHUB_STATE", "state"), &mut report.reasons);
-    let state = source.heard.state.into_iter().chain(state);
-    report.state = hand_on(state, source.masker, &mut withheld.state);
-    let mut env = or_reason(file("GITHUB_ENV", "env"), &mut report.reasons);
-    env.retain(|(name, _)| may_set(name, source.untrusted, &mut report.annotations));
-    report.env = hand_on(env.into_iter(), source.masker, &mut withheld.env);
-    report.path = paths(source.exchange, source.masker, &mut report);
-    report.summary = summary(source.exchange, source.masker, &mut report);
+    let withheld = read_files(source.exchange, source.masker, said, &mut report);
     match &source.fault {
         Some(fault) => report.reasons.push(fault.clone()),
         None => explain(source.status, source.log, &mut report),
@@ -75,13 +66,52 @@ pub(super) fn build(source: Source<'_>) -> Made {
         (false, true) => Outcome::Failed,
         (false, false) => Outcome::Succeeded,
     };
-    let any =
-        !(withheld.outputs.is_empty() && withheld.env.is_empty() && withheld.state.is_empty());
     Made {
         outcome,
         report,
-        withheld: any.then_some(withheld),
+        withheld,
     }
+}
+
+/// What a step handed on by commands, and whether strangers have written it.
+#[derive(Default)]
+pub(crate) struct Said {
+    pub(crate) outputs: Vec<(String, String)>,
+    pub(crate) state: Vec<(String, String)>,
+    pub(crate) env: Vec<(String, String)>,
+    pub(crate) path: Vec<String>,
+    pub(crate) untrusted: bool,
+}
+
+/// Puts what the files of a step hand on into its report. Values with secrets in them come back, when
+/// there are any.
+pub(crate) fn read_files(
+    exchange: &Utf8Path,
+    masker: &Masker,
+    said: Said,
+    report: &mut StepReport,
+) -> Option<Withheld> {
+    let mut withheld = Withheld::default();
+    let file = |variable, name: &str| {
+        let text = files::read(variable, &exchange.join(name))?;
+        files::pairs(variable, &text)
+    };
+    let outputs = file("GITHUB_OUTPUT", "output");
+    let outputs = or_reason(outputs, &mut report.reasons);
+    let outputs = said.outputs.into_iter().chain(outputs);
+    report.outputs = hand_on(outputs, masker, &mut withheld.outputs);
+    let state = or_reason(file("GITHUB_STATE", "state"), &mut report.reasons);
+    let state = said.state.into_iter().chain(state);
+    report.state = hand_on(state, masker, &mut withheld.state);
+    let mut env = said.env;
+    env.extend(or_reason(file("GITHUB_ENV", "env"), &mut report.reasons));
+    env.retain(|(name, _)| may_set(name, said.untrusted, &mut report.annotations));
+    report.env = hand_on(env.into_iter(), masker, &mut withheld.env);
+    report.path = paths(exchange, masker, said.path, report);
+    report.summary = summary(exchange, masker, report);
+    let any =
+        !(withheld.outputs.is_empty() && withheld.env.is_empty() && withheld.state.is_empty());
+    any.then_some(withheld)
 }
 
 fn or_reason<T: Default>(read: Result<T, Malformed>, reasons: &mut Vec<String>) -> T {
@@ -123,11 +153,17 @@ fn may_set(name: &str, untrusted: bool, annotations: &mut Vec<Annotation>) -> bo
     !refused
 }
 
-fn paths(exchange: &Utf8Path, masker: &Masker, report: &mut StepReport) -> Vec<String> {
+fn paths(
+    exchange: &Utf8Path,
+    masker: &Masker,
+    said: Vec<String>,
+    report: &mut StepReport,
+) -> Vec<String> {
     let text = files::read("GITHUB_PATH", &exchange.join("path"));
     let text = or_reason(text, &mut report.reasons);
-    let (secret, plain): (Vec<&str>, Vec<&str>) = text
-        .lines()
+    let said = said.iter().map(String::as_str);
+    let (secret, plain): (Vec<&str>, Vec<&str>) = said
+        .chain(text.lines())
         .map(str::trim)
         .filter(|line| !line.is_empty())
         .partition(|line| masker.is_in(line));
@@ -179,7 +215,8 @@ fn explain(status: Option<Status>, log: &Log, report: &mut StepReport) {
     }
 }
 
-fn mask(masker: &Masker, report: &mut StepReport) {
+/// Takes secrets out of what people read.
+pub(crate) fn mask(masker: &Masker, report: &mut StepReport) {
     for reason in &mut report.reasons {
         *reason = masker.text(reason);
     }

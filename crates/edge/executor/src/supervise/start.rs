@@ -25,7 +25,7 @@ use super::{
     step::Step,
 };
 use crate::{
-    filter::Filter,
+    filter::{Filter, Manners},
     protocol::{Grace, JOB_MARKER, Reply, STEP_MARKER, Started, Work},
     shell::Shell,
 };
@@ -36,7 +36,7 @@ const EXIT_BYTES: u64 = 64 * 1024;
 const PIPE: usize = 256 * 1024;
 
 /// The files by which a step hands values on, and the variables that tell it where they are.
-pub(super) const EXCHANGE: [(&str, &str); 5] = [
+pub(crate) const EXCHANGE: [(&str, &str); 5] = [
     ("GITHUB_ENV", "env"),
     ("GITHUB_OUTPUT", "output"),
     ("GITHUB_PATH", "path"),
@@ -98,7 +98,8 @@ fn launch(
     let (secrets, known_masks) = job.secrets(&work.masks);
     let filter = Filter::new(secrets)
         .map_err(io::Error::other)?
-        .with_matchers(matchers, job.layout.workspace());
+        .with_matchers(matchers, job.layout.workspace())
+        .with_manners(Manners::of(&work.env, work.untrusted));
     // Where nothing waits for the disk, a full one is waited for at the end.
     let room = match job.survives {
         Survives::PowerLoss => EXIT_BYTES,

@@ -8,6 +8,7 @@
 mod at_once;
 mod cancel;
 mod hand_on;
+mod keeping;
 mod measure;
 mod output;
 mod survive;

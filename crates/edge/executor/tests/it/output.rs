@@ -101,10 +101,7 @@ async fn an_added_mask_holds_from_its_line_on_and_in_later_steps() {
     let world = World::new();
     let script = "echo before xyzzy; echo '::add-mask::xyzzy'; echo after xyzzy";
     world.run(0, script).await;
-    assert_eq!(
-        world.log(&key(0)),
-        "before xyzzy\n::add-mask::***\nafter ***\n"
-    );
+    assert_eq!(world.log(&key(0)), "before xyzzy\nafter ***\n");
     world.run(1, "echo later xyzzy").await;
     assert_eq!(world.log(&key(1)), "later ***\n");
     let mut builtin = world.executor.builtin_log(&key(2), &[]).await.unwrap();
@@ -125,6 +122,65 @@ async fn old_commands_that_set_the_environment_fail_the_step() {
     assert_eq!(outcome, Outcome::Failed);
     assert!(report.reasons[0].contains("`::set-env::` is refused"));
     assert!(report.env.is_empty());
+}
+
+#[tokio::test]
+async fn old_commands_work_for_whoever_opts_in_and_not_for_strangers() {
+    let world = World::new();
+    let script = "echo '::set-env name=A::1'; echo '::add-path::/opt/x'
+        echo '::set-env name=NODE_OPTIONS::x'";
+    let mut trusted = order(0, script);
+    let opt = (
+        "ACTIONS_ALLOW_UNSECURE_COMMANDS".to_owned(),
+        "true".to_owned(),
+    );
+    trusted.env.extend([opt.clone()]);
+    let (outcome, report) = world.run_order(trusted).await;
+    assert_eq!(outcome, Outcome::Succeeded, "{report:?}");
+    assert_eq!(report.env.keys().collect::<Vec<_>>(), ["A"]);
+    assert_eq!(report.path, ["/opt/x"]);
+    let mut stranger = order(1, script);
+    stranger.env.extend([opt]);
+    stranger.untrusted = true;
+    let (outcome, report) = world.run_order(stranger).await;
+    assert_eq!(outcome, Outcome::Failed);
+    assert!(report.env.is_empty() && report.path.is_empty());
+}
+
+#[tokio::test]
+async fn commands_are_in_the_log_when_that_is_asked_for() {
+    let world = World::new();
+    let script = "echo '::save-state name=a::1'; echo '::debug::why'; echo '::echo::on'
+        echo '::save-state name=b::2'; echo '::echo::off'; echo '::save-state name=c::3'";
+    let (_, report) = world.run(0, script).await;
+    assert_eq!(report.state.len(), 3);
+    let shown = "::save-state name=b::2\n::echo::off\n";
+    assert_eq!(world.log(&key(0)), shown);
+    let mut debug = order(1, "echo '::debug::why'; echo '::save-state name=a::1'");
+    debug.env.insert("RUNNER_DEBUG".to_owned(), "1".to_owned());
+    world.run_order(debug).await;
+    assert_eq!(world.log(&key(1)), "::debug::why\n::save-state name=a::1\n");
+    let (outcome, _) = world.run(2, "echo '::echo::perhaps'").await;
+    assert_eq!(outcome, Outcome::Failed);
+}
+
+#[tokio::test]
+async fn a_job_has_so_many_bytes_of_log_and_a_step_beyond_them_still_succeeds() {
+    let mut world = World::new();
+    world.executor = world.executor.clone().with_log_limit(1_000);
+    let script = "head -c 900 /dev/zero | tr '\\0' x; echo v=1 >> $GITHUB_OUTPUT";
+    world.run(0, script).await;
+    let (outcome, report) = world.run(1, script).await;
+    assert_eq!(outcome, Outcome::Succeeded);
+    assert_eq!(report.outputs.len(), 1);
+    let log = world.log(&key(1));
+    assert!(
+        log.starts_with(&"x".repeat(100)) && log.len() < 250,
+        "{log}"
+    );
+    assert!(log.contains("the log ends here: the steps of its job have written their 1000 bytes"));
+    let said = &report.annotations[0].message;
+    assert!(said.starts_with("log truncated: 800 bytes lost"), "{said}");
 }
 
 #[tokio::test]

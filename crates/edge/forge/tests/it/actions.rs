@@ -181,7 +181,7 @@ async fn a_store_that_was_tampered_with_gives_nothing() {
     for pack in files_of(&bare.join("objects/pack")) {
         let unpacked = shop.bench.path("unpacked");
         fs::rename(&pack, &unpacked).unwrap();
-        if pack.as_str().ends_with(".pack") {
+        if pack.extension() == Some("pack") {
             let command = format!("git -C {bare} unpack-objects -q < {unpacked}");
             let done = std::process::Command::new("sh")
                 .args(["-c", &command])

@@ -164,8 +164,8 @@ async fn a_push_is_told_with_the_files_of_each_commit() {
     let tree = WorkingTree::open(&path).await.unwrap();
     assert_eq!(tree.told().await.unwrap().unwrap().id, third);
     std::fs::write(path.join("later"), "3").unwrap();
-    let changed = tree.changed_since(Some(&second)).await.unwrap();
+    let changed = tree.changed_since(&second).await.unwrap();
     assert_eq!(changed, ["later"]);
-    let changed = tree.changed_since(Some(&first)).await.unwrap();
+    let changed = tree.changed_since(&first).await.unwrap();
     assert_eq!(changed, ["gone", "kept", "later", "näw one"]);
 }

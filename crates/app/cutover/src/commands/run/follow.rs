@@ -15,6 +15,7 @@ use cutover_server::{Control, view::RunView};
 use serde_json::json;
 use tokio::{sync::watch, task::JoinSet};
 
+use super::result;
 use crate::render;
 
 /// Whether a gate, and not a script, said no.
@@ -46,7 +47,11 @@ pub(super) async fn follow(control: &Control, id: &RunId, as_json: bool) -> anyh
         let jobs: Vec<_> = run.jobs().collect();
         let many = jobs.len() > 1;
         for job in jobs {
-            if job.attempt.is_some() && legs.insert(job.key.clone()) {
+            // What ended in an earlier try has been shown then.
+            let is_of_now = run
+                .resumption(&job.key)
+                .is_some_and(|leg| leg.attempt == run.attempt());
+            if is_of_now && job.attempt.is_some() && legs.insert(job.key.clone()) {
                 let leg = Leg {
                     control: control.clone(),
                     run: id.clone(),
@@ -73,25 +78,7 @@ fn end(run: &Run, as_json: bool) {
         render::json_line(&json!({ "event": "run", "run": view }));
         return;
     }
-    for job in &view.jobs {
-        let reason = job
-            .reason
-            .as_ref()
-            .map(|reason| format!(": {reason}"))
-            .unwrap_or_default();
-        render::talk(&format!(
-            "{} {} {}{reason}",
-            render::mark(job.state),
-            job.name,
-            job.state
-        ));
-    }
-    render::talk(&format!(
-        "{} run #{} {}",
-        render::mark(view.state),
-        view.number,
-        view.state
-    ));
+    result::say(&view);
 }
 
 /// One leg being followed.
@@ -116,7 +103,13 @@ impl Leg {
             for step in &job.steps {
                 let attempt = step.attempt.unwrap_or(Attempt::FIRST);
                 let id = (step.path.clone(), attempt);
-                if shown.contains(&id) || (step.started_at.is_none() && step.outcome.is_none()) {
+                let is_old = run
+                    .resumption(&self.key)
+                    .is_some_and(|leg| leg.from.is_some_and(|from| step.path < *from));
+                if is_old
+                    || shown.contains(&id)
+                    || (step.started_at.is_none() && step.outcome.is_none())
+                {
                     continue;
                 }
                 shown.push(id);

@@ -62,17 +62,17 @@ fn authorization(
         .map(|(name, value)| format!("{name}:{}", value.trim()))
         .collect();
     let lines = lines.join("\n");
-    let body = crate::hex(&Sha256::digest(request.body.as_bytes()));
+    let body = hex::encode(Sha256::digest(request.body.as_bytes()));
     let canonical = format!("{method}\n{}\n\n{lines}\n\n{names}\n{body}", request.path);
     let day = moment.get(..8).unwrap_or(moment);
     let scope = format!("{day}/{}/{}/aws4_request", request.region, request.service);
-    let canonical = crate::hex(&Sha256::digest(canonical.as_bytes()));
+    let canonical = hex::encode(Sha256::digest(canonical.as_bytes()));
     let text = format!("AWS4-HMAC-SHA256\n{moment}\n{scope}\n{canonical}");
     let mut key = format!("AWS4{}", keys.secret).into_bytes();
     for part in [day, request.region, request.service, "aws4_request"] {
         key = mac(&key, part);
     }
-    let signature = crate::hex(&mac(&key, &text));
+    let signature = hex::encode(mac(&key, &text));
     format!(
         "AWS4-HMAC-SHA256 Credential={}/{scope}, SignedHeaders={names}, Signature={signature}",
         keys.id

@@ -271,31 +271,32 @@ pub(crate) fn action_step(
     }))
 }
 
-/// The image that a `uses:` names with `docker://`; `None` when it names something else, and within
-/// it `None` when it has been said what is wrong with it.
-pub(crate) fn image(reference: &Spanned, sink: &mut Sink) -> Option<Option<String>> {
-    let text = &reference.text;
-    let scheme = text.get(..DOCKER.len())?;
-    if !scheme.eq_ignore_ascii_case(DOCKER) {
-        return None;
-    }
-    let image = text.get(DOCKER.len()..).unwrap_or_default();
-    if image.is_empty() {
-        sink.error(Code::BadValue, reference.at, "`docker://` needs an image");
-        return Some(None);
-    }
-    Some(Some(image.to_owned()))
+/// The image that a `uses:` names with `docker://`; `None` when it names something else.
+pub(crate) fn image(reference: &Spanned) -> Option<&str> {
+    let (scheme, image) = reference.text.split_at_checked(DOCKER.len())?;
+    scheme.eq_ignore_ascii_case(DOCKER).then_some(image)
 }
 
 /// A step of an image.
-pub(crate) fn step(reference: &Spanned, image: String, with: &[With]) -> StepBody {
+pub(crate) fn step(
+    reference: &Spanned,
+    image: &str,
+    with: &[With],
+    sink: &mut Sink,
+) -> Option<StepBody> {
+    if image.is_empty() {
+        sink.error(Code::BadValue, reference.at, "`docker://` needs an image");
+        return None;
+    }
     let inputs: Bindings = with
         .iter()
         .map(|entry| (entry.name.text.clone(), entry.value.clone()))
         .collect();
-    let image = ContainerImage::Reference { reference: image };
-    StepBody::Container(Box::new(ContainerStep {
+    let image = ContainerImage::Reference {
+        reference: image.to_owned(),
+    };
+    Some(StepBody::Container(Box::new(ContainerStep {
         inputs,
         ..ContainerStep::new(&reference.text, image)
-    }))
+    })))
 }

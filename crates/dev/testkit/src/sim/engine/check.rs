@@ -12,7 +12,7 @@ use cutover_model::{
 use super::edge::{Edge, Process};
 
 /// The log tells a possible story: no gap, no attempt twice, nothing after the end.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Story {
     version: u64,
     attempts: BTreeMap<(JobKey, StepPath), Attempt>,
@@ -21,6 +21,21 @@ pub(super) struct Story {
     /// What is to be done after the last step of a leg, because the step has begun.
     posts: BTreeSet<(JobKey, StepPath)>,
     plan: Option<Plan>,
+    tries: Attempt,
+}
+
+impl Default for Story {
+    fn default() -> Self {
+        Self {
+            version: 0,
+            attempts: BTreeMap::new(),
+            ended: None,
+            cancelled: false,
+            posts: BTreeSet::new(),
+            plan: None,
+            tries: Attempt::FIRST,
+        }
+    }
 }
 
 impl Story {
@@ -33,8 +48,12 @@ impl Story {
             ));
         }
         self.version = recorded.version;
-        if self.ended.is_some() {
-            return Err(format!("after the end: {event:?}"));
+        let is_retried = matches!(event, RunEvent::RunRetried { .. });
+        match (self.ended, is_retried) {
+            (Some(_), false) => return Err(format!("after the end: {event:?}")),
+            (None, true) => return Err("it is done once more before its end".to_owned()),
+            (Some(_), true) => self.ended = None,
+            (None, false) => {}
         }
         match event {
             RunEvent::StepStarted {
@@ -57,6 +76,13 @@ impl Story {
                 if let Some((_, post)) = self.posts.iter().find(|(leg, _)| leg == job) {
                     return Err(format!("{job} has ended without {post}"));
                 }
+            }
+            RunEvent::RunRetried { attempt, .. } => {
+                if *attempt != self.tries.next() {
+                    return Err(format!("try {attempt} of the run follows {}", self.tries));
+                }
+                self.tries = *attempt;
+                self.cancelled = false;
             }
             RunEvent::CancelRequested { .. } => self.cancelled = true,
             RunEvent::RunFinished { outcome } => {
@@ -228,8 +254,8 @@ pub(super) fn end(run: &Run, edge: &Edge) -> Result<(), String> {
         .outbox
         .iter()
         .filter(|(topic, _)| topic.starts_with("run."));
-    match told.count() {
-        1 => Ok(()),
-        count => Err(format!("the end was told {count} times")),
+    match u32::try_from(told.count()) {
+        Ok(count) if count == run.attempt().0 => Ok(()),
+        count => Err(format!("the end was told {count:?} times")),
     }
 }

@@ -2,12 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use cutover_engine::{Effect, Input, Run, decide, effects, evolve, outstanding};
+use cutover_engine::{Effect, Input, Run, Wish, decide, effects, evolve, outstanding};
 use cutover_model::{
     Duration, RunId, Timestamp,
     event::{Recorded, RunEvent},
     plan::{StepBody, StepSpec},
-    run::{Outcome, StepPath},
+    run::{JobKey, Outcome, StepPath},
 };
 use rand::{Rng as _, SeedableRng as _, rngs::SmallRng};
 
@@ -19,6 +19,8 @@ use super::{
 
 /// How long everything may go wrong.
 const TROUBLE: u64 = 150;
+/// How long everything may go wrong when a run is done once more.
+const TROUBLE_AGAIN: u64 = 40;
 /// How soon after that a run must have ended.
 const PATIENCE: u64 = 5_000;
 /// How many old answers are kept to be repeated.
@@ -46,6 +48,8 @@ struct World {
     /// Answers that were given once.
     heard: Vec<Input>,
     stats: Stats,
+    /// Until which step everything may go wrong.
+    trouble_until: u64,
 }
 
 impl World {
@@ -59,29 +63,18 @@ impl World {
             story: check::Story::default(),
             heard: Vec::new(),
             stats: Stats::default(),
+            trouble_until: 0,
         }
     }
 
     fn live(&mut self) -> Result<(), String> {
         self.begin()?;
-        while self.stats.steps < TROUBLE {
-            self.stats.steps += 1;
-            self.trouble()?;
-            check::state(&self.run)?;
+        self.trouble_until = TROUBLE;
+        self.live_to_the_end()?;
+        while self.rng.random_bool(0.4) && self.retry()? {
+            self.trouble_until = self.stats.steps + TROUBLE_AGAIN;
+            self.live_to_the_end()?;
         }
-        // Whatever answer was lost is asked for again by whoever comes up after a crash.
-        self.crash()?;
-        while !(self.run.state().is_finished() && self.edge.answers.is_empty()) {
-            self.stats.steps += 1;
-            if self.stats.steps > PATIENCE {
-                return Err(format!("it does not end: {:?}", self.run.state()));
-            }
-            self.peace()?;
-            check::state(&self.run)?;
-            check::owed(&self.run, &self.edge)?;
-        }
-        check::end(&self.run, &self.edge)?;
-        self.replay()?;
         match self.run.state().outcome() {
             Some(Outcome::Succeeded) => self.stats.succeeded += 1,
             Some(Outcome::Faulted) => self.stats.faulted += 1,
@@ -90,6 +83,65 @@ impl World {
             None => return Err("it ended without an outcome".to_owned()),
         }
         Ok(())
+    }
+
+    fn live_to_the_end(&mut self) -> Result<(), String> {
+        let patience = self.trouble_until + PATIENCE;
+        while self.stats.steps < self.trouble_until {
+            self.stats.steps += 1;
+            self.trouble()?;
+            check::state(&self.run)?;
+        }
+        // Whatever answer was lost is asked for again by whoever comes up after a crash.
+        self.crash()?;
+        while !(self.run.state().is_finished() && self.edge.answers.is_empty()) {
+            self.stats.steps += 1;
+            if self.stats.steps > patience {
+                return Err(format!("it does not end: {:?}", self.run.state()));
+            }
+            self.peace()?;
+            check::state(&self.run)?;
+            check::owed(&self.run, &self.edge)?;
+        }
+        check::end(&self.run, &self.edge)?;
+        self.replay()
+    }
+
+    /// Somebody wants more of a run that has ended; whether there was anything to want.
+    fn retry(&mut self) -> Result<bool, String> {
+        let jobs: Vec<JobKey> = self.run.jobs().map(|job| job.key).collect();
+        let wish = if self.rng.random_bool(0.7) {
+            Wish::Failed
+        } else {
+            Wish::Job(jobs[self.rng.random_range(0..jobs.len())].0.clone())
+        };
+        let Ok(mut legs) = self.run.wished(&wish) else {
+            return Ok(false);
+        };
+        for leg in &mut legs {
+            // The edge has not kept what the leg worked in.
+            if self.rng.random_bool(0.3) {
+                leg.from = None;
+            }
+        }
+        let by = "grace".to_owned();
+        let input = Input::Retry { by, legs };
+        let events = decide(&self.run, self.now, input.clone()).map_err(|error| error.0)?;
+        if let Some(RunEvent::RunRetried { legs, jobs, .. }) = events.first() {
+            let goes_on = |key: &JobKey| {
+                legs.iter().any(|leg| leg.key == *key) || jobs.iter().any(|job| job == key.job())
+            };
+            self.edge.finished.retain(|key| !goes_on(key));
+            self.edge
+                .released
+                .retain(|key| key.as_ref().is_some_and(|key| !goes_on(key)));
+        }
+        // Whoever drove it to its end is gone, and what was on its way to it.
+        self.edge.forget();
+        self.heard.clear();
+        self.stats.retried += 1;
+        self.say(input)?;
+        Ok(true)
     }
 
     fn begin(&mut self) -> Result<(), String> {
@@ -284,8 +336,18 @@ impl World {
         } else {
             Process::Exited(end, edge::report(self.rng.random_bool(0.8)))
         };
+        let is_failure = matches!(process, Process::Exited(Outcome::Failed, _));
         self.edge.processes.insert(address.clone(), process);
-        if !self.rng.random_bool(lost) {
+        if is_failure && attempt.0 < 4 && self.rng.random_bool(0.2) {
+            let (job, step, attempt) = address;
+            let by = "ada".to_owned();
+            self.edge.answers.push(Input::StepAgain {
+                job,
+                step,
+                attempt,
+                by,
+            });
+        } else if !self.rng.random_bool(lost) {
             self.edge.answer(&address);
         }
     }
@@ -359,7 +421,7 @@ impl World {
         }
         let mut todo = todo.into_iter();
         while let Some(effect) = todo.next() {
-            if self.stats.steps < TROUBLE && self.rng.random_bool(0.05) {
+            if self.stats.steps < self.trouble_until && self.rng.random_bool(0.05) {
                 self.crash()?;
                 let undone = std::iter::once(effect).chain(todo);
                 return check::made_good(&self.run, &self.edge, undone);

@@ -12,7 +12,7 @@ fn two_hundred_courses_of_the_world_end_well() {
     // A simulation in which nothing goes wrong proves nothing.
     let ends = [sum.succeeded, sum.failed, sum.faulted, sum.cancelled];
     assert!(ends.iter().all(|count| *count >= 10), "{sum:?}");
-    let trouble = [sum.crashes, sum.stale, sum.lost, sum.questions];
+    let trouble = [sum.crashes, sum.stale, sum.lost, sum.questions, sum.retried];
     assert!(trouble.iter().all(|count| *count >= 30), "{sum:?}");
 }
 
