@@ -16,6 +16,7 @@ use http_body_util::{BodyExt as _, Full};
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::TokioIo;
 use serde_json::json;
+use sha2::{Digest as _, Sha256};
 
 /// The password of the registry.
 pub(crate) const PASSWORD: &str = "a-password-of-the-registry";
@@ -104,7 +105,7 @@ impl Double {
                 .to_owned()
         };
         if head.uri.path().starts_with("/v2") {
-            return Ok(self.registry(&head, &header("authorization"), body.len()));
+            return Ok(self.registry(&head, &header("authorization"), &body));
         }
         let key = header("authorization");
         let key = key.split("Credential=").nth(1).unwrap_or_default();
@@ -166,7 +167,7 @@ impl Double {
         &self,
         head: &http::request::Parts,
         authorization: &str,
-        size: usize,
+        body: &Bytes,
     ) -> Response<Full<Bytes>> {
         let wanted = BASE64_STANDARD.encode(format!("AWS:{PASSWORD}"));
         if authorization != format!("Basic {wanted}") {
@@ -179,8 +180,8 @@ impl Double {
         let digest = query.split("digest=").nth(1).unwrap_or_default();
         let digest = digest.replace("%3A", ":");
         let mut blobs = self.blobs.lock().unwrap();
-        if size > 0 {
-            blobs.0 = size;
+        if !body.is_empty() {
+            blobs.0 = body.len();
         }
         let there = path
             .rsplit('/')
@@ -197,7 +198,7 @@ impl Double {
             ("POST" | "PATCH", true, _) => with(
                 response(StatusCode::ACCEPTED)
                     .header("location", at)
-                    .header("range", format!("0-{}", size.saturating_sub(1))),
+                    .header("range", format!("0-{}", body.len().saturating_sub(1))),
                 "",
             ),
             ("PUT", true, _) => {
@@ -212,7 +213,11 @@ impl Double {
             }
             ("PUT", _, true) => {
                 self.asked.lock().unwrap().push(format!("pushed {path}"));
-                with(response(StatusCode::CREATED), "")
+                let sum = Sha256::digest(body);
+                let digits: Vec<String> = sum.iter().map(|byte| format!("{byte:02x}")).collect();
+                let digest = format!("sha256:{}", digits.concat());
+                let created = response(StatusCode::CREATED);
+                with(created.header("docker-content-digest", digest), "")
             }
             _ => with(response(StatusCode::NOT_FOUND), ""),
         }
