@@ -20,7 +20,7 @@ use crate::{
     Fault, expression,
     resolve::{Given, Kind},
     run::Run,
-    scope::{self, Scope},
+    scope::Scope,
     step,
 };
 
@@ -103,7 +103,7 @@ pub fn place(run: &Run, job: &JobKey, path: &StepPath) -> Place {
     let spec = run
         .spec(job.job())
         .and_then(|spec| step::spec(&spec.steps, path));
-    match spec.map(|spec| &spec.body) {
+    match spec.filter(|spec| !spec.on_machine).map(|spec| &spec.body) {
         Some(StepBody::Container(_)) => Place::Own,
         Some(StepBody::Run { .. } | StepBody::Action(_)) => Place::Job,
         Some(
@@ -121,10 +121,10 @@ pub fn place(run: &Run, job: &JobKey, path: &StepPath) -> Place {
 
 /// What is to be made ready for a leg.
 pub(crate) fn of_leg(scope: &Scope<'_>) -> Result<JobContainers, Fault> {
-    let file = scope::workflow_file(scope.run);
     let Some(spec) = scope.spec else {
         return Ok(JobContainers::default());
     };
+    let file = scope.run.file_of(&spec.id);
     let written = match &spec.container {
         Some(container) => used(scope, container, file)?,
         None => mapped_image(scope).map(|image| ContainerFacts {
@@ -174,7 +174,7 @@ pub fn running(
     let Some(said) = said(&scope) else {
         let message = "the containers of the job are not there: they could not be made ready";
         return Err(Fault::new(
-            scope::workflow_file(run),
+            run.file_of(job.job()),
             set_up.at,
             message.to_owned(),
         ));

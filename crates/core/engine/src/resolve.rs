@@ -13,13 +13,15 @@ use cutover_model::{
 };
 
 use crate::{
-    Fault, background, condition,
+    Fault, background, call, condition,
     containers::{self, ContainerCall, JobContainers},
     expression, github,
     run::Run,
-    scope::{self, Scope},
+    scope::Scope,
     step,
 };
+
+pub use crate::github::EVENT_FILE;
 
 /// What the edge knows and a run does not.
 pub struct Given<'a> {
@@ -241,9 +243,14 @@ pub fn masks<'a>(run: &Run, given: &Given<'a>) -> Vec<&'a Secret> {
     given.secrets.values().filter(seen).collect()
 }
 
+/// The values that callers of this job's workflow have made from secrets, to be masked as well.
+pub fn call_masks(run: &Run, job: &JobKey, given: &Given<'_>) -> Vec<Secret> {
+    call::masks(run, job, given)
+}
+
 fn missing(run: &Run, job: &JobKey, step: &StepPath) -> Fault {
     let message = format!("there is no step {step} in job `{job}`");
-    Fault::new(scope::workflow_file(run), Position::default(), message)
+    Fault::new(run.file_of(job.job()), Position::default(), message)
 }
 
 /// What it does; what it needs beside the variables of every step goes into `env`.

@@ -2,7 +2,6 @@
 //! the engine's cache is not missed for nothing), never more than a few blocks in memory.
 
 use std::{
-    fmt::Write as _,
     fs::{self, File},
     io::{self, Read as _, Write},
     os::unix::fs::PermissionsExt as _,
@@ -119,12 +118,7 @@ impl Context {
         hasher.0.update([0]);
         self.write(&mut hasher)?;
         let digest = hasher.0.finalize();
-        let mut text = String::with_capacity(2 * digest.len());
-        for byte in digest {
-            // Writing to a string does not fail.
-            write!(text, "{byte:02x}").ok();
-        }
-        Ok(text)
+        Ok(hex::encode(digest))
     }
 
     fn write(&self, to: impl Write) -> Result<(), Error> {

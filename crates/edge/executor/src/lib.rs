@@ -21,7 +21,7 @@ mod shell;
 mod supervise;
 
 pub use self::{
-    builtin::BuiltinLog,
+    builtin::{BuiltinLog, Handed},
     container::{
         CallOrder, CallSource, ContainerWork, InContainers, Mounts, SetUpOrder, SetUpService,
     },

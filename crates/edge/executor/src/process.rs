@@ -22,7 +22,7 @@ use tokio::{
 };
 
 use crate::{
-    builtin::BuiltinLog,
+    builtin::{self, BuiltinLog},
     container::{ContainerWork, InContainers},
     error::Error,
     follow::{Follow, Notices},
@@ -167,7 +167,9 @@ impl ProcessExecutor {
         if layout.started(&key.name()).exists() {
             return Ok(());
         }
-        let request = Request::Start(Box::new(self.work(&order)));
+        let mut work = self.work(&order);
+        work.masks.extend(builtin::added_by_builtins(&layout)?);
+        let request = Request::Start(Box::new(work));
         for _ in 0..2 {
             self.prepare(&key.run, &key.job).await?;
             let answer = begin(&layout.dir, &request)

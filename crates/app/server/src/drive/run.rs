@@ -21,6 +21,7 @@ use crate::{
     action::{self, ActionEnd, Context},
     containers,
     hash_files::hash_files,
+    results::server_url,
     view,
 };
 
@@ -196,6 +197,9 @@ impl Work {
                 if let Err(error) = self.control.executor().destroy(&self.id, &job).await {
                     tracing::warn!(%error, %job, "could not remove what a job left");
                 }
+                if let Err(error) = self.control.results().revoke(&self.run, &job).await {
+                    tracing::warn!(%error, %job, "what a job was granted is not taken back");
+                }
                 self.control.runners().release(&self.id, &job);
                 if let Some(group) = self.run.group_of(&job) {
                     let groups = self.control.groups();
@@ -208,6 +212,9 @@ impl Work {
                 self.control
                     .notify(rules, self.id.as_str(), &topic, &text)
                     .await;
+                if topic.starts_with("run.") {
+                    self.control.tell_workflows(&self.run, "completed").await;
+                }
             }
         }
     }
@@ -261,7 +268,12 @@ impl Work {
             .prepare(&key.run, &key.job)
             .await
             .map_err(|error| error.to_string())?;
-        let (resolved, masks, around) = self.resolve(key, &place)?;
+        self.write_event(&place).await?;
+        let granted = self.control.results().grant(&self.run, &key.job).await;
+        let granted = granted.map_err(|error| error.to_string())?;
+        let (mut resolved, mut masks, around) = self.resolve(key, &place)?;
+        resolved.env.extend(granted.env.clone());
+        masks.extend(granted.masks.iter().cloned());
         put_in_place(&self.control, &self.run, key, &place, &resolved.sources).await?;
         let mut order = StepOrder {
             key: key.clone(),
@@ -317,10 +329,32 @@ impl Work {
                     key: key.clone(),
                     place,
                     with,
+                    granted,
+                    env: order.env,
+                    path_prepend: order.path_prepend,
+                    in_container: around.is_some(),
                 };
                 Ok(self.act(action, context, order.masks).await)
             }
         }
+    }
+
+    /// Lays the payload of the event where the steps of a job look for it, once.
+    async fn write_event(&self, place: &JobPlace) -> Result<(), String> {
+        let path = place.temp.join(resolve::EVENT_FILE);
+        let (Some(trigger), Some(folder)) = (self.run.trigger(), path.parent()) else {
+            return Ok(());
+        };
+        if tokio::fs::try_exists(&path).await.unwrap_or_default() {
+            return Ok(());
+        }
+        let payload = trigger.payload.to_string();
+        let write = async {
+            tokio::fs::create_dir_all(folder).await?;
+            tokio::fs::write(&path, payload).await
+        };
+        let wrote: std::io::Result<()> = write.await;
+        wrote.map_err(|error| format!("could not write `{path}`: {error}"))
     }
 
     /// The order for a program of a JavaScript action.
@@ -454,7 +488,7 @@ impl Work {
         let hash_files =
             |patterns: &[String]| hash_files(&place.workspace, home.as_deref(), patterns);
         let server = ServerFacts {
-            url: options.address.clone().unwrap_or_default(),
+            url: server_url(options.address.as_deref()),
         };
         let outside = RunnerFacts {
             name: "local".to_owned(),
@@ -482,11 +516,12 @@ impl Work {
         }
         let resolved = resolve::step(&self.run, &key.job, &key.step, &given)
             .map_err(|fault| fault.to_string())?;
-        let masks = resolve::masks(&self.run, &given)
+        let mut masks: Vec<Secret> = resolve::masks(&self.run, &given)
             .into_iter()
             .cloned()
             .chain(passwords)
             .collect();
+        masks.extend(resolve::call_masks(&self.run, &key.job, &given));
         Ok((resolved, masks, around))
     }
 }

@@ -122,6 +122,8 @@ pub struct RunView {
     pub trust: cutover_model::source::Trust,
     /// The word of its state.
     pub state: &'static str,
+    /// On what it, or what of it, waits.
+    pub waiting_on: Option<String>,
     /// How it ended.
     pub outcome: Option<Outcome>,
     /// When it was created.
@@ -153,6 +155,9 @@ pub struct JobView {
     pub reason: Option<String>,
     /// Its outputs.
     pub outputs: BTreeMap<String, String>,
+    /// Where to look at what it deployed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub environment_url: Option<String>,
     /// When it started, and when it ended.
     pub started_at: Option<Timestamp>,
     /// When it ended.
@@ -206,6 +211,7 @@ impl RunView {
             trigger: row.trigger,
             trust: run.trust()?.clone(),
             state: word(run.state()),
+            waiting_on: row.waiting_on,
             outcome: row.outcome,
             created_at: row.created_at,
             finished_at: row.finished_at,
@@ -241,6 +247,7 @@ impl JobView {
             outcome: job.outcome,
             reason: job.reason.map(ToOwned::to_owned),
             outputs: outputs.collect(),
+            environment_url: job.environment_url.map(ToOwned::to_owned),
             started_at: job.started_at,
             finished_at: ended(&job.state),
             steps: job.steps.into_iter().map(StepView::of).collect(),

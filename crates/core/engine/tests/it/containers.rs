@@ -49,7 +49,10 @@ fn a_leg_says_which_containers_it_needs() {
     let whole = "${{ fromJSON('{\"image\": \"redis\", \"ports\": [6379]}') }}";
     let services = vec![
         ("db".to_owned(), use_of(database)),
-        ("cache".to_owned(), ContainerUse::Expression(Template::plain(whole))),
+        (
+            "cache".to_owned(),
+            ContainerUse::Expression(Template::plain(whole)),
+        ),
         ("none".to_owned(), use_of(spec("${{ matrix.nothing }}"))),
     ];
     let build = JobSpec {
@@ -65,7 +68,11 @@ fn a_leg_says_which_containers_it_needs() {
         panic!("{:?}", resolved.body);
     };
     assert_eq!(wanted.container.unwrap().image, "node");
-    let names: Vec<_> = wanted.services.iter().map(|(name, _)| name.as_str()).collect();
+    let names: Vec<_> = wanted
+        .services
+        .iter()
+        .map(|(name, _)| name.as_str())
+        .collect();
     assert_eq!(names, ["db", "cache"]);
     let database = &wanted.services[0].1;
     assert_eq!(database.image, "postgres:16");
@@ -99,7 +106,9 @@ fn what_was_made_ready_is_seen_by_later_steps() {
         ..job(
             "build",
             &[],
-            vec![step("${{ job.container.id }} ${{ job.services.db.ports['5432'] }}")],
+            vec![step(
+                "${{ job.container.id }} ${{ job.services.db.ports['5432'] }}",
+            )],
         )
     };
     let made = "{\"network\":\"n\",\"container\":{\"id\":\"c1\",\"network\":\"n\",\"path\":\"/bin\"},\
@@ -133,8 +142,12 @@ fn a_step_that_is_a_container_has_inputs_and_arguments() {
         env: bindings(&[("MINE", "yes")]),
         ..StepSpec::new(StepBody::Container(Box::new(call)))
     };
-    let world = given(plan(vec![job("build", &[], vec![of(call), of(given_args)])]))
-        .when(1, runner("build"));
+    let world = given(plan(vec![job(
+        "build",
+        &[],
+        vec![of(call), of(given_args)],
+    )]))
+    .when(1, runner("build"));
     let resolved = resolve(&world, "build/0/1").unwrap();
     for (name, value) in [
         ("INPUT_WHO", "ada"),
@@ -142,7 +155,11 @@ fn a_step_that_is_a_container_has_inputs_and_arguments() {
         ("OF_ACTION", "for ada"),
         ("MINE", "yes"),
     ] {
-        assert_eq!(resolved.env.get(name).map(String::as_str), Some(value), "{name}");
+        assert_eq!(
+            resolved.env.get(name).map(String::as_str),
+            Some(value),
+            "{name}"
+        );
     }
     let Body::Container(call) = resolved.body else {
         panic!("{:?}", resolved.body);
