@@ -166,6 +166,10 @@ pub(crate) struct Demo {
   cutover run ci.yml --job test            one job and what it needs
   cutover run deploy.yml --event workflow_dispatch --input environment=staging
   cutover run --secret-file .secrets --var REGION=eu-north-1")]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a flag of the command line, and they do not depend on each other"
+)]
 pub(crate) struct Run {
     /// Workflow: its path or its file's name; default: all that a push would run
     pub(crate) workflow: Option<String>,

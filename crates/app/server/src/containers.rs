@@ -338,6 +338,10 @@ impl Left {
     }
 }
 
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "`map_err` hands the error over"
+)]
 fn docker_error(error: cutover_docker::Error) -> Error {
     Error::Docker(error.to_string())
 }

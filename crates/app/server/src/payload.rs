@@ -134,7 +134,7 @@ impl Scene<'_> {
     }
 
     /// A program asked for whatever listens to `event_type`.
-    pub fn repository_dispatch(&self, event_type: &str, client_payload: Value) -> Value {
+    pub fn repository_dispatch(&self, event_type: &str, client_payload: &Value) -> Value {
         self.with(json!({
             "action": event_type, "branch": self.default_branch, "client_payload": client_payload,
         }))

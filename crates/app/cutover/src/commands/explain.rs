@@ -2,6 +2,7 @@
 //! event would start a workflow.
 
 use anyhow::bail;
+use camino::Utf8Path;
 use cutover_dialect as dialect;
 use serde_json::json;
 
@@ -18,16 +19,19 @@ pub(crate) async fn run(args: cli::Explain) -> anyhow::Result<Exit> {
             Ok(explain_code(&code))
         }
         what => {
-            let is_file = what
-                .as_ref()
-                .is_some_and(|what| what.ends_with(".yml") || what.ends_with(".yaml"));
-            if args.event.is_some() || is_file {
+            if args.event.is_some() || what.as_deref().is_some_and(is_file) {
                 filters(args).await
             } else {
                 of_run(args).await
             }
         }
     }
+}
+
+/// Whether it names a workflow's file rather than a run.
+fn is_file(text: &str) -> bool {
+    let ending = Utf8Path::new(text).extension();
+    ending.is_some_and(|ending| ending == "yml" || ending == "yaml")
 }
 
 fn is_code(text: &str) -> bool {
@@ -49,16 +53,14 @@ fn explain_code(code: &str) -> Exit {
 /// What a server knows about a run.
 async fn of_run(args: cli::Explain) -> anyhow::Result<Exit> {
     let client = Client::new(&args.listing.connection)?;
-    let run = match &args.what {
-        Some(run) => run.trim_start_matches('#').to_owned(),
-        None => {
-            let newest = client
-                .get("/api/v1/runs", &[("limit", "1".to_owned())])
-                .await?;
-            match newest["runs"][0]["id"].as_str() {
-                Some(id) => id.to_owned(),
-                None => bail!("there is no run yet: push something"),
-            }
+    let run = if let Some(run) = &args.what {
+        run.trim_start_matches('#').to_owned()
+    } else {
+        let limit = [("limit", "1".to_owned())];
+        let newest = client.get("/api/v1/runs", &limit).await?;
+        match newest["runs"][0]["id"].as_str() {
+            Some(id) => id.to_owned(),
+            None => bail!("there is no run yet: push something"),
         }
     };
     let mut query = Vec::new();

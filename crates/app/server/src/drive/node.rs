@@ -8,7 +8,10 @@ use parking_lot::Mutex;
 
 /// What is known of the nodes of this machine: their versions, as long as the files are the same.
 #[derive(Clone, Default)]
-pub(crate) struct Nodes(Arc<Mutex<BTreeMap<Utf8PathBuf, (Option<SystemTime>, String)>>>);
+pub(crate) struct Nodes(Arc<Mutex<BTreeMap<Utf8PathBuf, Asked>>>);
+
+/// When the file was made, and the version that it said then.
+type Asked = (Option<SystemTime>, String);
 
 /// A node that can be started.
 #[derive(Debug, PartialEq, Eq)]

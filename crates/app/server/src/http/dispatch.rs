@@ -112,7 +112,7 @@ pub(super) async fn repository(
     let repository = control.host().repository(&wanted.repository)?;
     let tree = crate::hear::tree_of(&repository, &head.revision).await?;
     let scene = control.scene(&wanted.repository, &user, &head.branch);
-    let payload = scene.repository_dispatch(event_type, wanted.client_payload);
+    let payload = scene.repository_dispatch(event_type, &wanted.client_payload);
     let asked = Asked {
         kind: TriggerKind::RepositoryDispatch,
         repository: wanted.repository.clone(),

@@ -186,7 +186,7 @@ fn evidence(verdict: &Verdict) -> Markup {
                 div.wide {
                     table {
                         tr { th {} th { "candidate" } th { "current" } th { "evidence" } th { "enough at" } }
-                        @for finding in verdict.findings.iter().filter(is_fed) { (found(finding)) }
+                        @for finding in verdict.findings.iter().filter(|it| is_fed(it)) { (found(finding)) }
                     }
                 }
             }
@@ -195,7 +195,7 @@ fn evidence(verdict: &Verdict) -> Markup {
 }
 
 /// An instance of the candidate that ends takes it back without being weighed.
-fn is_fed(finding: &&Finding) -> bool {
+fn is_fed(finding: &Finding) -> bool {
     finding.signal != Signal::Restarts || finding.candidate + finding.current > 0
 }
 

@@ -16,7 +16,10 @@ fn action_tree(repository: &str, git_ref: &str) -> ActionTree {
     }
 }
 
-fn foreign(actions: &[(&str, &str, &[(&str, &str)])]) -> ForeignActions {
+/// Paths and what is in them.
+type Files<'a> = &'a [(&'a str, &'a str)];
+
+fn foreign(actions: &[(&str, &str, Files<'_>)]) -> ForeignActions {
     let mut foreign = ForeignActions::default();
     for (repository, git_ref, files) in actions {
         let found = ForeignAction {
