@@ -150,7 +150,12 @@ async fn a_push_is_told_with_the_files_of_each_commit() {
     assert_eq!(told[0].message, "feat: two\n\nAt length.");
     assert_eq!(told[0].parents, std::slice::from_ref(&first));
     assert_eq!(told[0].author.name, "Ada Example");
-    assert_eq!(told[0].at, "1970-01-01T00:33:20+00:00");
+    // Versions of git differ in how they write the zone.
+    assert!(
+        told[0].at.starts_with("1970-01-01T00:33:20"),
+        "{}",
+        told[0].at
+    );
     assert_eq!(told[0].added, ["näw one"]);
     assert_eq!(told[0].removed, ["gone"]);
     assert_eq!(told[0].modified, ["kept"]);
