@@ -6,6 +6,7 @@ mod retry;
 
 use camino::Utf8PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use cutover_model::source::TriggerKind;
 
 pub(crate) use actions::{Actions, Lock};
 pub(crate) use delivery::{
@@ -50,6 +51,8 @@ pub(crate) enum Command {
     Runs(Runs),
     /// Show the log of a run
     Logs(Logs),
+    /// List what a run has kept, or bring it here
+    Artifacts(Artifacts),
     /// List releases: what can be deployed
     Releases(Releases),
     /// List deployments, or tell one from beginning to end
@@ -88,6 +91,8 @@ pub(crate) enum Command {
     Approve(AnswerGate),
     /// Say no to an open question
     Reject(AnswerGate),
+    /// Ask for a workflow by hand, or for whatever listens to a word
+    Dispatch(Dispatch),
     /// End a run
     Cancel(Cancel),
     /// Users and their tokens
@@ -95,7 +100,7 @@ pub(crate) enum Command {
     User(User),
     /// Stop every instance and the balancer of a server
     Down(Listing),
-    /// Tell more about an error code
+    /// Tell why something did or did not run, or more about an error code
     Explain(Explain),
     /// Evaluate expressions of workflows
     Expr(Expr),
@@ -181,8 +186,8 @@ pub(crate) struct Run {
     )]
     pub(crate) directory: Utf8PathBuf,
     /// The event to run it for; default: push, else the first that the workflow wants
-    #[arg(long, value_enum)]
-    pub(crate) event: Option<Event>,
+    #[arg(long, value_name = "NAME", value_parser = event)]
+    pub(crate) event: Option<TriggerKind>,
     /// What the event says (`github.event`): a file with a JSON object; default: what git knows
     #[arg(long, value_name = "FILE")]
     pub(crate) event_file: Option<Utf8PathBuf>,
@@ -224,6 +229,9 @@ pub(crate) struct Run {
     /// once more; with anything else, and it has failed. Nothing is masked in there
     #[arg(long, value_enum, value_name = "WHAT", conflicts_with = "json")]
     pub(crate) on_failure: Option<OnFailure>,
+    /// Tell in the end why each job did or did not run
+    #[arg(long, conflicts_with = "json")]
+    pub(crate) explain: bool,
     /// Go on with the run that was interrupted here
     #[arg(long, conflicts_with_all = ["workflow", "file", "event", "event_file", "job"])]
     pub(crate) resume: bool,
@@ -244,18 +252,10 @@ pub(crate) enum OnFailure {
     Shell,
 }
 
-/// The events that workflows can be run for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Event {
-    /// Commits were pushed
-    #[value(name = "push")]
-    Push,
-    /// A pull request was opened
-    #[value(name = "pull_request")]
-    PullRequest,
-    /// A person asked for it
-    #[value(name = "workflow_dispatch")]
-    WorkflowDispatch,
+/// One of the events that workflows can be run for.
+fn event(text: &str) -> Result<TriggerKind, String> {
+    text.parse()
+        .map_err(|error: cutover_model::source::UnknownEvent| error.to_string())
 }
 
 #[derive(Debug, Args)]
@@ -444,6 +444,23 @@ pub(crate) struct Logs {
 
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
+  cutover artifacts 12                  lists them
+  cutover artifacts 12 report --to out  unpacks `report` into out/report")]
+pub(crate) struct Artifacts {
+    /// The run: its number or its id
+    pub(crate) run: String,
+    /// Only these
+    #[arg(value_name = "NAME")]
+    pub(crate) names: Vec<String>,
+    /// Unpack each into a folder of its name in this one
+    #[arg(long, value_name = "DIR")]
+    pub(crate) to: Option<camino::Utf8PathBuf>,
+    #[command(flatten)]
+    pub(crate) listing: Listing,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
   cutover status                       lists the open questions
   cutover approve gate_01… -m 'looks good on staging'
   cutover reject gate_01… -m 'not on a Friday'")]
@@ -482,9 +499,68 @@ pub(crate) enum User {
 }
 
 #[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  cutover explain                                 why each job of the newest run did or did not run
+  cutover explain 12 deploy                       one job and its steps, with the condition part by part
+  cutover explain 12 deploy 3                     one step
+  cutover explain --event push --ref release ci.yml
+  cutover explain CUT-1001
+
+With a workflow or --event it asks nobody: the working tree says what would start, filter by filter.")]
 pub(crate) struct Explain {
-    /// The code, as `CUT-1001`
-    pub(crate) code: String,
+    /// The run (default: the newest), a workflow, or a code such as `CUT-1001`
+    pub(crate) what: Option<String>,
+    /// The job: its id, or the key of a leg; `caller.inner` is a job of a called workflow
+    #[arg(requires = "what")]
+    pub(crate) job: Option<String>,
+    /// The step, by its place from 0
+    #[arg(requires = "job")]
+    pub(crate) step: Option<String>,
+    /// Whether this event would start the workflows of the working tree
+    #[arg(long, value_name = "NAME", value_parser = event, conflicts_with = "job")]
+    pub(crate) event: Option<TriggerKind>,
+    /// The branch, or the whole ref, instead of the one that is checked out
+    #[arg(long = "ref", value_name = "REF", conflicts_with = "job")]
+    pub(crate) git_ref: Option<String>,
+    /// What the event says: a file with a JSON object
+    #[arg(long, value_name = "FILE", conflicts_with = "job")]
+    pub(crate) event_file: Option<Utf8PathBuf>,
+    /// The repository
+    #[arg(
+        short = 'C',
+        long = "directory",
+        value_name = "DIR",
+        default_value = "."
+    )]
+    pub(crate) directory: Utf8PathBuf,
+    #[command(flatten)]
+    pub(crate) listing: Listing,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  cutover dispatch hello deploy.yml --input environment=staging
+  cutover dispatch hello --type rebuilt --payload '{\"image\":\"base\"}'")]
+pub(crate) struct Dispatch {
+    /// The repository
+    pub(crate) repository: String,
+    /// The workflow, which has `workflow_dispatch`: its path or its file's name
+    #[arg(required_unless_present = "event_type")]
+    pub(crate) workflow: Option<String>,
+    /// The branch, the tag or the revision
+    #[arg(long = "ref", value_name = "REF", default_value = "main")]
+    pub(crate) git_ref: String,
+    /// An input
+    #[arg(long = "input", value_name = "K=V", value_parser = pair)]
+    pub(crate) inputs: Vec<(String, String)>,
+    /// Instead of a workflow, all of the default branch that have `repository_dispatch` of this type
+    #[arg(long = "type", value_name = "TYPE", conflicts_with_all = ["workflow", "inputs"])]
+    pub(crate) event_type: Option<String>,
+    /// What they find as `github.event.client_payload`: JSON, or a file with it as `@FILE`
+    #[arg(long, value_name = "JSON", requires = "event_type")]
+    pub(crate) payload: Option<String>,
+    #[command(flatten)]
+    pub(crate) listing: Listing,
 }
 
 #[derive(Debug, Args)]

@@ -1,9 +1,12 @@
 //! One file a verb. Each says how the program leaves.
 
 mod answer;
+mod artifacts;
 mod balancer;
 mod deployments;
 mod diff;
+mod dispatch;
+mod explain;
 mod expr;
 mod freeze;
 mod gc;
@@ -41,7 +44,7 @@ pub(crate) fn run(cli: Cli, as_json: bool) -> Exit {
     // reqwest and everything else that speaks TLS takes the process's provider; there is one.
     drop(rustls::crypto::ring::default_provider().install_default());
     let done = match cli.command {
-        Command::Explain(args) => Ok(explain(&args.code)),
+        Command::Explain(args) => on_runtime(explain::run(args)),
         Command::Expr(args) => expr::run(&args),
         Command::Completions(args) => {
             completions(args.shell);
@@ -57,9 +60,11 @@ pub(crate) fn run(cli: Cli, as_json: bool) -> Exit {
         Command::Status(args) => on_runtime(status::run(args)),
         Command::Down(args) => on_runtime(status::down(args)),
         Command::Runs(args) => on_runtime(runs::list(args)),
+        Command::Dispatch(args) => on_runtime(dispatch::run(args)),
         Command::Cancel(args) => on_runtime(runs::cancel(args)),
         Command::Releases(args) => on_runtime(releases::run(args)),
         Command::Logs(args) => on_runtime(logs::run(args)),
+        Command::Artifacts(args) => on_runtime(artifacts::run(args)),
         Command::History(args) => on_runtime(history::run(args)),
         Command::Diff(args) => on_runtime(diff::run(args)),
         Command::Deploy(args) => on_runtime(deployments::deploy(args)),
@@ -110,6 +115,7 @@ fn exit_of(error: &anyhow::Error) -> Exit {
             | E::Forge(_)
             | E::Target(_)
             | E::Executor(_)
+            | E::Results(_)
             | E::Docker(_)
             | E::Balancer(_)
             | E::Io { .. }
@@ -127,18 +133,6 @@ fn on_runtime(work: impl Future<Output = anyhow::Result<Exit>>) -> anyhow::Resul
     // Steps and instances have processes of their own; nothing here is worth waiting for.
     runtime.shutdown_background();
     done
-}
-
-fn explain(code: &str) -> Exit {
-    if let Some(text) = cutover_dialect::explain(&code.to_uppercase()) {
-        render::data(text);
-        Exit::Ok
-    } else {
-        render::talk(&format!(
-            "there is no code `{code}`; codes look like `CUT-1001`"
-        ));
-        Exit::Usage
-    }
 }
 
 fn completions(shell: clap_complete::Shell) {

@@ -79,7 +79,7 @@ pub(crate) fn absolute(path: &Utf8Path) -> anyhow::Result<Utf8PathBuf> {
 
 /// What a step finds of our environment: where tools and certificates are, and how to reach the
 /// network. Everything else stays outside, so that what runs here runs elsewhere.
-const PASSED_ON: [&str; 24] = [
+const PASSED_ON: [&str; 26] = [
     "PATH",
     "HOME",
     "USER",
@@ -104,6 +104,8 @@ const PASSED_ON: [&str; 24] = [
     "SSL_CERT_DIR",
     "NODE_EXTRA_CA_CERTS",
     "DOCKER_HOST",
+    "ACTIONS_RUNNER_HOOK_JOB_STARTED",
+    "ACTIONS_RUNNER_HOOK_JOB_COMPLETED",
 ];
 
 /// The environment that every step begins with.

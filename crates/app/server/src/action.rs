@@ -1,28 +1,33 @@
 //! The built-in actions: steps that this process does itself, because they speak with the store, the
 //! targets or the balancer. Each is idempotent: a second attempt finds what the first one made.
 
+mod artifact;
+mod aws;
 mod build;
+mod cache;
 mod checkout;
 mod deploy;
 mod gate;
 mod release;
+mod setup;
 
 use std::{collections::BTreeMap, sync::Arc};
 
+use camino::Utf8PathBuf;
 use cutover_engine::Run;
-use cutover_executor::{Begun, BuiltinLog, JobPlace, StepEnd, StepKey};
+use cutover_executor::{Begun, BuiltinLog, Handed, JobPlace, StepEnd, StepKey};
 use cutover_model::{
     Secret,
     gate::ApprovalRule,
     plan::Builtin,
     project::Project,
-    run::{HandedOn, Outcome, StepReport},
+    run::{HandedOn, Outcome, Phase, StepReport},
     source::Trigger,
 };
 use parking_lot::Mutex;
 use tokio_util::sync::CancellationToken;
 
-use crate::{Control, Error};
+use crate::{Control, Error, results::Granted};
 
 /// What an action may know and touch.
 pub(crate) struct Context {
@@ -31,6 +36,13 @@ pub(crate) struct Context {
     pub(crate) key: StepKey,
     pub(crate) place: JobPlace,
     pub(crate) with: BTreeMap<String, String>,
+    pub(crate) granted: Arc<Granted>,
+    /// The environment that a script would have in its place.
+    pub(crate) env: BTreeMap<String, String>,
+    /// Directories before those of `PATH`.
+    pub(crate) path_prepend: Vec<String>,
+    /// Whether scripts of the job run in a container.
+    pub(crate) in_container: bool,
 }
 
 /// How an action ended.
@@ -62,12 +74,25 @@ pub(crate) enum Done {
 #[derive(Default)]
 pub(crate) struct Left {
     pub(crate) outputs: BTreeMap<String, String>,
+    /// Outputs that may be secrets: those that are go to later steps, and nowhere else.
+    pub(crate) withheld: BTreeMap<String, String>,
     pub(crate) summary: Option<String>,
+    /// For the environment of later steps; may hold secrets.
+    pub(crate) env: BTreeMap<String, String>,
+    /// Before the `PATH` of later steps; the last one comes first.
+    pub(crate) path: Vec<String>,
+    /// For what the same step does after the last one.
+    pub(crate) state: BTreeMap<String, String>,
 }
 
 impl Left {
     pub(crate) fn output(mut self, name: &str, value: impl Into<String>) -> Self {
         self.outputs.insert(name.to_owned(), value.into());
+        self
+    }
+
+    pub(crate) fn withheld(mut self, name: &str, value: &str) -> Self {
+        self.withheld.insert(name.to_owned(), value.to_owned());
         self
     }
 
@@ -99,6 +124,15 @@ impl Cancels {
     pub(crate) fn forget(&self, key: &StepKey) {
         self.0.lock().remove(key);
     }
+}
+
+/// Does what blocks where it may.
+pub(crate) async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, String> + Send + 'static,
+) -> Result<T, Error> {
+    let done = tokio::task::spawn_blocking(work).await;
+    done.unwrap_or_else(|error| Err(format!("it broke off: {error}")))
+        .map_err(Error::Refused)
 }
 
 /// Does a built-in step, or finds how it ended before we were restarted.
@@ -141,6 +175,12 @@ async fn dispatch(
     if builtin == Builtin::Deploy {
         return Some(deploy::perform(context, log, cancelled).await);
     }
+    if context.key.step.phase() == Phase::Post {
+        return tokio::select! {
+            done = cache::save_after(context, log) => Some(done),
+            () = cancelled.cancelled() => None,
+        };
+    }
     let work = async {
         match builtin {
             Builtin::Checkout => checkout::perform(context, log).await,
@@ -148,6 +188,20 @@ async fn dispatch(
             Builtin::Release => release::perform(context, log).await,
             Builtin::Build => build::perform(context, log).await,
             Builtin::Deploy => deploy::perform(context, log, cancelled).await,
+            Builtin::Cache => cache::restore(context, log, true).await,
+            Builtin::CacheRestore => cache::restore(context, log, false).await,
+            Builtin::CacheSave => cache::save(context, log).await,
+            Builtin::UploadArtifact => artifact::upload(context, log).await,
+            Builtin::DownloadArtifact => artifact::download(context, log).await,
+            Builtin::SetupNode
+            | Builtin::SetupPython
+            | Builtin::SetupGo
+            | Builtin::SetupJava
+            | Builtin::SetupRust
+            | Builtin::RustToolchain
+            | Builtin::SetupTerraform => setup::perform(builtin, context, log).await,
+            Builtin::AwsCredentials => aws::credentials(context, log).await,
+            Builtin::EcrLogin => aws::login(context, log).await,
         }
     };
     tokio::select! {
@@ -190,19 +244,22 @@ fn settle(done: Option<Result<Done, Error>>, log: &mut BuiltinLog) -> ActionEnd 
     for reason in &reasons {
         log.line(&format!("::error::{reason}"));
     }
-    let reasons = reasons.iter().map(|reason| log.mask(reason)).collect();
-    let summary = left.summary.map(|text| log.mask(&text));
-    let outputs = left
-        .outputs
-        .into_iter()
-        .map(|(name, value)| (name, HandedOn::Plain(value)));
-    let report = StepReport {
-        outputs: outputs.collect(),
-        summary,
-        reasons,
+    let mut report = StepReport {
+        summary: left.summary.map(|text| log.mask(&text)),
+        reasons: reasons.iter().map(|reason| log.mask(reason)).collect(),
+        path: left.path,
         ..StepReport::default()
     };
-    ActionEnd::Exited { outcome, report }
+    left.outputs.append(&mut left.withheld);
+    let handed = Handed {
+        outputs: left.outputs,
+        env: left.env,
+        state: left.state,
+    };
+    match log.hand_on(handed, &mut report) {
+        Ok(()) => ActionEnd::Exited { outcome, report },
+        Err(error) => faulted(error.to_string()),
+    }
 }
 
 fn faulted(reason: String) -> ActionEnd {
@@ -223,6 +280,74 @@ impl Context {
             .get(name)
             .map(String::as_str)
             .filter(|value| !value.is_empty())
+    }
+
+    /// An input of several lines; blank ones say nothing.
+    pub(crate) fn lines(&self, name: &str) -> Vec<String> {
+        let text = self.input(name).unwrap_or_default();
+        let lines = text.lines().map(str::trim);
+        lines
+            .filter(|line| !line.is_empty())
+            .map(ToOwned::to_owned)
+            .collect()
+    }
+
+    /// An input of several words, with commas or blanks between them.
+    pub(crate) fn words(&self, name: &str) -> Vec<String> {
+        let text = self.input(name).unwrap_or_default();
+        let words = text.split(|c: char| c == ',' || c.is_whitespace());
+        words
+            .filter(|word| !word.is_empty())
+            .map(ToOwned::to_owned)
+            .collect()
+    }
+
+    /// An input that is true or false.
+    pub(crate) fn flag(&self, name: &str, usual: bool) -> Result<bool, Error> {
+        match self.input(name) {
+            None => Ok(usual),
+            Some(text) if text.eq_ignore_ascii_case("true") => Ok(true),
+            Some(text) if text.eq_ignore_ascii_case("false") => Ok(false),
+            Some(text) => Err(Error::Refused(format!(
+                "`{name}: {text}` is neither `true` nor `false`"
+            ))),
+        }
+    }
+
+    /// An input that is a number from 0.
+    pub(crate) fn number(&self, name: &str) -> Result<Option<u64>, Error> {
+        let Some(text) = self.input(name) else {
+            return Ok(None);
+        };
+        let number = text.parse();
+        let number = number
+            .map_err(|_| Error::Refused(format!("`{name}: {text}` is not a number from 0")))?;
+        Ok(Some(number))
+    }
+
+    /// What `~` stands for.
+    pub(crate) fn home(&self) -> Option<Utf8PathBuf> {
+        let own = self.env.get("HOME").filter(|home| home.starts_with('/'));
+        own.map(Utf8PathBuf::from).or_else(|| self.control.home())
+    }
+
+    /// Where programs are looked for, in order.
+    pub(crate) fn path(&self) -> impl Iterator<Item = &str> {
+        let usual = self
+            .env
+            .get("PATH")
+            .or_else(|| self.control.base_env().get("PATH"));
+        let usual = usual.map(String::as_str).unwrap_or_default();
+        let added = self.path_prepend.iter().map(String::as_str);
+        added.chain(usual.split(':').filter(|part| !part.is_empty()))
+    }
+
+    /// What the same step has remembered.
+    pub(crate) fn state(&self, name: &str) -> Option<HandedOn> {
+        let job = self.run.job(&self.key.job)?;
+        let main = self.key.step.in_phase(Phase::Main);
+        let step = job.steps.into_iter().find(|step| step.path == main)?;
+        step.report?.state.get(name).cloned()
     }
 
     /// What started the run.

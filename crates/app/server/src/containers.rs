@@ -6,6 +6,7 @@ use std::{
     fs,
 };
 
+use cutover_docker::{Listed, ListedNetwork};
 use cutover_engine::{
     Run,
     containers::{self, ContainerCall, ContainerFacts, JobContainers, Place},
@@ -103,6 +104,7 @@ pub(crate) fn around(at: At<'_>, given: &Given<'_>) -> Result<Option<InContainer
         work: ContainerWork::Script {
             container: running.id,
             path: running.path,
+            limited: !at.run.may_see_secrets(),
         },
     }))
 }
@@ -140,8 +142,16 @@ pub(crate) fn of_call(
     };
     let source = match &call.image {
         ContainerImage::Reference { reference } => CallSource::Image(reference.clone()),
-        ContainerImage::Dockerfile { directory, file } => {
-            let directory = at.place.workspace.join(directory);
+        ContainerImage::Dockerfile {
+            source,
+            directory,
+            file,
+        } => {
+            let around = match source.place() {
+                None => at.place.workspace.clone(),
+                Some(place) => at.place.actions.join(place),
+            };
+            let directory = around.join(directory);
             CallSource::Build {
                 file: directory.join(file),
                 directory,
@@ -258,7 +268,11 @@ pub(crate) async fn remove(control: &Control, run: &Run, job: &JobKey) {
         return;
     };
     let label = format!("{JOB}={}", job_label(id, job));
-    if let Err(error) = remove_labelled(control, &label, &|_| true).await {
+    let removed = async {
+        let left = Left::find(control, &label).await?;
+        left.remove(|_| true).await
+    };
+    if let Err(error) = removed.await {
         tracing::warn!(%error, %job, "could not remove the containers of a job");
     }
 }
@@ -273,48 +287,94 @@ pub(crate) async fn sweep(control: Control) {
         return;
     }
     let swept = async {
+        let left = Left::find(&control, &format!("{HOME}={}", control.data_dir())).await?;
+        // Only then: what begins meanwhile is not among what was found.
         let live = control.store().unfinished_runs().await?;
         let live: BTreeSet<String> = live.iter().map(ToString::to_string).collect();
-        let label = format!("{HOME}={}", control.data_dir());
         let is_over = |job: &str| {
             let run = job.split_once('/').map_or(job, |(run, _)| run);
             !live.contains(run)
         };
-        remove_labelled(&control, &label, &is_over).await
+        left.remove(is_over).await
     };
     if let Err(error) = swept.await {
         tracing::warn!(%error, "could not look for containers of jobs that are over");
     }
 }
 
-async fn remove_labelled(
-    control: &Control,
-    label: &str,
-    wanted: &(dyn Fn(&str) -> bool + Send + Sync),
-) -> Result<(), Error> {
-    let docker = |error: cutover_docker::Error| Error::Docker(error.to_string());
-    let engine = control.docker().await?;
-    let is_wanted =
-        |labels: &BTreeMap<String, String>| labels.get(JOB).is_some_and(|job| wanted(job));
-    let mut names = engine.list(label).await.map_err(docker)?;
-    names.retain(|one| is_wanted(&one.labels));
-    let removed = names.iter().map(|one| engine.remove(&one.name));
-    join_all(removed)
-        .await
-        .into_iter()
-        .collect::<Result<(), _>>()
-        .map_err(docker)?;
-    for network in engine.networks(label).await.map_err(docker)? {
-        if is_wanted(&network.labels) {
-            engine.remove_network(&network.name).await.map_err(docker)?;
-        }
+/// What jobs have left.
+struct Left {
+    engine: cutover_docker::Engine,
+    containers: Vec<Listed>,
+    networks: Vec<ListedNetwork>,
+}
+
+impl Left {
+    async fn find(control: &Control, label: &str) -> Result<Self, Error> {
+        let engine = control.docker().await?;
+        let containers = engine.list(label).await.map_err(docker_error)?;
+        let networks = engine.networks(label).await.map_err(docker_error)?;
+        Ok(Self {
+            engine,
+            containers,
+            networks,
+        })
     }
-    Ok(())
+
+    /// Removes what belongs to the jobs (`RUN/JOB`) that are wanted, containers first.
+    async fn remove(self, wanted: impl Fn(&str) -> bool) -> Result<(), Error> {
+        let is_wanted =
+            |labels: &BTreeMap<String, String>| labels.get(JOB).is_some_and(|job| wanted(job));
+        let containers = self.containers.iter().filter(|one| is_wanted(&one.labels));
+        let removed = join_all(containers.map(|one| self.engine.remove(&one.name))).await;
+        for one in removed {
+            one.map_err(docker_error)?;
+        }
+        for network in self.networks.iter().filter(|one| is_wanted(&one.labels)) {
+            let removed = self.engine.remove_network(&network.name).await;
+            removed.map_err(docker_error)?;
+        }
+        Ok(())
+    }
+}
+
+fn docker_error(error: cutover_docker::Error) -> Error {
+    Error::Docker(error.to_string())
 }
 
 impl Control {
     /// Whether containers can be run here; if not, why, and what to do.
     pub async fn check_containers(&self) -> Result<(), Error> {
         self.docker().await.map(drop)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn strangers_do_not_reach_beyond_their_container() {
+        let asks = |volumes: &[&str], flags: &str| ContainerFacts {
+            volumes: volumes.iter().map(|&one| one.to_owned()).collect(),
+            options: ContainerOptions::parse(flags).unwrap(),
+            ..ContainerFacts::default()
+        };
+        assert_eq!(check("x", &asks(&["/data"], "--cpus 1 --init")), Ok(()));
+        for (volumes, flags) in [
+            (&["/etc:/etc"][..], ""),
+            (&["shared:/data"], ""),
+            (&[], "--volume /:/machine"),
+            (&[], "--privileged"),
+            (&[], "--user 0"),
+            (&[], "--pid host"),
+            (&[], "--cap-add SYS_ADMIN"),
+        ] {
+            let refused = check("x", &asks(volumes, flags)).unwrap_err();
+            assert!(
+                refused.contains("strangers"),
+                "{volumes:?} {flags}: {refused}"
+            );
+        }
     }
 }

@@ -41,8 +41,10 @@ use crate::{
     },
     failure::{OnFailure, Onlooker},
     keeper,
+    results::{self, Results},
     routes::Routes,
     samples::Looks,
+    schedule::{self, Schedules},
 };
 
 /// What has to be known from outside.
@@ -114,6 +116,8 @@ struct Inner {
     groups: ConcurrencyGroups,
     locks: Locks,
     outbox: Outbox,
+    schedules: Schedules,
+    results: Results,
     process_target: Arc<ProcessTarget>,
     docker_target: tokio::sync::Mutex<Option<Arc<DockerTarget>>>,
     cancels: Cancels,
@@ -184,7 +188,9 @@ impl Control {
         let (notices, _) = broadcast::channel(NOTICES);
         let process_target =
             ProcessTarget::open(&dir.join("instances"), bundles.clone(), supervisor.clone())?;
+        let (results, jobs) = Results::open(dir, options.address.clone()).await?;
         let inner = Inner {
+            results,
             host: Host::new(dir.join("repositories")),
             executor: executor(&options, supervisor.clone()),
             mask: TextMask::new(options.secrets.values().map(Secret::expose)),
@@ -201,6 +207,7 @@ impl Control {
             groups: ConcurrencyGroups::default(),
             locks: Locks::new(store.clone(), owner),
             outbox: Outbox::new(store.clone(), options.secrets.clone()),
+            schedules: Schedules::default(),
             runs: Mutex::default(),
             deployments: Mutex::default(),
             starting: tokio::sync::Mutex::default(),
@@ -217,6 +224,7 @@ impl Control {
         };
         let control = Self(Arc::new(inner));
         let (services, leaving) = (&control.0.services, &control.0.leaving);
+        drop(services.spawn(results::serve(control.clone(), jobs)));
         drop(services.spawn(control.0.routes.clone().run(leaving.clone())));
         if control.0.options.recover {
             control.recover().await?;
@@ -226,6 +234,10 @@ impl Control {
         drop(services.spawn(keeper::run(control.clone())));
         drop(services.spawn(lock::keep(control.clone())));
         drop(services.spawn(retention::run(control.clone())));
+        if let Sources::Hosted = control.0.options.sources {
+            drop(services.spawn(schedule::run(control.clone())));
+        }
+        drop(services.spawn(results::sweep(control.clone())));
         Ok(control)
     }
 
@@ -473,6 +485,11 @@ impl Control {
         &self.0.closing
     }
 
+    /// Rings when nothing will be done any more.
+    pub(crate) fn leaving(&self) -> &CancellationToken {
+        &self.0.leaving
+    }
+
     /// The log of a step from this byte on, as it grows, until the step has ended. A step that has
     /// not begun is waited for; one that ends without beginning has an empty log.
     pub async fn follow_log(&self, key: &StepKey, from: u64) -> Result<Follow, Error> {
@@ -593,8 +610,16 @@ impl Control {
         &self.0.finishing
     }
 
+    pub(crate) fn results(&self) -> &Results {
+        &self.0.results
+    }
+
     pub(crate) fn outbox(&self) -> &Outbox {
         &self.0.outbox
+    }
+
+    pub(crate) fn schedules(&self) -> &Schedules {
+        &self.0.schedules
     }
 
     /// The one place where the wall clock is read.

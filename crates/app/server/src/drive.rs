@@ -8,6 +8,7 @@ mod actions;
 pub(crate) mod deployment;
 pub(crate) mod finishing;
 pub(crate) mod group;
+pub(crate) mod hooks;
 pub(crate) mod lock;
 pub(crate) mod node;
 pub(crate) mod notify;

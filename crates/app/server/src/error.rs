@@ -26,6 +26,9 @@ pub enum Error {
     /// Where steps run.
     #[error(transparent)]
     Executor(#[from] cutover_executor::Error),
+    /// Artifacts and caches.
+    #[error(transparent)]
+    Results(#[from] cutover_results::Error),
     /// The docker engine.
     #[error("the docker engine: {0}")]
     Docker(String),

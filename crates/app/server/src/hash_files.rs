@@ -56,7 +56,7 @@ pub(crate) fn hash_files(
     Ok(if is_none {
         String::new()
     } else {
-        crate::hex(&sum.finalize())
+        hex::encode(sum.finalize())
     })
 }
 

@@ -8,12 +8,11 @@ use cutover_forge::{RefUpdate, Repository};
 use cutover_model::{
     Diagnostic, Position, RunId, Severity,
     plan::{JobSpec, Plan, StepBody, StepSpec, Template},
-    source::{Trigger, TriggerKind, Trust},
+    source::{GitRef, Revision, Trigger, TriggerKind, Trust},
 };
 use cutover_store::RunFilter;
-use serde_json::json;
 
-use crate::{Control, Error, Understanding};
+use crate::{Control, Error, Understanding, drive::hooks, payload::Scene};
 
 /// What a trigger led to.
 #[derive(Debug, Default)]
@@ -22,6 +21,12 @@ pub struct Heard {
     pub runs: Vec<Started>,
     /// Workflows that do not want this trigger, each with why.
     pub passed_over: Vec<(String, String)>,
+}
+
+/// Where a default branch stands.
+pub(crate) struct Head {
+    pub(crate) branch: String,
+    pub(crate) revision: Revision,
 }
 
 /// A run that was created.
@@ -82,9 +87,71 @@ impl Control {
         Ok(heard)
     }
 
+    /// The branch that everything ends in: the one that a clone gets.
+    pub(crate) async fn default_branch(&self, repository: &Repository) -> Result<String, Error> {
+        let branch = repository.default_branch().await?;
+        Ok(branch.unwrap_or_else(|| "main".to_owned()))
+    }
+
+    /// What payloads of this server repeat.
+    pub(crate) fn scene<'a>(
+        &'a self,
+        repository: &'a str,
+        actor: &'a str,
+        default_branch: &'a str,
+    ) -> Scene<'a> {
+        Scene {
+            repository,
+            default_branch,
+            actor,
+            server: self.options().address.as_deref().unwrap_or_default(),
+        }
+    }
+
+    /// The branch that everything ends in and where it stands; `None` before the first push.
+    pub(crate) async fn head_of(&self, name: &str) -> Result<Option<Head>, Error> {
+        let repository = self.host().repository(name)?;
+        let branch = self.default_branch(&repository).await?;
+        let refs = repository.refs().await?;
+        let revision = refs.get(&GitRef(format!("refs/heads/{branch}"))).cloned();
+        Ok(revision.map(|revision| Head { branch, revision }))
+    }
+
+    /// Starts a workflow under an id of its own, unless that has been done before. A workflow that is
+    /// wrong becomes a run that says so.
+    pub(crate) async fn start_once(
+        &self,
+        id: &RunId,
+        tree: &SourceTree,
+        path: &str,
+        trigger: &Trigger,
+    ) -> Result<Option<Started>, Error> {
+        if self.store().run(id).await?.is_some() {
+            return Ok(None);
+        }
+        let reach = Understanding::reach_of(trigger);
+        let compiled = Understanding::new(self.actions(), tree, reach)
+            .compile(path, trigger, dialect::Options::default())
+            .await;
+        let plan = compiled
+            .plan
+            .unwrap_or_else(|| refused(path, &compiled.diagnostics));
+        let started = self.start_run_as(id.clone(), plan, trigger.clone()).await?;
+        Ok(Some(started))
+    }
+
     /// Creates a run of a plan.
     pub async fn start_run(&self, plan: Plan, trigger: Trigger) -> Result<Started, Error> {
-        let run = self.new_run_id();
+        self.start_run_as(self.new_run_id(), plan, trigger).await
+    }
+
+    async fn start_run_as(
+        &self,
+        run: RunId,
+        mut plan: Plan,
+        trigger: Trigger,
+    ) -> Result<Started, Error> {
+        hooks::put_around(&mut plan, self.base_env());
         let number = self.store().next_run_number(&trigger.repository).await?;
         let name = plan.name.clone();
         let driven = self.drive_run(&run).await?;
@@ -97,6 +164,11 @@ impl Control {
             secrets: self.options().secrets.keys().cloned().collect(),
         };
         driven.mailbox.command(create).await?;
+        let (control, state) = (self.clone(), driven.state.borrow().clone());
+        self.spawn(async move {
+            control.tell_workflows(&state, "requested").await;
+            control.tell_workflows(&state, "in_progress").await;
+        });
         Ok(Started {
             run,
             number,
@@ -180,15 +252,18 @@ impl Control {
             Some(before) => repository.changed_paths(before, &revision).await?,
             None => None,
         };
+        let commits = repository.told(update.before.as_ref(), &revision).await?;
+        let default_branch = self.default_branch(&repository).await?;
+        let payload = self.scene(name, actor, &default_branch).push(
+            &update.git_ref,
+            update.before.as_ref(),
+            &revision,
+            &commits,
+        );
         let trigger = Trigger {
             kind: TriggerKind::Push,
             repository: name.to_owned(),
-            payload: json!({
-                "ref": update.git_ref.0, "before": update.before, "after": revision,
-                "created": update.before.is_none(), "deleted": false,
-                "pusher": { "name": actor },
-                "repository": { "full_name": name, "name": name.rsplit('/').next() },
-            }),
+            payload,
             git_ref: update.git_ref.clone(),
             revision,
             before: update.before.clone(),
@@ -200,7 +275,11 @@ impl Control {
             // Whoever pushes here has shown a token of this server.
             trust: Trust::Trusted,
         };
-        self.hear_all_but(started, &tree, &trigger).await
+        let heard = self.hear_all_but(started, &tree, &trigger).await?;
+        if update.git_ref.branch() == Some(default_branch.as_str()) {
+            self.schedules_moved(name);
+        }
+        Ok(heard)
     }
 }
 

@@ -1,8 +1,11 @@
 //! The door: HTTP for people (pages), programs (JSON) and git.
 
 mod api;
+mod artifacts;
 mod auth;
 mod delivery;
+mod dispatch;
+mod explain;
 mod fault;
 mod git;
 mod log;
@@ -46,9 +49,13 @@ pub fn router(control: Control, address: SocketAddr) -> Router {
         .route("/runs", get(api::runs))
         .route("/runs/{run}", get(api::run))
         .route("/runs/{run}/log", get(log::text))
+        .route("/runs/{run}/explain", get(explain::run))
+        .route("/runs/{run}/artifacts", get(artifacts::list))
+        .route("/runs/{run}/artifacts/{artifact}", get(artifacts::bytes))
         .route("/runs/{run}/cancel", post(api::cancel))
         .route("/runs/{run}/retry", post(retry::retry))
-        .route("/dispatch", post(api::dispatch))
+        .route("/dispatch", post(dispatch::workflow))
+        .route("/repository-dispatch", post(dispatch::repository))
         .route("/approvals", get(api::approvals))
         .route("/approvals/{gate}/{answer}", post(api::answer))
         .route("/releases", get(api::releases))
@@ -80,6 +87,7 @@ pub fn router(control: Control, address: SocketAddr) -> Router {
         .route("/down", post(api::down))
         .layer(RequestBodyLimitLayer::new(MAX_BODY));
     let policy = HeaderValue::from_static(POLICY);
+    let documents = control.results().service().documents();
     Router::new()
         .route("/healthz", get(api::healthz))
         .nest("/api/v1", api)
@@ -88,6 +96,8 @@ pub fn router(control: Control, address: SocketAddr) -> Router {
         .route("/", get(web::home))
         .route("/runs/{run}", get(web::run))
         .route("/runs/{run}/log", get(log::stream))
+        .route("/runs/{run}/explain", get(explain::text))
+        .route("/runs/{run}/artifacts/{artifact}", get(artifacts::bytes))
         .route("/deployments/{deployment}", get(web::deployment))
         .route("/assets/{name}", get(web::asset))
         .fallback(web::missing)
@@ -105,6 +115,8 @@ pub fn router(control: Control, address: SocketAddr) -> Router {
             HeaderValue::from_static("no-referrer"),
         ))
         .with_state(control)
+        // Whoever trusts our id tokens reads the keys here, without being anybody.
+        .merge(documents)
 }
 
 /// Serves until `stop` comes; then requests in flight are finished, as far as they finish in time.

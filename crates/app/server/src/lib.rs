@@ -7,11 +7,13 @@
 pub mod containers;
 mod control;
 pub mod http;
+pub mod payload;
 pub mod view;
 
 mod action;
 mod answer;
 mod balancer;
+mod chain;
 mod command;
 mod deliver;
 mod drive;
@@ -22,9 +24,11 @@ mod hash_files;
 mod hear;
 mod keeper;
 mod operate;
+mod results;
 mod retry;
 mod routes;
 mod samples;
+mod schedule;
 mod secret_versions;
 mod understand;
 mod users;
@@ -37,14 +41,5 @@ pub use failure::{FailedStep, Look, Looking, OnFailure};
 pub use hear::{Heard, Started};
 pub use operate::Answer;
 pub use retry::{Retried, RetriedJob};
+pub use schedule::ScheduleView;
 pub use understand::{Understanding, lock};
-
-/// Bytes as digits.
-fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write as _;
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        // Writing to a string cannot fail.
-        write!(text, "{byte:02x}").ok();
-        text
-    })
-}

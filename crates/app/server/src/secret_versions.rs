@@ -73,7 +73,7 @@ fn fingerprint(key: &[u8], name: &str, secret: &Secret) -> Result<String, Error>
     mac.update(name.as_bytes());
     mac.update(&[0]);
     mac.update(secret.expose().as_bytes());
-    Ok(crate::hex(&mac.finalize().into_bytes()))
+    Ok(hex::encode(mac.finalize().into_bytes()))
 }
 
 /// The key, which is made the first time. Readable by us alone.

@@ -11,7 +11,7 @@ fn setting(name: &str) -> String {
 }
 
 fn digest(token: &str) -> String {
-    crate::hex(&Sha256::digest(token.as_bytes()))
+    hex::encode(Sha256::digest(token.as_bytes()))
 }
 
 /// Under which name the first user's name lies in the store.

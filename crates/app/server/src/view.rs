@@ -2,6 +2,7 @@
 //! page all show these, so that they never disagree.
 
 mod deployment;
+mod explain;
 mod lock;
 mod place;
 mod run;
@@ -19,6 +20,7 @@ pub(crate) use deployment::{
     approvals as deployment_approvals, ended, line as deployment_line, row as deployment_row,
     unhealthy,
 };
+pub use explain::{About, text as explanation};
 pub(crate) use lock::locks;
 pub use lock::{LockView, TurnView};
 pub use place::{FreezeView, HoldView};
@@ -46,6 +48,8 @@ pub struct Status {
     pub services: Vec<TrafficView>,
     /// Whether the balancer answers; `None` when nothing has been deployed, and there is none.
     pub balancer_answers: Option<bool>,
+    /// Workflows that the clock starts, and when.
+    pub schedules: Vec<crate::ScheduleView>,
     /// Notifications that wait, and those that were given up.
     pub notifications: Notifications,
 }
@@ -82,6 +86,7 @@ pub async fn status(control: &Control) -> Result<Status, Error> {
         approvals: store.open_approvals().await?,
         balancer_answers: deployment::balancer_answers(control).await,
         services: deployment::traffic(control).await,
+        schedules: control.scheduled(),
         notifications: Notifications {
             waiting: counts.pending,
             dead: counts.dead,

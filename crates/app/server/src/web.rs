@@ -44,7 +44,12 @@ pub(crate) async fn run(
     let status = view::status(&control).await?;
     let view = view::RunView::of(&run)
         .ok_or_else(|| Error::NotFound(format!("run `{text}` does not exist yet")))?;
-    Ok(page::run(&view, &lists, &status, control.now()))
+    let artifacts = control.artifacts(&row.id).await?;
+    let artifacts: Vec<_> = artifacts
+        .into_iter()
+        .map(|(artifact, _)| artifact)
+        .collect();
+    Ok(page::run(&view, &artifacts, &lists, &status, control.now()))
 }
 
 pub(crate) async fn deployment(

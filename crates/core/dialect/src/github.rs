@@ -4,6 +4,7 @@
 mod action;
 mod background;
 mod builtin;
+mod call;
 mod context;
 mod cron;
 mod filter;
@@ -18,7 +19,7 @@ mod value;
 
 pub(crate) use lower::{compile, lint};
 pub use template::{DefaultPermissions, ReadError, ReadOptions, read};
-pub(crate) use trigger::{inputs, triggered_by};
+pub(crate) use trigger::{checks, inputs, schedules, triggered_by};
 
 use crate::SourceTree;
 

@@ -113,6 +113,38 @@ pub fn triggered_by(tree: &SourceTree, path: &str, trigger: &Trigger) -> Trigger
     github::triggered_by(tree, path, trigger)
 }
 
+/// One thing that stands between a trigger and a workflow.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Check {
+    /// Whether it lets the trigger through.
+    pub holds: bool,
+    /// What was looked at, and what was found, for people.
+    pub text: String,
+}
+
+/// All that `on:` asks of a trigger, one by one, and how each went; or why that cannot be told.
+pub fn checks(
+    tree: &SourceTree,
+    path: &str,
+    trigger: &Trigger,
+) -> Result<Vec<Check>, Vec<Diagnostic>> {
+    github::checks(tree, path, trigger)
+}
+
+/// A time at which a workflow wants to be run.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Schedule {
+    /// The pattern, five fields.
+    pub cron: String,
+    /// The name of a time zone; UTC when absent.
+    pub timezone: Option<String>,
+}
+
+/// When a workflow wants to be run by the clock.
+pub fn schedules(tree: &SourceTree, path: &str) -> Vec<Schedule> {
+    github::schedules(tree, path)
+}
+
 /// The `inputs` context of a manual trigger: what was given, of the declared types, and defaults for the
 /// rest.
 pub fn inputs(

@@ -74,6 +74,7 @@ fn parse(bytes: &[u8], sink: &mut Sink) -> Option<Project> {
     let fields = Fields::open(&node, &PROJECT, sink)?;
     Some(Project {
         services: named(fields.get("services"), "service", sink, service::service),
+        environment_vars: environment_vars(fields.get("environments"), sink),
         environments: environments(fields.get("environments"), sink),
         gates: named(fields.get("gates"), "gate", sink, gate::gate),
         notify: fields
@@ -114,6 +115,29 @@ fn is_name(text: &str) -> bool {
             .all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_')
 }
 
+/// `vars` of environments; what else is in them is looked at elsewhere.
+fn environment_vars(
+    node: Option<&Node>,
+    sink: &mut Sink,
+) -> BTreeMap<String, BTreeMap<String, String>> {
+    let mut found = BTreeMap::new();
+    for environment in node.map(entries).unwrap_or_default() {
+        let mut own = entries(&environment.value).iter();
+        if let Some(vars) = own.find(|entry| entry.key == "vars" && !entry.value.is_null()) {
+            let values = value::env(Some(&vars.value), sink);
+            found.insert(environment.key.clone(), values);
+        }
+    }
+    found
+}
+
+fn entries(node: &Node) -> &[Entry] {
+    match &*node.value {
+        yaml::Value::Mapping(entries) => entries,
+        yaml::Value::Sequence(_) | yaml::Value::Scalar(_) => &[],
+    }
+}
+
 fn environments(
     node: Option<&Node>,
     sink: &mut Sink,
@@ -121,12 +145,8 @@ fn environments(
     let read = named(node, "environment", sink, environment::environment);
     // Names with faults inside are still names: `after` may point at them.
     let names: BTreeSet<&str> = node
-        .and_then(|node| match &*node.value {
-            yaml::Value::Mapping(entries) => Some(entries),
-            yaml::Value::Sequence(_) | yaml::Value::Scalar(_) => None,
-        })
-        .into_iter()
-        .flatten()
+        .map_or(&[][..], entries)
+        .iter()
         .map(|entry| entry.key.as_str())
         .collect();
     let mut places: BTreeMap<&str, &Spanned> = BTreeMap::new();

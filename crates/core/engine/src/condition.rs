@@ -1,14 +1,14 @@
 //! Whether a job or a step is done: its `if:`, what went before it, and who wants the run ended.
 
 use cutover_model::{
-    plan::{Expression, JobSpec, Template},
+    plan::{Expression, JobSpec, StepBody, Template},
     run::{JobKey, Outcome, Phase, State, StepPath},
 };
 
 use crate::{
-    Fault, background, expression, job, post,
+    Fault, background, call, expression, job, post,
     run::{Group, Run},
-    scope::{self, Scope},
+    scope::Scope,
     step,
 };
 
@@ -155,10 +155,12 @@ fn ask_step(run: &Run, key: &JobKey, path: &StepPath) -> Result<Holds, Fault> {
     let known = |holds| if holds { Holds::Yes } else { Holds::No };
     let status = status(run, key, &level_of(path));
     let Some(condition) = written(run, key, path) else {
-        // What an action does before and after all steps is done whatever happens.
-        return Ok(known(
-            path.phase() != Phase::Main || status == Status::Success,
-        ));
+        // What an action does before and after all steps is done whatever happens; what built-in ones do
+        // then is to keep something, which is worth keeping only when all went well.
+        let is_builtin = step_spec(run, key, path)
+            .is_some_and(|spec| matches!(spec.body, StepBody::Builtin { .. }));
+        let is_always = path.phase() != Phase::Main && !is_builtin;
+        return Ok(known(is_always || status == Status::Success));
     };
     let scope = Scope::step(run, key, path, None)?
         .with_status(status)
@@ -187,7 +189,7 @@ pub(crate) fn status(run: &Run, key: &JobKey, level: &StepPath) -> Status {
 
 /// How things stand for a job: all jobs before it count, also those further back.
 pub(crate) fn job_status(run: &Run, spec: &JobSpec) -> Status {
-    if !run.cancels.is_empty() {
+    if !run.cancels.is_empty() || call::stopping(run, &spec.id).is_some() {
         return Status::Cancelled;
     }
     let mut status = Status::Success;
@@ -274,7 +276,7 @@ fn job_holds(
     status: Status,
 ) -> Result<bool, Fault> {
     let scope = Scope::before_job(run, spec).with_status(status);
-    expression::condition(&scope, condition, scope::workflow_file(run))
+    expression::condition(&scope, condition, run.file_of(&spec.id))
 }
 
 /// Whether this end of a step does not count.
@@ -304,7 +306,7 @@ pub(crate) fn job_continues_on_error(
 ) -> Result<bool, Fault> {
     match &spec.continue_on_error {
         Some(template) if can_be_forgiven(outcome) => {
-            truth(&Scope::job(run, key)?, template, scope::workflow_file(run))
+            truth(&Scope::job(run, key)?, template, run.file_of(&spec.id))
         }
         Some(_) | None => Ok(false),
     }

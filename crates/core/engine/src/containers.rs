@@ -12,7 +12,7 @@ use cutover_model::{
             Credentials, Services,
         },
     },
-    run::{JobKey, StepPath},
+    run::{JobKey, Phase, StepPath},
 };
 use serde_json::{Map, Value, json};
 
@@ -20,7 +20,7 @@ use crate::{
     Fault, expression,
     resolve::{Given, Kind},
     run::Run,
-    scope::{self, Scope},
+    scope::Scope,
     step,
 };
 
@@ -103,7 +103,7 @@ pub fn place(run: &Run, job: &JobKey, path: &StepPath) -> Place {
     let spec = run
         .spec(job.job())
         .and_then(|spec| step::spec(&spec.steps, path));
-    match spec.map(|spec| &spec.body) {
+    match spec.filter(|spec| !spec.on_machine).map(|spec| &spec.body) {
         Some(StepBody::Container(_)) => Place::Own,
         Some(StepBody::Run { .. } | StepBody::Action(_)) => Place::Job,
         Some(
@@ -121,10 +121,10 @@ pub fn place(run: &Run, job: &JobKey, path: &StepPath) -> Place {
 
 /// What is to be made ready for a leg.
 pub(crate) fn of_leg(scope: &Scope<'_>) -> Result<JobContainers, Fault> {
-    let file = scope::workflow_file(scope.run);
     let Some(spec) = scope.spec else {
         return Ok(JobContainers::default());
     };
+    let file = scope.run.file_of(&spec.id);
     let written = match &spec.container {
         Some(container) => used(scope, container, file)?,
         None => mapped_image(scope).map(|image| ContainerFacts {
@@ -174,7 +174,7 @@ pub fn running(
     let Some(said) = said(&scope) else {
         let message = "the containers of the job are not there: they could not be made ready";
         return Err(Fault::new(
-            scope::workflow_file(run),
+            run.file_of(job.job()),
             set_up.at,
             message.to_owned(),
         ));
@@ -417,6 +417,7 @@ fn pairs(name: &str, value: &Value) -> Result<BTreeMap<String, String>, String> 
 /// A step that is a container, and the variables that it gets beside those of every step.
 pub(crate) fn call(
     scope: &mut Scope<'_>,
+    phase: Phase,
     step: &ContainerStep,
     file: &str,
 ) -> Result<(ContainerCall, BTreeMap<String, String>), Fault> {
@@ -438,7 +439,17 @@ pub(crate) fn call(
             env.entry(name).or_insert(value);
         }
     }
-    let entrypoint = match (given_entrypoint, &step.entrypoint) {
+    let is_main = phase == Phase::Main;
+    let (given_entrypoint, given_args) = (
+        given_entrypoint.filter(|_| is_main),
+        given_args.filter(|_| is_main),
+    );
+    let own = match phase {
+        Phase::Pre => &step.pre_entrypoint,
+        Phase::Main => &step.entrypoint,
+        Phase::Post => &step.post_entrypoint,
+    };
+    let entrypoint = match (given_entrypoint, own) {
         (Some(given), _) => Some(given),
         (None, Some(template)) => {
             Some(expression::text(scope, template, file)?).filter(|text| !text.is_empty())

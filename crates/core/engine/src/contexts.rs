@@ -10,7 +10,7 @@ use cutover_model::{
 use serde_json::{Map, Value, json};
 
 use crate::{
-    background,
+    background, call,
     condition::{self, Status},
     containers, github, job,
     resolve::{Kind, Withheld},
@@ -24,9 +24,9 @@ pub(crate) const WITHHELD: &str = "\u{2060}***\u{2060}";
 
 /// The names that mean something in an expression. Which of them a key may use is checked when a
 /// workflow is compiled.
-pub(crate) const CONTEXTS: [&str; 11] = [
-    "github", "env", "vars", "inputs", "needs", "strategy", "matrix", "job", "runner", "steps",
-    "secrets",
+pub(crate) const CONTEXTS: [&str; 12] = [
+    "github", "env", "vars", "inputs", "needs", "strategy", "matrix", "job", "jobs", "runner",
+    "steps", "secrets",
 ];
 
 /// The ids that begin so are ours, and no context shows them.
@@ -78,10 +78,13 @@ impl Scope<'_> {
         Some(match name {
             "github" => github::context(self),
             "env" => json!(self.env),
-            "vars" => json!(self.run.head.as_ref()?.vars),
+            "vars" => json!(self.variables()),
             "inputs" => match &self.inputs {
                 Some(inputs) => json!(inputs),
-                None => json!(self.run.trigger()?.inputs),
+                None => match self.called_inputs() {
+                    Some(inputs) => json!(inputs),
+                    None => json!(self.run.trigger()?.inputs),
+                },
             },
             "needs" => self.needs(),
             "strategy" => self.strategy(),
@@ -90,6 +93,7 @@ impl Scope<'_> {
                 .filter(|one| !one.matrix.is_empty())
                 .map_or(Value::Null, |one| Value::Object(one.matrix.clone())),
             "job" => self.job_facts(),
+            "jobs" => call::jobs(self, self.caller?),
             "runner" => self.runner(),
             "steps" => self.step_results(),
             "secrets" => self.secrets(),
@@ -100,6 +104,7 @@ impl Scope<'_> {
     fn job_facts(&self) -> Value {
         let mut job = Map::new();
         job.insert("status".to_owned(), json!(self.status_word()));
+        self.add_file(&mut job);
         containers::context(self, &mut job);
         Value::Object(job)
     }
@@ -115,11 +120,40 @@ impl Scope<'_> {
     fn needs(&self) -> Value {
         let mut needs = Map::new();
         for job in self.spec.into_iter().flat_map(|spec| &spec.needs) {
-            let result = condition::conclusion(self.run, job).map_or("", |end| end.github_word());
-            let outputs = self.outputs_of(job);
-            needs.insert(job.clone(), json!({ "result": result, "outputs": outputs }));
+            needs.insert(call::own_id(job).to_owned(), self.result_of(job));
         }
         Value::Object(needs)
+    }
+
+    /// How a job ended, and what it handed on.
+    pub(crate) fn result_of(&self, job: &str) -> Value {
+        let result = condition::conclusion(self.run, job).map_or("", |end| end.github_word());
+        let outputs = self.outputs_of(job);
+        json!({ "result": result, "outputs": outputs })
+    }
+
+    /// The inputs that the caller of this job's workflow gives it.
+    fn called_inputs(&self) -> Option<&BTreeMap<String, Value>> {
+        let (_, call) = self.run.frame(&self.spec?.id)?;
+        Some(&call.inputs)
+    }
+
+    /// Where the job is written, which need not be where the run begins.
+    fn add_file(&self, job: &mut Map<String, Value>) {
+        let (Some(trigger), Some(spec)) = (self.run.trigger(), self.spec) else {
+            return;
+        };
+        let file = self.run.file_of(&spec.id);
+        let (repository, path, at) = github::written_in(trigger, file);
+        let said = [
+            ("workflow_ref", format!("{repository}/{path}@{at}")),
+            ("workflow_sha", trigger.revision.0.clone()),
+            ("workflow_repository", repository),
+            ("workflow_file_path", path),
+        ];
+        for (name, value) in said {
+            job.insert(name.to_owned(), Value::String(value));
+        }
     }
 
     /// The outputs of a job. Of several legs the one that ended last wins, but for values that are
@@ -173,12 +207,17 @@ impl Scope<'_> {
 
     fn secrets(&self) -> Value {
         match self.given {
-            Some(given) if self.run.may_see_secrets() => given
-                .secrets
-                .iter()
-                .map(|(name, secret)| (name.clone(), json!(secret.expose())))
-                .collect::<Map<_, _>>()
-                .into(),
+            Some(given) if self.run.may_see_secrets() => {
+                let mut own = call::secrets(self, given);
+                // What a called workflow was given, and what its environments have.
+                let called = own.is_some();
+                let all = given.secrets.iter();
+                let seen = all.filter(|(name, _)| !called || name.contains('/'));
+                let values = self.secrets_in_force(seen).into_iter();
+                own.get_or_insert_default()
+                    .extend(values.map(|(name, secret)| (name, json!(secret.expose()))));
+                Value::Object(own.unwrap_or_default())
+            }
             Some(_) | None => json!({}),
         }
     }

@@ -11,7 +11,7 @@ use cutover_model::{
 };
 
 use crate::{
-    background, group,
+    background, call, group,
     job::{Leg, Stop},
     post, retry,
     run::{Cancel, Group, Head, Question, Run, Settled},
@@ -67,6 +67,15 @@ pub fn evolve(run: &mut Run, at: Timestamp, event: &RunEvent) {
             end_group(run, at, job, [Outcome::Skipped; 2], reason);
         }
         RunEvent::JobWaiting { job, on } => job_waiting(run, at, job, on),
+        RunEvent::JobCalled { job, inputs } => {
+            if let Some(call) = call::called(run, job, inputs) {
+                run.calls.insert(job.clone(), Arc::new(call));
+            }
+            if let Some(leg) = run.leg_mut(job) {
+                leg.started_at = Some(at);
+                leg.state = State::Running { since: at };
+            }
+        }
         RunEvent::JobStarted {
             job,
             attempt,

@@ -7,7 +7,7 @@ use cutover_model::{
 };
 
 use crate::{
-    Fault,
+    Fault, call,
     condition::{self, Status},
     contexts::CONTEXTS,
     scope::Scope,
@@ -32,8 +32,9 @@ impl Contexts for Scope<'_> {
     }
 
     fn status_of(&self, job: &str) -> Option<JobStatus> {
-        let needed = self.spec?.needs.iter().any(|need| need == job);
-        let conclusion = condition::conclusion(self.run, job).filter(|_| needed)?;
+        let mut needs = self.spec?.needs.iter();
+        let need = needs.find(|need| call::own_id(need) == job)?;
+        let conclusion = condition::conclusion(self.run, need)?;
         Some(match conclusion {
             Outcome::Succeeded => JobStatus::Success,
             Outcome::Skipped => JobStatus::Skipped,

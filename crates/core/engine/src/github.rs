@@ -3,10 +3,13 @@
 
 use std::collections::BTreeMap;
 
-use cutover_model::plan::ActionSource;
+use cutover_model::{plan::ActionSource, source::Trigger};
 use serde_json::{Map, Value, json};
 
-use crate::scope::Scope;
+use crate::{call, scope::Scope};
+
+/// Where the payload of the event lies, from the temporary directory of a job.
+pub const EVENT_FILE: &str = "_github_workflow/event.json";
 
 /// The whole context.
 pub(crate) fn context(scope: &Scope<'_>) -> Value {
@@ -18,6 +21,20 @@ pub(crate) fn context(scope: &Scope<'_>) -> Value {
         object.insert("event".to_owned(), trigger.payload.clone());
     }
     object.insert("token".to_owned(), json!(""));
+    object.insert("ref_protected".to_owned(), json!(false));
+    if let (Some(trigger), Some(spec)) = (scope.run.trigger(), scope.spec) {
+        let file = scope.run.file_of(&spec.id);
+        object.insert("job_workflow_sha".to_owned(), json!(trigger.revision));
+        if scope.run.frame(&spec.id).is_some() {
+            let (repository, path, at) = written_in(trigger, file);
+            let job_ref = format!("{repository}/{path}@{at}");
+            object.insert("job_workflow_ref".to_owned(), json!(job_ref));
+        }
+    }
+    let repository = object.get("repository").and_then(Value::as_str);
+    let url = repository.map(|name| format!("git://{name}.git"));
+    object.insert("repositoryUrl".to_owned(), json!(url));
+    object.insert("secret_source".to_owned(), json!("Actions"));
     Value::Object(object)
 }
 
@@ -60,6 +77,25 @@ pub(crate) fn wants_debug(scope: &Scope<'_>) -> bool {
         || by_secret.is_some_and(|value| value.expose() == "true")
 }
 
+/// The repository, the path and the ref of a file that a run consists of: one of its own sources, or
+/// a whole reference to somewhere else.
+pub(crate) fn written_in(trigger: &Trigger, file: &str) -> (String, String, String) {
+    let own = || {
+        let at = trigger.git_ref.to_string();
+        (trigger.repository.clone(), file.to_owned(), at)
+    };
+    let Some((place, at)) = file.rsplit_once('@') else {
+        return own();
+    };
+    let mut parts = place.splitn(3, '/');
+    match (parts.next(), parts.next(), parts.next()) {
+        (Some(owner), Some(name), Some(path)) if owner != ".github" => {
+            (format!("{owner}/{name}"), path.to_owned(), at.to_owned())
+        }
+        _ => own(),
+    }
+}
+
 /// What is both in the context and in the environment, in lower case without a prefix.
 fn facts(scope: &Scope<'_>) -> Vec<(&'static str, String)> {
     let run = scope.run;
@@ -83,14 +119,17 @@ fn facts(scope: &Scope<'_>) -> Vec<(&'static str, String)> {
     let mut facts = vec![
         ("actor", trigger.actor.clone()),
         ("api_url", format!("{server}/api")),
+        ("graphql_url", format!("{server}/api/graphql")),
         ("base_ref", trigger.base_ref.clone().unwrap_or_default()),
         ("event_name", trigger.kind.event_name().to_owned()),
         ("head_ref", trigger.head_ref.clone().unwrap_or_default()),
         ("ref", git_ref.0.clone()),
         ("ref_name", git_ref.short().to_owned()),
+        ("ref_protected", "false".to_owned()),
         ("ref_type", ref_type.to_owned()),
         ("repository", trigger.repository.clone()),
         ("repository_owner", owner.to_owned()),
+        ("retention_days", "90".to_owned()),
         ("run_attempt", run.attempt().to_string()),
         ("run_id", id.to_string()),
         ("run_number", run.number().unwrap_or_default().to_string()),
@@ -108,8 +147,11 @@ fn facts(scope: &Scope<'_>) -> Vec<(&'static str, String)> {
         ("workflow_sha", trigger.revision.0.clone()),
         ("workspace", workspace.to_owned()),
     ];
+    if let Some(given) = scope.given {
+        facts.push(("event_path", format!("{}/{EVENT_FILE}", given.runner.temp)));
+    }
     if let Some(spec) = scope.spec {
-        facts.push(("job", spec.id.clone()));
+        facts.push(("job", call::own_id(&spec.id).to_owned()));
     }
     if let Some((source, path)) = scope.action {
         facts.extend(of_action(scope, source, path));

@@ -8,14 +8,7 @@ use cutover_model::{
     run::{JobKey, Outcome, State, WaitingOn},
 };
 
-use crate::{
-    Fault, condition,
-    decide::Draft,
-    expression, job,
-    run::Run,
-    schedule,
-    scope::{self, Scope},
-};
+use crate::{Fault, condition, decide::Draft, expression, job, run::Run, schedule, scope::Scope};
 
 /// The longest name of a group, in characters.
 const MAX_NAME: usize = 400;
@@ -66,7 +59,8 @@ pub(crate) fn begin(draft: &mut Draft) -> bool {
         return true;
     };
     let scope = Scope::workflow(run);
-    match evaluate(&scope, written, scope::workflow_file(run)) {
+    let file = run.plan().map_or("", |plan| plan.path.as_str());
+    match evaluate(&scope, written, file) {
         Ok(group) => draft.say(RunEvent::GroupAsked { job: None, group }),
         Err(fault) => end_all(draft, Outcome::Faulted, &fault.to_string()),
     }

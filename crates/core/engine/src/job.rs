@@ -12,12 +12,12 @@ use cutover_model::{
 use crate::{
     Fault,
     approval::{self, Standing},
-    background, condition, contexts,
+    background, call, condition, contexts,
     decide::Draft,
     group, post,
     run::Run,
     schedule,
-    scope::{self, Scope},
+    scope::Scope,
     step::{self, Step},
 };
 
@@ -126,7 +126,7 @@ impl Leg {
 
     /// Whether it uses one of the places that `max-parallel` counts.
     pub(crate) fn takes_a_place(&self) -> bool {
-        self.asked_runner && !self.state.is_finished()
+        (self.asked_runner || self.has_started()) && !self.state.is_finished()
     }
 }
 
@@ -149,6 +149,10 @@ pub(crate) fn advance(draft: &mut Draft, spec: &JobSpec, key: &JobKey) {
         return;
     };
     if leg.state.is_finished() {
+        return;
+    }
+    if leg.has_started() && spec.call.is_some() {
+        call::advance(draft, spec, key);
         return;
     }
     if leg.has_started() {
@@ -294,8 +298,11 @@ fn outputs_and_url(
     spec: &JobSpec,
     key: &JobKey,
 ) -> Result<(BTreeMap<String, String>, Option<String>), Fault> {
+    if let Some(call) = &spec.call {
+        return Ok((call::outputs(run, call, key)?, None));
+    }
     let scope = Scope::end_of_job(run, key)?;
-    let file = scope::workflow_file(run);
+    let file = run.file_of(&spec.id);
     let mut outputs = BTreeMap::new();
     for (name, template) in &spec.outputs {
         let value = scope.text(template, file)?;

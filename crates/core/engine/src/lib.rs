@@ -8,12 +8,15 @@
 
 mod approval;
 mod background;
+mod call;
 mod condition;
 pub mod containers;
 mod contexts;
 mod decide;
 mod effect;
+mod environment;
 mod evolve;
+pub mod explain;
 mod expression;
 mod fault;
 mod github;

@@ -58,6 +58,7 @@ pub fn effects(run: &Run, at: Timestamp, event: &RunEvent) -> Vec<Effect> {
         | RunEvent::JobExpanded { .. }
         | RunEvent::JobSkipped { .. }
         | RunEvent::JobWaiting { .. }
+        | RunEvent::JobCalled { .. }
         | RunEvent::ApprovalGiven { .. }
         | RunEvent::ApprovalRefused { .. }
         | RunEvent::ApprovalExpired { .. }

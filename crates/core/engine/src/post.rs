@@ -27,12 +27,19 @@ pub(crate) fn part(spec: &StepSpec, phase: Phase) -> Option<Part<'_>> {
         (StepBody::Builtin { action, .. }, Phase::Post) => {
             return action.has_post().then_some(Part { condition: None });
         }
+        (StepBody::Container(step), Phase::Pre) => {
+            let condition = step.pre_if.as_ref();
+            return step.pre_entrypoint.as_ref().map(|_| Part { condition });
+        }
+        (StepBody::Container(step), Phase::Post) => {
+            let condition = step.post_if.as_ref();
+            return step.post_entrypoint.as_ref().map(|_| Part { condition });
+        }
         (
             StepBody::Run { .. }
             | StepBody::Builtin { .. }
             | StepBody::Composite { .. }
             | StepBody::Lacking { .. }
-            | StepBody::Container(_)
             | StepBody::SetUpContainers
             | StepBody::Wait { .. }
             | StepBody::WaitAll

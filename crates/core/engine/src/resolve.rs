@@ -5,18 +5,23 @@ use std::{collections::BTreeMap, fmt};
 
 use cutover_model::{
     Position, Secret,
-    plan::{ActionSource, ActionUse, Bindings, Builtin, RunDefaults, StepBody, StepSpec, Template},
+    plan::{
+        ActionSource, ActionUse, Bindings, Builtin, RunDefaults, StepBody, StepSpec, Template,
+        container::ContainerImage,
+    },
     run::{JobKey, Phase, StepPath},
 };
 
 use crate::{
-    Fault, background, condition,
+    Fault, background, call, condition,
     containers::{self, ContainerCall, JobContainers},
     expression, github,
     run::Run,
-    scope::{self, Scope},
+    scope::Scope,
     step,
 };
+
+pub use crate::github::EVENT_FILE;
 
 /// What the edge knows and a run does not.
 pub struct Given<'a> {
@@ -207,11 +212,14 @@ fn sources(scope: &Scope<'_>, path: &StepPath) -> Vec<ActionSource> {
         let source = match step::spec(scope.steps(), &at).map(|spec| &spec.body) {
             Some(StepBody::Composite { source, .. }) => source,
             Some(StepBody::Action(action)) => &action.source,
+            Some(StepBody::Container(step)) => match &step.image {
+                ContainerImage::Dockerfile { source, .. } => source,
+                ContainerImage::Reference { .. } => continue,
+            },
             Some(
                 StepBody::Run { .. }
                 | StepBody::Builtin { .. }
                 | StepBody::Lacking { .. }
-                | StepBody::Container(_)
                 | StepBody::SetUpContainers
                 | StepBody::Wait { .. }
                 | StepBody::WaitAll
@@ -235,9 +243,14 @@ pub fn masks<'a>(run: &Run, given: &Given<'a>) -> Vec<&'a Secret> {
     given.secrets.values().filter(seen).collect()
 }
 
+/// The values that callers of this job's workflow have made from secrets, to be masked as well.
+pub fn call_masks(run: &Run, job: &JobKey, given: &Given<'_>) -> Vec<Secret> {
+    call::masks(run, job, given)
+}
+
 fn missing(run: &Run, job: &JobKey, step: &StepPath) -> Fault {
     let message = format!("there is no step {step} in job `{job}`");
-    Fault::new(scope::workflow_file(run), Position::default(), message)
+    Fault::new(run.file_of(job.job()), Position::default(), message)
 }
 
 /// What it does; what it needs beside the variables of every step goes into `env`.
@@ -283,7 +296,7 @@ fn body(
         )),
         StepBody::Action(action) => Ok(program(scope, phase, action)),
         StepBody::Container(container) => {
-            let (call, more) = containers::call(scope, container, file)?;
+            let (call, more) = containers::call(scope, phase, container, file)?;
             env.extend(more);
             Ok(Body::Container(Box::new(call)))
         }
@@ -328,14 +341,7 @@ fn of_action(
             value,
         );
     }
-    for phase in [Phase::Pre, Phase::Main] {
-        let earlier = path.in_phase(phase);
-        let done = scope.key.and_then(|key| scope.run.step(key, &earlier));
-        for (name, value) in done.into_iter().flat_map(|step| &step.report.state) {
-            let value = scope.seen(&earlier, Kind::State, name, value);
-            env.insert(format!("STATE_{name}"), value);
-        }
-    }
+    env.extend(saved(scope, path));
     let facts = github::of_action(scope, &action.source, &action.path);
     env.extend(
         facts
@@ -349,6 +355,20 @@ fn of_action(
     });
     env.insert("GITHUB_ACTION".to_owned(), name);
     Ok(env)
+}
+
+/// What the earlier programs of an action have saved.
+fn saved(scope: &Scope<'_>, path: &StepPath) -> BTreeMap<String, String> {
+    let mut env = BTreeMap::new();
+    for phase in [Phase::Pre, Phase::Main] {
+        let earlier = path.in_phase(phase);
+        let done = scope.key.and_then(|key| scope.run.step(key, &earlier));
+        for (name, value) in done.into_iter().flat_map(|step| &step.report.state) {
+            let value = scope.seen(&earlier, Kind::State, name, value);
+            env.insert(format!("STATE_{name}"), value);
+        }
+    }
+    env
 }
 
 /// The inputs of a built-in action. An empty text is as good as none.
@@ -384,6 +404,9 @@ fn environment(
     env.extend(github::variables(scope));
     if let StepBody::Action(action) = &spec.body {
         env.extend(of_action(scope, path, spec, action, file)?);
+    }
+    if let StepBody::Container(_) = &spec.body {
+        env.extend(saved(scope, path));
     }
     Ok(env)
 }

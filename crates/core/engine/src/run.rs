@@ -13,7 +13,7 @@ use cutover_model::{
     source::{Taint, Trigger, Trust},
 };
 
-use crate::{job::Leg, retry::Tries, step::Step};
+use crate::{call::Call, job::Leg, retry::Tries, step::Step};
 
 /// One run. The default is one that nobody has created.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,6 +29,8 @@ pub struct Run {
     pub(crate) groups: BTreeMap<String, Group>,
     /// Shared, so that a decision copies only the legs that it touches.
     pub(crate) legs: BTreeMap<JobKey, Arc<Leg>>,
+    /// What legs have called.
+    pub(crate) calls: BTreeMap<JobKey, Arc<Call>>,
     pub(crate) questions: BTreeMap<GateId, Question>,
     /// Which try of it this is.
     pub(crate) attempt: Attempt,
@@ -118,6 +120,7 @@ impl Default for Run {
             cancels: Vec::new(),
             groups: BTreeMap::new(),
             legs: BTreeMap::new(),
+            calls: BTreeMap::new(),
             questions: BTreeMap::new(),
             attempt: Attempt::FIRST,
             attempt_at: None,
@@ -194,7 +197,10 @@ impl Run {
     }
 
     pub(crate) fn spec(&self, job: &str) -> Option<&JobSpec> {
-        self.plan().and_then(|plan| plan.job(job))
+        match self.frame(job) {
+            Some((_, call)) => call.jobs.iter().find(|spec| spec.id == job),
+            None => self.plan().and_then(|plan| plan.job(job)),
+        }
     }
 
     pub(crate) fn leg(&self, key: &JobKey) -> Option<&Leg> {

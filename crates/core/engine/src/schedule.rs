@@ -7,11 +7,11 @@ use cutover_model::{
 };
 
 use crate::{
-    Fault, condition,
+    Fault, call, condition,
     decide::Draft,
     expression, group, job, matrix, retry,
     run::{Group, Run},
-    scope::{self, Combination, Scope},
+    scope::{Combination, Scope},
     strategy::{self, Strategy},
     timeout,
 };
@@ -42,7 +42,7 @@ pub(crate) fn advance(draft: &mut Draft) {
     }
 }
 
-fn advance_job(draft: &mut Draft, spec: &JobSpec) {
+pub(crate) fn advance_job(draft: &mut Draft, spec: &JobSpec) {
     if !draft.run.groups.contains_key(&spec.id) {
         if !condition::needs_are_met(&draft.run, spec) {
             return;
@@ -59,11 +59,15 @@ fn advance_job(draft: &mut Draft, spec: &JobSpec) {
 /// Decides what becomes of a job whose needs have all ended.
 fn begin(draft: &mut Draft, spec: &JobSpec) {
     let run = &draft.run;
+    let around = call::stopping(run, &spec.id);
+    let forced = run.cancels.len() > 1 || around.as_ref().is_some_and(|(_, force)| *force);
     let cancel = run.cancels.first().map(crate::run::Cancel::text);
+    let cancel = cancel.or(around.map(|(reason, _)| reason));
     // The first wish to end it leaves jobs that ask for it (`always()`); the second leaves none.
-    let holds = match run.cancels.len() {
-        0 | 1 => condition::of_job(run, spec),
-        _ => Ok(false),
+    let holds = if forced {
+        Ok(false)
+    } else {
+        condition::of_job(run, spec)
     };
     let event = match (holds, cancel) {
         (Ok(true), _) => match expand(run, spec) {
@@ -98,14 +102,14 @@ fn why_skipped(run: &Run, spec: &JobSpec) -> String {
     }
     let culprit = spec.needs.iter().find_map(|job| {
         let conclusion = condition::conclusion(run, job)?;
-        (conclusion != Outcome::Succeeded).then(|| format!("`{job}` {conclusion}"))
+        (conclusion != Outcome::Succeeded).then(|| format!("`{}` {conclusion}", call::own_id(job)))
     });
     culprit.unwrap_or_else(|| "a job further back did not succeed".to_owned())
 }
 
 /// The legs of a job.
 fn expand(run: &Run, spec: &JobSpec) -> Result<RunEvent, Fault> {
-    let file = scope::workflow_file(run);
+    let file = run.file_of(&spec.id);
     let before = Scope::before_job(run, spec);
     let Strategy {
         combinations,
@@ -168,7 +172,7 @@ fn parts_of_leg(
     let written = spec.name.as_ref();
     let name = match written {
         Some(template) => expression::text(scope, template, file)?,
-        None => spec.id.clone(),
+        None => call::own_id(&spec.id).to_owned(),
     };
     let says_it = written.is_some_and(|template| template.text.contains("${{"));
     let name = match label {
@@ -208,6 +212,7 @@ pub(crate) fn queue(draft: &mut Draft, key: &JobKey) {
     let Some(leg) = run.leg(key).filter(|leg| !leg.asked_runner) else {
         return;
     };
+    let calls = run.spec(key.job()).is_some_and(|spec| spec.call.is_some());
     let places = match run.groups.get(key.job()) {
         Some(Group::Expanded { max_parallel, .. }) => *max_parallel,
         Some(Group::Ended { .. }) | None => None,
@@ -218,6 +223,10 @@ pub(crate) fn queue(draft: &mut Draft, key: &JobKey) {
         .filter(|other| run.leg(other).is_some_and(job::Leg::takes_a_place))
         .count();
     let free = places.is_none_or(|places| u32::try_from(taken).is_ok_and(|taken| taken < places));
+    if free && calls {
+        call::begin(draft, key);
+        return;
+    }
     let on = if free {
         WaitingOn::Runner {
             labels: leg.spec.runs_on.clone(),
@@ -280,8 +289,9 @@ pub(crate) fn stop(draft: &mut Draft, key: &JobKey, outcome: Outcome, force: boo
         job: key.clone(),
         outcome,
         force,
-        reason,
+        reason: reason.clone(),
     });
+    call::stop(draft, key, outcome, force, &reason);
 }
 
 /// Wishes the whole run ended. The second wish also ends what the first one spared.
@@ -312,9 +322,10 @@ fn outcome(run: &Run) -> Outcome {
     if !run.cancels.is_empty() {
         return Outcome::Cancelled;
     }
-    run.groups
-        .keys()
-        .filter_map(|job| condition::conclusion(run, job))
+    run.plan()
+        .into_iter()
+        .flat_map(|plan| &plan.jobs)
+        .filter_map(|spec| condition::conclusion(run, &spec.id))
         .filter(|conclusion| *conclusion != Outcome::Skipped)
         .fold(Outcome::Succeeded, condition::worse)
 }

@@ -1,7 +1,10 @@
 //! A place in a run, from which an expression looks around: the whole job, or one of its steps,
 //! perhaps inside an action. What is seen from there is in `contexts.rs`.
 
-use std::{cell::RefCell, collections::BTreeMap};
+use std::{
+    cell::RefCell,
+    collections::{BTreeMap, BTreeSet},
+};
 
 use cutover_expr::template;
 use cutover_model::{
@@ -12,7 +15,7 @@ use cutover_model::{
 use serde_json::{Map, Value};
 
 use crate::{
-    Fault, background,
+    Fault, background, call,
     condition::{self, Status},
     contexts::WITHHELD,
     expression,
@@ -20,11 +23,6 @@ use crate::{
     run::{Group, Run},
     step,
 };
-
-/// The path of the workflow.
-pub(crate) fn workflow_file(run: &Run) -> &str {
-    run.plan().map_or("", |plan| plan.path.as_str())
-}
 
 /// One leg among its siblings.
 #[derive(Debug, Clone, Copy)]
@@ -41,6 +39,8 @@ pub(crate) struct Scope<'a> {
     pub(crate) run: &'a Run,
     pub(crate) spec: Option<&'a JobSpec>,
     pub(crate) key: Option<&'a JobKey>,
+    /// The leg whose called workflow is looked at as a whole: where its outputs are.
+    pub(crate) caller: Option<&'a JobKey>,
     pub(crate) combination: Option<Combination<'a>>,
     /// The level whose steps are seen: the job itself when empty, else the inside of an action.
     pub(crate) level: Option<StepPath>,
@@ -74,6 +74,7 @@ impl<'a> Scope<'a> {
             run,
             spec: None,
             key: None,
+            caller: None,
             combination: None,
             level: None,
             observer: None,
@@ -103,6 +104,17 @@ impl<'a> Scope<'a> {
             combination: combination(run, key),
             ..Self::before_job(run, spec)
         })
+    }
+
+    /// Where the outputs of a called workflow are looked at.
+    pub(crate) fn called(run: &'a Run, key: &'a JobKey) -> Self {
+        // Any job of it will do: the frame is the same for all.
+        let inside = run.call(key).and_then(|call| call.jobs.first());
+        Self {
+            spec: inside,
+            caller: Some(key),
+            ..Self::workflow(run)
+        }
     }
 
     /// Where a job's outputs are looked at.
@@ -192,9 +204,19 @@ impl<'a> Scope<'a> {
         let mut scope = Self::job(run, key)?;
         scope.observer = observer;
         scope.given = given;
-        let file = workflow_file(run);
-        if let Some(plan) = run.plan() {
-            scope.add_env(&plan.env, file)?;
+        let file = run.file_of(key.job());
+        match key.caller() {
+            Some(caller) => {
+                let call = run.spec(caller.job()).and_then(|spec| spec.call.as_ref());
+                if let Some(call) = call {
+                    scope.add_env(&call.env, file)?;
+                }
+            }
+            None => {
+                if let Some(plan) = run.plan() {
+                    scope.add_env(&plan.env, file)?;
+                }
+            }
         }
         if let Some(spec) = scope.spec {
             scope.add_env(&spec.env, file)?;
@@ -213,7 +235,7 @@ impl<'a> Scope<'a> {
     fn enter_step(&mut self, path: &StepPath) -> Result<&'a StepSpec, Fault> {
         let spec = step::spec(self.steps(), path).ok_or_else(|| {
             let message = format!("there is no step {path}");
-            Fault::new(workflow_file(self.run), Position::default(), message)
+            Fault::new(self.job_file(), Position::default(), message)
         })?;
         let file = self.file();
         self.add_env(&spec.env, &file)?;
@@ -242,9 +264,13 @@ impl<'a> Scope<'a> {
     /// The file in which what is looked at is written.
     pub(crate) fn file(&self) -> String {
         self.action.map_or_else(
-            || workflow_file(self.run).to_owned(),
+            || self.job_file().to_owned(),
             |(source, action)| step::action_file(source, action),
         )
+    }
+
+    fn job_file(&self) -> &'a str {
+        self.run.file_of(self.spec.map_or("", |spec| &spec.id))
     }
 
     /// A text that is handed on. What only the edge can make (from a secret, from files) is withheld
@@ -256,7 +282,7 @@ impl<'a> Scope<'a> {
         expression::text(self, template, file)
     }
 
-    fn needs_the_edge(&self, text: &str) -> bool {
+    pub(crate) fn needs_the_edge(&self, text: &str) -> bool {
         if !text.contains("${{") {
             return false;
         }
@@ -274,11 +300,15 @@ impl<'a> Scope<'a> {
             .head
             .as_ref()
             .and_then(|head| head.secrets.as_ref());
-        match (known, name) {
-            (None, _) => true,
-            (Some(names), None) => !names.is_empty(),
-            (Some(names), Some(name)) => names.iter().any(|known| known.eq_ignore_ascii_case(name)),
-        }
+        let Some(given) = call::has_secret(self, name) else {
+            return known.is_none_or(|names| self.is_secret(names, name));
+        };
+        // A called workflow sees what it was given, and what its environments have.
+        let of_environments = |names: &BTreeSet<String>| {
+            let names = names.iter().filter(|name| name.contains('/'));
+            self.is_secret(&names.cloned().collect(), name)
+        };
+        given || known.is_some_and(of_environments)
     }
 
     /// Evaluates a whole map before any of it counts, as GitHub does.
@@ -321,5 +351,5 @@ fn combination<'a>(run: &'a Run, key: &JobKey) -> Option<Combination<'a>> {
 
 fn nowhere(run: &Run, key: &JobKey) -> Fault {
     let message = format!("there is no job `{key}`");
-    Fault::new(workflow_file(run), Position::default(), message)
+    Fault::new(run.file_of(key.job()), Position::default(), message)
 }

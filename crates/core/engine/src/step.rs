@@ -136,9 +136,7 @@ pub(crate) fn file(run: &Run, key: &JobKey, path: &StepPath) -> String {
             | StepBody::SetUpContainers => None,
         }
     });
-    around
-        .or_else(|| run.plan().map(|plan| plan.path.clone()))
-        .unwrap_or_default()
+    around.unwrap_or_else(|| run.file_of(key.job()).to_owned())
 }
 
 /// What the step is called before anything is known: its name as written, else what it does.

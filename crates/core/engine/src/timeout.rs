@@ -8,19 +8,14 @@ use cutover_model::{
 };
 
 use crate::{
-    Fault, TimerKey, approval, condition,
-    decide::Draft,
-    expression,
-    run::Run,
-    scope::{self, Scope},
-    step,
+    Fault, TimerKey, approval, condition, decide::Draft, expression, run::Run, scope::Scope, step,
 };
 
 /// How long a leg that was told to end may clean up.
 pub(crate) fn cleaning_of(run: &Run, key: &JobKey) -> Duration {
     let found = run.spec(key.job()).map(|spec| {
         let scope = Scope::job(run, key)?;
-        cleaning_of_leg(&scope, spec, scope::workflow_file(run))
+        cleaning_of_leg(&scope, spec, run.file_of(&spec.id))
     });
     // It was looked at before the leg was there.
     found.and_then(Result::ok).unwrap_or(DEFAULT_CANCEL_TIMEOUT)
@@ -41,7 +36,7 @@ pub(crate) fn cleaning_of_leg(
 /// How long a leg may take.
 pub(crate) fn of_job(run: &Run, key: &JobKey) -> Result<Duration, Fault> {
     match run.spec(key.job()) {
-        Some(spec) => of_leg(&Scope::job(run, key)?, spec, scope::workflow_file(run)),
+        Some(spec) => of_leg(&Scope::job(run, key)?, spec, run.file_of(&spec.id)),
         None => Ok(DEFAULT_JOB_TIMEOUT),
     }
 }
@@ -90,6 +85,10 @@ fn minutes(scope: &Scope<'_>, template: &Template, file: &str) -> Result<Duratio
 /// When a leg has had its time; what its steps wait for people does not count.
 pub(crate) fn job_deadline(run: &Run, key: &JobKey) -> Option<Timestamp> {
     let leg = run.leg(key)?;
+    // What is called has time limits of its own.
+    if run.call(key).is_some() {
+        return None;
+    }
     let limit = of_job(run, key).unwrap_or(DEFAULT_JOB_TIMEOUT);
     Some(leg.started_at? + limit + leg.waited)
 }

@@ -10,7 +10,7 @@ use cutover_model::{
 };
 
 use crate::{
-    approval, background, condition,
+    approval, background, call, condition,
     job::Leg,
     run::{Group, Run},
     step::{self, Step},
@@ -88,8 +88,8 @@ pub struct OpenApproval<'a> {
 impl Run {
     /// All legs in the order of the plan; a job without legs counts as one.
     pub fn jobs(&self) -> impl Iterator<Item = JobView<'_>> {
-        let specs = self.plan().map_or(&[][..], |plan| plan.jobs.as_slice());
-        specs.iter().flat_map(|spec| self.job_views(spec))
+        let specs = self.specs();
+        specs.into_iter().flat_map(|spec| self.job_views(spec))
     }
 
     /// One leg; `None` when there is none of that key yet.
@@ -101,8 +101,8 @@ impl Run {
     /// The legs that wait, by name, and on what; in the order of the plan. That a job comes after
     /// others is its place in the graph, and not told.
     pub fn waits(&self) -> impl Iterator<Item = (&str, &WaitingOn)> {
-        let specs = self.plan().map_or(&[][..], |plan| plan.jobs.as_slice());
-        let legs = specs.iter().flat_map(|spec| self.legs_of(&spec.id));
+        let specs = self.specs();
+        let legs = specs.into_iter().flat_map(|spec| self.legs_of(&spec.id));
         let whole = match &self.state {
             State::Waiting { on, .. } => Some(("the run", on)),
             State::Pending | State::Running { .. } | State::Finished { .. } => None,
@@ -142,6 +142,24 @@ impl Run {
             .map(|question| &question.approval)
     }
 
+    /// The jobs of the plan in their order, behind each of them those that it has called.
+    fn specs(&self) -> Vec<&JobSpec> {
+        let mut found = Vec::new();
+        let jobs = self.plan().map_or(&[][..], |plan| plan.jobs.as_slice());
+        self.add_specs(jobs, &mut found);
+        found
+    }
+
+    fn add_specs<'a>(&'a self, jobs: &'a [JobSpec], found: &mut Vec<&'a JobSpec>) {
+        for spec in jobs {
+            found.push(spec);
+            for key in self.legs_of(&spec.id) {
+                let called = self.call(key).map_or(&[][..], |call| call.jobs.as_slice());
+                self.add_specs(called, found);
+            }
+        }
+    }
+
     fn job_views<'a>(&'a self, spec: &'a JobSpec) -> Vec<JobView<'a>> {
         match self.groups.get(&spec.id) {
             Some(Group::Expanded { legs, .. }) => legs
@@ -170,7 +188,8 @@ impl Run {
     }
 
     fn before_legs(&self, spec: &JobSpec) -> State {
-        let jobs: Vec<String> = condition::unmet(self, spec).cloned().collect();
+        let unmet = condition::unmet(self, spec);
+        let jobs: Vec<String> = unmet.map(|job| call::own_id(job).to_owned()).collect();
         if jobs.is_empty() {
             return State::Pending;
         }

@@ -1,6 +1,8 @@
 //! An expression as a tree whose parts know where they begin: for whoever looks at expressions without
 //! evaluating them. Names are not looked at here; every context and function may stand everywhere.
 
+mod print;
+
 use crate::{
     allowed::Allowed,
     error::ParseError,

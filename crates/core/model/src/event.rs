@@ -113,6 +113,13 @@ pub enum RunEvent {
         /// On what.
         on: WaitingOn,
     },
+    /// A leg calls a workflow: its jobs are part of the run from now on, behind this leg's key.
+    JobCalled {
+        /// The leg that calls.
+        job: JobKey,
+        /// Its inputs, of the declared kinds.
+        inputs: BTreeMap<String, serde_json::Value>,
+    },
     /// People were asked.
     ApprovalRequested {
         /// The question.

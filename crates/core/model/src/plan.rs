@@ -1,6 +1,8 @@
 //! A workflow as compiled for one trigger: immutable, and free of any dialect's words.
 
 mod action;
+mod builtin;
+mod call;
 mod concurrency;
 pub mod container;
 mod permissions;
@@ -12,6 +14,8 @@ use serde::{Deserialize, Serialize};
 use self::container::{ContainerStep, ContainerUse, Services};
 pub use self::{
     action::{ActionSource, ActionTree, ActionUse, Hook},
+    builtin::Builtin,
+    call::{CallInput, CallInputKind, CallSecrets, CallSpec, MAX_CALLED_JOBS},
     concurrency::{Concurrency, GroupUse, MAX_QUEUED, Queue},
     permissions::{Access, Permissions},
 };
@@ -139,6 +143,9 @@ pub struct JobSpec {
     pub permissions: Option<Permissions>,
     /// The steps, in order.
     pub steps: Vec<StepSpec>,
+    /// The workflow that it calls; then it has no steps.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub call: Option<Box<CallSpec>>,
     /// Where it stands.
     pub at: Position,
 }
@@ -166,6 +173,7 @@ impl JobSpec {
             concurrency: None,
             permissions: None,
             steps,
+            call: None,
             at: Position::default(),
         }
     }
@@ -260,6 +268,9 @@ pub struct StepSpec {
     /// Whether the steps after it do not wait for it; only a job's own steps go in the background.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub background: bool,
+    /// Whether it runs on the machine, also when its job has a container: hooks of whoever keeps it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub on_machine: bool,
     /// What it does.
     pub body: StepBody,
     /// Where it stands.
@@ -277,6 +288,7 @@ impl StepSpec {
             timeout_minutes: None,
             continue_on_error: None,
             background: false,
+            on_machine: false,
             body,
             at: Position::default(),
         }
@@ -343,70 +355,6 @@ pub enum StepBody {
     },
     /// A JavaScript action.
     Action(Box<ActionUse>),
-}
-
-/// The actions that this binary has built in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Builtin {
-    /// `actions/checkout`: the sources of the run's revision into the workspace.
-    Checkout,
-    /// `cutover/gate@v1`: reports → verdict.
-    Gate,
-    /// `cutover/release@v1`: commits → version, changelog, tag.
-    Release,
-    /// `cutover/build@v1`: sources → image or bundle, by digest.
-    Build,
-    /// `cutover/deploy@v1`: digest → environment.
-    Deploy,
-}
-
-impl Builtin {
-    /// All of them.
-    pub const ALL: [Self; 5] = [
-        Self::Checkout,
-        Self::Gate,
-        Self::Release,
-        Self::Build,
-        Self::Deploy,
-    ];
-
-    /// The name as `uses:` writes it, without the version.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Checkout => "actions/checkout",
-            Self::Gate => "cutover/gate",
-            Self::Release => "cutover/release",
-            Self::Build => "cutover/build",
-            Self::Deploy => "cutover/deploy",
-        }
-    }
-
-    /// The inputs it knows; any other is refused at compile time.
-    pub const fn inputs(self) -> &'static [&'static str] {
-        match self {
-            Self::Checkout => &["ref", "path", "fetch-depth", "clean", "persist-credentials"],
-            Self::Gate => &["gate", "junit", "coverage"],
-            Self::Release => &["dry-run"],
-            Self::Build => &["service", "version"],
-            Self::Deploy => &["service", "environment", "release", "strategy"],
-        }
-    }
-
-    /// Whether it also does something after the last step of the job, once it has begun.
-    pub const fn has_post(self) -> bool {
-        match self {
-            Self::Checkout | Self::Gate | Self::Release | Self::Build | Self::Deploy => false,
-        }
-    }
-
-    /// The inputs without which it cannot work.
-    pub const fn required_inputs(self) -> &'static [&'static str] {
-        match self {
-            Self::Checkout | Self::Gate | Self::Release | Self::Build => &[],
-            Self::Deploy => &["environment"],
-        }
-    }
 }
 
 /// How long a job may take when nothing else is said: six hours.

@@ -19,6 +19,9 @@ pub struct Project {
     pub services: BTreeMap<String, Service>,
     /// By name.
     pub environments: BTreeMap<String, Environment>,
+    /// Variables that the jobs of an environment see, by its name.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub environment_vars: BTreeMap<String, BTreeMap<String, String>>,
     /// By name.
     pub gates: BTreeMap<String, GateSpec>,
     /// In the order written.

@@ -213,7 +213,8 @@ impl fmt::Display for Attempt {
 }
 
 /// One leg of a job inside a run: the job's id, and for a matrix the number of the combination:
-/// `test`, `test#0`, `test#1`. Safe in file names and addresses.
+/// `test`, `test#0`, `test#1`; `build#1.test#0` is a leg of a job that the leg `build#1` calls. Ids that
+/// people write have neither `#` nor `.` in them.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct JobKey(pub String);
@@ -229,11 +230,31 @@ impl JobKey {
         Self(format!("{job}#{index}"))
     }
 
-    /// The job's id as the workflow writes it.
+    /// The job's id in its run: as the workflow writes it, behind the leg that calls it, if any.
     pub fn job(&self) -> &str {
-        self.0
-            .split_once('#')
-            .map_or(self.0.as_str(), |(job, _)| job)
+        match self.0.rsplit_once('#') {
+            Some((job, index)) if !index.contains('.') => job,
+            Some(_) | None => &self.0,
+        }
+    }
+
+    /// The id in this run of a job that this leg calls.
+    pub fn called(&self, job: &str) -> String {
+        format!("{self}.{job}")
+    }
+
+    /// The leg that calls this one, if any.
+    pub fn caller(&self) -> Option<Self> {
+        let (caller, _) = split_job_id(&self.0);
+        caller.map(|caller| Self(caller.to_owned()))
+    }
+}
+
+/// The leg that calls a job, and the job's id as its file writes it.
+pub fn split_job_id(job: &str) -> (Option<&str>, &str) {
+    match job.rsplit_once('.') {
+        Some((caller, own)) => (Some(caller), own),
+        None => (None, job),
     }
 }
 
@@ -325,5 +346,12 @@ mod tests {
     fn a_leg_knows_its_job() {
         assert_eq!(JobKey::leg("test", 2).job(), "test");
         assert_eq!(JobKey::single("test").job(), "test");
+        let inner = JobKey::leg(&JobKey::leg("build", 1).called("test"), 0);
+        assert_eq!(inner.0, "build#1.test#0");
+        assert_eq!(inner.job(), "build#1.test");
+        assert_eq!(inner.caller(), Some(JobKey::leg("build", 1)));
+        assert_eq!(JobKey::single(inner.job()).job(), "build#1.test");
+        assert_eq!(split_job_id(inner.job()), (Some("build#1"), "test"));
+        assert_eq!(JobKey::leg("test", 2).caller(), None);
     }
 }

@@ -1,8 +1,12 @@
 //! Where sources come from, and the fact that made us start.
 
+mod kind;
+
 use std::{collections::BTreeMap, fmt};
 
 use serde::{Deserialize, Serialize};
+
+pub use kind::{EventName, TriggerKind, UnknownEvent};
 
 /// One immutable state of the sources: a commit id.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -50,29 +54,6 @@ impl GitRef {
 impl fmt::Display for GitRef {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
-    }
-}
-
-/// What kind of fact made us start.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum TriggerKind {
-    /// Commits or a tag were pushed.
-    Push,
-    /// A pull request was opened or changed.
-    PullRequest,
-    /// A person asked for it, with inputs.
-    WorkflowDispatch,
-}
-
-impl TriggerKind {
-    /// The name as workflows write it under `on:`.
-    pub const fn event_name(self) -> &'static str {
-        match self {
-            Self::Push => "push",
-            Self::PullRequest => "pull_request",
-            Self::WorkflowDispatch => "workflow_dispatch",
-        }
     }
 }
 

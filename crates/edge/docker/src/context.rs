@@ -118,7 +118,7 @@ impl Context {
         hasher.0.update([0]);
         self.write(&mut hasher)?;
         let digest = hasher.0.finalize();
-        Ok(digest.iter().map(|byte| format!("{byte:02x}")).collect())
+        Ok(hex::encode(digest))
     }
 
     fn write(&self, to: impl Write) -> Result<(), Error> {

@@ -1,9 +1,9 @@
 //! The log of a step that is one of ours: no process, but the same log, the same masks, the same
 //! record of its end.
 
-use std::{fmt, fs, sync::PoisonError};
+use std::{collections::BTreeMap, fmt, fs, sync::PoisonError};
 
-use cutover_model::run::{Outcome, StepReport};
+use cutover_model::run::{HandedOn, Outcome, StepReport};
 use cutover_supervisor::{log::Log, record, record::Survives};
 use tokio::sync::watch;
 
@@ -12,13 +12,14 @@ use crate::{
     layout::{Layout, StepKey},
     mask::Masker,
     process::Local,
-    protocol::{Ended, Started},
+    protocol::{Ended, Started, Withheld},
 };
 
 /// A log that a built-in step writes. Dropped without `finish`, its step counts as lost.
 pub struct BuiltinLog {
     layout: Layout,
     key: StepKey,
+    masks: Vec<String>,
     masker: Masker,
     log: Log,
     local: Local,
@@ -33,6 +34,23 @@ impl fmt::Debug for BuiltinLog {
     }
 }
 
+/// Secrets that built-in steps of a job have come by.
+pub(crate) fn added_by_builtins(layout: &Layout) -> Result<Vec<String>, Error> {
+    let added: Option<Vec<String>> = record::read(&layout.builtin_masks())?;
+    Ok(added.unwrap_or_default())
+}
+
+/// What a built-in step hands on.
+#[derive(Default)]
+pub struct Handed {
+    /// As through `GITHUB_OUTPUT`.
+    pub outputs: BTreeMap<String, String>,
+    /// As through `GITHUB_ENV`.
+    pub env: BTreeMap<String, String>,
+    /// As through `GITHUB_STATE`.
+    pub state: BTreeMap<String, String>,
+}
+
 impl BuiltinLog {
     pub(crate) fn open(
         layout: Layout,
@@ -43,6 +61,7 @@ impl BuiltinLog {
     ) -> Result<Self, Error> {
         let added: Option<Vec<String>> = record::read(&layout.masks())?;
         masks.extend(added.unwrap_or_default());
+        masks.extend(added_by_builtins(&layout)?);
         let masker = Masker::new(masks.iter().map(String::as_str))
             .map_err(|error| Error::Refused(error.to_string()))?;
         let path = layout.log(&key.name());
@@ -60,6 +79,7 @@ impl BuiltinLog {
         Ok(Self {
             layout,
             key,
+            masks,
             masker,
             log,
             local,
@@ -87,6 +107,52 @@ impl BuiltinLog {
     /// Whether a secret is in it: then it must not be handed on plainly.
     pub fn is_secret(&self, text: &str) -> bool {
         self.masker.is_in(text)
+    }
+
+    /// Takes these for secrets from here on: in this log, and in whatever a later step of the job prints.
+    pub fn add_masks(&mut self, added: &[&str]) -> Result<(), Error> {
+        let path = self.layout.builtin_masks();
+        let known: Option<Vec<String>> = record::read(&path)?;
+        let mut known = known.unwrap_or_default();
+        let added = added.iter().filter(|text| !text.trim().is_empty());
+        for text in added {
+            if !known.iter().any(|known| known == text) {
+                known.push((*text).to_owned());
+            }
+        }
+        record::write_for(&path, &known, self.survives)?;
+        let mut out = Vec::new();
+        self.masker.finish(&mut out);
+        self.put(&out);
+        self.masks.extend(known);
+        self.masker = Masker::new(self.masks.iter().map(String::as_str))
+            .map_err(|error| Error::Refused(error.to_string()))?;
+        Ok(())
+    }
+
+    /// Hands values on to later steps: what has a secret in it goes beside the job, not into the report.
+    pub fn hand_on(&self, handed: Handed, report: &mut StepReport) -> Result<(), Error> {
+        let mut withheld = Withheld::default();
+        let sorted = |values: BTreeMap<String, String>, away: &mut BTreeMap<String, String>| {
+            let mut seen = BTreeMap::new();
+            for (name, value) in values {
+                let is_secret = self.masker.is_in(&value);
+                let shown = if is_secret {
+                    away.insert(name.clone(), value);
+                    HandedOn::Withheld
+                } else {
+                    HandedOn::Plain(value)
+                };
+                seen.insert(name, shown);
+            }
+            seen
+        };
+        report.outputs = sorted(handed.outputs, &mut withheld.outputs);
+        report.env = sorted(handed.env, &mut withheld.env);
+        report.state = sorted(handed.state, &mut withheld.state);
+        let path = self.layout.withheld(&self.key.name());
+        record::write_for(&path, &withheld, self.survives)?;
+        Ok(())
     }
 
     /// Writes the record of its end; the number of bytes in the report is filled in here.

@@ -24,5 +24,5 @@ pub use self::{
 pub(crate) const OUTPUT: &str = "containers";
 /// Why it could not be done, beside the files of the step; absent or empty when it could.
 pub(crate) const FAULT: &str = "script.fault";
-/// The mark of a step's processes inside. It ends with something, so that no mark is within another.
+/// The mark of a step's processes inside.
 pub(crate) const INSIDE_MARKER: &str = "CUTOVER_INSIDE";

@@ -132,6 +132,11 @@ impl Layout {
         self.dir.join("attempt.json")
     }
 
+    /// Secrets that built-in steps have added.
+    pub(crate) fn builtin_masks(&self) -> Utf8PathBuf {
+        self.private().join("builtin-masks.json")
+    }
+
     pub(crate) fn supervisor(&self) -> Utf8PathBuf {
         self.dir.join("supervisor.json")
     }

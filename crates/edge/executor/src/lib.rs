@@ -25,7 +25,7 @@ mod visit;
 
 pub use self::{
     border::Snapshots,
-    builtin::BuiltinLog,
+    builtin::{BuiltinLog, Handed},
     container::{
         CallOrder, CallSource, ContainerWork, InContainers, Mounts, SetUpOrder, SetUpService,
     },

@@ -23,7 +23,7 @@ use tokio::{
 
 use crate::{
     border::Snapshots,
-    builtin::BuiltinLog,
+    builtin::{self, BuiltinLog},
     container::{ContainerWork, InContainers},
     error::Error,
     follow::{Follow, Notices},
@@ -186,7 +186,9 @@ impl ProcessExecutor {
         if layout.started(&key.name()).exists() {
             return Ok(());
         }
-        let request = Request::Start(Box::new(self.work(&order)));
+        let mut work = self.work(&order);
+        work.masks.extend(builtin::added_by_builtins(&layout)?);
+        let request = Request::Start(Box::new(work));
         for _ in 0..2 {
             self.prepare(&key.run, &key.job).await?;
             let answer = begin(&layout.dir, &request)

@@ -123,7 +123,7 @@ pub enum ActionError {
         directory: Utf8PathBuf,
         /// Why not.
         #[source]
-        source: Box<ActionError>,
+        source: Box<Self>,
     },
     /// An object is not what its id says, or no action could have it.
     #[error("`{what}` in the store of actions {fault}")]

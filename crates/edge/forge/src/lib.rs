@@ -17,6 +17,7 @@ mod receive;
 mod refs;
 mod repository;
 mod seen;
+mod told;
 mod tree;
 mod upload;
 mod working_tree;
@@ -34,6 +35,7 @@ pub use crate::{
     receive::Received,
     refs::RefUpdate,
     repository::{Person, Repository},
+    told::Told,
     upload::{Reply, Service},
     working_tree::WorkingTree,
 };

@@ -88,6 +88,15 @@ impl Repository {
         git::revision("rev-parse", &text)
     }
 
+    /// The branch that a clone gets, be there a commit on it or not; `None` when a bare revision is
+    /// checked out.
+    pub async fn default_branch(&self) -> Result<Option<String>, Error> {
+        self.git("symbolic-ref")
+            .args(["--quiet", "--short", "HEAD"])
+            .answer()
+            .await
+    }
+
     /// Sends a ref to another repository. The address is printed when that fails: no secrets in it.
     pub async fn push(&self, url: &str, refspec: &str) -> Result<(), Error> {
         self.git("push")

@@ -119,7 +119,7 @@ impl WorkingTree {
         names.collect()
     }
 
-    fn git(&self, verb: &'static str) -> Git {
+    pub(crate) fn git(&self, verb: &'static str) -> Git {
         Git::new(&Place::Theirs(&self.root), verb)
     }
 }

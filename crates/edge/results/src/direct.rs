@@ -74,6 +74,18 @@ impl Service {
             .ok_or_else(gone)
     }
 
+    /// Removes an artifact that the job could replace: of its own run. `false` when there is none. Blocks.
+    pub fn remove_artifact(&self, job: &GrantId, name: &str) -> Result<bool, Error> {
+        let session = self.session(job)?;
+        let all = self.artifacts(&session.job.run)?;
+        let Some(artifact) = all.iter().rev().find(|one| one.name == name) else {
+            return Ok(false);
+        };
+        let removed = self.core.artifacts.remove(artifact);
+        removed.map_err(|error| refused(error.into()))?;
+        Ok(true)
+    }
+
     /// Makes a file a cache of the job's ref; it is not there any more afterwards. `false` when there is one
     /// by that key and version, or another job is saving it. Blocks.
     pub fn save_cache(

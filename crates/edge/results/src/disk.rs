@@ -125,17 +125,8 @@ pub(crate) fn sha256(path: &Utf8Path) -> io::Result<String> {
     let mut part = vec![0; PART];
     loop {
         match file.read(&mut part)? {
-            0 => return Ok(hex(sum.finish().as_ref())),
+            0 => return Ok(hex::encode(sum.finish().as_ref())),
             count => sum.update(&part[..count]),
         }
     }
-}
-
-/// Bytes as lower-case hexadecimal digits.
-pub(crate) fn hex(bytes: &[u8]) -> String {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    let digits = bytes
-        .iter()
-        .flat_map(|byte| [byte >> 4, byte & 15].map(|half| char::from(DIGITS[usize::from(half)])));
-    digits.collect()
 }

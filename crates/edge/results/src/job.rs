@@ -9,8 +9,6 @@ use cutover_model::{Duration, Secret, source::Trust};
 use ring::digest;
 use serde::{Deserialize, Serialize};
 
-use crate::disk;
-
 /// What a job is, as far as this service must know. The caller has found all of it out; nothing is
 /// checked again.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -172,7 +170,7 @@ pub(crate) fn backend_id(parts: &[&str]) -> String {
         sum.update(&(part.len() as u64).to_be_bytes());
         sum.update(part.as_bytes());
     }
-    let digits = disk::hex(&sum.finish().as_ref()[..16]);
+    let digits = hex::encode(&sum.finish().as_ref()[..16]);
     [
         &digits[..8],
         &digits[8..12],

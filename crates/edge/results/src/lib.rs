@@ -27,7 +27,10 @@ mod tokens;
 mod twirp;
 
 pub use crate::{
-    archive::{ArchiveError, Bounds, Extracted, Format, Packed, extract, pack},
+    archive::{
+        ArchiveError, Bounds, Extracted, Format, PackOptions, Packed, Part, extract, extract_part,
+        pack, pack_parts,
+    },
     artifacts::{Artifact, InvalidName},
     caches::Cache,
     clock::{Clock, SystemClock},

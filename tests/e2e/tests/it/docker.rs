@@ -31,7 +31,7 @@ const START: Duration = Duration::from_secs(30);
 
 /// An engine that ends with the test; made before the world whose containers it has, and so gone after
 /// it.
-struct Engine {
+pub(crate) struct Engine {
     folder: TempDir,
     bridge: String,
     child: Option<Child>,
@@ -39,9 +39,11 @@ struct Engine {
 
 impl Engine {
     /// One that answers; `None`, loudly, when there can be none here.
-    fn start() -> Option<Self> {
+    pub(crate) fn start() -> Option<Self> {
         static COUNT: AtomicU32 = AtomicU32::new(0);
-        let skip = |why: &str| eprintln!("SKIPPED: the docker target from outside, because {why}");
+        let skip = |why: &str| {
+            eprintln!("SKIPPED: what needs a docker engine, from outside, because {why}")
+        };
         let missing = ["dockerd", "ip"].into_iter().find(|tool| !is_there(tool));
         if let Some(tool) = missing {
             skip(&format!("there is no `{tool}`"));
@@ -74,11 +76,15 @@ impl Engine {
     }
 
     /// A world whose server uses this engine.
-    fn world(&self) -> World {
+    pub(crate) fn world(&self) -> World {
         let world = World::new();
-        let host = format!("unix://{}", self.socket().display());
-        world.set("DOCKER_HOST", &host);
+        world.set("DOCKER_HOST", &self.host());
         world
+    }
+
+    /// Its address.
+    pub(crate) fn host(&self) -> String {
+        format!("unix://{}", self.socket().display())
     }
 
     fn socket(&self) -> PathBuf {
@@ -133,7 +139,7 @@ impl Drop for Engine {
     }
 }
 
-fn is_there(tool: &str) -> bool {
+pub(crate) fn is_there(tool: &str) -> bool {
     let path = std::env::var("PATH").unwrap_or_default();
     path.split(':')
         .any(|folder| Path::new(folder).join(tool).is_file())

@@ -14,12 +14,20 @@
 )]
 
 mod actions;
+mod actions_built_in;
+mod at_once;
+mod aws_double;
+mod aws_pipeline;
 mod bad_input;
 mod binary;
 mod browser;
+mod calls;
 mod canary;
 mod candidates;
+mod clients;
+mod containers;
 mod docker;
+mod events;
 mod exit_codes;
 mod hooks;
 mod in_flight;
@@ -30,6 +38,7 @@ mod load;
 mod operating;
 mod queue;
 mod repository;
+mod results;
 mod retry;
 mod routing;
 mod run;

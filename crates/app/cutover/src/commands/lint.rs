@@ -4,14 +4,17 @@ use cutover_dialect as dialect;
 use cutover_forge::Reach;
 use cutover_model::{
     Diagnostic, Severity,
-    plan::{ActionSource, StepBody},
+    plan::{ActionSource, JobSpec, StepBody},
     project::Project,
     run::StepPath,
 };
 use cutover_server::Understanding;
 use serde_json::json;
 
-use super::tree::Tree;
+use super::{
+    run::trigger::{Said, trigger},
+    tree::Tree,
+};
 use crate::{cli, config, exit::Exit, render};
 
 pub(crate) async fn lint(args: cli::Lint) -> anyhow::Result<Exit> {
@@ -83,7 +86,7 @@ pub(crate) async fn plan(args: cli::Plan) -> anyhow::Result<Exit> {
     let tree = Tree::open(&args.directory).await?;
     let named = args.workflow.unwrap_or_default();
     let path = tree.workflow(&named)?;
-    let trigger = super::run::trigger(&tree, None, &path, None, &[]);
+    let trigger = trigger(&tree, &path, Said::default());
     let actions = config::actions(&args.actions, None)?;
     let compiled = Understanding::new(&actions, &tree.files, Reach::Here)
         .compile(&path, &trigger, dialect::Options::default())
@@ -98,51 +101,63 @@ pub(crate) async fn plan(args: cli::Plan) -> anyhow::Result<Exit> {
     }
     let mut rows = Vec::new();
     for job in &plan.jobs {
-        let needs = job.needs.join(", ");
-        let environment = job.environment.as_ref().map(|used| used.name.text.clone());
-        rows.push(vec![
-            job.id.clone(),
-            needs,
-            environment.unwrap_or_default(),
-            String::new(),
-        ]);
-        for (place, step) in job.steps.iter().enumerate() {
-            let what = match &step.body {
-                StepBody::Run { script, .. } => {
-                    format!("run {}", script.text.lines().next().unwrap_or_default())
-                }
-                StepBody::Builtin { action, .. } => format!("uses {}", action.name()),
-                StepBody::Composite { source, path, .. } => match source {
-                    ActionSource::Workspace => format!("uses ./{path}"),
-                    ActionSource::Own => format!("uses $/{path}"),
-                    ActionSource::Foreign(tree) => {
-                        format!("uses {} {path} ({})", tree.name(), tree.tree)
-                    }
-                },
-                StepBody::Action(action) => match &action.source {
-                    ActionSource::Foreign(tree) => {
-                        format!("uses {} ({})", action.uses, tree.tree)
-                    }
-                    ActionSource::Workspace | ActionSource::Own => format!("uses {}", action.uses),
-                },
-                StepBody::Wait { steps } => format!("waits for {}", steps.join(", ")),
-                StepBody::WaitAll => "waits for all".to_owned(),
-                StepBody::CancelStep { step } => format!("cancels {step}"),
-                StepBody::Lacking { uses, .. } => format!("lacks {uses}"),
-                StepBody::Container(step) => format!("uses {}", step.uses),
-                StepBody::SetUpContainers => "containers of the job".to_owned(),
-            };
-            rows.push(vec![
-                format!("  {}", StepPath::top(place)),
-                String::new(),
-                String::new(),
-                what,
-            ]);
-        }
+        add_rows(job, "", &mut rows);
     }
     render::data(&render::table(
         &["job", "needs", "environment", "step"],
         rows,
     ));
     Ok(Exit::Ok)
+}
+
+/// A job with its steps, or with the jobs of the workflow that it calls.
+fn add_rows(job: &JobSpec, around: &str, rows: &mut Vec<Vec<String>>) {
+    let name = format!("{around}{}", job.id);
+    let environment = job.environment.as_ref().map(|used| used.name.text.clone());
+    let calls = job.call.as_ref().map(|call| format!("calls {}", call.path));
+    rows.push(vec![
+        name.clone(),
+        job.needs.join(", "),
+        environment.unwrap_or_default(),
+        calls.unwrap_or_default(),
+    ]);
+    for (place, step) in job.steps.iter().enumerate() {
+        rows.push(vec![
+            format!("  {}", StepPath::top(place)),
+            String::new(),
+            String::new(),
+            what(&step.body),
+        ]);
+    }
+    for inner in job.call.iter().flat_map(|call| &call.jobs) {
+        add_rows(inner, &format!("{name} / "), rows);
+    }
+}
+
+fn what(body: &StepBody) -> String {
+    match body {
+        StepBody::Run { script, .. } => {
+            format!("run {}", script.text.lines().next().unwrap_or_default())
+        }
+        StepBody::Builtin { action, .. } => format!("uses {}", action.name()),
+        StepBody::Composite { source, path, .. } => match source {
+            ActionSource::Workspace => format!("uses ./{path}"),
+            ActionSource::Own => format!("uses $/{path}"),
+            ActionSource::Foreign(tree) => {
+                format!("uses {} {path} ({})", tree.name(), tree.tree)
+            }
+        },
+        StepBody::Action(action) => match &action.source {
+            ActionSource::Foreign(tree) => {
+                format!("uses {} ({})", action.uses, tree.tree)
+            }
+            ActionSource::Workspace | ActionSource::Own => format!("uses {}", action.uses),
+        },
+        StepBody::Wait { steps } => format!("waits for {}", steps.join(", ")),
+        StepBody::WaitAll => "waits for all".to_owned(),
+        StepBody::CancelStep { step } => format!("cancels {step}"),
+        StepBody::Lacking { uses, .. } => format!("lacks {uses}"),
+        StepBody::Container(step) => format!("uses {}", step.uses),
+        StepBody::SetUpContainers => "containers of the job".to_owned(),
+    }
 }

@@ -7,8 +7,9 @@ pub(super) mod given;
 mod result;
 mod select;
 mod shell;
+pub(crate) mod trigger;
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::sync::Arc;
 
 use anyhow::{Context as _, bail};
 use cutover_dialect::{self as dialect, Lacking};
@@ -17,13 +18,15 @@ use cutover_model::{
     RunId, Severity,
     plan::JobSpec,
     run::Outcome,
-    source::{GitRef, Revision, Trigger, TriggerKind, Trust},
+    source::{Trigger, TriggerKind},
 };
-use cutover_server::{Control, Options, Started, Understanding};
+use cutover_server::{Control, Options, Started, Understanding, view};
 use cutover_store::RunFilter;
 use futures_util::FutureExt as _;
 use serde_json::json;
 
+pub(crate) use self::event::from_file as event_from_file;
+use self::trigger::{Said, trigger};
 use super::tree::Tree;
 use crate::{cli, config, exit::Exit, render, signals};
 
@@ -85,10 +88,7 @@ async fn resume(args: &cli::Run, control: &Control) -> anyhow::Result<Exit> {
     let mut wishes = signals::Wishes::listen();
     for row in rows {
         render::talk(&format!("goes on with run #{} ({})", row.number, row.name));
-        exit = worse(
-            exit,
-            finish(args.json, control, &row.id, &given::how_to(args)).await?,
-        );
+        exit = worse(exit, finish(control, &row.id, &Telling::of(args)).await?);
         if wishes.next().now_or_never().is_some() {
             break;
         }
@@ -118,7 +118,7 @@ async fn start(args: &cli::Run, tree: &Tree, control: &Control) -> anyhow::Resul
     let mut exit = Exit::Ok;
     let mut wishes = signals::Wishes::listen();
     for path in paths {
-        let mut trigger = trigger(tree, args.event, &path, args.actor.as_deref(), &args.inputs);
+        let mut trigger = trigger(tree, &path, said(args));
         if let Some(file) = &args.event_file {
             event::from_file(&mut trigger, file)?;
         }
@@ -128,7 +128,7 @@ async fn start(args: &cli::Run, tree: &Tree, control: &Control) -> anyhow::Resul
         };
         exit = worse(
             exit,
-            finish(args.json, control, &started.run, &given::how_to(args)).await?,
+            finish(control, &started.run, &Telling::of(args)).await?,
         );
         // Who wanted this one to end does not want the next one to begin.
         if wishes.next().now_or_never().is_some() {
@@ -138,6 +138,15 @@ async fn start(args: &cli::Run, tree: &Tree, control: &Control) -> anyhow::Resul
     Ok(exit)
 }
 
+fn said(args: &cli::Run) -> Said<'_> {
+    Said {
+        event: args.event,
+        git_ref: None,
+        actor: args.actor.as_deref(),
+        inputs: &args.inputs,
+    }
+}
+
 /// The workflow that is named, else all that a push would run.
 fn wanted(args: &cli::Run, tree: &Tree) -> anyhow::Result<Vec<String>> {
     if let Some(named) = args.workflow.as_ref().or(args.file.as_ref()) {
@@ -145,13 +154,18 @@ fn wanted(args: &cli::Run, tree: &Tree) -> anyhow::Result<Vec<String>> {
     }
     let mut paths = Vec::new();
     for path in dialect::workflows(&tree.files) {
-        let trigger = trigger(
+        let event = Some(args.event.unwrap_or(TriggerKind::Push));
+        let mut trigger = trigger(
             tree,
-            Some(args.event.unwrap_or(cli::Event::Push)),
             &path,
-            None,
-            &[],
+            Said {
+                event,
+                ..said(args)
+            },
         );
+        if let Some(file) = &args.event_file {
+            event::from_file(&mut trigger, file)?;
+        }
         match dialect::triggered_by(&tree.files, &path, &trigger) {
             dialect::Triggered::Yes | dialect::Triggered::Invalid(_) => paths.push(path),
             dialect::Triggered::No(reason) => render::talk(&format!("{path}: not run: {reason}")),
@@ -232,14 +246,39 @@ async fn compile(
     Ok(Some(control.start_run(plan, trigger).await?))
 }
 
+/// How a run is told of.
+pub(super) struct Telling {
+    /// One JSON event a line.
+    pub(super) as_json: bool,
+    /// In the end, why each job did or did not run.
+    pub(super) explain: bool,
+    /// The options that `cutover retry` needs to find it again.
+    pub(super) how_to: String,
+}
+
+impl Telling {
+    fn of(args: &cli::Run) -> Self {
+        Self {
+            as_json: args.json,
+            explain: args.explain,
+            how_to: given::how_to(args),
+        }
+    }
+}
+
 /// Follows a run to its end; Ctrl-C cancels it, a second one harder.
 /// After a failure says the command that goes on from there, with the options it needs.
 pub(super) async fn finish(
-    as_json: bool,
     control: &Control,
     id: &RunId,
-    options: &str,
+    telling: &Telling,
 ) -> anyhow::Result<Exit> {
+    let Telling {
+        as_json,
+        explain,
+        how_to,
+    } = telling;
+    let as_json = *as_json;
     let mut wishes = signals::Wishes::listen();
     let cancelling = async {
         loop {
@@ -256,9 +295,18 @@ pub(super) async fn finish(
     };
     followed?;
     let run = control.run_ended(id).await?;
+    if *explain && !as_json {
+        let explanations = control.explain(id, &view::About::default()).await?;
+        render::talk(&view::explanation(&explanations));
+    }
+    if !as_json {
+        for (artifact, file) in control.artifacts(id).await? {
+            render::talk(&format!("artifact `{}`: {file}", artifact.name));
+        }
+    }
     let gate = follow::refused(&run);
     if !as_json && run.wished(&Wish::Failed).is_ok() {
-        render::talk(&format!("go on from there: cutover retry {id}{options}"));
+        render::talk(&format!("go on from there: cutover retry {id}{how_to}"));
     }
     Ok(match run.state().outcome() {
         Some(Outcome::Succeeded | Outcome::Skipped) => Exit::Ok,
@@ -269,109 +317,4 @@ pub(super) async fn finish(
 
 fn worse(a: Exit, b: Exit) -> Exit {
     if a == Exit::Ok { b } else { a }
-}
-
-/// The trigger that the working tree stands for.
-pub(crate) fn trigger(
-    tree: &Tree,
-    event: Option<cli::Event>,
-    path: &str,
-    actor: Option<&str>,
-    inputs: &[(String, String)],
-) -> Trigger {
-    let branch = tree.branch.clone().unwrap_or_else(|| "main".to_owned());
-    let revision = tree
-        .head
-        .clone()
-        .unwrap_or_else(|| Revision("0".repeat(40)));
-    let name = tree.root.file_name().unwrap_or("repository");
-    let actor = actor.map_or_else(config::user, ToOwned::to_owned);
-    let repository = format!("local/{name}");
-    let inputs: BTreeMap<String, serde_json::Value> = inputs
-        .iter()
-        .map(|(name, value)| (name.clone(), json!(value)))
-        .collect();
-    let make = |event: cli::Event| {
-        let kind = match event {
-            cli::Event::Push => TriggerKind::Push,
-            cli::Event::PullRequest => TriggerKind::PullRequest,
-            cli::Event::WorkflowDispatch => TriggerKind::WorkflowDispatch,
-        };
-        let pull = event == cli::Event::PullRequest;
-        let git_ref = if pull {
-            "refs/pull/1/merge".to_owned()
-        } else {
-            format!("refs/heads/{branch}")
-        };
-        Trigger {
-            kind,
-            repository: repository.clone(),
-            payload: payload(
-                event,
-                &git_ref,
-                &branch,
-                &revision,
-                &actor,
-                &repository,
-                &inputs,
-            ),
-            git_ref: GitRef(git_ref),
-            revision: revision.clone(),
-            before: None,
-            actor: actor.clone(),
-            base_ref: pull.then(|| "main".to_owned()),
-            head_ref: pull.then(|| branch.clone()),
-            changed_paths: None,
-            inputs: inputs.clone(),
-            // Whoever sits at the keyboard could run anything here anyway.
-            trust: Trust::Trusted,
-        }
-    };
-    let all = [
-        cli::Event::Push,
-        cli::Event::PullRequest,
-        cli::Event::WorkflowDispatch,
-    ];
-    let fits = |event: &cli::Event| {
-        matches!(
-            dialect::triggered_by(&tree.files, path, &make(*event)),
-            dialect::Triggered::Yes
-        )
-    };
-    let event = event
-        .or_else(|| all.into_iter().find(fits))
-        .unwrap_or(cli::Event::Push);
-    make(event)
-}
-
-/// `github.event`, as far as the working tree knows it.
-fn payload(
-    event: cli::Event,
-    git_ref: &str,
-    branch: &str,
-    revision: &Revision,
-    actor: &str,
-    repository: &str,
-    inputs: &BTreeMap<String, serde_json::Value>,
-) -> serde_json::Value {
-    let repository = json!({
-        "full_name": repository, "name": repository.rsplit('/').next(), "default_branch": "main",
-    });
-    let sender = json!({ "login": actor });
-    match event {
-        cli::Event::Push => json!({
-            "ref": git_ref, "after": revision, "head_commit": { "id": revision },
-            "pusher": { "name": actor }, "sender": sender, "repository": repository,
-        }),
-        cli::Event::PullRequest => json!({
-            "action": "opened", "number": 1, "sender": sender, "repository": repository,
-            "pull_request": {
-                "number": 1, "title": branch, "head": { "ref": branch, "sha": revision },
-                "base": { "ref": "main" },
-            },
-        }),
-        cli::Event::WorkflowDispatch => json!({
-            "ref": git_ref, "inputs": inputs, "sender": sender, "repository": repository,
-        }),
-    }
 }

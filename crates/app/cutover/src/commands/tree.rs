@@ -3,8 +3,17 @@
 use anyhow::bail;
 use camino::{Utf8Path, Utf8PathBuf};
 use cutover_dialect::{self as dialect, SourceTree};
-use cutover_forge::WorkingTree;
+use cutover_forge::{Told, WorkingTree};
 use cutover_model::source::Revision;
+
+/// Whether any workflow may ask which paths have changed: to find out takes git a while.
+fn filters_paths(files: &SourceTree) -> bool {
+    dialect::workflows(files).iter().any(|path| {
+        files
+            .get(path)
+            .is_some_and(|bytes| bytes.windows(5).any(|word| word == b"paths"))
+    })
+}
 
 /// A working tree, read.
 pub(crate) struct Tree {
@@ -14,6 +23,11 @@ pub(crate) struct Tree {
     pub(crate) head: Option<Revision>,
     /// The branch that is checked out; absent when it is a bare commit.
     pub(crate) branch: Option<String>,
+    /// What is told of the commit that is checked out.
+    pub(crate) told: Option<Told>,
+    /// What a push of it would be said to change: what its last commit and its owner have, when some
+    /// workflow asks for that.
+    pub(crate) changed_paths: Option<Vec<String>>,
 }
 
 impl Tree {
@@ -21,16 +35,25 @@ impl Tree {
         let root = crate::config::absolute(directory)?;
         let git = WorkingTree::open(&root).await?;
         // Each is a process of its own.
-        let (tree, head, branch) = tokio::try_join!(git.tree(), git.head(), git.branch())?;
+        let (tree, head, branch, told) =
+            tokio::try_join!(git.tree(), git.head(), git.branch(), git.told())?;
         let mut files = SourceTree::default();
         for (path, bytes) in tree {
             files.insert(path, bytes);
         }
+        // Against what the first commit would be held, nobody knows.
+        let parent = told.as_ref().and_then(|told| told.parents.first());
+        let changed_paths = match parent {
+            Some(parent) if filters_paths(&files) => Some(git.changed_since(parent).await?),
+            Some(_) | None => None,
+        };
         Ok(Self {
             root: git.root().to_owned(),
             files,
             head,
             branch,
+            told,
+            changed_paths,
         })
     }
 

@@ -205,6 +205,25 @@ fn hold(hold: &Value) -> String {
     )
 }
 
+/// What the clock starts, and when.
+fn schedule(schedule: &Value) -> Vec<String> {
+    let zone = schedule["timezone"].as_str().unwrap_or("UTC");
+    let next = match schedule["error"].as_str() {
+        Some(error) => format!("never: {error}"),
+        None => time(&schedule["next_at"]),
+    };
+    vec![
+        text(&schedule["repository"]),
+        text(&schedule["workflow"]),
+        format!("{} {zone}", text(&schedule["cron"])),
+        next,
+        match &schedule["last_at"] {
+            Value::Null => String::new(),
+            last => time(last),
+        },
+    ]
+}
+
 /// What is going on.
 pub(crate) fn status(status: &Value) -> String {
     let list = |name: &str| status[name].as_array().cloned().unwrap_or_default();
@@ -256,6 +275,14 @@ pub(crate) fn status(status: &Value) -> String {
         parts.push(
             "THE BALANCER DOES NOT ANSWER: nothing is served; it is being started again".to_owned(),
         );
+    }
+    let schedules = list("schedules");
+    if !schedules.is_empty() {
+        let rows = schedules.iter().map(schedule).collect();
+        parts.push(table(
+            &["repository", "workflow", "schedule", "next", "last"],
+            rows,
+        ));
     }
     let dead = status["notifications"]["dead"].as_u64().unwrap_or_default();
     if dead > 0 {

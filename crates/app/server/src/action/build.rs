@@ -113,7 +113,7 @@ async fn file_digest(context: &Context, path: &str) -> Result<Digest, Error> {
     let bytes = tokio::fs::read(&file)
         .await
         .map_err(|error| Error::Refused(format!("`{path}` cannot be read: {error}")))?;
-    let sum = crate::hex(&Sha256::digest(&bytes));
+    let sum = hex::encode(Sha256::digest(&bytes));
     Ok(Digest(format!("sha256:{sum}")))
 }
 

@@ -24,6 +24,7 @@ use crate::{
     containers,
     failure::{FailedStep, Look},
     hash_files::hash_files,
+    results::server_url,
     view,
 };
 
@@ -202,6 +203,9 @@ impl Work {
             Effect::FinishJob { job } => {
                 containers::remove(&self.control, &self.run, &job).await;
                 self.clean_up(&job).await;
+                if let Err(error) = self.control.results().revoke(&self.run, &job).await {
+                    tracing::warn!(%error, %job, "what a job was granted is not taken back");
+                }
                 self.control.runners().release(&self.id, &job);
                 if let Some(group) = self.run.group_of(&job) {
                     let groups = self.control.groups();
@@ -214,6 +218,9 @@ impl Work {
                 self.control
                     .notify(rules, self.id.as_str(), &topic, &text)
                     .await;
+                if topic.starts_with("run.") {
+                    self.control.tell_workflows(&self.run, "completed").await;
+                }
             }
         }
     }
@@ -295,8 +302,13 @@ impl Work {
             .place(&key.job)
             .await
             .map_err(|error| error.to_string())?;
+        self.write_event(&place).await?;
+        let granted = self.control.results().grant(&self.run, &key.job).await;
+        let granted = granted.map_err(|error| error.to_string())?;
         executor.border(key, self.is_alone(key)).await;
-        let (resolved, masks, around) = self.resolve(key, &place)?;
+        let (mut resolved, mut masks, around) = self.resolve(key, &place)?;
+        resolved.env.extend(granted.env.clone());
+        masks.extend(granted.masks.iter().cloned());
         put_in_place(&self.control, &self.run, key, &place, &resolved.sources).await?;
         let mut order = StepOrder {
             key: key.clone(),
@@ -352,6 +364,10 @@ impl Work {
                     key: key.clone(),
                     place,
                     with,
+                    granted,
+                    env: order.env,
+                    path_prepend: order.path_prepend,
+                    in_container: around.is_some(),
                 };
                 Ok(self.act(action, context, order.masks).await)
             }
@@ -434,6 +450,24 @@ impl Work {
                 }
             },
         }
+    }
+
+    /// Lays the payload of the event where the steps of a job look for it, once.
+    async fn write_event(&self, place: &JobPlace) -> Result<(), String> {
+        let path = place.temp.join(resolve::EVENT_FILE);
+        let (Some(trigger), Some(folder)) = (self.run.trigger(), path.parent()) else {
+            return Ok(());
+        };
+        if tokio::fs::try_exists(&path).await.unwrap_or_default() {
+            return Ok(());
+        }
+        let payload = trigger.payload.to_string();
+        let write = async {
+            tokio::fs::create_dir_all(folder).await?;
+            tokio::fs::write(&path, payload).await
+        };
+        let wrote: std::io::Result<()> = write.await;
+        wrote.map_err(|error| format!("could not write `{path}`: {error}"))
     }
 
     /// The order for a program of a JavaScript action.
@@ -573,7 +607,7 @@ impl Work {
         let hash_files =
             |patterns: &[String]| hash_files(&place.workspace, home.as_deref(), patterns);
         let server = ServerFacts {
-            url: options.address.clone().unwrap_or_default(),
+            url: server_url(options.address.as_deref()),
         };
         let outside = RunnerFacts {
             name: "local".to_owned(),
@@ -601,11 +635,12 @@ impl Work {
         }
         let resolved = resolve::step(&self.run, &key.job, &key.step, &given)
             .map_err(|fault| fault.to_string())?;
-        let masks = resolve::masks(&self.run, &given)
+        let mut masks: Vec<Secret> = resolve::masks(&self.run, &given)
             .into_iter()
             .cloned()
             .chain(passwords)
             .collect();
+        masks.extend(resolve::call_masks(&self.run, &key.job, &given));
         Ok((resolved, masks, around))
     }
 }

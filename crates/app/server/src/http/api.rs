@@ -6,11 +6,7 @@ use axum::{
     extract::{Path, Query, State},
     http::StatusCode,
 };
-use cutover_dialect as dialect;
-use cutover_model::{
-    GateId, Severity,
-    source::{GitRef, Trigger, TriggerKind, Trust},
-};
+use cutover_model::GateId;
 use cutover_store::RunFilter;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -174,89 +170,6 @@ pub(super) async fn add_user(
 pub(super) async fn down(State(control): State<Control>) -> Answered {
     control.take_down().await?;
     Ok(Json(json!({ "down": true })))
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Dispatch {
-    repository: String,
-    workflow: String,
-    #[serde(rename = "ref")]
-    git_ref: String,
-    #[serde(default)]
-    inputs: std::collections::BTreeMap<String, Value>,
-}
-
-/// `workflow_dispatch`: a person asks for one workflow.
-pub(super) async fn dispatch(
-    State(control): State<Control>,
-    Extension(User(user)): Extension<User>,
-    Json(wanted): Json<Dispatch>,
-) -> Answered {
-    let repository = control.host().repository(&wanted.repository)?;
-    let (revision, git_ref) = repository.find(&wanted.git_ref).await?;
-    let tree = crate::hear::tree_of(&repository, &revision).await?;
-    let path = workflow_path(&tree, &wanted.workflow)?;
-    let mut trigger = dispatched(&wanted, &user, revision, git_ref);
-    if let dialect::Triggered::No(reason) = dialect::triggered_by(&tree, &path, &trigger) {
-        return Err(Error::Refused(reason).into());
-    }
-    let (inputs, diagnostics) = dialect::inputs(&tree, &path, &trigger);
-    if diagnostics
-        .iter()
-        .any(|one| one.severity == Severity::Error)
-    {
-        return Err(Error::Invalid(diagnostics).into());
-    }
-    trigger.inputs = inputs;
-    let reach = crate::Understanding::reach_of(&trigger);
-    let compiled = crate::Understanding::new(control.actions(), &tree, reach)
-        .compile(&path, &trigger, dialect::Options::default())
-        .await;
-    let plan = compiled.plan.ok_or(Error::Invalid(compiled.diagnostics))?;
-    let started = control.start_run(plan, trigger).await?;
-    Ok(Json(
-        json!({ "run": started.run, "number": started.number }),
-    ))
-}
-
-fn dispatched(
-    wanted: &Dispatch,
-    user: &str,
-    revision: cutover_model::source::Revision,
-    git_ref: GitRef,
-) -> Trigger {
-    Trigger {
-        kind: TriggerKind::WorkflowDispatch,
-        repository: wanted.repository.clone(),
-        payload: json!({
-            "inputs": wanted.inputs, "ref": git_ref.0, "sender": { "login": user },
-            "repository": { "full_name": wanted.repository },
-        }),
-        git_ref,
-        revision,
-        before: None,
-        actor: user.to_owned(),
-        base_ref: None,
-        head_ref: None,
-        changed_paths: None,
-        inputs: wanted.inputs.clone(),
-        trust: Trust::Trusted,
-    }
-}
-
-/// A workflow by its path, or by its file's name.
-fn workflow_path(tree: &dialect::SourceTree, wanted: &str) -> Result<String, Error> {
-    let all = dialect::workflows(tree);
-    all.iter()
-        .find(|path| *path == wanted || path.rsplit('/').next() == Some(wanted))
-        .cloned()
-        .ok_or_else(|| {
-            Error::NotFound(format!(
-                "no workflow `{wanted}`; there is `{}`",
-                all.join("`, `")
-            ))
-        })
 }
 
 pub(super) fn not_found(error: impl std::fmt::Display) -> Error {

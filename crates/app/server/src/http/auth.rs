@@ -110,7 +110,9 @@ fn is_local(headers: &HeaderMap) -> bool {
         Some(rest) => rest.split(']').next().unwrap_or_default(),
         None => host.split(':').next().unwrap_or_default(),
     };
-    name.eq_ignore_ascii_case("localhost")
+    let name = name.to_ascii_lowercase();
+    name == "localhost"
+        || name.ends_with(".localhost")
         || name
             .parse::<std::net::IpAddr>()
             .is_ok_and(|address| address.is_loopback())
@@ -145,6 +147,7 @@ mod tests {
             "127.0.0.1:7800",
             "[::1]:7800",
             "LOCALHOST:1",
+            "cutover.localhost:7800",
         ] {
             assert!(host(name), "{name}");
         }

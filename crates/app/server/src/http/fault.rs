@@ -32,6 +32,7 @@ impl Fault {
             | Error::Forge(_)
             | Error::Target(_)
             | Error::Executor(_)
+            | Error::Results(_)
             | Error::Docker(_)
             | Error::Balancer(_)
             | Error::Io { .. }

@@ -410,6 +410,7 @@ mod tests {
         let mut spec = TrafficSpec {
             limits: Some(LimitsSpec {
                 connections: Some(7),
+                connections_per_client: Some(3),
                 body_bytes: Some(1_000),
                 ..LimitsSpec::default()
             }),
@@ -418,6 +419,7 @@ mod tests {
         };
         let service = route(spec.clone(), &[100]).to_wire("s@e");
         assert_eq!(service.limits.connections, 7);
+        assert_eq!(service.limits.connections_per_client, Some(3));
         let [everything] = service.routes.as_slice() else {
             panic!("{:?}", service.routes);
         };

@@ -122,6 +122,8 @@ pub struct RunView {
     pub trust: cutover_model::source::Trust,
     /// The word of its state.
     pub state: &'static str,
+    /// On what it, or what of it, waits.
+    pub waiting_on: Option<String>,
     /// How it ended.
     pub outcome: Option<Outcome>,
     /// How that counts, in the word that GitHub has for it.
@@ -163,6 +165,9 @@ pub struct JobView {
     pub reason: Option<String>,
     /// Its outputs.
     pub outputs: BTreeMap<String, String>,
+    /// Where to look at what it deployed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub environment_url: Option<String>,
     /// When it started, and when it ended.
     pub started_at: Option<Timestamp>,
     /// When it ended.
@@ -216,6 +221,7 @@ impl RunView {
             trigger: row.trigger,
             trust: run.trust()?.clone(),
             state: word(run.state()),
+            waiting_on: row.waiting_on,
             outcome: row.outcome,
             conclusion: row.outcome.map(Outcome::github_word),
             attempt: run.attempt(),
@@ -256,6 +262,7 @@ impl JobView {
             conclusion: job.conclusion,
             reason: job.reason.map(ToOwned::to_owned),
             outputs: outputs.collect(),
+            environment_url: job.environment_url.map(ToOwned::to_owned),
             started_at: job.started_at,
             finished_at: ended(&job.state),
             steps: job.steps.into_iter().map(StepView::of).collect(),

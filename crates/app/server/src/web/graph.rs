@@ -112,6 +112,7 @@ mod tests {
             outcome: None,
             reason: None,
             outputs: BTreeMap::new(),
+            environment_url: None,
             started_at: None,
             finished_at: None,
             steps: Vec::new(),

@@ -4,6 +4,7 @@ use cutover_model::{
     Duration, Timestamp,
     run::{Annotation, Level},
 };
+use cutover_results::Artifact;
 use cutover_store::{ApprovalRow, DeploymentRow, RunRow};
 use maud::{DOCTYPE, Markup, html};
 
@@ -81,13 +82,22 @@ pub(super) fn fault(status: u16, why: &str) -> Markup {
 }
 
 /// A run.
-pub(super) fn run(run: &RunView, lists: &Lists, status: &Status, now: Timestamp) -> Markup {
+pub(super) fn run(
+    run: &RunView,
+    kept: &[Artifact],
+    lists: &Lists,
+    status: &Status,
+    now: Timestamp,
+) -> Markup {
     let main = html! {
         main {
             (column(lists, now))
             div.content {
                 section {
                     h1 { "#" (run.number) " " (run.name) " " (badge(run.state)) }
+                    @if run.state == "waiting" {
+                        @if let Some(on) = &run.waiting_on { p.facts { "waits on " (on) } }
+                    }
                     p.facts {
                         (run.trigger) " of " b { (run.git_ref.short()) } " at " code { (run.revision.short()) }
                         " by " b { (run.actor) }
@@ -98,12 +108,30 @@ pub(super) fn run(run: &RunView, lists: &Lists, status: &Status, now: Timestamp)
                     (graph::picture(&run.jobs))
                 }
                 (approvals(&of(&status.approvals, run.id.as_str())))
+                (artifacts(run, kept))
                 @for traffic in &status.services { (services(traffic)) }
                 @for job in &run.jobs { (job_steps(run, job, now)) }
             }
         }
     };
     frame(&format!("#{} {}", run.number, run.name), &main)
+}
+
+/// What a run has kept.
+fn artifacts(run: &RunView, kept: &[Artifact]) -> Markup {
+    html! {
+        @if !kept.is_empty() {
+            section {
+                h2 { "Artifacts" }
+                ul {
+                    @for artifact in kept {
+                        li { a href={ "/runs/" (run.id) "/artifacts/" (artifact.id) } download { (artifact.name) }
+                            small { " " (artifact.size) " bytes · by " (artifact.job) } }
+                    }
+                }
+            }
+        }
+    }
 }
 
 pub(super) fn column(lists: &Lists, now: Timestamp) -> Markup {
@@ -198,7 +226,11 @@ fn job_steps(run: &RunView, job: &JobView, now: Timestamp) -> Markup {
                     && outcome != conclusion { small { " counts as " (conclusion) } }
                 @if let Some(environment) = &job.environment { small { " in " (environment) } } }
             @if let Some(on) = &job.waiting_on { p.facts { "waits on " (on) } }
+            @if let Some(url) = job.environment_url.as_deref().filter(|url| is_address(url)) {
+                p.facts { a href=(url) rel="noopener noreferrer" { (url) } }
+            }
             @if let Some(reason) = &job.reason { p.facts { (reason) } }
+            @if job.outcome.is_some() || !job.steps.is_empty() { p.facts { (why(run, job, None)) } }
             ol {
                 @for step in &job.steps { (step_line(run, job, step, now)) }
             }
@@ -228,6 +260,7 @@ fn step_line(run: &RunView, job: &JobView, step: &StepView, now: Timestamp) -> M
                 (took(step.started_at, step.finished_at, now))
             }
             @for reason in &step.reasons { p.bad { (reason) } }
+            @if step.state == "skipped" { (why(run, job, Some(step))) }
             @for annotation in &step.annotations { (remark(annotation)) }
             @if let Some(summary) = &step.summary {
                 details { summary { "Summary" } pre { (summary) } }
@@ -251,6 +284,19 @@ fn remark(annotation: &Annotation) -> Markup {
             (annotation.message)
         }
     }
+}
+
+/// Where it is told why something did or did not run.
+fn why(run: &RunView, job: &JobView, step: Option<&StepView>) -> Markup {
+    let key = job.key.0.replace('#', "%23");
+    let step = step.map_or_else(String::new, |step| format!("&step={}", step.path));
+    let address = format!("/runs/{}/explain?job={key}{step}", run.id);
+    html! { a href=(address) { "why?" } }
+}
+
+/// Whether a text of a workflow may be a link: nothing that a browser would run.
+fn is_address(text: &str) -> bool {
+    text.starts_with("https://") || text.starts_with("http://")
 }
 
 pub(super) fn badge(state: &str) -> Markup {

@@ -2,7 +2,7 @@
 
 use cutover_model::{
     Position,
-    plan::{Bindings, Builtin},
+    plan::{Bindings, Builtin, Template},
     project::Project,
 };
 
@@ -106,8 +106,21 @@ fn unknown(name: &str, short: &str, at: Position, sink: &mut Sink) {
 }
 
 /// Holds `with:` against what the action knows; the names come out as the action spells them.
-pub(crate) fn bind(action: Builtin, at: Position, with: &[With], sink: &mut Sink) -> Bindings {
+pub(crate) fn bind(
+    action: Builtin,
+    reference: &Spanned,
+    with: &[With],
+    sink: &mut Sink,
+) -> Bindings {
+    let at = reference.at;
     let mut bindings = Bindings::new();
+    let version = reference.text.split_once('@').map(|(_, version)| version);
+    if let Some(version) = version
+        && let Some(input) = action.input_of_version(version)
+    {
+        let text = version.to_owned();
+        bindings.push((input.to_owned(), Template { text, at }));
+    }
     for entry in with {
         let name = &entry.name.text;
         match action

@@ -74,6 +74,20 @@ pub(crate) const JOB_OUTPUTS: Scope = Scope(&[
     "env",
 ]);
 
+/// `with` of a job that calls a workflow.
+pub(crate) const CALL_WITH: Scope = JOB;
+
+/// `secrets` of a job that calls a workflow.
+pub(crate) const CALL_SECRETS: Scope = Scope(&[
+    "github", "inputs", "vars", "needs", "strategy", "matrix", "secrets",
+]);
+
+/// Defaults of the inputs of a called workflow.
+pub(crate) const CALL_DEFAULT: Scope = Scope(&["github", "inputs", "vars"]);
+
+/// Outputs of a called workflow.
+pub(crate) const CALL_OUTPUT: Scope = Scope(&["github", "jobs", "vars", "inputs"]);
+
 /// What the keys of a step may use; it differs between a job's steps and an action's.
 #[derive(Debug)]
 pub(crate) struct StepScopes {
@@ -161,6 +175,19 @@ pub(crate) const ACTION_INPUT: Scope = Scope(&[
     "matrix",
     "job",
     "runner",
+    "hashFiles(1,255)",
+]);
+
+/// `args`, `env` and entrypoints of a container action.
+pub(crate) const CONTAINER_ACTION: Scope = Scope(&[
+    "github",
+    "inputs",
+    "strategy",
+    "matrix",
+    "steps",
+    "job",
+    "runner",
+    "env",
     "hashFiles(1,255)",
 ]);
 

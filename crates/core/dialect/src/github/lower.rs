@@ -13,6 +13,7 @@ use super::{
     action::{self, Actions, Lowered, MAX_STEPS, Place},
     background,
     builtin::{self, Named},
+    call::Calls,
     lint as rules,
     model::{Does, Job, Node, NodeHook, Runs, Step, With, Workflow},
     parse,
@@ -20,7 +21,8 @@ use super::{
     template, trigger,
 };
 use crate::{
-    Compiled, ForeignActions, ForeignFault, Lacking, Linted, Options, SourceTree, Wanted,
+    Compiled, ForeignAction, ForeignActions, ForeignFault, Lacking, Linted, Options, SourceTree,
+    Wanted,
     diagnostic::{Code, Sink},
     foreign,
     shape::Spanned,
@@ -40,7 +42,7 @@ pub(crate) fn compile(
     let mut lowering = Lowering {
         options,
         project: project.as_ref(),
-        ..Lowering::new(tree, foreign)
+        ..Lowering::new(tree, path, foreign)
     };
     let plan = checked(tree, path, &mut sink).and_then(|(document, verdict)| {
         if verdict == Verdict::Accepted {
@@ -56,6 +58,9 @@ pub(crate) fn compile(
     });
     let mut all = sink.finish();
     all.append(&mut lowering.actions.diagnostics);
+    if !all.iter().any(is_error) {
+        all.append(&mut lowering.objections(path));
+    }
     all.append(&mut diagnostics);
     let refused = all.iter().any(is_error);
     let wanted = lowering.wanted;
@@ -75,7 +80,7 @@ pub(crate) fn lint(tree: &SourceTree, foreign: &ForeignActions, path: &str) -> L
     let mut lowering = Lowering {
         project: project.as_ref(),
         is_lint: true,
-        ..Lowering::new(tree, foreign)
+        ..Lowering::new(tree, path, foreign)
     };
     if let Some((document, _)) = checked(tree, path, &mut sink)
         && let Some(root) = &document.root
@@ -86,6 +91,9 @@ pub(crate) fn lint(tree: &SourceTree, foreign: &ForeignActions, path: &str) -> L
     }
     let mut all = sink.finish();
     all.append(&mut lowering.actions.diagnostics);
+    if !all.iter().any(is_error) {
+        all.append(&mut lowering.objections(path));
+    }
     for diagnostic in &mut all {
         if OURS.iter().any(|code| code.id() == diagnostic.code) {
             diagnostic.severity = Severity::Warning;
@@ -99,20 +107,24 @@ pub(crate) fn lint(tree: &SourceTree, foreign: &ForeignActions, path: &str) -> L
 }
 
 /// What matters to the hosted service alone.
-const HOSTED: &[Code] = &[Code::RunnerLabel, Code::OutdatedAction];
+pub(super) const HOSTED: &[Code] = &[Code::RunnerLabel, Code::OutdatedAction];
 /// What is no matter of the file, but of what cutover has.
 const OURS: &[Code] = &[Code::NotYet, Code::LackingAction, Code::NoAction];
 
 /// Whether the hosted service would take a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Verdict {
+pub(super) enum Verdict {
     Accepted,
     Refused,
 }
 
 /// A file that has been held against the language: by our rules, which know the exact place, and by the
 /// reader of the hosted service, whose words are told when the rules find nothing.
-fn checked(tree: &SourceTree, path: &str, sink: &mut Sink) -> Option<(Document, Verdict)> {
+pub(super) fn checked(
+    tree: &SourceTree,
+    path: &str,
+    sink: &mut Sink,
+) -> Option<(Document, Verdict)> {
     let bytes = parse::file(tree, path, sink)?;
     let document = yaml::as_written(bytes);
     rules::check(&document, sink);
@@ -133,24 +145,26 @@ fn is_error(diagnostic: &Diagnostic) -> bool {
     diagnostic.severity == Severity::Error
 }
 
-struct Lowering<'t> {
-    tree: &'t SourceTree,
-    foreign: &'t ForeignActions,
-    options: Options,
+/// A workflow on its way to a plan.
+pub(super) struct Lowering<'t> {
+    pub(super) tree: &'t SourceTree,
+    pub(super) foreign: &'t ForeignActions,
+    pub(super) options: Options,
     /// Whether the file is looked at, and not what would be done.
-    is_lint: bool,
+    pub(super) is_lint: bool,
     project: Option<&'t Project>,
-    actions: Actions,
+    pub(super) actions: Actions,
     /// Where the steps that are lowered just now stand: the workflow's sources, or an action's.
-    here: ActionSource,
+    pub(super) here: ActionSource,
     /// Steps of the plan so far.
     steps: usize,
     /// What is used and was not handed in, each once.
     wanted: Vec<Wanted>,
+    pub(super) calls: Calls,
 }
 
 impl<'t> Lowering<'t> {
-    fn new(tree: &'t SourceTree, foreign: &'t ForeignActions) -> Self {
+    fn new(tree: &'t SourceTree, path: &str, foreign: &'t ForeignActions) -> Self {
         Self {
             tree,
             foreign,
@@ -161,40 +175,46 @@ impl<'t> Lowering<'t> {
             here: ActionSource::Workspace,
             steps: 0,
             wanted: Vec::new(),
+            calls: Calls::of(path),
         }
     }
 
-    fn workflow(&mut self, path: &str, workflow: Workflow, sink: &mut Sink) -> Plan {
-        let name = workflow.name.filter(|name| !name.is_empty());
+    fn workflow(&mut self, path: &str, mut workflow: Workflow, sink: &mut Sink) -> Plan {
+        let name = workflow.name.take().filter(|name| !name.is_empty());
         Plan {
             path: path.to_owned(),
             name: name.unwrap_or_else(|| path.to_owned()),
-            run_name: workflow.run_name,
-            env: workflow.env,
-            concurrency: workflow.concurrency,
-            jobs: workflow
-                .jobs
-                .into_iter()
-                .map(|job| {
-                    let mut job = self.job(job, &workflow.defaults, sink);
-                    job.permissions = job.permissions.or_else(|| workflow.permissions.clone());
-                    job
-                })
-                .collect(),
-            permissions: workflow.permissions,
+            run_name: workflow.run_name.take(),
+            env: std::mem::take(&mut workflow.env),
+            concurrency: workflow.concurrency.take(),
+            permissions: workflow.permissions.clone(),
+            jobs: self.jobs(workflow, sink),
             project: None,
         }
+    }
+
+    /// The jobs of a file, be it the workflow itself or one that is called.
+    pub(super) fn jobs(&mut self, workflow: Workflow, sink: &mut Sink) -> Vec<JobSpec> {
+        let (defaults, permissions) = (workflow.defaults, workflow.permissions);
+        let jobs = workflow.jobs.into_iter();
+        jobs.map(|mut job| {
+            job.permissions = job.permissions.or_else(|| permissions.clone());
+            self.job(job, &defaults, sink)
+        })
+        .collect()
     }
 
     fn job(&mut self, job: Job, defaults: &RunDefaults, sink: &mut Sink) -> JobSpec {
         let before = self.steps;
         let mut steps = self.steps(job.steps, sink);
         background::wait_for_the_rest(&mut steps);
+        let (call, permissions) = (job.call, job.permissions.as_ref());
+        let call = call.and_then(|call| self.call(call, permissions, sink));
         if before <= MAX_STEPS && self.steps > MAX_STEPS {
             let message = format!("the workflow comes to more than {MAX_STEPS} steps");
             sink.error(Code::ActionNesting, job.at, message);
         }
-        JobSpec {
+        let mut spec = JobSpec {
             id: job.id,
             name: job.name,
             needs: job.needs.into_iter().map(|need| need.text).collect(),
@@ -214,9 +234,13 @@ impl<'t> Lowering<'t> {
             services: job.services,
             runner_images: BTreeMap::new(),
             steps,
+            call: None,
             at: job.at,
+        };
+        if let Some(call) = call {
+            call.enter(&mut spec, sink);
         }
-        .with_set_up()
+        spec.with_set_up()
     }
 
     fn steps(&mut self, steps: Vec<Step>, sink: &mut Sink) -> Vec<StepSpec> {
@@ -261,6 +285,7 @@ impl<'t> Lowering<'t> {
             timeout_minutes: step.timeout_minutes,
             continue_on_error: step.continue_on_error,
             background: step.background,
+            on_machine: false,
             body,
             at: step.at,
         })
@@ -289,7 +314,7 @@ impl<'t> Lowering<'t> {
         }
         match builtin::find(reference, sink) {
             Named::Builtin(action) => {
-                let with = builtin::bind(action, reference.at, with, sink);
+                let with = builtin::bind(action, reference, with, sink);
                 builtin::check_names(&with, self.project, sink);
                 Some(StepBody::Builtin { action, with })
             }
@@ -326,6 +351,29 @@ impl<'t> Lowering<'t> {
         self.action(tree, &place, reference, with, sink)
     }
 
+    /// What was handed in of a repository; what was not is wanted.
+    pub(super) fn handed_in(
+        &mut self,
+        repository: &str,
+        git_ref: &str,
+        at: Position,
+        sink: &Sink,
+    ) -> Option<&'t Result<ForeignAction, ForeignFault>> {
+        let found = self.foreign.get(repository, git_ref);
+        let known = |wanted: &Wanted| {
+            wanted.repository.eq_ignore_ascii_case(repository) && wanted.git_ref == git_ref
+        };
+        if found.is_none() && !self.wanted.iter().any(known) {
+            self.wanted.push(Wanted {
+                repository: repository.to_owned(),
+                git_ref: git_ref.to_owned(),
+                path: sink.path().to_owned(),
+                at,
+            });
+        }
+        found
+    }
+
     /// `owner/repository/path@ref`, as far as it was handed in.
     fn foreign(&mut self, reference: &Spanned, with: &[With], sink: &mut Sink) -> Option<StepBody> {
         let uses = &reference.text;
@@ -333,21 +381,8 @@ impl<'t> Lowering<'t> {
             return self.lacking(reference, format!("`{uses}` names no action"), sink);
         };
         let (repository, git_ref) = (read.repository, read.git_ref.to_owned());
-        match self.foreign.get(&repository, &git_ref) {
-            None => {
-                let known = |wanted: &Wanted| {
-                    wanted.repository.eq_ignore_ascii_case(&repository) && wanted.git_ref == git_ref
-                };
-                if !self.wanted.iter().any(known) {
-                    self.wanted.push(Wanted {
-                        repository,
-                        git_ref,
-                        path: sink.path().to_owned(),
-                        at: reference.at,
-                    });
-                }
-                self.lacking(reference, format!("action `{uses}` is not here"), sink)
-            }
+        match self.handed_in(&repository, &git_ref, reference.at, sink) {
+            None => self.lacking(reference, format!("action `{uses}` is not here"), sink),
             Some(Err(ForeignFault::Lacking(fault))) => self.lacking(reference, fault.clone(), sink),
             Some(Err(ForeignFault::Lock(fault))) => {
                 let hint = "`cutover lock` adds what is missing, `cutover lock --update` takes \
@@ -407,7 +442,16 @@ impl<'t> Lowering<'t> {
         let lowered = found?;
         self.steps = self.steps.saturating_add(lowered.count);
         let mut advice = sink.aside();
-        let inputs = action::bind(&lowered.action.inputs, reference, with, &mut advice);
+        let declared = &lowered.action.inputs;
+        let mut inputs = match &lowered.action.runs {
+            Runs::Docker(_) => {
+                let with = container::without_overrides(with);
+                action::bind(declared, reference, &with, &mut advice)
+            }
+            Runs::Composite(_) | Runs::Node(_) => {
+                action::bind(declared, reference, with, &mut advice)
+            }
+        };
         let lenient: &[Code] = if self.is_lint {
             &[]
         } else {
@@ -418,6 +462,11 @@ impl<'t> Lowering<'t> {
             Runs::Node(node) => {
                 let spec = node_action(node, place, reference, sink);
                 StepBody::Action(Box::new(ActionUse { inputs, ..spec }))
+            }
+            Runs::Docker(runs) => {
+                inputs.extend(container::overrides(with));
+                let Place { source, directory } = place;
+                container::action_step(runs, source, directory, reference, inputs)
             }
             Runs::Composite(_) => StepBody::Composite {
                 source: place.source.clone(),
@@ -439,7 +488,7 @@ impl<'t> Lowering<'t> {
         let outside = std::mem::take(&mut self.steps);
         let steps = match &mut action.runs {
             Runs::Composite(steps) => self.steps(std::mem::take(steps), sink),
-            Runs::Node(_) => Vec::new(),
+            Runs::Node(_) | Runs::Docker(_) => Vec::new(),
         };
         let count = std::mem::replace(&mut self.steps, outside);
         if count > MAX_STEPS {

@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use cutover_model::{
     Position,
     plan::{
-        Bindings, Concurrency, EnvironmentUse, Expression, MatrixSpec, Permissions, RunDefaults,
-        Template,
-        container::{ContainerUse, Services},
+        Bindings, CallInputKind, CallSecrets, Concurrency, EnvironmentUse, Expression, MatrixSpec,
+        Permissions, RunDefaults, Template,
+        container::{ContainerStep, ContainerUse, Services},
     },
 };
 
@@ -30,9 +30,53 @@ pub(crate) struct Workflow {
 /// `on:`.
 #[derive(Debug, Default)]
 pub(crate) struct On {
-    pub(crate) push: Option<Filters>,
-    pub(crate) pull_request: Option<PullRequest>,
+    /// By their names; those below are not among them.
+    pub(crate) webhooks: BTreeMap<String, Webhook>,
     pub(crate) dispatch: Option<Dispatch>,
+    /// `types:`, when some are written.
+    pub(crate) repository_dispatch: Option<Option<Vec<String>>>,
+    pub(crate) schedule: Vec<Time>,
+    pub(crate) call: Option<CallTrigger>,
+}
+
+/// An event that a forge tells, with what it is filtered by.
+#[derive(Debug, Default)]
+pub(crate) struct Webhook {
+    pub(crate) filters: Filters,
+    /// `None` where nothing is written.
+    pub(crate) types: Option<Vec<String>>,
+    /// Of `workflow_run`: the names of the workflows that are meant.
+    pub(crate) workflows: Option<Vec<String>>,
+}
+
+/// One item of `schedule`.
+#[derive(Debug)]
+pub(crate) struct Time {
+    pub(crate) cron: String,
+    pub(crate) timezone: Option<String>,
+}
+
+/// `on.workflow_call`.
+#[derive(Debug, Default)]
+pub(crate) struct CallTrigger {
+    pub(crate) inputs: Vec<CallInput>,
+    pub(crate) outputs: Bindings,
+}
+
+/// One of `on.workflow_call.inputs`. Whether it is there when it must is the reader's to look at.
+#[derive(Debug)]
+pub(crate) struct CallInput {
+    pub(crate) name: String,
+    pub(crate) kind: CallInputKind,
+    pub(crate) default: Option<Template>,
+}
+
+/// What a job calls instead of having steps.
+#[derive(Debug)]
+pub(crate) struct JobCall {
+    pub(crate) reference: Spanned,
+    pub(crate) with: Vec<With>,
+    pub(crate) secrets: CallSecrets,
 }
 
 /// The filters of an event.
@@ -50,14 +94,6 @@ pub(crate) enum Filter {
     Only(Patterns),
     /// What matches does not.
     Except(Patterns),
-}
-
-/// `on.pull_request`.
-#[derive(Debug, Default)]
-pub(crate) struct PullRequest {
-    pub(crate) filters: Filters,
-    /// `None` where nothing is written, which means the usual three.
-    pub(crate) types: Option<Vec<String>>,
 }
 
 /// `on.workflow_dispatch`.
@@ -107,6 +143,7 @@ pub(crate) struct Job {
     pub(crate) container: Option<ContainerUse>,
     pub(crate) services: Option<Services>,
     pub(crate) steps: Vec<Step>,
+    pub(crate) call: Option<JobCall>,
 }
 
 /// A step of a job or of a composite action.
@@ -147,7 +184,7 @@ pub(crate) enum Does {
 }
 
 /// One entry of `with:`.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct With {
     pub(crate) name: Spanned,
     pub(crate) value: Template,
@@ -169,6 +206,17 @@ pub(crate) enum Runs {
     Composite(Vec<Step>),
     /// `using: node20` and its kin.
     Node(Node),
+    /// `using: docker`: all that does not depend on where its files are.
+    Docker(Box<DockerRuns>),
+}
+
+/// A container action.
+#[derive(Debug, Clone)]
+pub(crate) struct DockerRuns {
+    /// A Dockerfile from the action's directory, or `docker://IMAGE`.
+    pub(crate) image: String,
+    /// The rest of it; its image is not known yet.
+    pub(crate) step: ContainerStep,
 }
 
 /// A JavaScript action.

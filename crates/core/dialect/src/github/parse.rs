@@ -2,6 +2,7 @@
 //! and the rest is still looked at.
 
 mod action;
+mod call;
 mod concurrency;
 pub(super) mod container;
 mod job;

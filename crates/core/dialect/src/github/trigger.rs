@@ -1,22 +1,23 @@
-//! Whether a trigger starts a workflow, and with which inputs.
+//! Whether a trigger starts a workflow: each filter of `on:` is held against it and says how that went.
 
-use std::collections::BTreeMap;
+mod inputs;
 
 use cutover_model::source::{Trigger, TriggerKind};
 use serde_json::Value as Json;
 
+pub(crate) use inputs::{inputs, resolve_inputs};
+
 use super::{
-    model::{Dispatch, Filter, Filters, Input, InputKind, On, PullRequest},
+    model::{Filter, On, Webhook},
     parse,
 };
 use crate::{
-    SourceTree, Triggered,
+    Check, Schedule, SourceTree, Triggered,
     diagnostic::{Code, Sink},
-    suggest,
     yaml::Value,
 };
 
-/// The types that start a workflow when none are written.
+/// The types that start a workflow when none are written; of events that are not here, all do.
 const USUAL_TYPES: [&str; 3] = ["opened", "synchronize", "reopened"];
 
 /// Reads `on:` only: what else is wrong in the file is told when it is compiled.
@@ -35,194 +36,240 @@ fn read_on(tree: &SourceTree, path: &str, sink: &mut Sink) -> Option<On> {
 
 /// Whether the trigger starts the workflow.
 pub(crate) fn triggered_by(tree: &SourceTree, path: &str, trigger: &Trigger) -> Triggered {
-    let mut sink = Sink::new(path);
-    let on = read_on(tree, path, &mut sink);
-    match on {
-        Some(on) if !sink.has_errors() => match reason_against(&on, trigger) {
+    match checks(tree, path, trigger) {
+        Err(diagnostics) => Triggered::Invalid(diagnostics),
+        Ok(checks) => match checks.into_iter().find(|check| !check.holds) {
             None => Triggered::Yes,
-            Some(reason) => Triggered::No(reason),
+            Some(check) => Triggered::No(check.text),
         },
-        _ => Triggered::Invalid(sink.finish()),
     }
 }
 
-fn reason_against(on: &On, trigger: &Trigger) -> Option<String> {
-    let not_there = || format!("`on` does not have `{}`", trigger.kind.event_name());
-    match trigger.kind {
-        TriggerKind::Push => match &on.push {
-            Some(filters) => push(filters, trigger),
-            None => Some(not_there()),
-        },
-        TriggerKind::PullRequest => match &on.pull_request {
-            Some(pull_request) => against_pull_request(pull_request, trigger),
-            None => Some(not_there()),
-        },
-        TriggerKind::WorkflowDispatch => on.dispatch.is_none().then(not_there),
-    }
-}
-
-fn push(filters: &Filters, trigger: &Trigger) -> Option<String> {
-    if let Some(tag) = trigger.git_ref.tag() {
-        // Paths are not looked at for tags.
-        return match (&filters.tags, &filters.branches) {
-            (Some(filter), _) => name(filter, tag, "tag", "tags"),
-            (None, Some(_)) => Some(format!(
-                "`push` filters branches only, and `{tag}` is a tag"
-            )),
-            (None, None) => None,
-        };
-    }
-    let branch = trigger.git_ref.branch().unwrap_or(&trigger.git_ref.0);
-    let against = match (&filters.branches, &filters.tags) {
-        (Some(filter), _) => name(filter, branch, "branch", "branches"),
-        (None, Some(_)) => Some(format!(
-            "`push` filters tags only, and `{branch}` is a branch"
-        )),
-        (None, None) => None,
-    };
-    against.or_else(|| paths(filters.paths.as_ref(), trigger))
-}
-
-fn against_pull_request(pull_request: &PullRequest, trigger: &Trigger) -> Option<String> {
-    if let Some(action) = trigger.payload.get("action").and_then(Json::as_str) {
-        let known = match &pull_request.types {
-            Some(types) => types.iter().any(|one| one == action),
-            None => USUAL_TYPES.contains(&action),
-        };
-        if !known {
-            return Some(format!(
-                "`types` of `pull_request` does not have `{action}`"
-            ));
-        }
-    }
-    let filters = &pull_request.filters;
-    let against = match (&filters.branches, &trigger.base_ref) {
-        (Some(filter), Some(base)) => {
-            let base = base.strip_prefix("refs/heads/").unwrap_or(base);
-            name(filter, base, "base branch", "branches")
-        }
-        (Some(_), None) => Some("`branches` needs a base branch, and none is known".to_owned()),
-        (None, _) => None,
-    };
-    against.or_else(|| paths(filters.paths.as_ref(), trigger))
-}
-
-fn name(filter: &Filter, name: &str, what: &str, key: &str) -> Option<String> {
-    match filter {
-        Filter::Only(patterns) if !patterns.matches(name) => {
-            Some(format!("{what} `{name}` does not match `{key}`"))
-        }
-        Filter::Except(patterns) if patterns.matches(name) => {
-            Some(format!("{what} `{name}` matches `{key}-ignore`"))
-        }
-        Filter::Only(_) | Filter::Except(_) => None,
-    }
-}
-
-/// Without a list of what changed every path filter matches.
-fn paths(filter: Option<&Filter>, trigger: &Trigger) -> Option<String> {
-    let changed = trigger.changed_paths.as_ref()?;
-    match filter? {
-        Filter::Only(patterns) => (!changed.iter().any(|path| patterns.matches(path)))
-            .then(|| format!("none of {} changed paths matches `paths`", changed.len())),
-        Filter::Except(patterns) => changed
-            .iter()
-            .all(|path| patterns.matches(path))
-            .then(|| format!("all {} changed paths match `paths-ignore`", changed.len())),
-    }
-}
-
-/// The inputs of a manual trigger with defaults filled in and types made right.
-pub(crate) fn inputs(
+/// The same, filter by filter.
+pub(crate) fn checks(
     tree: &SourceTree,
     path: &str,
     trigger: &Trigger,
-) -> (BTreeMap<String, Json>, Vec<cutover_model::Diagnostic>) {
+) -> Result<Vec<Check>, Vec<cutover_model::Diagnostic>> {
     let mut sink = Sink::new(path);
-    let inputs = match read_on(tree, path, &mut sink) {
-        Some(on) => resolve_inputs(&on, trigger, &mut sink),
-        None => BTreeMap::new(),
-    };
-    (inputs, sink.finish())
+    let on = read_on(tree, path, &mut sink);
+    match on {
+        Some(on) if !sink.has_errors() => {
+            let mut filtering = Filtering {
+                trigger,
+                checks: Vec::new(),
+            };
+            filtering.on(&on);
+            Ok(filtering.checks)
+        }
+        _ => Err(sink.finish()),
+    }
 }
 
-/// Holds what was given against what is declared.
-pub(crate) fn resolve_inputs(
-    on: &On,
-    trigger: &Trigger,
-    sink: &mut Sink,
-) -> BTreeMap<String, Json> {
-    // A workflow may be started by hand for a try although it does not offer it.
-    let nothing = Dispatch::default();
-    let dispatch = on.dispatch.as_ref().unwrap_or(&nothing);
-    for name in trigger.inputs.keys() {
-        if !dispatch.inputs.contains_key(name) {
-            let known = dispatch.inputs.keys().map(String::as_str);
-            let message = format!("there is no input `{name}`");
-            sink.error_hint(
-                Code::Input,
-                dispatch.at,
-                message,
-                suggest::hint(name, known),
-            );
-        }
-    }
-    let mut inputs = BTreeMap::new();
-    for (name, input) in &dispatch.inputs {
-        match value(input, trigger.inputs.get(name)) {
-            Ok(value) => {
-                inputs.insert(name.clone(), value);
-            }
-            Err(why) => sink.error(Code::Input, dispatch.at, format!("input `{name}` {why}")),
-        }
-    }
-    inputs
-}
-
-/// Given texts become what the type says, as `--input dry-run=true` and the API both send texts.
-fn value(input: &Input, given: Option<&Json>) -> Result<Json, String> {
-    let Some(given) = given.filter(|given| !given.is_null()) else {
-        return match &input.default {
-            Some(default) => Ok(default.clone()),
-            None if input.required => Err("is required".to_owned()),
-            None => Ok(absent(&input.kind)),
+/// When a workflow wants to be run by the clock; nothing when its `on:` does not hold.
+pub(crate) fn schedules(tree: &SourceTree, path: &str) -> Vec<Schedule> {
+    let mut sink = Sink::new(path);
+    let on = read_on(tree, path, &mut sink).filter(|_| !sink.has_errors());
+    let times = on.map(|on| on.schedule).unwrap_or_default();
+    let mut found: Vec<Schedule> = Vec::new();
+    for time in times {
+        let schedule = Schedule {
+            cron: time.cron,
+            timezone: time.timezone,
         };
-    };
-    match (&input.kind, given) {
-        (InputKind::Boolean, Json::Bool(_)) | (InputKind::Number, Json::Number(_)) => {
-            Ok(given.clone())
+        if !found.contains(&schedule) {
+            found.push(schedule);
         }
-        (InputKind::Boolean, Json::String(text)) => text
-            .parse()
-            .map(Json::Bool)
-            .map_err(|_| format!("must be `true` or `false`, and is `{text}`")),
-        (InputKind::Number, Json::String(text)) => text
-            .parse()
-            .map(Json::Number)
-            .map_err(|_| format!("must be a number, and is `{text}`")),
-        (InputKind::Choice(options), Json::String(text)) => {
-            if options.contains(text) {
-                Ok(given.clone())
-            } else {
-                Err(format!(
-                    "must be one of `{}`, and is `{text}`",
-                    options.join("`, `")
-                ))
-            }
-        }
-        (InputKind::Text | InputKind::Environment, Json::String(_)) => Ok(given.clone()),
-        (InputKind::Text | InputKind::Environment, Json::Bool(_) | Json::Number(_)) => {
-            Ok(Json::String(given.to_string()))
-        }
-        _ => Err(format!("cannot be `{given}`")),
     }
+    found
 }
 
-fn absent(kind: &InputKind) -> Json {
-    match kind {
-        InputKind::Boolean => Json::Bool(false),
-        InputKind::Number => Json::from(0),
-        InputKind::Choice(options) => options.first().cloned().unwrap_or_default().into(),
-        InputKind::Text | InputKind::Environment => Json::String(String::new()),
+struct Filtering<'t> {
+    trigger: &'t Trigger,
+    checks: Vec<Check>,
+}
+
+impl Filtering<'_> {
+    fn say(&mut self, holds: bool, text: String) {
+        self.checks.push(Check { holds, text });
+    }
+
+    fn on(&mut self, on: &On) {
+        let kind = self.trigger.kind;
+        let name = kind.event_name();
+        let is_there = match kind {
+            TriggerKind::WorkflowDispatch => on.dispatch.is_some(),
+            TriggerKind::RepositoryDispatch => on.repository_dispatch.is_some(),
+            TriggerKind::Schedule => !on.schedule.is_empty(),
+            _ => on.webhooks.contains_key(name),
+        };
+        if !is_there {
+            return self.say(false, format!("`on` does not have `{name}`"));
+        }
+        self.say(true, format!("`on` has `{name}`"));
+        match kind {
+            TriggerKind::WorkflowDispatch => {}
+            TriggerKind::RepositoryDispatch => {
+                let types = on.repository_dispatch.as_ref().and_then(Option::as_deref);
+                self.types(types, &[]);
+            }
+            TriggerKind::Schedule => self.time(on),
+            _ => {
+                if let Some(webhook) = on.webhooks.get(name) {
+                    self.webhook(webhook);
+                }
+            }
+        }
+    }
+
+    fn payload(&self, pointer: &str) -> Option<&str> {
+        self.trigger.payload.pointer(pointer).and_then(Json::as_str)
+    }
+
+    /// A time of another workflow is not this one's.
+    fn time(&mut self, on: &On) {
+        if let Some(cron) = self.payload("/schedule").map(str::to_owned) {
+            let holds = on.schedule.iter().any(|time| time.cron == cron);
+            let word = if holds { "has" } else { "does not have" };
+            self.say(holds, format!("`schedule` {word} `{cron}`"));
+        }
+    }
+
+    fn webhook(&mut self, webhook: &Webhook) {
+        let kind = self.trigger.kind;
+        let usual: &[&str] = if kind.is_pull_request() {
+            &USUAL_TYPES
+        } else {
+            &[]
+        };
+        self.types(webhook.types.as_deref(), usual);
+        if let Some(names) = &webhook.workflows {
+            let name = self.payload("/workflow_run/name").unwrap_or_default();
+            let holds = names.iter().any(|one| one == name);
+            let word = if holds { "has" } else { "does not have" };
+            let text = format!("`workflows` {word} `{name}`");
+            self.say(holds, text);
+        }
+        if kind == TriggerKind::Push {
+            return self.push(webhook);
+        }
+        if let Some(filter) = &webhook.filters.branches {
+            self.branch(filter);
+        }
+        self.paths(webhook.filters.paths.as_ref());
+    }
+
+    fn types(&mut self, written: Option<&[String]>, usual: &[&str]) {
+        let Some(action) = self.payload("/action").map(str::to_owned) else {
+            return;
+        };
+        let holds = match written {
+            Some(types) => types.iter().any(|one| *one == action),
+            None => usual.is_empty() || usual.contains(&action.as_str()),
+        };
+        let name = self.trigger.kind.event_name();
+        let text = match (written, holds) {
+            (None, true) => format!("`{action}` is a type that starts it when none are written"),
+            (Some(_), true) => format!("`types` of `{name}` has `{action}`"),
+            (_, false) => format!("`types` of `{name}` does not have `{action}`"),
+        };
+        self.say(holds, text);
+    }
+
+    fn push(&mut self, webhook: &Webhook) {
+        let (git_ref, filters) = (&self.trigger.git_ref, &webhook.filters);
+        if let Some(tag) = git_ref.tag().map(str::to_owned) {
+            // Paths are not looked at for tags.
+            match (&filters.tags, &filters.branches) {
+                (Some(filter), _) => self.name(filter, &tag, "tag", "tags"),
+                (None, Some(_)) => {
+                    self.say(
+                        false,
+                        format!("`push` filters branches only, and `{tag}` is a tag"),
+                    );
+                }
+                (None, None) => {}
+            }
+            return;
+        }
+        let branch = git_ref.branch().unwrap_or(&git_ref.0).to_owned();
+        match (&filters.branches, &filters.tags) {
+            (Some(filter), _) => self.name(filter, &branch, "branch", "branches"),
+            (None, Some(_)) => {
+                self.say(
+                    false,
+                    format!("`push` filters tags only, and `{branch}` is a branch"),
+                );
+            }
+            (None, None) => {}
+        }
+        self.paths(filters.paths.as_ref());
+    }
+
+    /// The branch that something wants to enter, or comes from.
+    fn branch(&mut self, filter: &Filter) {
+        let (branch, what) = match self.trigger.kind {
+            TriggerKind::WorkflowRun => (self.payload("/workflow_run/head_branch"), "branch"),
+            kind if kind.is_pull_request() => (self.trigger.base_ref.as_deref(), "base branch"),
+            _ => (self.payload("/merge_group/base_ref"), "base branch"),
+        };
+        match branch.map(str::to_owned) {
+            Some(branch) => {
+                let branch = branch.strip_prefix("refs/heads/").unwrap_or(&branch);
+                self.name(filter, branch, what, "branches");
+            }
+            None => self.say(
+                false,
+                format!("`branches` needs a {what}, and none is known"),
+            ),
+        }
+    }
+
+    fn name(&mut self, filter: &Filter, name: &str, what: &str, key: &str) {
+        let (holds, matches, key) = match filter {
+            Filter::Only(patterns) => {
+                let matches = patterns.matches(name);
+                (matches, matches, key.to_owned())
+            }
+            Filter::Except(patterns) => {
+                let matches = patterns.matches(name);
+                (!matches, matches, format!("{key}-ignore"))
+            }
+        };
+        let word = if matches { "matches" } else { "does not match" };
+        self.say(holds, format!("{what} `{name}` {word} `{key}`"));
+    }
+
+    /// Without a list of what changed every path filter matches.
+    fn paths(&mut self, filter: Option<&Filter>) {
+        let Some(filter) = filter else {
+            return;
+        };
+        let Some(changed) = self.trigger.changed_paths.as_deref() else {
+            let text = "it is not known which paths changed, so paths are not looked at".to_owned();
+            return self.say(true, text);
+        };
+        let count = changed.len();
+        match filter {
+            Filter::Only(patterns) => match changed.iter().find(|path| patterns.matches(path)) {
+                Some(path) => self.say(true, format!("changed path `{path}` matches `paths`")),
+                None => self.say(
+                    false,
+                    format!("none of {count} changed paths matches `paths`"),
+                ),
+            },
+            Filter::Except(patterns) => match changed.iter().find(|path| !patterns.matches(path)) {
+                Some(path) => {
+                    self.say(
+                        true,
+                        format!("changed path `{path}` does not match `paths-ignore`"),
+                    );
+                }
+                None => self.say(
+                    false,
+                    format!("all {count} changed paths match `paths-ignore`"),
+                ),
+            },
+        }
     }
 }

@@ -25,6 +25,7 @@ const ENVIRONMENT: Schema = Schema {
         "rollback_triggers",
         "judge",
         "env",
+        "vars",
         "hooks",
         "smoke",
         "progress_deadline",

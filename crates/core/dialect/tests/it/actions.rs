@@ -124,7 +124,7 @@ fn faults_in_an_action_are_told_once_with_its_path() {
             act/action.yml:7:21 1030 Unrecognized named-value: 'secrets'. Located at position 1 within expression: secrets.A
             act/action.yml:8:33 W 1014 `timeout-minutes` in an action's step works here and not at GitHub
             act/action.yml:9:13 W 1050 action `someone/else@v1` is not here | `--local-repository OWNER/REPO@REF=DIR` takes it from a directory
-            js/action.yml:1:16 W 1014 an action that runs with `deno` is not there yet | known are `composite`, `node12`, `node16`, `node20` and `node24`
+            js/action.yml:1:16 W 1014 an action that runs with `deno` is not there yet | known are `composite`, `docker`, `node12`, `node16`, `node20` and `node24`
             ",
     );
 }

@@ -178,7 +178,7 @@ fn what_cannot_be_told_is_invalid() {
     check(
         "[push, schedule]",
         &push(),
-        "invalid: 1:12 1014 event `schedule` is not there yet | known are `push`, `pull_request`, `workflow_dispatch`\n",
+        "invalid: 1:12 1011 event `schedule` needs a list of patterns | for example `schedule: [{cron: '0 6 * * 1'}]`\n",
     );
     assert!(answer("[push", &push()).starts_with("invalid: "));
     // A fault elsewhere in the file is for compiling to tell.
@@ -186,6 +186,85 @@ fn what_cannot_be_told_is_invalid() {
     assert_eq!(triggered_by(&tree(&files), PATH, &push()), Triggered::Yes);
     let gone = triggered_by(&tree(&[]), PATH, &push());
     assert!(matches!(gone, Triggered::Invalid(_)));
+}
+
+#[test]
+fn every_other_event_has_its_types_and_filters() {
+    let event = |name: &str, payload: serde_json::Value| Trigger {
+        kind: name.parse().unwrap(),
+        payload,
+        ..push()
+    };
+    let labeled = event("issues", json!({ "action": "labeled" }));
+    check("issues", &labeled, "");
+    check(
+        "{ issues: { types: [opened] } }",
+        &labeled,
+        "`types` of `issues` does not have `labeled`",
+    );
+    check("push", &labeled, "`on` does not have `issues`");
+
+    let target = Trigger {
+        kind: TriggerKind::PullRequestTarget,
+        ..pull_request("main", "opened")
+    };
+    check("pull_request_target", &target, "");
+    check(
+        "pull_request",
+        &target,
+        "`on` does not have `pull_request_target`",
+    );
+    check(
+        "{ pull_request_target: { branches: [release] } }",
+        &target,
+        "base branch `main` does not match `branches`",
+    );
+
+    let ended = |name: &str, branch: &str| {
+        let run = json!({ "name": name, "head_branch": branch });
+        event(
+            "workflow_run",
+            json!({ "action": "completed", "workflow_run": run }),
+        )
+    };
+    let on = "{ workflow_run: { workflows: [ci], types: [completed], branches: [main] } }";
+    check(on, &ended("ci", "main"), "");
+    check(on, &ended("cd", "main"), "`workflows` does not have `cd`");
+    check(
+        on,
+        &ended("ci", "topic"),
+        "branch `topic` does not match `branches`",
+    );
+
+    let told = event("repository_dispatch", json!({ "action": "rebuilt" }));
+    check("repository_dispatch", &told, "");
+    check("{ repository_dispatch: { types: [rebuilt] } }", &told, "");
+    check(
+        "{ repository_dispatch: { types: [other] } }",
+        &told,
+        "`types` of `repository_dispatch` does not have `rebuilt`",
+    );
+
+    let on = "{ schedule: [{ cron: '5 4 * * *' }] }";
+    check(
+        on,
+        &event("schedule", json!({ "schedule": "5 4 * * *" })),
+        "",
+    );
+    check(
+        on,
+        &event("schedule", json!({ "schedule": "1 1 * * *" })),
+        "`schedule` does not have `1 1 * * *`",
+    );
+    check(
+        "{ merge_group: { branches: [main] } }",
+        &event(
+            "merge_group",
+            json!({ "merge_group": { "base_ref": "refs/heads/main" } }),
+        ),
+        "",
+    );
+    check("workflow_call", &push(), "`on` does not have `push`");
 }
 
 const DISPATCH: &str = "

@@ -276,7 +276,7 @@ fn an_action_yml_that_does_not_hold_is_refused_with_its_place() {
             8:15 W 1053 `pre` of `./c` is not run | the workspace is empty before the first step; `$/path` takes it from the revision
             a/action.yml:1:7 1011 `runs` needs `main`
             b/action.yml:1:30 1013 `main` must be a path from the action's directory
-            b/action.yml:1:38 1010 unknown key `steps` in `runs` | known here: `main`, `post`, `post-if`, `pre`, `pre-if`, `using`
+            b/action.yml:1:38 1010 unknown key `steps` in `runs` | known here: `main`, `post-if`, `post`, `pre-if`, `pre`, `using`
             c/action.yml:1:55 1030 Unrecognized named-value: 'secrets'. Located at position 1 within expression: secrets.X
             ",
     );

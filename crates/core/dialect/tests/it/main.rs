@@ -8,6 +8,7 @@
 
 mod actions;
 mod at_once;
+mod calls;
 mod conformance;
 mod containers;
 mod delivery;

@@ -36,7 +36,6 @@ fn a_matrix_is_held_to_its_shape() {
             13:18 1012 `include` must be a list, and is a mapping
             14:21 1061 the matrix has no `o` to exclude | known here: `v`
             14:33 1012 `exclude` must be a mapping or one `${{ }}`, and is a number
-            18:15 1012 `strategy` must be a mapping, and is a text
             ",
     );
 }

@@ -235,7 +235,7 @@ fn what_comes_later_is_refused_with_a_hint() {
         "
         on: push
         jobs:
-          call: { uses: ./.github/workflows/x.yml, with: { a: 1 }, secrets: inherit }
+          call: { runs-on: x, steps: [{ run: echo }] }
           a:
             runs-on: x
             concurrency: x
@@ -249,9 +249,6 @@ fn what_comes_later_is_refused_with_a_hint() {
               - uses: cutover/scan@v1
         ",
         "
-            3:11 W 1014 `uses` in a job is not there yet | copy the jobs of the called workflow into this one
-            3:44 W 1014 `with` in a job is not there yet | it belongs to `uses`, which is not there yet
-            3:60 W 1014 `secrets` in a job is not there yet | it belongs to `uses`, which is not there yet
             7:10 W 1014 an expression for the whole of `env` is not there yet | write the names out, with expressions for their values
             11:29 W 1014 shell `powershell` is not there yet | use `pwsh`, `bash`, `sh` or `python`
             13:15 W 1051 there is no action in `$/x` | it needs `x/action.yml`

@@ -8,8 +8,11 @@
 
 mod approvals;
 mod background;
+mod calling;
 mod cancelling;
 mod composite;
+mod containers;
+mod explaining;
 mod groups;
 mod lateness;
 mod legs;

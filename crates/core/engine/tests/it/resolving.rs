@@ -18,7 +18,7 @@ use crate::support::{
     reported, runner, step, trigger,
 };
 
-fn resolve(world: &World, address: &str) -> Result<ResolvedStep, Fault> {
+pub(crate) fn resolve(world: &World, address: &str) -> Result<ResolvedStep, Fault> {
     let secrets = BTreeMap::from([("TOKEN".to_owned(), Secret::new("s3cret"))]);
     let (job, step, _) = place(address);
     let given = Given {

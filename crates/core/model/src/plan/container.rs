@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Bindings, Expression, JobSpec, Plan, StepBody, StepSpec, Template};
+use super::{ActionSource, Bindings, Expression, JobSpec, Plan, StepBody, StepSpec, Template};
 
 pub use self::{
     options::{ContainerOptions, Health, OptionsError},
@@ -156,6 +156,9 @@ pub enum ContainerImage {
     },
     /// Built from the directory of an action, once for each content of it.
     Dockerfile {
+        /// Where the files of the action come from.
+        #[serde(default, skip_serializing_if = "ActionSource::is_workspace")]
+        source: ActionSource,
         /// The action's directory in its sources; empty for the topmost.
         directory: String,
         /// The file, from that directory: `Dockerfile`.

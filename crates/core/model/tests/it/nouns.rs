@@ -205,6 +205,7 @@ fn project() -> Project {
         }),
     };
     Project {
+        environment_vars: BTreeMap::new(),
         services: BTreeMap::from([("hello".to_owned(), service)]),
         environments: BTreeMap::from([("production".to_owned(), environment)]),
         gates: BTreeMap::from([("quality".to_owned(), gate)]),

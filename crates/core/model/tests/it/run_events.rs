@@ -48,7 +48,11 @@ fn next(event: Option<&RunEvent>) -> Option<RunEvent> {
                 labels: vec!["linux".to_owned()],
             },
         },
-        Some(RunEvent::JobWaiting { .. }) => RunEvent::ApprovalRequested {
+        Some(RunEvent::JobWaiting { .. }) => RunEvent::JobCalled {
+            job,
+            inputs: BTreeMap::from([("retries".to_owned(), json!(3))]),
+        },
+        Some(RunEvent::JobCalled { .. }) => RunEvent::ApprovalRequested {
             gate,
             job,
             step: Some(step),

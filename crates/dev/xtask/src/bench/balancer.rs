@@ -163,7 +163,7 @@ fn lacking() -> anyhow::Result<Option<String>> {
         let found = Command::new("which").arg(tool).output();
         !found.is_ok_and(|output| output.status.success())
     };
-    let tools = ["nginx", "haproxy", "wrk", "taskset"];
+    let tools = ["nginx", "haproxy", "wrk", "taskset", "setsid"];
     let missing: Vec<_> = tools.iter().filter(is_missing).copied().collect();
     let is_whole = missing.is_empty();
     Ok((!is_whole).then(|| format!("`{}` cannot be found", missing.join("`, `"))))

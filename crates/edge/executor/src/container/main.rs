@@ -90,6 +90,7 @@ async fn task(order: Order) -> Result<i64, Fault> {
             env,
             directory,
             mark,
+            signal_as,
         } => {
             let program = script::Program {
                 container,
@@ -97,6 +98,7 @@ async fn task(order: Order) -> Result<i64, Fault> {
                 env,
                 directory,
                 mark,
+                signal_as,
             };
             script::run(&engine, program, &mut signals).await
         }

@@ -110,6 +110,7 @@ mod tests {
             dir: "/d".into(),
             workspace: "/d/workspace".into(),
             temp: "/d/temp".into(),
+            actions: "/d/actions".into(),
         };
         let mounts = Mounts::of_job(&place, "me/shop");
         assert_eq!(mounts.inside("/d/workspace/a"), "/__w/shop/shop/a");

@@ -29,6 +29,8 @@ pub enum ContainerWork {
         container: String,
         /// The `PATH` of the container.
         path: String,
+        /// Whether it has no capabilities: then its processes hear nobody but their own user.
+        limited: bool,
     },
     /// It is a container of its own.
     Call(Box<CallOrder>),
@@ -137,6 +139,8 @@ pub(crate) enum Task {
         directory: String,
         /// Of the processes inside.
         mark: String,
+        /// As whom they are signalled; as themselves when absent.
+        signal_as: Option<String>,
     },
     Call {
         order: Box<CallOrder>,

@@ -10,10 +10,11 @@ use super::{
     signals::{Signals, Told},
 };
 
-/// Finds the processes of a step by their mark, and signals them. Whoever has no `grep` inside goes
-/// without: the end of the job ends them.
-const SIGNAL: &str = "for f in /proc/[0-9]*/environ; do p=${f#/proc/}; p=${p%/environ}; \
-     [ \"$p\" = \"$$\" ] || { grep -qsF \"$1\" \"$f\" && kill -s \"$2\" \"$p\"; }; done 2>/dev/null; :";
+/// Finds the processes of a step by their mark, and signals them. Whoever has no `tr` and `grep` inside
+/// goes without: the end of the job ends them.
+const SIGNAL: &str = "for d in /proc/[0-9]*; do p=${d#/proc/}; [ \"$p\" = \"$$\" ] || { \
+     tr '\\000' '\\n' <\"$d/environ\" | grep -qxF \"$1\" && kill -s \"$2\" \"$p\"; }; \
+     done 2>/dev/null; :";
 /// How often the exit code is asked for when the output has ended and the engine says that the program
 /// runs: it closes the one a moment before it knows the other.
 const TRIES: usize = 100;
@@ -26,6 +27,7 @@ pub(super) struct Program {
     pub(super) env: Vec<String>,
     pub(super) directory: String,
     pub(super) mark: String,
+    pub(super) signal_as: Option<String>,
 }
 
 pub(super) async fn run(
@@ -35,8 +37,8 @@ pub(super) async fn run(
 ) -> Result<i64, Fault> {
     let order = ExecOrder {
         argv: program.argv.clone(),
-        env: program.env,
-        directory: Some(program.directory),
+        env: program.env.clone(),
+        directory: Some(program.directory.clone()),
         user: None,
     };
     let (id, mut output) = match engine.exec(&program.container, &order).await {
@@ -53,6 +55,7 @@ pub(super) async fn run(
         }
         started => started?,
     };
+    let mut was_told = false;
     loop {
         tokio::select! {
             piece = output.next() => match piece {
@@ -60,9 +63,14 @@ pub(super) async fn run(
                 None => break,
             },
             told = signals.next() => {
-                tell(engine, &program.container, &program.mark, told).await?;
+                was_told = true;
+                tell(engine, &program, told).await?;
             }
         }
+    }
+    // What it has started has heard all that it has heard, and ends with it.
+    if was_told {
+        tell(engine, &program, Told::Kill).await?;
     }
     exit(engine, &id).await
 }
@@ -79,15 +87,14 @@ async fn exit(engine: &Engine, id: &str) -> Result<i64, Fault> {
     ))
 }
 
-async fn tell(engine: &Engine, container: &str, mark: &str, told: Told) -> Result<(), Fault> {
-    let words = ["sh", "-c", SIGNAL, "sh", mark, told.name()];
+async fn tell(engine: &Engine, program: &Program, told: Told) -> Result<(), Fault> {
+    let words = ["sh", "-c", SIGNAL, "sh", &program.mark, told.name()];
     let order = ExecOrder {
         argv: words.map(str::to_owned).into(),
-        // What others run is not everybody's to see or to end.
-        user: Some("0".to_owned()),
+        user: program.signal_as.clone(),
         ..ExecOrder::default()
     };
-    let (_, mut said) = engine.exec(container, &order).await?;
+    let (_, mut said) = engine.exec(&program.container, &order).await?;
     while let Some(piece) = said.next().await {
         drop(piece?);
     }
@@ -96,5 +103,5 @@ async fn tell(engine: &Engine, container: &str, mark: &str, told: Told) -> Resul
 
 /// The mark of a step's processes inside.
 pub(crate) fn mark(step: &str) -> String {
-    format!("{INSIDE_MARKER}={step};")
+    format!("{INSIDE_MARKER}={step}")
 }

@@ -84,8 +84,19 @@ fn task(
 ) -> io::Result<Result<Task, String>> {
     let mounts = &helped.order.mounts;
     Ok(Ok(match &helped.order.work {
-        ContainerWork::Script { container, .. } => {
-            return script(job, work, mounts, container, exchange);
+        ContainerWork::Script {
+            container, limited, ..
+        } => {
+            let inside = script(job, work, mounts, exchange)?;
+            return Ok(inside.map(|inside| Task::Script {
+                container: container.clone(),
+                argv: inside.argv,
+                env: inside.env,
+                directory: inside.directory,
+                mark: inside.mark,
+                // What others run is not everybody's to see or to end.
+                signal_as: (!limited).then(|| "0".to_owned()),
+            }));
         }
         ContainerWork::Call(order) => {
             let seen = mounts.clone().first(exchange, FILE_COMMANDS);
@@ -103,13 +114,20 @@ fn task(
     }))
 }
 
+/// A script as it is seen inside.
+struct Inside {
+    argv: Vec<String>,
+    directory: String,
+    env: Vec<String>,
+    mark: String,
+}
+
 fn script(
     job: &Job,
     work: &Work,
     mounts: &Mounts,
-    container: &str,
     exchange: &Utf8Path,
-) -> io::Result<Result<Task, String>> {
+) -> io::Result<Result<Inside, String>> {
     let mut directory = Utf8PathBuf::from(mounts.inside(job.layout.workspace().as_str()));
     directory.extend(&work.directory);
     if mounts
@@ -127,11 +145,10 @@ fn script(
     let mark = mark(&job.mark(&work.step));
     let mut env = environment(work, mounts, exchange);
     env.push(mark.clone());
-    Ok(Ok(Task::Script {
-        container: container.to_owned(),
+    Ok(Ok(Inside {
         argv,
-        env,
         directory: directory.into_string(),
+        env,
         mark,
     }))
 }

@@ -72,10 +72,10 @@ async fn files_of(bare: &Utf8Path, directory: &Utf8Path) -> Result<String, Actio
             names.insert(&one.path, (one.mode, id));
         }
     }
-    let list: String = names
-        .iter()
-        .map(|(path, (mode, id))| format!("{mode} {id}\t{path}\0"))
-        .collect();
+    let mut list = String::new();
+    for (path, (mode, id)) in &names {
+        list.extend([*mode, " ", id.as_str(), "\t", *path, "\0"]);
+    }
     write_tree(bare, list).await
 }
 

@@ -110,14 +110,12 @@ fn broken(source: std::io::Error) -> ActionError {
 /// The id of an object, by its kind and content; of the length that ids have in its repository.
 fn name_of(kind: &str, bytes: &[u8], digits: usize) -> String {
     let head = format!("{kind} {}\0", bytes.len());
-    let hex =
-        |digest: &[u8]| -> String { digest.iter().map(|byte| format!("{byte:02x}")).collect() };
     if digits == 64 {
         let hash = Sha256::new().chain_update(&head).chain_update(bytes);
-        hex(&hash.finalize())
+        hex::encode(hash.finalize())
     } else {
         let hash = Sha1::new().chain_update(&head).chain_update(bytes);
-        hex(&hash.finalize())
+        hex::encode(hash.finalize())
     }
 }
 
@@ -138,7 +136,7 @@ fn entry(bytes: &[u8], id_length: usize) -> Option<(Result<Entry, String>, &[u8]
     let (mode, name) = (bytes.get(..blank)?, bytes.get(blank + 1..end)?);
     let id = bytes.get(end + 1..end + 1 + id_length)?;
     let rest = bytes.get(end + 1 + id_length..)?;
-    let id = id.iter().map(|byte| format!("{byte:02x}")).collect();
+    let id = hex::encode(id);
     let made = match (kind(mode), std::str::from_utf8(name)) {
         (Some(kind), Ok(name)) if is_plain(name) => Ok(Entry {
             name: name.to_owned(),

@@ -41,7 +41,7 @@ pub(super) async fn definitions(bare: &Utf8Path, tree: &str) -> Result<Definitio
 fn is_definition(path: &str) -> bool {
     let file = path.rsplit('/').next().unwrap_or(path);
     let is_workflow = path.starts_with(".github/workflows/")
-        && (path.ends_with(".yml") || path.ends_with(".yaml"));
+        && [".yml", ".yaml"].iter().any(|end| path.ends_with(end));
     is_workflow || matches!(file, "action.yml" | "action.yaml")
 }
 

@@ -135,12 +135,7 @@ impl Remote<'_> {
 
     /// A ref of ours for theirs; as digits, so that none is in the way of another.
     fn memory(&self) -> String {
-        let digits: Vec<String> = self
-            .git_ref
-            .bytes()
-            .map(|byte| format!("{byte:02x}"))
-            .collect();
-        format!("refs/cutover/{}", digits.concat())
+        format!("refs/cutover/{}", hex::encode(self.git_ref))
     }
 }
 

@@ -1,7 +1,7 @@
 //! Commits, versions, tags.
 
-use cutover_forge::{Error, Repository};
-use cutover_model::Timestamp;
+use cutover_forge::{Error, Repository, WorkingTree};
+use cutover_model::{Timestamp, source::Revision};
 
 use crate::bench::{Bench, commit, git, person};
 
@@ -129,4 +129,43 @@ async fn a_repository_is_found_from_inside() {
         matches!(nowhere, Err(Error::NoWorkingTree(_))),
         "{nowhere:?}"
     );
+}
+
+#[tokio::test]
+async fn a_push_is_told_with_the_files_of_each_commit() {
+    let bench = Bench::new();
+    let (local, first) = bench
+        .repository("local", &[("kept", "1"), ("gone", "1")])
+        .await;
+    let path = bench.path("local");
+    std::fs::remove_file(path.join("gone")).unwrap();
+    std::fs::write(path.join("kept"), "2").unwrap();
+    std::fs::write(path.join("näw one"), "2").unwrap();
+    let second = commit(&local, "feat: two\n\nAt length.", 2_000).await;
+    let third = commit(&local, "three", 3_000).await;
+
+    let told = local.told(Some(&first), &third).await.unwrap();
+    let ids: Vec<_> = told.iter().map(|one| &one.id).collect();
+    assert_eq!(ids, [&second, &third], "the oldest first");
+    assert_eq!(told[0].message, "feat: two\n\nAt length.");
+    assert_eq!(told[0].parents, [first.clone()]);
+    assert_eq!(told[0].author.name, "Ada Example");
+    assert_eq!(told[0].at, "1970-01-01T00:33:20+00:00");
+    assert_eq!(told[0].added, ["näw one"]);
+    assert_eq!(told[0].removed, ["gone"]);
+    assert_eq!(told[0].modified, ["kept"]);
+    assert!(told[1].added.is_empty());
+    // The first commit is against nothing; what is not there is not asked for.
+    let root = local.told(None, &first).await.unwrap();
+    assert_eq!(root[0].added, ["gone", "kept"]);
+    let nowhere = Revision("0".repeat(40));
+    assert_eq!(local.told(Some(&nowhere), &third).await.unwrap().len(), 1);
+
+    let tree = WorkingTree::open(&path).await.unwrap();
+    assert_eq!(tree.told().await.unwrap().unwrap().id, third);
+    std::fs::write(path.join("later"), "3").unwrap();
+    let changed = tree.changed_since(&second).await.unwrap();
+    assert_eq!(changed, ["later"]);
+    let changed = tree.changed_since(&first).await.unwrap();
+    assert_eq!(changed, ["gone", "kept", "later", "näw one"]);
 }

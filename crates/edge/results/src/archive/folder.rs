@@ -19,6 +19,8 @@ const LONGEST_TARGET: u64 = 4_096;
 pub(super) struct Folder {
     root: Utf8PathBuf,
     bounds: Bounds,
+    /// Only what is in this folder of the archive is unpacked; its links may lead anywhere.
+    only: Option<Utf8PathBuf>,
     done: Extracted,
     /// Folders below the root that were seen to be real.
     real: BTreeSet<Utf8PathBuf>,
@@ -32,16 +34,24 @@ impl Folder {
         Ok(Self {
             root: root.to_owned(),
             bounds,
+            only: None,
             done: Extracted::default(),
             real: BTreeSet::new(),
             links: Vec::new(),
         })
     }
 
+    pub(super) fn only(mut self, prefix: &Utf8Path) -> Self {
+        self.only = Some(prefix.to_owned());
+        self
+    }
+
     /// An entry that is a folder.
     pub(super) fn directory(&mut self, name: &str) -> Result<(), ArchiveError> {
-        let path = self.entry(name)?;
-        self.make_real(&path)
+        match self.entry(name)? {
+            Some(path) => self.make_real(&path),
+            None => Ok(()),
+        }
     }
 
     /// An entry that is a file.
@@ -52,7 +62,9 @@ impl Folder {
         mode: u32,
         modified: Option<SystemTime>,
     ) -> Result<(), ArchiveError> {
-        let path = self.entry(name)?;
+        let Some(path) = self.entry(name)? else {
+            return Ok(());
+        };
         let place = self.place(&path)?;
         let failed = || ArchiveError::io(&place);
         let mut file = OpenOptions::new()
@@ -98,9 +110,12 @@ impl Folder {
 
     /// An entry that is a symbolic link.
     pub(super) fn link(&mut self, name: &str, target: String) -> Result<(), ArchiveError> {
-        let path = self.entry(name)?;
+        let Some(path) = self.entry(name)? else {
+            return Ok(());
+        };
         let is_short = target.len() as u64 <= LONGEST_TARGET;
-        if path.as_str().is_empty() || !is_short || !path::is_target_inside(&path, &target) {
+        let is_fine = self.only.is_some() || path::is_target_inside(&path, &target);
+        if path.as_str().is_empty() || !is_short || !is_fine {
             return Err(ArchiveError::Link {
                 name: name.to_owned(),
                 target: target.chars().take(300).collect(),
@@ -126,8 +141,15 @@ impl Folder {
 
     /// An entry that is another name of a file that came before.
     pub(super) fn hard_link(&mut self, name: &str, other: &str) -> Result<(), ArchiveError> {
-        let path = self.entry(name)?;
+        let Some(path) = self.entry(name)? else {
+            return Ok(());
+        };
         let source = path::inside(other)?;
+        let source = match &self.only {
+            Some(prefix) => source.strip_prefix(prefix).map(Utf8Path::to_owned),
+            None => Ok(source),
+        };
+        let source = source.unwrap_or_default();
         let outside = || ArchiveError::Link {
             name: name.to_owned(),
             target: other.to_owned(),
@@ -153,8 +175,8 @@ impl Folder {
         Ok(self.done)
     }
 
-    /// Counts an entry and gives its path below the root.
-    fn entry(&mut self, name: &str) -> Result<Utf8PathBuf, ArchiveError> {
+    /// Counts an entry and gives its path below the root; none for what is not wanted.
+    fn entry(&mut self, name: &str) -> Result<Option<Utf8PathBuf>, ArchiveError> {
         self.done.entries += 1;
         if self.done.entries > self.bounds.entries {
             return Err(ArchiveError::TooMuch {
@@ -162,7 +184,11 @@ impl Folder {
                 limit: self.bounds.entries,
             });
         }
-        path::inside(name)
+        let path = path::inside(name)?;
+        Ok(match &self.only {
+            Some(prefix) => path.strip_prefix(prefix).ok().map(Utf8Path::to_owned),
+            None => Some(path),
+        })
     }
 
     /// Where a file goes, with nothing there and only real folders on the way.

@@ -15,7 +15,7 @@ use std::{
 use camino::{Utf8Path, Utf8PathBuf};
 
 use self::folder::Folder;
-pub use self::pack::{Packed, pack};
+pub use self::pack::{PackOptions, Packed, Part, pack, pack_parts};
 
 /// How an archive is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -116,13 +116,27 @@ pub fn extract(
     into: &Utf8Path,
     bounds: Bounds,
 ) -> Result<Extracted, ArchiveError> {
+    extract_into(archive, Folder::open(into, bounds)?)
+}
+
+/// Unpacks what is in a folder of the archive, and nothing else. Links may lead anywhere: for archives that
+/// were packed from places of a job. Nothing is written through one all the same. Blocks.
+pub fn extract_part(
+    archive: &Utf8Path,
+    prefix: &Utf8Path,
+    into: &Utf8Path,
+    bounds: Bounds,
+) -> Result<Extracted, ArchiveError> {
+    extract_into(archive, Folder::open(into, bounds)?.only(prefix))
+}
+
+fn extract_into(archive: &Utf8Path, mut folder: Folder) -> Result<Extracted, ArchiveError> {
     let failed = || ArchiveError::io(archive);
     let mut file = File::open(archive).map_err(failed())?;
     let format = recognise(&mut file).map_err(failed())?;
     let Some(format) = format else {
         return Err(ArchiveError::Unknown(archive.to_owned()));
     };
-    let mut folder = Folder::open(into, bounds)?;
     match format {
         Format::Zip => zip::extract(file, &mut folder)?,
         Format::Tar => tar::extract(io::BufReader::new(file), &mut folder)?,

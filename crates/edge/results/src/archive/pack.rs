@@ -28,6 +28,28 @@ pub struct Packed {
     pub skipped: Vec<Utf8PathBuf>,
 }
 
+/// Files and folders of one place.
+#[derive(Debug, Clone)]
+pub struct Part {
+    /// The place.
+    pub root: Utf8PathBuf,
+    /// The folder of the archive that they go into; empty for none.
+    pub prefix: Utf8PathBuf,
+    /// Below `root`.
+    pub paths: Vec<Utf8PathBuf>,
+}
+
+/// How files are packed.
+#[derive(Debug, Clone, Copy)]
+pub struct PackOptions {
+    /// As what.
+    pub format: Format,
+    /// Whether a link to a file is packed as that file.
+    pub follow_links: bool,
+    /// How hard a zip archive is compressed, from 0 to 9; absent: as usual.
+    pub level: Option<u8>,
+}
+
 /// Packs files and folders, named below `root`, into an archive at `to`. Blocks.
 pub fn pack(
     root: &Utf8Path,
@@ -35,17 +57,40 @@ pub fn pack(
     format: Format,
     to: &Utf8Path,
 ) -> Result<Packed, ArchiveError> {
+    let part = Part {
+        root: root.to_owned(),
+        prefix: Utf8PathBuf::new(),
+        paths: paths.to_vec(),
+    };
+    let options = PackOptions {
+        format,
+        follow_links: false,
+        level: None,
+    };
+    pack_parts(&[part], options, to)
+}
+
+/// Packs what is in several places into one archive at `to`. Blocks.
+pub fn pack_parts(
+    parts: &[Part],
+    options: PackOptions,
+    to: &Utf8Path,
+) -> Result<Packed, ArchiveError> {
     let failed = || ArchiveError::io(to);
     let file = File::create(to).map_err(failed())?;
     let mut packing = Packing {
-        root,
+        follow_links: options.follow_links,
         entries: 0,
         skipped: Vec::new(),
     };
-    match format {
+    match options.format {
         Format::Zip => {
-            let mut writer = ZipWriter::new(file);
-            packing.all(paths, &mut writer)?;
+            let mut writer = Zip {
+                writer: ZipWriter::new(file),
+                level: options.level,
+            };
+            packing.all(parts, &mut writer)?;
+            let writer = writer.writer;
             writer
                 .finish()
                 .map_err(io::Error::other)
@@ -53,13 +98,13 @@ pub fn pack(
         }
         Format::Tar => {
             let mut writer = tar_writer(file);
-            packing.all(paths, &mut writer)?;
+            packing.all(parts, &mut writer)?;
             writer.into_inner().map_err(failed())?;
         }
         Format::TarGz => {
             let fast = flate2::Compression::fast();
             let mut writer = tar_writer(flate2::write::GzEncoder::new(file, fast));
-            packing.all(paths, &mut writer)?;
+            packing.all(parts, &mut writer)?;
             let written = writer
                 .into_inner()
                 .and_then(flate2::write::GzEncoder::finish);
@@ -81,28 +126,40 @@ fn tar_writer<W: Write>(to: W) -> ::tar::Builder<W> {
     writer
 }
 
-struct Packing<'a> {
-    root: &'a Utf8Path,
+struct Packing {
+    follow_links: bool,
     entries: u64,
     skipped: Vec<Utf8PathBuf>,
 }
 
-impl Packing<'_> {
-    fn all(&mut self, paths: &[Utf8PathBuf], to: &mut impl Sink) -> Result<(), ArchiveError> {
-        for path in paths {
-            self.one(path::inside(path.as_str())?, to)?;
+impl Packing {
+    fn all(&mut self, parts: &[Part], to: &mut impl Sink) -> Result<(), ArchiveError> {
+        for part in parts {
+            for path in &part.paths {
+                self.one(part, path::inside(path.as_str())?, to)?;
+            }
         }
         Ok(())
     }
 
     /// A file, a link, or a folder with all that is in it. By a list of what is left, not by calling itself: a
     /// deep folder is no deep stack.
-    fn one(&mut self, path: Utf8PathBuf, to: &mut impl Sink) -> Result<(), ArchiveError> {
+    fn one(
+        &mut self,
+        part: &Part,
+        path: Utf8PathBuf,
+        to: &mut impl Sink,
+    ) -> Result<(), ArchiveError> {
         let mut left = vec![path];
         while let Some(path) = left.pop() {
-            let place = self.root.join(&path);
+            let place = part.root.join(&path);
             let failed = || ArchiveError::io(&place);
-            let there = fs::symlink_metadata(&place).map_err(failed())?;
+            let there = if self.follow_links {
+                fs::metadata(&place)
+            } else {
+                fs::symlink_metadata(&place)
+            };
+            let there = there.map_err(failed())?;
             let kind = there.file_type();
             if kind.is_dir() {
                 let names = disk::names(&place).map_err(failed())?;
@@ -113,7 +170,8 @@ impl Packing<'_> {
                 continue;
             }
             if kind.is_dir() || kind.is_file() || kind.is_symlink() {
-                to.add(&path, &place, &there).map_err(failed())?;
+                let name = part.prefix.join(&path);
+                to.add(&name, &place, &there).map_err(failed())?;
                 self.entries += 1;
             } else {
                 self.skipped.push(path);
@@ -134,24 +192,38 @@ impl<W: Write> Sink for ::tar::Builder<W> {
     }
 }
 
-impl Sink for ZipWriter<File> {
+/// A zip archive that is being written.
+struct Zip {
+    writer: ZipWriter<File>,
+    level: Option<u8>,
+}
+
+impl Sink for Zip {
     fn add(&mut self, path: &Utf8Path, place: &Utf8Path, there: &Metadata) -> io::Result<()> {
         let options = SimpleFileOptions::default()
-            .compression_method(CompressionMethod::Deflated)
+            .compression_method(match self.level {
+                Some(0) => CompressionMethod::Stored,
+                _ => CompressionMethod::Deflated,
+            })
+            .compression_level(self.level.filter(|&level| level > 0).map(i64::from))
             .unix_permissions(there.permissions().mode() & 0o777)
             .large_file(there.len() >= LARGE);
         if there.is_dir() {
             return self
+                .writer
                 .add_directory(path.as_str(), options)
                 .map_err(io::Error::other);
         }
         if there.is_symlink() {
             let target = place.read_link_utf8()?;
-            let added = self.add_symlink(path.as_str(), target.as_str(), options);
+            let added = self
+                .writer
+                .add_symlink(path.as_str(), target.as_str(), options);
             return added.map_err(io::Error::other);
         }
-        self.start_file(path.as_str(), options)
+        self.writer
+            .start_file(path.as_str(), options)
             .map_err(io::Error::other)?;
-        io::copy(&mut File::open(place)?, self).map(drop)
+        io::copy(&mut File::open(place)?, &mut self.writer).map(drop)
     }
 }

@@ -3,7 +3,7 @@
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use quick_xml::{Reader, events::Event};
 
-use crate::{disk, refusal::Refusal};
+use crate::refusal::Refusal;
 
 /// As many as Azure allows.
 pub(crate) const MOST_BLOCKS: usize = 50_000;
@@ -13,7 +13,7 @@ const LONGEST_ID: usize = 64;
 /// A block's id as it comes in a query or in a list: base64. It names a file by its digits.
 pub(crate) fn block_name(id: &str) -> Result<String, Refusal> {
     match STANDARD.decode(id.trim()) {
-        Ok(bytes) if (1..=LONGEST_ID).contains(&bytes.len()) => Ok(disk::hex(&bytes)),
+        Ok(bytes) if (1..=LONGEST_ID).contains(&bytes.len()) => Ok(hex::encode(bytes)),
         _ => Err(Refusal::Invalid(format!(
             "`{}` is not a block id: base64 of 1 to {LONGEST_ID} bytes",
             id.chars().take(100).collect::<String>()

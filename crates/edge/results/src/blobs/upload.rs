@@ -130,7 +130,7 @@ impl Upload {
         part.keep(&self.blob()).await?;
         let sealed = Sealed {
             size,
-            sha256: Some(disk::hex(sum.finish().as_ref())),
+            sha256: Some(hex::encode(sum.finish().as_ref())),
         };
         let mut state = self.state.lock();
         let before = state.sealed.replace(sealed);
@@ -321,6 +321,6 @@ fn assemble(blocks: &[Utf8PathBuf], beside: &Utf8Path, blob: &Utf8Path) -> io::R
     fs::rename(beside, blob)?;
     Ok(Sealed {
         size,
-        sha256: Some(disk::hex(sum.finish().as_ref())),
+        sha256: Some(hex::encode(sum.finish().as_ref())),
     })
 }

@@ -85,26 +85,18 @@ pub(super) fn find(
 
 /// What the patterns say of it, one after the other.
 fn matched(patterns: &[Pattern], path: &Utf8Path) -> Match {
-    patterns
-        .iter()
-        .fold(Match::default(), |before, pattern| match pattern {
-            Pattern {
-                is_negated: true, ..
-            } => {
-                let away = pattern.matches(path);
-                Match {
-                    folder: before.folder && !away.folder,
-                    file: before.file && !away.file,
-                }
-            }
-            _ => {
-                let more = pattern.matches(path);
-                Match {
-                    folder: before.folder || more.folder,
-                    file: before.file || more.file,
-                }
-            }
-        })
+    let mut all = Match::default();
+    for pattern in patterns {
+        let one = pattern.matches(path);
+        if pattern.is_negated {
+            all.folder &= !one.folder;
+            all.file &= !one.file;
+        } else {
+            all.folder |= one.folder;
+            all.file |= one.file;
+        }
+    }
+    all
 }
 
 /// Whether it is a folder; `None` when it is a link that leads nowhere or in a circle, or is gone.

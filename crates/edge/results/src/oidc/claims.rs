@@ -56,7 +56,7 @@ pub(super) fn of(
     claims.insert("sub".to_owned(), subject(job, &claims)?.into());
     claims.insert("aud".to_owned(), audience.into());
     claims.insert("iss".to_owned(), issuer.into());
-    claims.insert("jti".to_owned(), disk::hex(&disk::random::<16>()?).into());
+    claims.insert("jti".to_owned(), hex::encode(disk::random::<16>()?).into());
     claims.insert("iat".to_owned(), issued.into());
     claims.insert("nbf".to_owned(), (issued - LENIENCE).into());
     claims.insert("exp".to_owned(), clock::seconds(now + LIFETIME).into());

@@ -10,7 +10,7 @@ use serde_json::Value;
 
 /// Puts what a file says in the place of what git knows, also where the trigger repeats it: filters
 /// look there.
-pub(super) fn from_file(trigger: &mut Trigger, file: &Utf8Path) -> anyhow::Result<()> {
+pub(crate) fn from_file(trigger: &mut Trigger, file: &Utf8Path) -> anyhow::Result<()> {
     let text = std::fs::read_to_string(file)
         .with_context(|| format!("could not read the event in `{file}`"))?;
     let payload: Value = serde_json::from_str(&text)
@@ -26,14 +26,19 @@ pub(super) fn from_file(trigger: &mut Trigger, file: &Utf8Path) -> anyhow::Resul
             }
             trigger.before = at("/before").map(|id| Revision(id.to_owned()));
         }
-        TriggerKind::PullRequest => {
+        TriggerKind::PullRequest | TriggerKind::PullRequestTarget => {
             if let Some(base) = at("/pull_request/base/ref") {
                 trigger.base_ref = Some(base.to_owned());
             }
             if let Some(head) = at("/pull_request/head/ref") {
                 trigger.head_ref = Some(head.to_owned());
             }
-            if let Some(number) = payload.pointer("/number").and_then(Value::as_u64) {
+            let number = payload.pointer("/number").and_then(Value::as_u64);
+            if trigger.kind == TriggerKind::PullRequestTarget {
+                if let Some(base) = &trigger.base_ref {
+                    trigger.git_ref = GitRef(format!("refs/heads/{base}"));
+                }
+            } else if let Some(number) = number {
                 trigger.git_ref = GitRef(format!("refs/pull/{number}/merge"));
             }
         }
@@ -48,6 +53,10 @@ pub(super) fn from_file(trigger: &mut Trigger, file: &Utf8Path) -> anyhow::Resul
             }
             trigger.inputs.extend(said);
         }
+        TriggerKind::RepositoryDispatch
+        | TriggerKind::Schedule
+        | TriggerKind::WorkflowRun
+        | TriggerKind::Other(_) => {}
     }
     if let Some(name) = at("/repository/full_name") {
         name.clone_into(&mut trigger.repository);

@@ -1,7 +1,7 @@
 //! Only one job of a plan and what it needs; only some legs of a matrix.
 
 use anyhow::bail;
-use cutover_model::plan::Plan;
+use cutover_model::plan::{JobSpec, Plan};
 
 /// Leaves out every job that the wanted one does not need.
 pub(super) fn only(plan: &mut Plan, wanted: &str) -> anyhow::Result<()> {
@@ -33,16 +33,26 @@ pub(super) fn only(plan: &mut Plan, wanted: &str) -> anyhow::Result<()> {
 
 /// Keeps only the legs with these values; at least one job must have a matrix to choose from.
 pub(super) fn legs(plan: &mut Plan, wanted: &[(String, String)]) -> anyhow::Result<()> {
-    let mut any = wanted.is_empty();
-    for matrix in plan.jobs.iter_mut().filter_map(|job| job.matrix.as_mut()) {
-        matrix.only = wanted.to_vec();
-        any = true;
-    }
-    if !any {
+    if !choose(&mut plan.jobs, wanted) && !wanted.is_empty() {
         bail!(
             "--matrix chooses legs, and no job of {} has a matrix",
             plan.path
         );
     }
     Ok(())
+}
+
+/// Also in the workflows that jobs call; whether any job has a matrix.
+fn choose(jobs: &mut [JobSpec], wanted: &[(String, String)]) -> bool {
+    let mut any = false;
+    for job in jobs {
+        if let Some(matrix) = &mut job.matrix {
+            matrix.only = wanted.to_vec();
+            any = true;
+        }
+        if let Some(call) = &mut job.call {
+            any |= choose(&mut call.jobs, wanted);
+        }
+    }
+    any
 }

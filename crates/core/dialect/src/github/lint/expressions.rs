@@ -135,6 +135,9 @@ impl Expressions<'_> {
             let kind = self.matrix(matrix);
             self.set("matrix", kind);
         }
+        if job.strategy.expression.is_some() {
+            self.set("matrix", Type::loose());
+        }
         self.embed(job.name, Spot::Job);
         self.embed_all(&job.needs, Spot::Nothing);
         match job.runs_on_expression {

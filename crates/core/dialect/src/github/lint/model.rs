@@ -155,6 +155,8 @@ pub(super) struct Snapshot<'a> {
 
 #[derive(Debug, Default)]
 pub(super) struct Strategy<'a> {
+    /// For all of it; then nothing else is known.
+    pub(super) expression: Option<Text<'a>>,
     pub(super) matrix: Option<Matrix<'a>>,
     pub(super) fail_fast: Option<Text<'a>>,
     pub(super) max_parallel: Option<Text<'a>>,

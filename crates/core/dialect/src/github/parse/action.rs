@@ -6,7 +6,7 @@ use super::{
         model::{Action, ActionInput, Node as NodeAction, NodeHook, Runs},
         value,
     },
-    root, step,
+    container, root, step,
 };
 use crate::{
     diagnostic::{Code, Sink},
@@ -78,7 +78,7 @@ pub(crate) fn action(bytes: &[u8], sink: &mut Sink) -> Option<Action> {
     let outputs = match (fields.get("outputs"), &runs) {
         (Some(node), Runs::Composite(_)) => outputs(node, sink),
         // Programs say what their outputs are when they run.
-        (Some(_), Runs::Node(_)) | (None, _) => Vec::new(),
+        (Some(_), Runs::Node(_) | Runs::Docker(_)) | (None, _) => Vec::new(),
     };
     Some(Action {
         inputs,
@@ -148,8 +148,12 @@ fn runs(node: &Node, sink: &mut Sink) -> Option<Runs> {
     if let Some((_, version)) = version {
         return self::node(node, *version, sink).map(Runs::Node);
     }
+    if text.eq_ignore_ascii_case("docker") {
+        return container::action(node, sink).map(|runs| Runs::Docker(Box::new(runs)));
+    }
     let message = format!("an action that runs with `{text}` is not there yet");
-    let hint = "known are `composite`, `node12`, `node16`, `node20` and `node24`".to_owned();
+    let hint =
+        "known are `composite`, `docker`, `node12`, `node16`, `node20` and `node24`".to_owned();
     sink.error_hint(Code::NotYet, using.at, message, hint);
     None
 }

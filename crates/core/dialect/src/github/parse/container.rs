@@ -1,14 +1,18 @@
 //! `container:` and `services:` of a job, and steps that are an image: `uses: docker://…`.
 
 use cutover_model::plan::{
-    Bindings, StepBody, Template,
+    ActionSource, Bindings, StepBody, Template,
     container::{
         ContainerImage, ContainerOptions, ContainerSpec, ContainerStep, ContainerUse, Credentials,
         Services,
     },
 };
 
-use super::super::{context, model::With, value};
+use super::super::{
+    context,
+    model::{DockerRuns, With},
+    value,
+};
 use crate::{
     diagnostic::{Code, Sink},
     shape::{self, Fields, Schema, Spanned},
@@ -37,6 +41,23 @@ const SERVICE: Schema = Schema {
         "command",
     ],
     required: &["image"],
+    later: &[],
+};
+
+const DOCKER_ACTION: Schema = Schema {
+    what: "`runs`",
+    keys: &[
+        "using",
+        "image",
+        "args",
+        "entrypoint",
+        "env",
+        "pre-entrypoint",
+        "pre-if",
+        "post-entrypoint",
+        "post-if",
+    ],
+    required: &["using", "image"],
     later: &[],
 };
 
@@ -154,6 +175,100 @@ fn credentials(node: &Node, sink: &mut Sink) -> Option<Credentials> {
         username: value::filled(fields.present("username")?, "`username`", scope, sink)?,
         password: value::filled(fields.present("password")?, "`password`", scope, sink)?,
     })
+}
+
+/// `runs:` of a container action.
+pub(super) fn action(node: &Node, sink: &mut Sink) -> Option<DockerRuns> {
+    let fields = Fields::open(node, &DOCKER_ACTION, sink)?;
+    let scope = context::CONTAINER_ACTION;
+    let image = value::literal(fields.get("image")?, "`image`", sink)?;
+    if !image.starts_with(DOCKER) && leads_out(&image) {
+        let message = "`image` must be `docker://IMAGE`, or a file below the action's directory";
+        sink.error(Code::BadValue, fields.get("image")?.at, message);
+        return None;
+    }
+    let text = |key: &str, sink: &mut Sink| {
+        let node = fields.get(key)?;
+        value::template(node, &format!("`{key}`"), scope, sink).filter(|it| !it.text.is_empty())
+    };
+    let condition = |key: &str, sink: &mut Sink| {
+        let node = fields.get(key)?;
+        value::condition(node, context::ACTION_STEP.condition, sink)
+    };
+    let args = fields.get("args").map_or_else(Vec::new, |node| {
+        let items = shape::items(node, "`args`", sink).unwrap_or_default();
+        let templates = items
+            .iter()
+            .filter_map(|item| value::template(item, "an item of `args`", scope, sink));
+        templates.collect()
+    });
+    let entrypoint = text("entrypoint", sink);
+    let (pre_entrypoint, pre_if) = (text("pre-entrypoint", sink), condition("pre-if", sink));
+    let (post_entrypoint, post_if) = (text("post-entrypoint", sink), condition("post-if", sink));
+    let nothing = ContainerImage::Reference {
+        reference: String::new(),
+    };
+    let step = ContainerStep {
+        args,
+        entrypoint,
+        env: value::env(fields.get("env"), scope, sink),
+        pre_entrypoint,
+        pre_if,
+        post_entrypoint,
+        post_if,
+        ..ContainerStep::new("", nothing)
+    };
+    Some(DockerRuns { image, step })
+}
+
+fn leads_out(path: &str) -> bool {
+    path.starts_with('/') || path.split('/').any(|part| part == "..")
+}
+
+/// What every container action takes without declaring it.
+fn is_override(entry: &With) -> bool {
+    let name = &entry.name.text;
+    name.eq_ignore_ascii_case("args") || name.eq_ignore_ascii_case("entrypoint")
+}
+
+/// `with:` of a container action, as far as it goes to its declared inputs.
+pub(crate) fn without_overrides(with: &[With]) -> Vec<With> {
+    let rest = with.iter().filter(|entry| !is_override(entry));
+    rest.cloned().collect()
+}
+
+/// `args` and `entrypoint` of `with:`.
+pub(crate) fn overrides(with: &[With]) -> Bindings {
+    let found = with.iter().filter(|entry| is_override(entry));
+    found
+        .map(|entry| (entry.name.text.clone(), entry.value.clone()))
+        .collect()
+}
+
+/// A step of a container action that lies here.
+pub(crate) fn action_step(
+    runs: &DockerRuns,
+    source: &ActionSource,
+    directory: &str,
+    reference: &Spanned,
+    inputs: Bindings,
+) -> StepBody {
+    let image = match runs.image.strip_prefix(DOCKER) {
+        Some(image) => ContainerImage::Reference {
+            reference: image.to_owned(),
+        },
+        None => ContainerImage::Dockerfile {
+            source: source.clone(),
+            directory: directory.to_owned(),
+            file: runs.image.trim_start_matches("./").to_owned(),
+        },
+    };
+    StepBody::Container(Box::new(ContainerStep {
+        uses: reference.text.clone(),
+        image,
+        inputs,
+        ..runs.step.clone()
+    }))
 }
 
 /// The image that a `uses:` names with `docker://`; `None` when it names something else, and within

@@ -6,7 +6,7 @@ use cutover_model::plan::{EnvironmentUse, Template};
 
 use super::{
     super::{context, matrix, model::Job, value},
-    concurrency, container, permissions, step,
+    call, concurrency, container, permissions, step,
 };
 use crate::{
     diagnostic::{Code, Sink},
@@ -34,14 +34,12 @@ const JOB: Schema = Schema {
         "container",
         "services",
         "steps",
+        "uses",
+        "with",
+        "secrets",
     ],
     required: &[],
-    later: &[
-        ("uses", "copy the jobs of the called workflow into this one"),
-        ("with", "it belongs to `uses`, which is not there yet"),
-        ("secrets", "it belongs to `uses`, which is not there yet"),
-        ("snapshot", "remove it"),
-    ],
+    later: &[("snapshot", "remove it")],
 };
 
 /// A job; `None` when it is not even a mapping.
@@ -64,6 +62,9 @@ pub(super) fn job(entry: &Entry, token_is_news: &mut bool, sink: &mut Sink) -> O
             );
         }
     }
+    let uses = fields.get("uses");
+    let call =
+        uses.and_then(|uses| call::job(uses, fields.get("with"), fields.get("secrets"), sink));
     let scope = context::JOB;
     Some(Job {
         id: entry.key.clone(),
@@ -116,6 +117,7 @@ pub(super) fn job(entry: &Entry, token_is_news: &mut bool, sink: &mut Sink) -> O
             }
             step::steps(node, &context::JOB_STEP, sink)
         }),
+        call,
     })
 }
 

@@ -1,11 +1,15 @@
 //! `on:`, the events that start a workflow, with their filters and inputs.
 
-use cutover_model::Position;
+use cutover_model::{Position, source::TriggerKind};
 
-use super::super::{
-    filter::{Pattern, Patterns},
-    model::{Dispatch, Filter, Filters, Input, InputKind, On, PullRequest},
-    value,
+use super::{
+    super::{
+        cron,
+        filter::{Pattern, Patterns},
+        model::{CallTrigger, Dispatch, Filter, Filters, Input, InputKind, On, Time, Webhook},
+        value,
+    },
+    call,
 };
 use crate::{
     diagnostic::{Code, Sink},
@@ -14,97 +18,39 @@ use crate::{
     yaml::{Entry, Kind, Node, Value},
 };
 
-const SUPPORTED: [&str; 3] = ["push", "pull_request", "workflow_dispatch"];
-
-/// Events that the official language has and we do not yet.
-const LATER: [&str; 35] = [
-    "branch_protection_rule",
-    "check_run",
-    "check_suite",
-    "create",
-    "delete",
-    "deployment",
-    "deployment_status",
-    "discussion",
-    "discussion_comment",
-    "fork",
-    "gollum",
-    "image_version",
-    "issue_comment",
-    "issues",
-    "label",
-    "merge_group",
-    "milestone",
-    "page_build",
-    "project",
-    "project_card",
-    "project_column",
-    "public",
-    "pull_request_comment",
-    "pull_request_review",
-    "pull_request_review_comment",
-    "pull_request_target",
-    "registry_package",
-    "release",
-    "repository_dispatch",
-    "schedule",
-    "status",
-    "watch",
-    "workflow_call",
-    "workflow_run",
-    "deployment_review",
-];
-
-/// What `types` of `pull_request` may be.
-const TYPES: [&str; 23] = [
-    "assigned",
-    "auto_merge_disabled",
-    "auto_merge_enabled",
-    "closed",
-    "converted_to_draft",
-    "demilestoned",
-    "dequeued",
-    "edited",
-    "enqueued",
-    "labeled",
-    "locked",
-    "milestoned",
-    "opened",
-    "ready_for_review",
-    "reopened",
-    "review_request_removed",
-    "review_requested",
-    "stacked",
-    "synchronize",
-    "unassigned",
-    "unlabeled",
-    "unlocked",
-    "unstacked",
-];
-
-const PUSH: Schema = Schema {
-    what: "`push`",
+/// The filters that one event or another has.
+const WEBHOOK: Schema = Schema {
+    what: "an event",
     keys: &[
+        "types",
         "branches",
         "branches-ignore",
         "tags",
         "tags-ignore",
         "paths",
         "paths-ignore",
+        "workflows",
     ],
+    required: &[],
+    later: &[
+        ("names", "remove it: images are not built here"),
+        ("versions", "remove it: images are not built here"),
+    ],
+};
+const PUSH: Schema = Schema {
+    what: "`push`",
+    ..WEBHOOK
+};
+const REPOSITORY_DISPATCH: Schema = Schema {
+    what: "`repository_dispatch`",
+    keys: &["types"],
     required: &[],
     later: &[],
 };
-const PULL_REQUEST: Schema = Schema {
-    what: "`pull_request`",
-    keys: &[
-        "types",
-        "branches",
-        "branches-ignore",
-        "paths",
-        "paths-ignore",
-    ],
-    required: &[],
+const TIME: Schema = Schema {
+    what: "an item of `schedule`",
+    keys: &["cron", "timezone"],
+    required: &["cron"],
     later: &[],
 };
 const DISPATCH: Schema = Schema {
@@ -168,67 +114,98 @@ pub(crate) fn on(entry: &Entry, sink: &mut Sink) -> On {
 fn event(on: &mut On, name: &str, at: Position, node: Option<&Node>, sink: &mut Sink) {
     let node = node.filter(|node| !node.is_null());
     match name {
-        "push" => on.push = Some(node.map_or_else(Filters::default, |node| push(node, sink))),
-        "pull_request" => {
-            on.pull_request =
-                Some(node.map_or_else(PullRequest::default, |node| pull_request(node, sink)));
-        }
         "workflow_dispatch" => {
             let mut dispatch = node.map_or_else(Dispatch::default, |node| dispatch(node, sink));
             dispatch.at = at;
             on.dispatch = Some(dispatch);
         }
-        name if LATER.contains(&name) => {
-            let message = format!("event `{name}` is not there yet");
-            let hint = format!("known are `{}`", SUPPORTED.join("`, `"));
-            sink.error_hint(Code::NotYet, at, message, hint);
+        "repository_dispatch" => {
+            let fields = node.and_then(|node| Fields::open(node, &REPOSITORY_DISPATCH, sink));
+            let types = fields.as_ref().and_then(|fields| fields.get("types"));
+            on.repository_dispatch = Some(types.map(|node| texts(node, "`types`", sink)));
+        }
+        "schedule" => match node {
+            Some(node) => on.schedule.extend(schedule(node, sink)),
+            None => {
+                let hint = "for example `schedule: [{cron: '0 6 * * 1'}]`".to_owned();
+                let message = "event `schedule` needs a list of patterns";
+                sink.error_hint(Code::MissingKey, at, message, hint);
+            }
+        },
+        "workflow_call" => {
+            on.call =
+                Some(node.map_or_else(CallTrigger::default, |node| call::trigger(node, sink)));
+        }
+        name if name.parse::<TriggerKind>().is_ok() => {
+            let webhook = node.map_or_else(Webhook::default, |node| {
+                let schema = if name == "push" { &PUSH } else { &WEBHOOK };
+                webhook(node, schema, sink)
+            });
+            on.webhooks.insert(name.to_owned(), webhook);
         }
         name => {
-            let known = SUPPORTED.into_iter().chain(LATER);
+            let known = TriggerKind::all().map(TriggerKind::event_name);
             let hint = suggest::nearest(name, known).map_or_else(
-                || format!("known are `{}`", SUPPORTED.join("`, `")),
+                || "for example `push`, `pull_request` or `workflow_dispatch`".to_owned(),
                 |nearest| format!("did you mean `{nearest}`?"),
             );
-            sink.error_hint(
-                Code::UnknownEvent,
-                at,
-                format!("unknown event `{name}`"),
-                hint,
-            );
+            let message = format!("unknown event `{name}`");
+            sink.error_hint(Code::UnknownEvent, at, message, hint);
         }
     }
 }
 
-fn push(node: &Node, sink: &mut Sink) -> Filters {
-    let Some(fields) = Fields::open(node, &PUSH, sink) else {
-        return Filters::default();
+/// Which event has which filter is looked at by the rules before.
+fn webhook(node: &Node, schema: &'static Schema, sink: &mut Sink) -> Webhook {
+    let Some(fields) = Fields::open(node, schema, sink) else {
+        return Webhook::default();
     };
-    Filters {
-        branches: filter(&fields, "branches", "branches-ignore", sink),
-        tags: filter(&fields, "tags", "tags-ignore", sink),
-        paths: filter(&fields, "paths", "paths-ignore", sink),
+    Webhook {
+        filters: Filters {
+            branches: filter(&fields, "branches", "branches-ignore", sink),
+            tags: filter(&fields, "tags", "tags-ignore", sink),
+            paths: filter(&fields, "paths", "paths-ignore", sink),
+        },
+        types: fields.get("types").map(|node| texts(node, "`types`", sink)),
+        workflows: fields
+            .get("workflows")
+            .map(|node| texts(node, "`workflows`", sink)),
     }
 }
 
-fn pull_request(node: &Node, sink: &mut Sink) -> PullRequest {
-    let Some(fields) = Fields::open(node, &PULL_REQUEST, sink) else {
-        return PullRequest::default();
-    };
-    PullRequest {
-        filters: Filters {
-            branches: filter(&fields, "branches", "branches-ignore", sink),
-            tags: None,
-            paths: filter(&fields, "paths", "paths-ignore", sink),
-        },
-        types: fields.get("types").map(|node| {
-            shape::items(node, "`types`", sink)
-                .unwrap_or_default()
-                .iter()
-                .filter_map(|item| shape::word(item, "a type", &TYPES, sink))
-                .map(str::to_owned)
-                .collect()
-        }),
+fn texts(node: &Node, what: &str, sink: &mut Sink) -> Vec<String> {
+    let items = shape::items(node, what, sink).unwrap_or_default();
+    items
+        .iter()
+        .filter_map(|item| value::literal(item, what, sink))
+        .collect()
+}
+
+fn schedule(node: &Node, sink: &mut Sink) -> Vec<Time> {
+    let items = shape::list(node, "`schedule`", sink).unwrap_or_default();
+    let mut times = Vec::new();
+    for item in items {
+        let Some(fields) = Fields::open(item, &TIME, sink) else {
+            continue;
+        };
+        let Some(node) = fields.get("cron") else {
+            continue;
+        };
+        let Some(cron) = value::literal(node, "`cron`", sink) else {
+            continue;
+        };
+        if let Err(error) = cron::parse(&cron) {
+            let message = format!("`{cron}` is no pattern of times: {error}");
+            sink.error(Code::Schedule, node.at, message);
+            continue;
+        }
+        let timezone = fields.get("timezone");
+        times.push(Time {
+            cron,
+            timezone: timezone.and_then(|node| value::literal(node, "`timezone`", sink)),
+        });
     }
+    times
 }
 
 fn filter(

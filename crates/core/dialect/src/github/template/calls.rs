@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use super::{
+    super::call::path_from,
     Reading,
     convert::{Job, Workflow},
     permissions,
@@ -33,7 +34,10 @@ fn call(job: &mut Job, depth: usize, reading: &mut Reading<'_>) {
         return;
     }
     let target = reference.text().unwrap_or_default();
-    let path = target.strip_prefix("./").unwrap_or(target).to_owned();
+    let here = reference
+        .place
+        .and_then(|place| reading.files.get(place.file - 1));
+    let path = path_from(here.map_or("", String::as_str), target);
     if let Some(token) = reading.load(&path) {
         take_in(job, &token, reading);
     }

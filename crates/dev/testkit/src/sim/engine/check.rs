@@ -1,11 +1,12 @@
 //! What must hold after everything that happens.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use cutover_engine::{Effect, Run, TimerKey, outstanding};
 use cutover_model::{
     event::{Recorded, RunEvent},
-    run::{Attempt, JobKey, Outcome, State, StepPath, WaitingOn},
+    plan::{Plan, StepBody},
+    run::{Attempt, JobKey, Outcome, Phase, State, StepPath, WaitingOn},
 };
 
 use super::edge::{Edge, Process};
@@ -18,6 +19,9 @@ pub(super) struct Story {
     ended: Option<Outcome>,
     cancelled: bool,
     tries: Attempt,
+    /// What is to be done after the last step of a leg, because the step has begun.
+    posts: BTreeSet<(JobKey, StepPath)>,
+    plan: Option<Plan>,
 }
 
 impl Default for Story {
@@ -28,6 +32,8 @@ impl Default for Story {
             ended: None,
             cancelled: false,
             tries: Attempt::FIRST,
+            posts: BTreeSet::new(),
+            plan: None,
         }
     }
 }
@@ -58,6 +64,18 @@ impl Story {
                 if *attempt != expected {
                     return Err(format!("{job}/{step}: attempt {attempt}, not {expected}"));
                 }
+                if self.has_post(job, step) {
+                    self.posts.insert((job.clone(), step.in_phase(Phase::Post)));
+                }
+            }
+            RunEvent::RunCreated { plan, .. } => self.plan = Some(plan.as_ref().clone()),
+            RunEvent::StepSkipped { job, step, .. } | RunEvent::StepFinished { job, step, .. } => {
+                self.posts.remove(&(job.clone(), step.clone()));
+            }
+            RunEvent::JobFinished { job, .. } => {
+                if let Some((_, post)) = self.posts.iter().find(|(leg, _)| leg == job) {
+                    return Err(format!("{job} has ended without {post}"));
+                }
             }
             RunEvent::RunRetried { attempt, .. } => {
                 if *attempt != self.tries.next() {
@@ -76,6 +94,26 @@ impl Story {
             _ => {}
         }
         Ok(())
+    }
+
+    /// Whether something is to be done after the last step when this one has begun.
+    fn has_post(&self, job: &JobKey, step: &StepPath) -> bool {
+        let plan = self.plan.as_ref();
+        let Some(spec) = plan.and_then(|plan| plan.job(job.job())) else {
+            return false;
+        };
+        let mut level = spec.steps.as_slice();
+        for (place, index) in (1..).zip(step.indices()) {
+            match level.get(usize::from(*index)).map(|spec| &spec.body) {
+                Some(StepBody::Composite { steps, .. }) => level = steps,
+                Some(StepBody::Action(action)) => {
+                    let is_it = place == step.indices().len();
+                    return is_it && step.phase() != Phase::Post && action.post.is_some();
+                }
+                Some(_) | None => return false,
+            }
+        }
+        false
     }
 }
 

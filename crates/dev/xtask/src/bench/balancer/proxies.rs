@@ -156,10 +156,12 @@ fn free() -> io::Result<SocketAddr> {
     TcpListener::bind(("127.0.0.1", 0))?.local_addr()
 }
 
+/// A program on one CPU, in a session of its own: our balancer begins one by itself, and where the
+/// system shares a CPU by session the others must not share theirs with whoever measures.
 fn pinned(cpu: &str, program: &str) -> Command {
-    let mut command = Command::new("taskset");
+    let mut command = Command::new("setsid");
     command
-        .args(["-c", cpu, program])
+        .args(["taskset", "-c", cpu, program])
         .stdin(Stdio::null())
         .stdout(Stdio::null());
     command

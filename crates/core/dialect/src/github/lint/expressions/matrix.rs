@@ -26,6 +26,7 @@ impl Expressions<'_> {
             self.combinations(&matrix.include);
             self.combinations(&matrix.exclude);
         }
+        self.object(job.strategy.expression, Spot::Strategy);
         self.truth(job.strategy.fail_fast, Spot::Strategy);
         self.number(job.strategy.max_parallel, Spot::Strategy);
     }

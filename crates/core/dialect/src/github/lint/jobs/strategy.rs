@@ -12,6 +12,10 @@ impl Syntax<'_> {
     pub(super) fn strategy<'a>(&mut self, node: &'a Node) -> Strategy<'a> {
         let mut strategy = Strategy::default();
         let what = "`strategy`";
+        if node.scalar().is_some() {
+            strategy.expression = self.expression(node, what, "a mapping");
+            return strategy;
+        }
         for entry in self.mapping(node, what, Empty::Refused, Case::Matters) {
             let node = &entry.value;
             match entry.key.as_str() {

@@ -1,0 +1,82 @@
+//! `cutover artifacts`: what a run has kept, and how to have it here.
+
+use anyhow::{Context as _, bail};
+use camino::Utf8Path;
+use cutover_results::{Bounds, extract};
+use futures_util::StreamExt as _;
+use serde_json::Value;
+use tokio::io::AsyncWriteExt as _;
+
+use crate::{cli, client::Client, exit::Exit, render};
+
+pub(crate) async fn run(args: cli::Artifacts) -> anyhow::Result<Exit> {
+    let client = Client::new(&args.listing.connection)?;
+    let path = format!(
+        "/api/v1/runs/{}/artifacts",
+        args.run.trim_start_matches('#')
+    );
+    let answer = client.get(&path, &[]).await?;
+    let mut rows = answer["artifacts"].as_array().cloned().unwrap_or_default();
+    for name in &args.names {
+        if !rows.iter().any(|row| row["name"] == name.as_str()) {
+            bail!("run {} has no artifact `{name}`", args.run);
+        }
+    }
+    if !args.names.is_empty() {
+        rows.retain(|row| args.names.iter().any(|name| row["name"] == name.as_str()));
+    }
+    if let Some(to) = &args.to {
+        for row in &rows {
+            fetch(&client, &path, row, to).await?;
+        }
+        return Ok(Exit::Ok);
+    }
+    if args.listing.json {
+        render::json(&serde_json::json!({ "run": answer["run"], "artifacts": rows }));
+    } else if rows.is_empty() {
+        render::talk("this run has no artifacts");
+    } else {
+        let header = ["artifact", "bytes", "job", "expires (UTC)", "sha256"];
+        let rows = rows.iter().map(|row| {
+            let said = |name: &str| row[name].as_str().unwrap_or_default().to_owned();
+            vec![
+                said("name"),
+                row["size"].to_string(),
+                said("job"),
+                render::time(&row["expires"]),
+                said("sha256").chars().take(12).collect(),
+            ]
+        });
+        render::data(&render::table(&header, rows.collect()));
+    }
+    Ok(Exit::Ok)
+}
+
+/// Brings one here and unpacks it into a folder of its name.
+async fn fetch(client: &Client, path: &str, row: &Value, to: &Utf8Path) -> anyhow::Result<()> {
+    let name = row["name"].as_str().unwrap_or_default();
+    let folder = to.join(name);
+    tokio::fs::create_dir_all(&folder)
+        .await
+        .with_context(|| format!("could not create `{folder}`"))?;
+    let place = to.join(format!(".{name}.part"));
+    let answer = client.stream(&format!("{path}/{}", row["id"]), &[]).await?;
+    let mut bytes = answer.bytes_stream();
+    let mut file = tokio::fs::File::create(&place).await?;
+    while let Some(chunk) = bytes.next().await {
+        file.write_all(&chunk?).await?;
+    }
+    file.flush().await?;
+    drop(file);
+    if row["mime_type"] == "application/zip" {
+        let (from, into) = (place.clone(), folder.clone());
+        let unpacked =
+            tokio::task::spawn_blocking(move || extract(&from, &into, Bounds::default()));
+        unpacked.await??;
+        tokio::fs::remove_file(&place).await?;
+    } else {
+        tokio::fs::rename(&place, folder.join(name)).await?;
+    }
+    render::talk(&format!("`{name}` is in {folder}"));
+    Ok(())
+}

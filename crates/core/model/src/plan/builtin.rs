@@ -1,0 +1,286 @@
+//! The actions that this binary has built in: their names and inputs. What they do is done by the server.
+
+use serde::{Deserialize, Serialize};
+
+/// The actions that this binary has built in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Builtin {
+    /// `actions/checkout`: the sources of the run's revision into the workspace.
+    Checkout,
+    /// `cutover/gate@v1`: reports → verdict.
+    Gate,
+    /// `cutover/release@v1`: commits → version, changelog, tag.
+    Release,
+    /// `cutover/build@v1`: sources → image or bundle, by digest.
+    Build,
+    /// `cutover/deploy@v1`: digest → environment.
+    Deploy,
+    /// `actions/cache`: restored now, saved after the last step.
+    Cache,
+    /// `actions/cache/restore`.
+    CacheRestore,
+    /// `actions/cache/save`.
+    CacheSave,
+    /// `actions/upload-artifact`: files → an artifact of the run.
+    UploadArtifact,
+    /// `actions/download-artifact`: artifacts → files.
+    DownloadArtifact,
+    /// `actions/setup-node`: the node of this machine.
+    SetupNode,
+    /// `actions/setup-python`: the Python of this machine.
+    SetupPython,
+    /// `actions/setup-go`: the Go of this machine.
+    SetupGo,
+    /// `actions/setup-java`: the Java of this machine.
+    SetupJava,
+    /// `actions-rust-lang/setup-rust-toolchain`: the Rust of this machine.
+    SetupRust,
+    /// `dtolnay/rust-toolchain`: the same, with the toolchain as the version of the action.
+    RustToolchain,
+    /// `hashicorp/setup-terraform`: the Terraform of this machine.
+    SetupTerraform,
+    /// `aws-actions/configure-aws-credentials`: keys, or a role by an id token → the environment.
+    AwsCredentials,
+    /// `aws-actions/amazon-ecr-login`: a login at the registry, for this job.
+    EcrLogin,
+}
+
+impl Builtin {
+    /// All of them.
+    pub const ALL: [Self; 19] = [
+        Self::Checkout,
+        Self::Gate,
+        Self::Release,
+        Self::Build,
+        Self::Deploy,
+        Self::Cache,
+        Self::CacheRestore,
+        Self::CacheSave,
+        Self::UploadArtifact,
+        Self::DownloadArtifact,
+        Self::SetupNode,
+        Self::SetupPython,
+        Self::SetupGo,
+        Self::SetupJava,
+        Self::SetupRust,
+        Self::RustToolchain,
+        Self::SetupTerraform,
+        Self::AwsCredentials,
+        Self::EcrLogin,
+    ];
+
+    /// The name as `uses:` writes it, without the version.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Checkout => "actions/checkout",
+            Self::Gate => "cutover/gate",
+            Self::Release => "cutover/release",
+            Self::Build => "cutover/build",
+            Self::Deploy => "cutover/deploy",
+            Self::Cache => "actions/cache",
+            Self::CacheRestore => "actions/cache/restore",
+            Self::CacheSave => "actions/cache/save",
+            Self::UploadArtifact => "actions/upload-artifact",
+            Self::DownloadArtifact => "actions/download-artifact",
+            Self::SetupNode => "actions/setup-node",
+            Self::SetupPython => "actions/setup-python",
+            Self::SetupGo => "actions/setup-go",
+            Self::SetupJava => "actions/setup-java",
+            Self::SetupRust => "actions-rust-lang/setup-rust-toolchain",
+            Self::RustToolchain => "dtolnay/rust-toolchain",
+            Self::SetupTerraform => "hashicorp/setup-terraform",
+            Self::AwsCredentials => "aws-actions/configure-aws-credentials",
+            Self::EcrLogin => "aws-actions/amazon-ecr-login",
+        }
+    }
+
+    /// The inputs it knows; any other is refused at compile time.
+    pub const fn inputs(self) -> &'static [&'static str] {
+        match self {
+            Self::Checkout => &["ref", "path", "fetch-depth", "clean", "persist-credentials"],
+            Self::Gate => &["gate", "junit", "coverage"],
+            Self::Release => &["dry-run"],
+            Self::Build => &["service", "version"],
+            Self::Deploy => &["service", "environment", "release", "strategy"],
+            Self::Cache => &[
+                "path",
+                "key",
+                "restore-keys",
+                "upload-chunk-size",
+                "enableCrossOsArchive",
+                "fail-on-cache-miss",
+                "lookup-only",
+            ],
+            Self::CacheRestore => &[
+                "path",
+                "key",
+                "restore-keys",
+                "enableCrossOsArchive",
+                "fail-on-cache-miss",
+                "lookup-only",
+            ],
+            Self::CacheSave => &["path", "key", "upload-chunk-size", "enableCrossOsArchive"],
+            Self::UploadArtifact => &[
+                "name",
+                "path",
+                "if-no-files-found",
+                "retention-days",
+                "compression-level",
+                "overwrite",
+                "include-hidden-files",
+            ],
+            Self::DownloadArtifact => &[
+                "name",
+                "artifact-ids",
+                "path",
+                "pattern",
+                "merge-multiple",
+                "github-token",
+                "repository",
+                "run-id",
+            ],
+            Self::SetupNode
+            | Self::SetupPython
+            | Self::SetupGo
+            | Self::SetupJava
+            | Self::SetupRust
+            | Self::RustToolchain
+            | Self::SetupTerraform
+            | Self::AwsCredentials
+            | Self::EcrLogin => self.inputs_of_set_up(),
+        }
+    }
+
+    /// Those of the actions that prepare a job for others.
+    const fn inputs_of_set_up(self) -> &'static [&'static str] {
+        match self {
+            Self::SetupNode => &[
+                "node-version",
+                "node-version-file",
+                "check-latest",
+                "cache",
+                "cache-dependency-path",
+                "package-manager-cache",
+            ],
+            Self::SetupPython => &[
+                "python-version",
+                "python-version-file",
+                "check-latest",
+                "update-environment",
+                "cache",
+                "cache-dependency-path",
+            ],
+            Self::SetupGo => &[
+                "go-version",
+                "go-version-file",
+                "check-latest",
+                "cache",
+                "cache-dependency-path",
+            ],
+            Self::SetupJava => &[
+                "java-version",
+                "java-version-file",
+                "distribution",
+                "java-package",
+                "check-latest",
+                "cache",
+                "cache-dependency-path",
+            ],
+            Self::SetupRust => &["toolchain", "target", "components", "rustflags", "cache"],
+            Self::RustToolchain => &["toolchain", "target", "targets", "components"],
+            Self::SetupTerraform => &[
+                "terraform_version",
+                "terraform_wrapper",
+                "cli_config_credentials_hostname",
+                "cli_config_credentials_token",
+            ],
+            Self::AwsCredentials => &[
+                "aws-access-key-id",
+                "aws-secret-access-key",
+                "aws-session-token",
+                "aws-region",
+                "role-to-assume",
+                "audience",
+                "role-duration-seconds",
+                "role-external-id",
+                "role-session-name",
+                "role-skip-session-tagging",
+                "inline-session-policy",
+                "mask-aws-account-id",
+                "output-credentials",
+                "unset-current-credentials",
+            ],
+            Self::EcrLogin => &[
+                "registries",
+                "registry-type",
+                "mask-password",
+                "skip-logout",
+            ],
+            Self::Checkout
+            | Self::Gate
+            | Self::Release
+            | Self::Build
+            | Self::Deploy
+            | Self::Cache
+            | Self::CacheRestore
+            | Self::CacheSave
+            | Self::UploadArtifact
+            | Self::DownloadArtifact => &[],
+        }
+    }
+
+    /// The inputs without which it cannot work.
+    pub const fn required_inputs(self) -> &'static [&'static str] {
+        match self {
+            Self::Deploy => &["environment"],
+            Self::Cache | Self::CacheRestore | Self::CacheSave => &["path", "key"],
+            Self::UploadArtifact => &["path"],
+            Self::Checkout
+            | Self::Gate
+            | Self::Release
+            | Self::Build
+            | Self::DownloadArtifact
+            | Self::SetupNode
+            | Self::SetupPython
+            | Self::SetupGo
+            | Self::SetupJava
+            | Self::SetupRust
+            | Self::RustToolchain
+            | Self::SetupTerraform
+            | Self::AwsCredentials
+            | Self::EcrLogin => &[],
+        }
+    }
+
+    /// Whether it also does something after the last step of the job, once it has begun.
+    pub const fn has_post(self) -> bool {
+        match self {
+            Self::Cache
+            | Self::SetupNode
+            | Self::SetupPython
+            | Self::SetupGo
+            | Self::SetupJava
+            | Self::SetupRust => true,
+            Self::Checkout
+            | Self::Gate
+            | Self::Release
+            | Self::Build
+            | Self::Deploy
+            | Self::CacheRestore
+            | Self::CacheSave
+            | Self::UploadArtifact
+            | Self::DownloadArtifact
+            | Self::RustToolchain
+            | Self::SetupTerraform
+            | Self::AwsCredentials
+            | Self::EcrLogin => false,
+        }
+    }
+
+    /// The input that its version stands for: `dtolnay/rust-toolchain@1.90`.
+    pub fn input_of_version(self, version: &str) -> Option<&'static str> {
+        let is_plain = matches!(version, "v1" | "master");
+        (self == Self::RustToolchain && !is_plain).then_some("toolchain")
+    }
+}
