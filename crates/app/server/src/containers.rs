@@ -261,8 +261,7 @@ fn check(alias: &str, facts: &ContainerFacts) -> Result<(), String> {
 /// Removes what is left of a job's containers and their network.
 pub(crate) async fn remove(control: &Control, run: &Run, job: &JobKey) {
     let uses = run
-        .plan()
-        .and_then(|plan| plan.job(job.job()))
+        .spec(job.job())
         .is_some_and(cutover_model::plan::JobSpec::uses_containers);
     let Some(id) = run.id().filter(|_| uses && was_used(control)) else {
         return;

@@ -13,8 +13,8 @@ use cutover_model::{
 use serde_json::{Map, Value, json};
 
 use crate::{
-    Fault, condition, contexts, decide::Draft, expression, job, resolve::Given, run::Run, schedule,
-    scope::Scope,
+    Fault, condition, contexts, decide::Draft, expression, github, job, resolve::Given, run::Run,
+    schedule, scope::Scope,
 };
 
 /// A leg that has called a workflow.
@@ -44,6 +44,12 @@ impl Run {
     /// What a leg of this job would call.
     fn callee(&self, key: &JobKey) -> Option<&CallSpec> {
         self.spec(key.job())?.call.as_deref()
+    }
+
+    /// `owner/name/path@ref` of the file in which a job is written.
+    pub fn workflow_ref_of(&self, job: &str) -> Option<String> {
+        let (repository, path, at) = github::written_in(self.trigger()?, self.file_of(job));
+        Some(format!("{repository}/{path}@{at}"))
     }
 
     /// The file in which a job is written.

@@ -73,13 +73,14 @@ impl Run {
     /// The legs that a wish is about; a leg that would go on at its first step begins anew.
     pub fn wished(&self, wish: &Wish) -> Result<Vec<RetriedLeg>, Refusal> {
         let legs = match wish {
-            Wish::Failed => self
-                .failed_keys()
+            Wish::Failed => callers(self.failed_keys())
+                .into_iter()
                 .map(|key| self.leg_from_failure(key))
                 .collect(),
             Wish::Job(name) => {
                 let anew = |key| RetriedLeg { key, from: None };
-                self.keys_of(name)?.into_iter().map(anew).collect()
+                let keys = self.keys_of(name)?;
+                callers(keys.into_iter()).into_iter().map(anew).collect()
             }
             Wish::From { step, job } => self.legs_from_step(step, job.as_deref())?,
         };
@@ -106,7 +107,7 @@ impl Run {
             .filter(|(path, _)| path.phase() == Phase::Main)
             .find(|(_, step)| step.conclusion.is_some_and(job::is_failing))
             .map(|(path, _)| path.clone());
-        let anew = self.spec(key.job()).is_some_and(has_containers);
+        let anew = self.spec(key.job()).is_some_and(begins_anew);
         RetriedLeg {
             from: first.filter(|path| *path != StepPath::top(0) && !anew),
             key,
@@ -146,7 +147,7 @@ impl Run {
             None => self.failed_keys().collect(),
         };
         let mut legs = Vec::new();
-        for key in &keys {
+        for key in keys.iter().filter(|key| key.caller().is_none()) {
             let Some(spec) = self.spec(key.job()) else {
                 continue;
             };
@@ -237,6 +238,11 @@ pub(crate) fn retry(draft: &mut Draft, by: String, legs: Vec<RetriedLeg>) -> Res
 fn may_go_on(run: &Run, wanted: &RetriedLeg) -> Result<(), Refusal> {
     let key = &wanted.key;
     let unknown = || Refusal(format!("there is no job `{key}` in this run"));
+    if let Some(caller) = key.caller() {
+        return Err(Refusal(format!(
+            "`{key}` is of a workflow that is called, which begins anew as a whole; take `{caller}`"
+        )));
+    }
     let Some(leg) = run.leg(key) else {
         return match run.groups.get(&key.0) {
             Some(Group::Ended { .. }) if wanted.from.is_none() => Ok(()),
@@ -254,9 +260,9 @@ fn may_go_on(run: &Run, wanted: &RetriedLeg) -> Result<(), Refusal> {
         )));
     };
     let index = usize::from(*index);
-    if has_containers(spec) {
+    if begins_anew(spec) {
         return Err(Refusal(format!(
-            "`{key}` has containers, which have ended with it: it can only begin anew"
+            "`{key}` has containers, which have ended with it, or calls a workflow: it begins anew"
         )));
     }
     if index >= spec.steps.len() {
@@ -347,6 +353,7 @@ pub(crate) fn retried(
     run.group = None;
     for job in jobs {
         for key in run.legs_of(job).to_vec() {
+            forget_called(run, &key);
             remember(run, &key, None);
             run.legs.remove(&key);
         }
@@ -354,6 +361,7 @@ pub(crate) fn retried(
     }
     for RetriedLeg { key, from } in legs {
         remember(run, key, from.as_ref());
+        forget_called(run, key);
         match (run.leg_mut(key), from) {
             (Some(leg), Some(from)) => {
                 leg.goes_on(attempt, from);
@@ -391,10 +399,40 @@ fn hide(run: &mut Run, key: &JobKey, from: &StepPath) {
     }
 }
 
-/// Whether a job has containers: they end with it, so that it can only begin anew.
-fn has_containers(spec: &JobSpec) -> bool {
+/// Whether a job can only begin anew: its containers have ended with it, or it is a workflow that is
+/// called.
+fn begins_anew(spec: &JobSpec) -> bool {
     let first = spec.steps.first();
-    first.is_some_and(|first| matches!(first.body, StepBody::SetUpContainers))
+    let contained = first.is_some_and(|first| matches!(first.body, StepBody::SetUpContainers));
+    contained || spec.call.is_some()
+}
+
+/// Each leg, or the one of the run's own workflow that has called it; each once.
+fn callers(keys: impl Iterator<Item = JobKey>) -> Vec<JobKey> {
+    let mut found = Vec::new();
+    for mut key in keys {
+        while let Some(caller) = key.caller() {
+            key = caller;
+        }
+        if !found.contains(&key) {
+            found.push(key);
+        }
+    }
+    found
+}
+
+/// What a leg has called is as if it had never been.
+fn forget_called(run: &mut Run, key: &JobKey) {
+    let behind = format!("{key}.");
+    let inside = |key: &JobKey| key.0.starts_with(&behind);
+    let keys: Vec<JobKey> = run.legs.keys().filter(|key| inside(key)).cloned().collect();
+    for key in keys {
+        remember(run, &key, None);
+        run.legs.remove(&key);
+    }
+    run.groups.retain(|job, _| !job.starts_with(&behind));
+    run.calls
+        .retain(|caller, _| caller != key && !inside(caller));
 }
 
 /// Notes the tries of the steps that are dropped, and drops the questions that were asked there: a yes

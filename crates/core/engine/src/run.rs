@@ -196,7 +196,8 @@ impl Run {
         self.head.is_some() && !self.state.is_finished()
     }
 
-    pub(crate) fn spec(&self, job: &str) -> Option<&JobSpec> {
+    /// The job with this id; also one of a called workflow, once it is called.
+    pub fn spec(&self, job: &str) -> Option<&JobSpec> {
         match self.frame(job) {
             Some((_, call)) => call.jobs.iter().find(|spec| spec.id == job),
             None => self.plan().and_then(|plan| plan.job(job)),

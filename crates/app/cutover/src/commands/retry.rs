@@ -116,7 +116,12 @@ async fn here(args: &cli::Retry, control: &Control, id: &RunId) -> anyhow::Resul
     }
     let retried = control.retry_run(id, &wish(args), &config::user()).await?;
     say(&retried, args.listing.json);
-    local::finish(args.listing.json, control, id, &options(args)).await
+    let telling = local::Telling {
+        as_json: args.listing.json,
+        explain: false,
+        how_to: options(args),
+    };
+    local::finish(control, id, &telling).await
 }
 
 fn options(args: &cli::Retry) -> String {

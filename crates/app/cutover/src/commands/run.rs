@@ -88,7 +88,7 @@ async fn resume(args: &cli::Run, control: &Control) -> anyhow::Result<Exit> {
     let mut wishes = signals::Wishes::listen();
     for row in rows {
         render::talk(&format!("goes on with run #{} ({})", row.number, row.name));
-        exit = worse(exit, finish_own(args, control, &row.id).await?);
+        exit = worse(exit, finish(control, &row.id, &Telling::of(args)).await?);
         if wishes.next().now_or_never().is_some() {
             break;
         }
@@ -126,7 +126,10 @@ async fn start(args: &cli::Run, tree: &Tree, control: &Control) -> anyhow::Resul
             exit = worse(exit, Exit::Usage);
             continue;
         };
-        exit = worse(exit, finish_own(args, control, &started.run).await?);
+        exit = worse(
+            exit,
+            finish(control, &started.run, &Telling::of(args)).await?,
+        );
         // Who wanted this one to end does not want the next one to begin.
         if wishes.next().now_or_never().is_some() {
             break;
@@ -243,24 +246,39 @@ async fn compile(
     Ok(Some(control.start_run(plan, trigger).await?))
 }
 
-/// Follows a run of ours to its end, and tells why all went as it did when that was asked for.
-async fn finish_own(args: &cli::Run, control: &Control, id: &RunId) -> anyhow::Result<Exit> {
-    let exit = finish(args.json, control, id, &given::how_to(args)).await?;
-    if args.explain {
-        let explanations = control.explain(id, &view::About::default()).await?;
-        render::talk(&view::explanation(&explanations));
+/// How a run is told of.
+pub(super) struct Telling {
+    /// One JSON event a line.
+    pub(super) as_json: bool,
+    /// In the end, why each job did or did not run.
+    pub(super) explain: bool,
+    /// The options that `cutover retry` needs to find it again.
+    pub(super) how_to: String,
+}
+
+impl Telling {
+    fn of(args: &cli::Run) -> Self {
+        Self {
+            as_json: args.json,
+            explain: args.explain,
+            how_to: given::how_to(args),
+        }
     }
-    Ok(exit)
 }
 
 /// Follows a run to its end; Ctrl-C cancels it, a second one harder.
 /// After a failure says the command that goes on from there, with the options it needs.
 pub(super) async fn finish(
-    as_json: bool,
     control: &Control,
     id: &RunId,
-    options: &str,
+    telling: &Telling,
 ) -> anyhow::Result<Exit> {
+    let Telling {
+        as_json,
+        explain,
+        how_to,
+    } = telling;
+    let as_json = *as_json;
     let mut wishes = signals::Wishes::listen();
     let cancelling = async {
         loop {
@@ -277,6 +295,10 @@ pub(super) async fn finish(
     };
     followed?;
     let run = control.run_ended(id).await?;
+    if *explain && !as_json {
+        let explanations = control.explain(id, &view::About::default()).await?;
+        render::talk(&view::explanation(&explanations));
+    }
     if !as_json {
         for (artifact, file) in control.artifacts(id).await? {
             render::talk(&format!("artifact `{}`: {file}", artifact.name));
@@ -284,7 +306,7 @@ pub(super) async fn finish(
     }
     let gate = follow::refused(&run);
     if !as_json && run.wished(&Wish::Failed).is_ok() {
-        render::talk(&format!("go on from there: cutover retry {id}{options}"));
+        render::talk(&format!("go on from there: cutover retry {id}{how_to}"));
     }
     Ok(match run.state().outcome() {
         Some(Outcome::Succeeded | Outcome::Skipped) => Exit::Ok,

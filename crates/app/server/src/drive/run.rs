@@ -306,6 +306,7 @@ impl Work {
         self.write_event(&place).await?;
         let granted = self.control.results().grant(&self.run, &key.job).await;
         let granted = granted.map_err(|error| error.to_string())?;
+        executor.border(key, self.is_alone(key)).await;
         let (mut resolved, mut masks, around) = self.resolve(key, &place)?;
         resolved.env.extend(granted.env.clone());
         masks.extend(granted.masks.iter().cloned());

@@ -16,8 +16,7 @@ const LIFETIME: Duration = Duration::from_mins(35 * 24 * 60);
 
 /// What a job may do. `None` when the run does not exist yet.
 pub(super) fn grant(run: &Run, key: &JobKey, attempt: Attempt) -> Option<JobGrant> {
-    let (plan, trigger) = (run.plan()?, run.trigger()?);
-    let spec = plan.job(key.job())?;
+    let (spec, trigger) = (run.spec(key.job())?, run.trigger()?);
     Some(JobGrant {
         run: run.id()?.to_string(),
         job: key.0.clone(),
@@ -68,9 +67,9 @@ fn identity(run: &Run, key: &JobKey, attempt: Attempt) -> Option<Identity> {
         run_attempt: attempt.0,
         actor: trigger.actor.clone(),
         workflow: plan.name.clone(),
-        workflow_ref: workflow.clone(),
+        workflow_ref: workflow,
         workflow_sha: revision.clone(),
-        job_workflow_ref: workflow,
+        job_workflow_ref: run.workflow_ref_of(key.job())?,
         job_workflow_sha: revision,
         environment: view.environment.map(str::to_owned),
         event_name: trigger.kind.event_name().to_owned(),

@@ -18,10 +18,10 @@ pub(super) struct Story {
     attempts: BTreeMap<(JobKey, StepPath), Attempt>,
     ended: Option<Outcome>,
     cancelled: bool,
+    tries: Attempt,
     /// What is to be done after the last step of a leg, because the step has begun.
     posts: BTreeSet<(JobKey, StepPath)>,
     plan: Option<Plan>,
-    tries: Attempt,
 }
 
 impl Default for Story {
@@ -31,9 +31,9 @@ impl Default for Story {
             attempts: BTreeMap::new(),
             ended: None,
             cancelled: false,
+            tries: Attempt::FIRST,
             posts: BTreeSet::new(),
             plan: None,
-            tries: Attempt::FIRST,
         }
     }
 }
