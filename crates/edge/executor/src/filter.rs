@@ -407,3 +407,6 @@ impl Filter {
         }
     }
 }
+
+#[cfg(test)]
+mod fuzzing;

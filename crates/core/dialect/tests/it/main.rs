@@ -14,6 +14,7 @@ mod containers;
 mod delivery;
 mod events;
 mod foreign;
+mod fuzzing;
 mod hostile;
 mod judging;
 mod matrix;

@@ -3,6 +3,7 @@
 
 mod conditions;
 mod conformance;
+mod fuzzing;
 mod language;
 mod properties;
 mod templates;
