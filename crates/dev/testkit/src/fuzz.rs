@@ -56,6 +56,10 @@ impl fmt::Display for Finding {
 
 /// Changes `corpus` and looks at what comes of it. `look` tells what it saw as a number, the same for
 /// inputs that are alike to it; `words` are texts that mean something to it.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "how long it looks is said from outside, and an input that takes long is a finding"
+)]
 pub fn fuzz(
     corpus: Vec<Vec<u8>>,
     words: &[&str],

@@ -22,10 +22,15 @@ pub(crate) async fn run(args: cli::Retry) -> anyhow::Result<Exit> {
     }
     let connection = &args.listing.connection;
     let is_here = args.here.directory.is_some();
-    let is_there = connection.server.is_some() || connection.data_dir.is_some();
-    if is_there && is_here {
+    let server = connection.server.as_deref();
+    let data_dir = connection.data_dir.as_ref().map(|dir| dir.as_str());
+    // What the environment says is for whoever says nothing.
+    let is_said =
+        |said: Option<&str>, name| said.is_some() && config::environment(name).as_deref() != said;
+    if is_here && (is_said(server, "CUTOVER_SERVER") || is_said(data_dir, "CUTOVER_DATA_DIR")) {
         bail!("-C is for runs of `cutover run`, and --server for those of a server");
     }
+    let is_there = !is_here && (server.is_some() || data_dir.is_some());
     let path = format!("/api/v1/runs/{number}");
     let mut from_server = None;
     if !is_here && let Ok(client) = Client::new(connection) {

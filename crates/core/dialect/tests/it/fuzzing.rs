@@ -106,10 +106,7 @@ fn alike(diagnostics: &[cutover_model::Diagnostic]) -> u64 {
 fn look_at(corpus: &[&str], look: impl Fn(&[u8]) -> u64) {
     let corpus = corpus.iter().map(|text| text.as_bytes().to_vec()).collect();
     match fuzz(corpus, WORDS, look) {
-        Ok(done) => {
-            eprintln!("{done:?}");
-            assert!(done.rounds >= 300);
-        }
+        Ok(done) => assert!(done.rounds >= 300, "{done:?}"),
         Err(finding) => panic!("{finding}"),
     }
 }
