@@ -1,7 +1,11 @@
 //! One pass over a stream of bytes. What may be the beginning of a secret is held back until the
 //! next bytes decide; everything else goes through at once, so that a log can be watched.
 
-use std::{collections::BTreeSet, fmt};
+use std::{
+    collections::BTreeSet,
+    fmt,
+    sync::{Mutex, PoisonError},
+};
 
 use aho_corasick::{AhoCorasick, AhoCorasickKind, BuildError, Input, MatchKind};
 
@@ -10,6 +14,27 @@ use super::forms::forms;
 const MASK: &[u8] = b"***";
 /// Up to here the fastest automaton is small enough to be worth its memory (some megabytes).
 const FAST: usize = 16 * 1024;
+
+/// The automaton that was built last. The steps of a job have the same secrets, mostly, and to build one
+/// takes longer than a small step.
+static LAST: Mutex<Option<(Vec<Vec<u8>>, AhoCorasick)>> = Mutex::new(None);
+
+/// What finds these patterns.
+fn automaton(patterns: &[Vec<u8>]) -> Result<AhoCorasick, BuildError> {
+    let mut last = LAST.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some((of, automaton)) = &*last
+        && of == patterns
+    {
+        return Ok(automaton.clone());
+    }
+    let fast = patterns.iter().map(Vec::len).sum::<usize>() <= FAST;
+    let automaton = AhoCorasick::builder()
+        .match_kind(MatchKind::LeftmostLongest)
+        .kind(fast.then_some(AhoCorasickKind::DFA))
+        .build(patterns)?;
+    *last = Some((patterns.to_vec(), automaton.clone()));
+    Ok(automaton)
+}
 
 /// Masks a stream.
 pub(crate) struct Masker {
@@ -42,14 +67,14 @@ impl Masker {
         for first in patterns.iter().filter_map(|pattern| pattern.first()) {
             begins[usize::from(*first)] = true;
         }
-        let fast = patterns.iter().map(Vec::len).sum::<usize>() <= FAST;
-        let automaton = AhoCorasick::builder()
-            .match_kind(MatchKind::LeftmostLongest)
-            .kind(fast.then_some(AhoCorasickKind::DFA))
-            .build(&patterns)?;
+        let automaton = if patterns.is_empty() {
+            None
+        } else {
+            Some(automaton(&patterns)?)
+        };
         Ok(Self {
             longest: patterns.iter().map(Vec::len).max().unwrap_or(0),
-            automaton: (!patterns.is_empty()).then_some(automaton),
+            automaton,
             begins,
             patterns,
             held: Vec::new(),
