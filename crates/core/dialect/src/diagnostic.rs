@@ -52,7 +52,7 @@ codes! {
     BadValue, "CUT-1013", "a value that is not allowed",
         "The value is of the right kind but not one that the key takes.";
     NotYet, "CUT-1014", "not there yet",
-        "The workflow language has this, and cutover does not support it yet. It is refused, because running the workflow without it would do something else than you wrote.";
+        "The workflow language has this, and cutover does not support it yet. It is refused where running the workflow without it would do something else than you wrote; where nothing but GitHub's own machines would notice, that is a warning.";
     Conflict, "CUT-1015", "keys that exclude each other",
         "Only one of these keys may stand here.";
     Refused, "CUT-1016", "the hosted service refuses this",
