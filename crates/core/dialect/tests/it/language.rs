@@ -289,127 +289,89 @@ const FUNCTIONS: [&str; 5] = [
     "hashFiles('a')",
 ];
 
-const BEFORE: &str = "github inputs vars";
-const JOB: &str = "github inputs matrix needs strategy vars";
-const STATUS: &str = "always() cancelled() failure() success()";
-const STEP: &str =
+/// Where it stands, a key with `§` for an expression, and all that may stand there. `JOB` and `STEP` are
+/// what most keys of those may use.
+const PLACES: &str = "
+    root | run-name: § | github inputs vars
+    root | concurrency: § | github inputs vars
+    root | concurrency: { group: a, cancel-in-progress: § } | github inputs vars
+    root | env: { A: § } | github inputs vars secrets
+    root | name: § |
+    root | defaults: { run: { working-directory: § } } |
+    called | inputs: { x: { type: string, default: § } } | github inputs vars
+    called | outputs: { x: { value: § } } | github inputs vars jobs
+    job | if: § | github inputs vars needs always() cancelled() failure() success()
+    job | strategy: { matrix: { a: [§] } } | github inputs vars needs
+    job | strategy: { matrix: { a: [1] }, fail-fast: § } | github inputs vars needs
+    job | strategy: { matrix: { a: [1] }, max-parallel: § } | github inputs vars needs
+    job | name: § | JOB
+    job | concurrency: § | JOB
+    job | continue-on-error: § | JOB
+    job | timeout-minutes: § | JOB
+    job | cancel-timeout-minutes: § | JOB
+    job | environment: § | JOB
+    job | environment: { name: a, url: § } | JOB env job runner steps
+    job | outputs: { x: § } | JOB env job runner secrets steps
+    job | env: { A: § } | JOB secrets
+    job | defaults: { run: { shell: § } } | JOB env
+    job | defaults: { run: { working-directory: § } } | JOB env
+    job | container: § | JOB
+    job | container: { image: § } | JOB
+    job | container: { image: a, options: § } | JOB
+    job | container: { image: a, ports: [§] } | JOB
+    job | container: { image: a, volumes: [§] } | JOB
+    job | container: { image: a, credentials: { username: a, password: § } } | JOB env secrets
+    job | container: { image: a, env: { A: § } } | JOB env job runner secrets
+    job | services: { x: { image: § } } | JOB
+    job | services: { x: { image: a, credentials: { username: a, password: § } } } | JOB env secrets
+    job | services: { x: { image: a, env: { A: § } } } | JOB env job runner secrets
+    call | with: { x: § } | JOB
+    call | secrets: { x: § } | JOB secrets
+    step | name: § | STEP
+    step | env: { A: § } | STEP
+    step | continue-on-error: § | STEP
+    step | timeout-minutes: § | STEP
+    step | working-directory: § | STEP
+    step | shell: § |
+    step | if: § | JOB env job runner steps hashFiles('a') always() cancelled() failure() success()
+    jobs | a: { runs-on: §, steps: [{ run: echo }] } | JOB
+    jobs | a: { runs-on: x, steps: [{ run: § }] } | STEP
+    jobs | a: { runs-on: x, steps: [{ uses: actions/checkout@v4, with: { ref: § } }] } | STEP
+    ";
+const OF_JOB: &str = "github inputs matrix needs strategy vars";
+const OF_STEP: &str =
     "env github inputs job matrix needs runner secrets steps strategy vars hashFiles('a')";
 
-/// A workflow with `§` for an expression, and all that may stand in it.
-fn places() -> Vec<(String, String)> {
-    let root = |text: &str| format!("{text}\non: push\n{JOBS}");
-    let job = |text: &str| {
-        format!(
-            "on: push\njobs: {{ a: {{ runs-on: ubuntu-latest, steps: [{{ run: echo }}], {text} }} }}\n"
-        )
+/// A line of the table: a workflow, and what may stand in it.
+fn place(line: &str) -> Option<(String, BTreeSet<&str>)> {
+    let mut parts = line.split('|').map(str::trim);
+    let (kind, key, allowed) = (parts.next()?, parts.next()?, parts.next()?);
+    let workflow = match kind {
+        "root" => format!("{key}\non: push\n{JOBS}"),
+        "called" => format!("on: {{ workflow_call: {{ {key} }} }}\n{JOBS}"),
+        "call" => {
+            format!("on: push\njobs: {{ a: {{ uses: ./.github/workflows/b.yml, {key} }} }}\n")
+        }
+        "job" => JOBS
+            .replace("steps:", &format!("{key}, steps:"))
+            .replace("jobs:", "on: push\njobs:"),
+        "step" => JOBS
+            .replace("run: echo", &format!("run: echo, {key}"))
+            .replace("jobs:", "on: push\njobs:"),
+        _ => format!("on: push\njobs: {{ {key} }}\n"),
     };
-    let step = |text: &str| {
-        format!(
-            "on: push\njobs: {{ a: {{ runs-on: ubuntu-latest, steps: [{{ run: echo, {text} }}] }} }}\n"
-        )
-    };
-    let call = |text: &str| {
-        format!("on: push\njobs: {{ a: {{ uses: ./.github/workflows/b.yml, {text} }} }}\n")
-    };
-    let called = |text: &str| format!("on: {{ workflow_call: {{ {text} }} }}\n{JOBS}");
-    let with = |more: &str| format!("{JOB} {more}");
-    let credentials = with("env secrets");
-    let variables = with("env job runner secrets");
-    let seen_at_end = with("env job runner steps");
-    let mut places = vec![
-        (root("run-name: §"), BEFORE.to_owned()),
-        (root("concurrency: §"), BEFORE.to_owned()),
-        (
-            root("concurrency: { group: a, cancel-in-progress: § }"),
-            BEFORE.to_owned(),
-        ),
-        (root("env: { A: § }"), format!("{BEFORE} secrets")),
-        (root("name: §"), String::new()),
-        (
-            root("defaults: { run: { working-directory: § } }"),
-            String::new(),
-        ),
-        (
-            called("inputs: { x: { type: string, default: § } }"),
-            BEFORE.to_owned(),
-        ),
-        (
-            called("outputs: { x: { value: § } }"),
-            format!("{BEFORE} jobs"),
-        ),
-        (job("if: §"), format!("{BEFORE} needs {STATUS}")),
-        (
-            job("strategy: { matrix: { a: [§] } }"),
-            format!("{BEFORE} needs"),
-        ),
-        (
-            job("strategy: { matrix: { a: [1] }, fail-fast: § }"),
-            format!("{BEFORE} needs"),
-        ),
-        (
-            job("strategy: { matrix: { a: [1] }, max-parallel: § }"),
-            format!("{BEFORE} needs"),
-        ),
-        (job("env: { A: § }"), with("secrets")),
-        (job("defaults: { run: { shell: § } }"), with("env")),
-        (
-            job("defaults: { run: { working-directory: § } }"),
-            with("env"),
-        ),
-        (job("environment: { name: a, url: § }"), seen_at_end.clone()),
-        (job("outputs: { x: § }"), format!("{seen_at_end} secrets")),
-        (call("with: { x: § }"), JOB.to_owned()),
-        (call("secrets: { x: § }"), with("secrets")),
-        (
-            step("if: §"),
-            format!("{STATUS} {}", STEP.replace(" secrets", "")),
-        ),
-        (step("shell: §"), String::new()),
-    ];
-    for text in [
-        "name: §",
-        "concurrency: §",
-        "continue-on-error: §",
-        "timeout-minutes: §",
-        "cancel-timeout-minutes: §",
-        "environment: §",
-        "container: §",
-        "container: { image: § }",
-        "container: { image: a, options: § }",
-        "container: { image: a, ports: [§] }",
-        "container: { image: a, volumes: [§] }",
-        "services: { x: { image: § } }",
-    ] {
-        places.push((job(text), JOB.to_owned()));
-    }
-    for key in ["container:", "services: { x:"] {
-        let end = if key.contains('{') { "}" } else { "" };
-        let text =
-            format!("{key} {{ image: a, credentials: {{ username: a, password: § }} }} {end}");
-        places.push((job(&text), credentials.clone()));
-        let text = format!("{key} {{ image: a, env: {{ A: § }} }} {end}");
-        places.push((job(&text), variables.clone()));
-    }
-    places.push((job("").replace("ubuntu-latest", "§"), JOB.to_owned()));
-    for text in [
-        "name: §",
-        "env: { A: § }",
-        "continue-on-error: §",
-        "timeout-minutes: §",
-        "working-directory: §",
-    ] {
-        places.push((step(text), STEP.to_owned()));
-    }
-    places.push((step("").replace("echo", "§"), STEP.to_owned()));
-    let uses = "on: push\njobs: { a: { runs-on: ubuntu-latest, steps: [{ uses: actions/checkout@v4, with: { ref: § } }] } }\n";
-    places.push((uses.to_owned(), STEP.to_owned()));
-    places
+    let words = allowed.split_whitespace().flat_map(|word| match word {
+        "JOB" => OF_JOB.split(' '),
+        "STEP" => OF_STEP.split(' '),
+        word => word.split(' '),
+    });
+    Some((workflow, words.collect()))
 }
 
 #[test]
 fn every_key_may_use_what_github_lets_it_use_and_nothing_else() {
-    for (workflow, allowed) in places() {
-        let allowed: BTreeSet<&str> = allowed.split(' ').filter(|word| !word.is_empty()).collect();
+    assert_eq!(PLACES.lines().filter_map(place).count(), 45);
+    for (workflow, allowed) in PLACES.lines().filter_map(place) {
         let mut found = BTreeSet::new();
         for name in CONTEXTS.into_iter().chain(FUNCTIONS) {
             let asks = format!("\"${{{{ {name} }}}}\"");
