@@ -297,8 +297,7 @@ pub(super) async fn finish(
         followed = follow::follow(control, id, as_json) => followed,
         never = cancelling => never,
     };
-    followed?;
-    let run = control.run_ended(id).await?;
+    let run = followed?;
     if *explain && !as_json {
         let explanations = control.explain(id, &view::About::default()).await?;
         render::talk(&view::explanation(&explanations));

@@ -13,7 +13,7 @@ use cutover_model::{
     RunId, Secret, Timestamp,
     event::{Recorded, RunEvent},
     plan::Builtin,
-    run::{Attempt, JobKey, Outcome, Runner, State, StepPath, StepReport},
+    run::{Attempt, JobKey, Outcome, Runner, StepPath, StepReport},
 };
 use cutover_store::RunRow;
 use parking_lot::Mutex;
@@ -422,10 +422,8 @@ impl Work {
 
     /// Whether no other step of the leg runs, but for the actions around this one.
     fn is_alone(&self, key: &StepKey) -> bool {
-        let leg = self.run.job(&key.job);
-        let steps = leg.iter().flat_map(|leg| &leg.steps);
-        let mut running = steps.filter(|step| matches!(step.state, State::Running { .. }));
-        running.all(|step| key.step.0.starts_with(&step.path.0))
+        let mut running = self.run.running_steps(&key.job);
+        running.all(|path| key.step.0.starts_with(&path.0))
     }
 
     /// Lets somebody look at a step that failed, when there is somebody.
