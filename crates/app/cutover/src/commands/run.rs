@@ -208,7 +208,7 @@ async fn compile(
         ));
     }
     let (inputs, wrong) = dialect::inputs(&tree.files, path, &trigger);
-    trigger.inputs = inputs;
+    trigger.take_inputs(inputs);
     let lacking = if args.as_far_as_possible {
         Lacking::FaultWhenReached
     } else {
