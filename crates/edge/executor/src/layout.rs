@@ -122,6 +122,11 @@ impl Layout {
         self.private().join("masks.json")
     }
 
+    /// Problem matchers that steps have added or removed.
+    pub(crate) fn matchers(&self) -> Utf8PathBuf {
+        self.private().join("matchers.json")
+    }
+
     /// Secrets that built-in steps have added.
     pub(crate) fn builtin_masks(&self) -> Utf8PathBuf {
         self.private().join("builtin-masks.json")
