@@ -116,6 +116,7 @@ pub(crate) fn facts_inside(mounts: &Mounts, outside: &RunnerFacts) -> RunnerFact
         tool_cache: mounts.inside(&outside.tool_cache),
         workspace: mounts.inside(&outside.workspace),
         actions: mounts.inside(&outside.actions),
+        exchange: mounts.inside(&outside.exchange),
         ..outside.clone()
     }
 }

@@ -76,6 +76,8 @@ pub struct RunnerFacts {
     pub workspace: String,
     /// The directory for the actions that the job uses and that are not in its workspace.
     pub actions: String,
+    /// The directory with the files by which the step hands values on.
+    pub exchange: String,
 }
 
 impl RunnerFacts {
@@ -330,7 +332,6 @@ fn program(scope: &Scope<'_>, phase: Phase, action: &ActionUse) -> Body {
 fn of_action(
     scope: &Scope<'_>,
     path: &StepPath,
-    spec: &StepSpec,
     action: &ActionUse,
     file: &str,
 ) -> Result<BTreeMap<String, String>, Fault> {
@@ -348,12 +349,6 @@ fn of_action(
             .into_iter()
             .map(|(name, value)| (format!("GITHUB_{}", name.to_uppercase()), value)),
     );
-    let name = spec.id.clone().unwrap_or_else(|| {
-        let plain = |c: char| if c.is_ascii_alphanumeric() { c } else { '_' };
-        let name = action.uses.split('@').next().unwrap_or_default();
-        format!("__{}", name.chars().map(plain).collect::<String>())
-    });
-    env.insert("GITHUB_ACTION".to_owned(), name);
     Ok(env)
 }
 
@@ -403,7 +398,7 @@ fn environment(
     env.extend(scope.env.clone());
     env.extend(github::variables(scope));
     if let StepBody::Action(action) = &spec.body {
-        env.extend(of_action(scope, path, spec, action, file)?);
+        env.extend(of_action(scope, path, action, file)?);
     }
     if let StepBody::Container(_) = &spec.body {
         env.extend(saved(scope, path));

@@ -18,7 +18,7 @@ use crate::{
     Fault, background, call,
     condition::{self, Status},
     contexts::WITHHELD,
-    expression,
+    environment, expression, github,
     resolve::{Given, Kind},
     run::{Group, Run},
     step,
@@ -46,6 +46,8 @@ pub(crate) struct Scope<'a> {
     pub(crate) level: Option<StepPath>,
     /// The step from which it is looked; absent behind the last one.
     pub(crate) observer: Option<StepPath>,
+    /// The step of which it is looked at.
+    pub(crate) at: Option<StepPath>,
     /// The action around: whose files it is among, and its directory there.
     pub(crate) action: Option<(&'a ActionSource, &'a str)>,
     pub(crate) env: BTreeMap<String, String>,
@@ -78,6 +80,7 @@ impl<'a> Scope<'a> {
             combination: None,
             level: None,
             observer: None,
+            at: None,
             action: None,
             env: BTreeMap::new(),
             inputs: None,
@@ -136,6 +139,7 @@ impl<'a> Scope<'a> {
         let is_beyond = path.0.is_empty() || path.phase() == Phase::Post;
         let observer = (!is_beyond).then(|| path.clone());
         let mut scope = Self::top(run, key, observer, given)?;
+        scope.at = (!path.0.is_empty()).then(|| path.clone());
         let mut at = StepPath::default();
         let Some((last, around)) = path.indices().split_last() else {
             return Ok(scope);
@@ -289,12 +293,23 @@ impl<'a> Scope<'a> {
         let secret = |(root, path): &(String, Vec<String>)| {
             root.eq_ignore_ascii_case("secrets") && self.has_secret(path.first())
         };
+        // The token of the job is a secret by another name.
+        let token = |(root, path): &(String, Vec<String>)| {
+            let names_it = |name: &String| name.eq_ignore_ascii_case("token");
+            root.eq_ignore_ascii_case("github")
+                && path.first().is_none_or(names_it)
+                && self.has_secret(Some(&github::TOKEN.to_owned()))
+        };
         let reads_files = text.to_ascii_lowercase().contains("hashfiles");
-        reads_files || self.run.may_see_secrets() && template::uses(text).iter().any(secret)
+        reads_files
+            || self.run.may_see_secrets()
+                && template::uses(text)
+                    .iter()
+                    .any(|used| secret(used) || token(used))
     }
 
     /// Whether there is a secret of this name; without a name, whether there may be any.
-    fn has_secret(&self, name: Option<&String>) -> bool {
+    pub(crate) fn has_secret(&self, name: Option<&String>) -> bool {
         let known = self
             .run
             .head
@@ -305,7 +320,7 @@ impl<'a> Scope<'a> {
         };
         // A called workflow sees what it was given, and what its environments have.
         let of_environments = |names: &BTreeSet<String>| {
-            let names = names.iter().filter(|name| name.contains('/'));
+            let names = names.iter().filter(|name| environment::passes(name));
             self.is_secret(&names.cloned().collect(), name)
         };
         given || known.is_some_and(of_environments)

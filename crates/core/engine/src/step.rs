@@ -186,7 +186,9 @@ fn name(run: &Run, key: &JobKey, path: &StepPath, spec: &StepSpec) -> String {
     let name = Scope::step(run, key, path, None)
         .and_then(|scope| expression::text(&scope, &Template::plain(plain.clone()), ""))
         .unwrap_or(plain);
-    in_words(path.phase(), &name)
+    // A value may bring lines of its own; a name is one.
+    let line = name.trim_start().lines().next().unwrap_or_default();
+    in_words(path.phase(), line)
 }
 
 /// Goes as far as it can with one step that has none in it; whether it has ended.

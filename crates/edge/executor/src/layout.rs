@@ -51,6 +51,17 @@ pub struct JobPlace {
     pub actions: Utf8PathBuf,
 }
 
+impl JobPlace {
+    /// The directory with the files by which a step hands values on.
+    pub fn exchange(&self, key: &StepKey) -> Utf8PathBuf {
+        exchange(&self.temp, &key.name())
+    }
+}
+
+fn exchange(temp: &Utf8Path, step: &str) -> Utf8PathBuf {
+    temp.join(format!("_{step}"))
+}
+
 /// The directory of a job.
 #[derive(Debug, Clone)]
 pub(crate) struct Layout {
@@ -148,7 +159,7 @@ impl Layout {
 
     /// The files by which a step hands values on.
     pub(crate) fn exchange(&self, step: &str) -> Utf8PathBuf {
-        self.temp().join(format!("_{step}"))
+        exchange(&self.temp(), step)
     }
 }
 

@@ -618,6 +618,7 @@ impl Work {
             tool_cache: place.dir.join("tools").to_string(),
             workspace: place.workspace.to_string(),
             actions: place.actions.to_string(),
+            exchange: place.exchange(key).to_string(),
         };
         let mut given = Given {
             secrets: &options.secrets,
