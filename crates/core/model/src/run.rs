@@ -273,6 +273,27 @@ pub struct Runner {
     pub os: String,
     /// `X64` or `ARM64`.
     pub arch: String,
+    /// Where the job is on it; logs of earlier versions do not say it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub place: Option<RunnerPlace>,
+    /// The same by the names of the job's container, when it may have one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub inside: Option<RunnerPlace>,
+}
+
+/// Where a job is on its runner: what conditions and outputs may ask for when no step runs.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct RunnerPlace {
+    /// The address of whoever runs it, without a slash at the end.
+    pub server: String,
+    /// The directory for files that may go when the job has ended.
+    pub temp: String,
+    /// The directory for tools that stay.
+    pub tool_cache: String,
+    /// The directory it works in.
+    pub workspace: String,
+    /// The directory for the actions that are not in its workspace.
+    pub actions: String,
 }
 
 /// A value that a step handed on. What contains a secret is withheld from the event log: the

@@ -221,7 +221,10 @@ fn the_token_is_the_secret_of_that_name() {
         ],
     );
     build.env = bindings(&[("ALL", "${{ toJSON(github) }}")]);
-    build.outputs = bindings(&[("token", "${{ github['token'] }}"), ("sha", "${{ github.sha }}")]);
+    build.outputs = bindings(&[
+        ("token", "${{ github['token'] }}"),
+        ("sha", "${{ github.sha }}"),
+    ]);
     let given = |trust: Trust, secrets: &[&str]| {
         let trigger = Trigger { trust, ..trigger() };
         given_secrets(plan(vec![build.clone()]), trigger, secrets).when(1, runner("build"))
@@ -235,7 +238,10 @@ fn the_token_is_the_secret_of_that_name() {
     let world = world.when(3, ok("build/1.0/1")).then("start build/2/1");
     let world = world.when(4, ok("build/2/1"));
     // An output that holds a secret is not handed on.
-    assert_eq!(world.run.jobs().next().unwrap().outputs, [("sha", "abc123")]);
+    assert_eq!(
+        world.run.jobs().next().unwrap().outputs,
+        [("sha", "abc123")]
+    );
     assert!(!format!("{:?}{:?}", world.run, world.log).contains("t0ken"));
 
     for world in [
@@ -247,7 +253,10 @@ fn the_token_is_the_secret_of_that_name() {
         world
             .when(2, ok("build/0/1"))
             .when(3, ok("build/1.0/1"))
-            .steps("build", "0 succeeded; 1 succeeded; 1.0 succeeded; 2 skipped");
+            .steps(
+                "build",
+                "0 succeeded; 1 succeeded; 1.0 succeeded; 2 skipped",
+            );
     }
 }
 
@@ -280,7 +289,10 @@ fn the_condition_of_a_job_sees_what_github_lets_it_see() {
         ("inputs.deploy == false", false),
         ("vars.REGION == 'eu'", true),
         ("vars.NONE", false),
-        ("github.ref == 'refs/heads/main' && github.event_name == 'workflow_dispatch'", true),
+        (
+            "github.ref == 'refs/heads/main' && github.event_name == 'workflow_dispatch'",
+            true,
+        ),
         ("github.event.ref == 'refs/heads/main'", true),
         ("github.actor != 'ada'", false),
         ("failure()", false),
@@ -303,7 +315,10 @@ fn the_condition_of_a_job_sees_what_github_lets_it_see() {
         assert_eq!(is_done(failed, condition), expected, "{condition}");
     }
     let late = || exited("first/0/1", Outcome::TimedOut);
-    assert!(is_done(late(), "failure() && needs.first.result == 'failure'"));
+    assert!(is_done(
+        late(),
+        "failure() && needs.first.result == 'failure'"
+    ));
 }
 
 #[test]
