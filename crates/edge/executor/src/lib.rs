@@ -17,6 +17,7 @@ mod layout;
 mod mask;
 mod matchers;
 mod order;
+mod place;
 mod process;
 mod protocol;
 mod shell;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use cutover_engine::{
     self as engine, Effect, Input, Resumption, Run,
-    resolve::{self, Body, Given, ResolvedStep, RunnerFacts, ServerFacts},
+    resolve::{self, Body, Given, ResolvedStep, RunnerFacts},
 };
 use cutover_executor::{
     HandedKind, InContainers, JobPlace, KeepLimits, StepEnd, StepKey, StepOrder,
@@ -19,14 +19,14 @@ use cutover_store::RunRow;
 use parking_lot::Mutex;
 use tokio_util::sync::CancellationToken;
 
-use super::{Edge, Error, Machine, Mailbox, actions::put_in_place};
+use super::{Edge, Error, Machine, Mailbox, actions::put_in_place, place};
 use crate::{
     Control,
     action::{self, ActionEnd, Context},
     containers,
     failure::{FailedStep, Look},
     hash_files::hash_files,
-    results::{Granted, server_url},
+    results::Granted,
     view,
 };
 
@@ -157,16 +157,13 @@ impl RunEdge {
             }
             Effect::AcquireRunner { job, labels: _ } => {
                 let asked = self.control.runners().ask(&self.id, job);
+                let runner = place::runner(&self.control, (run, &self.id), job);
                 let (job, mailbox) = (job.clone(), mailbox.clone());
                 mailbox
                     .clone()
                     .spawn_while_live(self.control.closing(), async move {
                         if let Some(name) = asked.await {
-                            let runner = Runner {
-                                name,
-                                os: OS.to_owned(),
-                                arch: ARCH.to_owned(),
-                            };
+                            let runner = Runner { name, ..runner };
                             mailbox.observe(Input::RunnerAssigned { job, runner });
                         }
                     });
@@ -632,18 +629,10 @@ impl Work {
         let home = self.control.home();
         let hash_files =
             |patterns: &[String]| hash_files(&place.workspace, home.as_deref(), patterns);
-        let server = ServerFacts {
-            url: server_url(options.address.as_deref()),
-        };
+        let server = place::server(&self.control);
         let outside = RunnerFacts {
-            name: "local".to_owned(),
-            os: OS.to_owned(),
-            arch: ARCH.to_owned(),
-            temp: place.temp.to_string(),
-            tool_cache: place.dir.join("tools").to_string(),
-            workspace: place.workspace.to_string(),
-            actions: place.actions.to_string(),
             exchange: place.exchange(key).to_string(),
+            ..place::facts(place)
         };
         let mut given = Given {
             secrets: &options.secrets,
@@ -705,11 +694,3 @@ fn must_be_there(uses: &str, file: &str, place: &str) -> Result<(), String> {
          built into"
     ))
 }
-
-/// The words that workflows have for this machine.
-const OS: &str = "Linux";
-const ARCH: &str = if cfg!(target_arch = "aarch64") {
-    "ARM64"
-} else {
-    "X64"
-};

@@ -17,7 +17,7 @@ use rustix::fs::OFlags;
 use super::{job::lock, start::EXCHANGE};
 
 /// What a script is called, before its ending.
-pub(super) const SCRIPT: &str = "script.";
+pub(super) const SCRIPT: &str = "script";
 
 /// One that waits for the next step; it is empty.
 #[derive(Debug, Default)]

@@ -21,6 +21,7 @@ use super::{
 };
 use crate::{
     filter::{Filter, Manners},
+    place::Place,
     protocol::{Grace, JOB_MARKER, Reply, STEP_MARKER, Started, Work},
     shell::Shell,
 };
@@ -90,10 +91,12 @@ fn launch(
     job.spare.open(&exchange)?;
     let mut matchers = lock(&job.matchers).clone();
     matchers.begin_anew();
+    let mounts = work.containers.as_ref();
+    let mounts = mounts.map(|helped| helped.order.mounts.clone());
     let (secrets, known_masks) = job.secrets(&work.masks);
     let filter = Filter::new(secrets)
         .map_err(io::Error::other)?
-        .with_matchers(matchers, job.layout.workspace())
+        .with_matchers(matchers, Place::new(job.layout.workspace(), mounts))
         .with_manners(Manners::of(&work.env, work.untrusted));
     let exit = job.layout.ended(&work.step);
     let exit = Reserved::new(&exit, EXIT_BYTES, job.survives).map_err(io::Error::other)?;
@@ -188,7 +191,7 @@ fn command_line(work: &Work, exchange: &Utf8Path) -> io::Result<Result<Vec<Strin
         Ok(shell) => shell,
         Err(error) => return Ok(Err(error.to_string())),
     };
-    let script = exchange.join(format!("{SCRIPT}{}", shell.extension));
+    let script = exchange.join(format!("{SCRIPT}{}", shell.ending));
     write_script(&script, &shell.file(&work.script))?;
     Ok(Ok(shell.argv(&script)))
 }

@@ -68,7 +68,7 @@ async fn a_malformed_file_fails_the_step_and_names_the_line() {
         .await;
     assert_eq!((outcome, report.exit_code), (Outcome::Failed, Some(0)));
     assert!(
-        report.reasons[0].starts_with("`$GITHUB_OUTPUT` line 2"),
+        report.reasons[0].contains("`$GITHUB_OUTPUT` line 2: Invalid format"),
         "{:?}",
         report.reasons
     );
