@@ -20,6 +20,7 @@ mod order;
 mod process;
 mod protocol;
 mod shell;
+mod subjects;
 mod supervise;
 mod visit;
 
