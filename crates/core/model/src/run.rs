@@ -243,6 +243,18 @@ impl JobKey {
         format!("{self}.{job}")
     }
 
+    /// All that this leg calls, as that which asks for the concurrency group of the called file.
+    #[must_use]
+    pub fn frame(&self) -> Self {
+        Self(self.called(""))
+    }
+
+    /// The leg that calls, when all that it calls is meant.
+    pub fn framed(&self) -> Option<Self> {
+        let caller = self.0.strip_suffix('.');
+        caller.map(|caller| Self(caller.to_owned()))
+    }
+
     /// The leg that calls this one, if any.
     pub fn caller(&self) -> Option<Self> {
         let (caller, _) = split_job_id(&self.0);
@@ -330,6 +342,40 @@ pub struct StepReport {
     pub reasons: Vec<String>,
     /// Bytes of log that it wrote.
     pub log_bytes: u64,
+    /// `GITHUB_ARTIFACTS`: what it says to have made, and no step of the job said before it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub subjects: Vec<Subject>,
+}
+
+/// Something that a step says to have made, by what is in it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Subject {
+    /// The name of the file, or the reference of the image without its digest.
+    pub name: String,
+    /// `sha256:…`, in lower case; of an image also `sha384:…` or `sha512:…`.
+    pub digest: String,
+    /// What it is.
+    pub kind: SubjectKind,
+}
+
+/// What it is that was made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SubjectKind {
+    /// A file of the job.
+    File,
+    /// An image, or whatever else a registry has.
+    Oci,
+}
+
+impl SubjectKind {
+    /// The word in the list that steps read, in the API and on the page.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::File => "file",
+            Self::Oci => "oci",
+        }
+    }
 }
 
 /// How loud an annotation is.
@@ -427,5 +473,30 @@ mod tests {
         assert_eq!(JobKey::single(inner.job()).job(), "build#1.test");
         assert_eq!(split_job_id(inner.job()), (Some("build#1"), "test"));
         assert_eq!(JobKey::leg("test", 2).caller(), None);
+        let frame = JobKey::leg("build", 1).frame();
+        assert_eq!(frame.framed(), Some(JobKey::leg("build", 1)));
+        assert_eq!(inner.framed(), None);
+    }
+
+    #[test]
+    fn a_report_of_before_there_were_subjects_is_read_and_written_as_it_was() {
+        let mut report = StepReport::default();
+        let before = serde_json::to_value(&report).unwrap();
+        assert!(before.get("subjects").is_none());
+        assert_eq!(
+            serde_json::from_value::<StepReport>(before).unwrap(),
+            report
+        );
+        report.subjects.push(Subject {
+            name: "app.tar".to_owned(),
+            digest: "sha256:ab".to_owned(),
+            kind: SubjectKind::File,
+        });
+        let now = serde_json::to_value(&report).unwrap();
+        assert_eq!(
+            now["subjects"],
+            serde_json::json!([{ "name": "app.tar", "digest": "sha256:ab", "kind": "file" }])
+        );
+        assert_eq!(serde_json::from_value::<StepReport>(now).unwrap(), report);
     }
 }

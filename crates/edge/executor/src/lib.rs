@@ -21,6 +21,7 @@ mod place;
 mod process;
 mod protocol;
 mod shell;
+mod subjects;
 mod supervise;
 mod visit;
 
