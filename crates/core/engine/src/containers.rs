@@ -85,6 +85,8 @@ pub struct RunningContainer {
     pub id: String,
     /// Its own `PATH`.
     pub path: String,
+    /// The network that it is in.
+    pub network: String,
 }
 
 /// Where a step of a leg runs.
@@ -183,7 +185,18 @@ pub fn running(
     Ok(text("id").map(|id| RunningContainer {
         id,
         path: text("path").unwrap_or_default(),
+        network: text("network").unwrap_or_default(),
     }))
+}
+
+/// Whether the job may have a container, or services: something is made ready before its steps.
+pub fn may_be_inside(run: &Run, job: &JobKey) -> bool {
+    Scope::job(run, job).is_ok_and(|scope| set_up_of(&scope).is_some())
+}
+
+/// Whether the job has a container that is there.
+pub(crate) fn is_inside(scope: &Scope<'_>) -> bool {
+    said(scope).is_some_and(|said| said["container"]["id"].is_string())
 }
 
 /// The network in which the containers of a leg are, once it is there.

@@ -199,10 +199,10 @@ impl Scope<'_> {
         if let (true, Some(object)) = (github::wants_debug(self), value.as_object_mut()) {
             object.insert("debug".to_owned(), json!("1"));
         }
-        if let (Some(given), Some(object)) = (self.given, value.as_object_mut()) {
-            object.insert("temp".to_owned(), json!(given.runner.temp));
-            object.insert("tool_cache".to_owned(), json!(given.runner.tool_cache));
-            object.insert("workspace".to_owned(), json!(given.runner.workspace));
+        if let (Some(place), Some(object)) = (self.place(), value.as_object_mut()) {
+            object.insert("temp".to_owned(), json!(place.temp));
+            object.insert("tool_cache".to_owned(), json!(place.tool_cache));
+            object.insert("workspace".to_owned(), json!(place.workspace));
         }
         value
     }

@@ -10,7 +10,7 @@ use cutover_model::{
 };
 use serde_json::{Map, Value, json};
 
-use crate::{call, contexts::WITHHELD, scope::Scope, step};
+use crate::{call, contexts::WITHHELD, resolve, scope::Scope, step};
 
 /// Where the payload of the event lies, from the temporary directory of a job.
 pub const EVENT_FILE: &str = "_github_workflow/event.json";
@@ -224,10 +224,9 @@ fn facts(scope: &Scope<'_>) -> Vec<(&'static str, String)> {
     } else {
         "branch"
     };
-    let server = scope.given.map_or("", |given| given.server.url.as_str());
-    let workspace = scope
-        .given
-        .map_or("", |given| given.runner.workspace.as_str());
+    let place = scope.place();
+    let server = place.as_ref().map_or("", |place| &place.server);
+    let workspace = place.as_ref().map_or("", |place| &place.workspace);
     let mut facts = vec![
         ("actor", trigger.actor.clone()),
         ("api_url", format!("{server}/api")),
@@ -259,8 +258,8 @@ fn facts(scope: &Scope<'_>) -> Vec<(&'static str, String)> {
         ("workflow_sha", trigger.revision.0.clone()),
         ("workspace", workspace.to_owned()),
     ];
-    if let Some(given) = scope.given {
-        facts.push(("event_path", format!("{}/{EVENT_FILE}", given.runner.temp)));
+    if let Some(place) = &place {
+        facts.push(("event_path", format!("{}/{EVENT_FILE}", place.temp)));
     }
     if let Some(spec) = scope.spec {
         facts.push(("job", call::own_id(&spec.id).to_owned()));
@@ -285,9 +284,9 @@ pub(crate) fn of_action(
     source: &ActionSource,
     path: &str,
 ) -> Vec<(&'static str, String)> {
-    let directory = scope.given.map_or_else(
+    let directory = scope.place().map_or_else(
         || format!("/{path}"),
-        |given| given.runner.action_path(source, path),
+        |place| resolve::action_path(&place, source, path),
     );
     let mut facts = vec![("action_path", directory)];
     if let ActionSource::Foreign(tree) = source {

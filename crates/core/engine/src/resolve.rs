@@ -9,7 +9,7 @@ use cutover_model::{
         ActionSource, ActionUse, Bindings, Builtin, RunDefaults, StepBody, StepSpec, Template,
         container::ContainerImage,
     },
-    run::{JobKey, Phase, StepPath},
+    run::{JobKey, Phase, RunnerPlace, StepPath},
 };
 
 use crate::{
@@ -81,16 +81,27 @@ pub struct RunnerFacts {
 }
 
 impl RunnerFacts {
-    /// The directory of an action.
-    pub fn action_path(&self, source: &ActionSource, path: &str) -> String {
-        let around = match source.place() {
-            None => self.workspace.clone(),
-            Some(place) => format!("{}/{place}", self.actions),
-        };
-        let path = path.trim_start_matches("./");
-        let slash = if path.is_empty() { "" } else { "/" };
-        format!("{around}{slash}{path}")
+    /// The part of it that is remembered when no step runs.
+    pub fn place(&self, server: &ServerFacts) -> RunnerPlace {
+        RunnerPlace {
+            server: server.url.clone(),
+            temp: self.temp.clone(),
+            tool_cache: self.tool_cache.clone(),
+            workspace: self.workspace.clone(),
+            actions: self.actions.clone(),
+        }
     }
+}
+
+/// The directory of an action.
+pub(crate) fn action_path(runner: &RunnerPlace, source: &ActionSource, path: &str) -> String {
+    let around = match source.place() {
+        None => runner.workspace.clone(),
+        Some(place) => format!("{}/{place}", runner.actions),
+    };
+    let path = path.trim_start_matches("./");
+    let slash = if path.is_empty() { "" } else { "/" };
+    format!("{around}{slash}{path}")
 }
 
 /// Who runs it.
@@ -316,10 +327,8 @@ fn program(scope: &Scope<'_>, phase: Phase, action: &ActionUse) -> Body {
         Phase::Post => action.post.as_ref(),
     };
     let file = hook.map_or(&action.main, |hook| &hook.file);
-    let directory = scope.given.map(|given| {
-        let runner = given.runner;
-        runner.action_path(&action.source, &action.path)
-    });
+    let place = scope.place();
+    let directory = place.map(|place| action_path(&place, &action.source, &action.path));
     Body::Node {
         uses: action.uses.clone(),
         version: action.node,

@@ -10,7 +10,7 @@ use cutover_expr::template;
 use cutover_model::{
     Position,
     plan::{ALL, ActionSource, Bindings, JobSpec, StepBody, StepSpec, Template},
-    run::{JobKey, Phase, StepPath},
+    run::{JobKey, Phase, RunnerPlace, StepPath},
 };
 use serde_json::{Map, Value};
 
@@ -193,6 +193,17 @@ impl<'a> Scope<'a> {
         }
         self.asked.replace(Some(asked.1));
         Err("the files are not looked at yet".to_owned())
+    }
+
+    /// Where the job is: as the edge says it when a step starts, else as it was when the runner came.
+    pub(crate) fn place(&self) -> Option<RunnerPlace> {
+        if let Some(given) = self.given {
+            return Some(given.runner.place(given.server));
+        }
+        let runner = self.run.leg(self.key?)?.runner.as_ref()?;
+        let inside = runner.inside.as_ref();
+        let inside = inside.filter(|_| containers::is_inside(self));
+        inside.or(runner.place.as_ref()).cloned()
     }
 
     pub(crate) fn steps(&self) -> &'a [StepSpec] {

@@ -8,6 +8,8 @@ use cutover_model::{
     run::{Attempt, JobKey, StepPath},
 };
 
+use crate::process::ProcessExecutor;
+
 /// One try of one step.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct StepKey {
@@ -60,6 +62,13 @@ impl JobPlace {
 
 fn exchange(temp: &Utf8Path, step: &str) -> Utf8PathBuf {
     temp.join(format!("_{step}"))
+}
+
+impl ProcessExecutor {
+    /// The directories of a job, whether they are there yet or not.
+    pub fn place_of(&self, run: &RunId, job: &JobKey) -> JobPlace {
+        Layout::new(&self.root, run, job).place()
+    }
 }
 
 /// The directory of a job.
@@ -133,9 +142,19 @@ impl Layout {
         self.private().join("masks.json")
     }
 
+    /// Problem matchers that steps have added or removed.
+    pub(crate) fn matchers(&self) -> Utf8PathBuf {
+        self.private().join("matchers.json")
+    }
+
     /// Secrets that built-in steps have added.
     pub(crate) fn builtin_masks(&self) -> Utf8PathBuf {
         self.private().join("builtin-masks.json")
+    }
+
+    /// What its steps say to have made.
+    pub(crate) fn subjects(&self) -> Utf8PathBuf {
+        self.private().join("subjects.json")
     }
 
     /// Copies of the workspace before its steps.

@@ -17,9 +17,11 @@ mod layout;
 mod mask;
 mod matchers;
 mod order;
+mod place;
 mod process;
 mod protocol;
 mod shell;
+mod subjects;
 mod supervise;
 mod visit;
 

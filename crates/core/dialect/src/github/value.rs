@@ -281,10 +281,9 @@ fn maybe(node: &Node, what: &str, scope: Option<Scope>, sink: &mut Sink) -> Opti
     }
 }
 
-/// The shells by name.
-const SHELLS: [&str; 4] = ["bash", "sh", "python", "pwsh"];
-/// Shells of another system.
-const WINDOWS_SHELLS: [&str; 2] = ["powershell", "cmd"];
+/// The shells by name. Whether those of another system are there is seen when a step wants one: its
+/// condition may say that it is for that system alone.
+const SHELLS: [&str; 6] = ["bash", "sh", "python", "pwsh", "powershell", "cmd"];
 
 /// `shell:`; names are known in any case and handed on in lower case.
 pub(crate) fn shell(node: &Node, scope: Option<Scope>, sink: &mut Sink) -> Option<Template> {
@@ -296,12 +295,6 @@ pub(crate) fn shell(node: &Node, scope: Option<Scope>, sink: &mut Sink) -> Optio
     if SHELLS.contains(&lower.as_str()) {
         shell.text = lower;
         return Some(shell);
-    }
-    if WINDOWS_SHELLS.contains(&lower.as_str()) {
-        let message = format!("shell `{lower}` is not there yet");
-        let hint = "use `pwsh`, `bash`, `sh` or `python`".to_owned();
-        sink.error_hint(Code::NotYet, node.at, message, hint);
-        return None;
     }
     let hint = suggest::nearest(&lower, SHELLS).map_or_else(
         || "known are `bash`, `sh`, `python`, `pwsh`, or a command with `{0}`".to_owned(),

@@ -170,3 +170,40 @@ fn a_skipped_action_shows_none_of_its_steps() {
         .then("start build/1/1")
         .steps("build", "0 skipped; 1 running");
 }
+
+#[test]
+fn conditions_and_outputs_see_where_the_job_and_the_action_are() {
+    let outer = with(
+        action(
+            "outer",
+            vec![
+                step("a ? github.action_path == '/machine/work/actions/it'"),
+                step("b ? github.action_path == '/actions/it'"),
+            ],
+        ),
+        &[],
+        &[("at", "${{ github.action_path }} ${{ runner.temp }}")],
+    );
+    given(plan(vec![job(
+        "build",
+        &[],
+        vec![
+            step("a ? runner.temp == '/machine/temp' && runner.tool_cache == '/machine/tools'"),
+            step("b ? github.workspace != '/machine/work' || github.server_url == ''"),
+            step("c ? github.event_path == '/machine/temp/_github_workflow/event.json'"),
+            outer,
+            step("d ? steps.outer.outputs.at == '/machine/work/actions/it /machine/temp'"),
+            step("e ? github.action_path"),
+        ],
+    )]))
+    .when(1, runner("build"))
+    .then("start build/0/1")
+    .when(2, ok("build/0/1"))
+    .then("start build/2/1")
+    .when(3, ok("build/2/1"))
+    .then("start build/3.0/1")
+    .when(4, ok("build/3.0/1"))
+    .then("start build/4/1")
+    .when(5, ok("build/4/1"))
+    .then("finish build; notify run.succeeded: run #7 of ci succeeded after 5m");
+}

@@ -1,17 +1,22 @@
 //! What is left of a step: its outcome, what it handed on, and why it did not succeed.
 
-use std::{collections::BTreeMap, fs};
+use std::{collections::BTreeMap, fs, sync::Mutex};
 
 use camino::Utf8Path;
 use cutover_model::run::{Annotation, HandedOn, Level, Outcome, StepReport};
 use cutover_supervisor::{log::Log, reaper::Status};
 
+use super::job::lock;
 use crate::{
     files::{self, LIMIT, Malformed},
     filter::Heard,
     mask::Masker,
     protocol::Withheld,
+    subjects::Declares,
 };
+
+/// Letters of a line that cannot be understood, with what is wrong with it.
+const REASON: usize = 400;
 
 /// What is known at the end of a step.
 pub(super) struct Source<'a> {
@@ -24,6 +29,10 @@ pub(super) struct Source<'a> {
     pub(super) fault: Option<String>,
     /// Where its files are.
     pub(super) exchange: &'a Utf8Path,
+    /// Who it is that says to have made something.
+    pub(super) declares: Declares<'a>,
+    /// Nobody else adds to that meanwhile.
+    pub(super) one_at_a_time: &'a Mutex<()>,
     pub(super) masker: &'a Masker,
     pub(super) log: &'a Log,
 }
@@ -53,6 +62,15 @@ pub(super) fn build(source: Source<'_>) -> Made {
         untrusted: source.untrusted,
     };
     let withheld = read_files(source.exchange, source.masker, said, &mut report);
+    {
+        let _alone = lock(source.one_at_a_time);
+        declare(
+            source.exchange,
+            &source.declares,
+            source.masker,
+            &mut report,
+        );
+    }
     match &source.fault {
         Some(fault) => report.reasons.push(fault.clone()),
         None => explain(source.status, source.log, &mut report),
@@ -97,14 +115,18 @@ pub(crate) fn read_files(
         files::pairs(variable, &text)
     };
     let outputs = file("GITHUB_OUTPUT", "output");
-    let outputs = or_reason(outputs, &mut report.reasons);
+    let outputs = or_reason(outputs, masker, &mut report.reasons);
     let outputs = said.outputs.into_iter().chain(outputs);
     report.outputs = hand_on(outputs, masker, &mut withheld.outputs);
-    let state = or_reason(file("GITHUB_STATE", "state"), &mut report.reasons);
+    let state = or_reason(file("GITHUB_STATE", "state"), masker, &mut report.reasons);
     let state = said.state.into_iter().chain(state);
     report.state = hand_on(state, masker, &mut withheld.state);
     let mut env = said.env;
-    env.extend(or_reason(file("GITHUB_ENV", "env"), &mut report.reasons));
+    env.extend(or_reason(
+        file("GITHUB_ENV", "env"),
+        masker,
+        &mut report.reasons,
+    ));
     env.retain(|(name, _)| may_set(name, said.untrusted, &mut report.annotations));
     report.env = hand_on(env.into_iter(), masker, &mut withheld.env);
     report.path = paths(exchange, masker, &said.path, report);
@@ -114,9 +136,38 @@ pub(crate) fn read_files(
     any.then_some(withheld)
 }
 
-fn or_reason<T: Default>(read: Result<T, Malformed>, reasons: &mut Vec<String>) -> T {
+/// Puts what a step says to have made into its report, and into the list of its job.
+pub(crate) fn declare(
+    exchange: &Utf8Path,
+    declares: &Declares<'_>,
+    masker: &Masker,
+    report: &mut StepReport,
+) {
+    let text = files::read("GITHUB_ARTIFACTS", &exchange.join("artifacts"));
+    let declared = text.map_err(|error| error.to_string()).and_then(|text| {
+        if text.is_empty() {
+            return Ok(Vec::new());
+        }
+        declares.take(&text, masker)
+    });
+    match declared {
+        Ok(subjects) => report.subjects = subjects,
+        Err(reason) => report.reasons.push(reason),
+    }
+}
+
+/// What was wrong is told with the line as it stands there: masked whole, and only then cut.
+fn or_reason<T: Default>(
+    read: Result<T, Malformed>,
+    masker: &Masker,
+    reasons: &mut Vec<String>,
+) -> T {
     read.unwrap_or_else(|error| {
-        reasons.push(error.to_string());
+        let text = masker.text(&error.to_string());
+        reasons.push(match text.char_indices().nth(REASON) {
+            Some((end, _)) => format!("{}…", &text[..end]),
+            None => text,
+        });
         T::default()
     })
 }
@@ -142,7 +193,7 @@ fn hand_on(
 fn may_set(name: &str, untrusted: bool, annotations: &mut Vec<Annotation>) -> bool {
     let refused = files::is_refused(name, untrusted);
     if refused {
-        annotations.push(remark(
+        annotations.push(Annotation::new(
             Level::Error,
             format!(
                 "`{name}` in `$GITHUB_ENV` is refused: it could take over the programs of later \
@@ -160,7 +211,7 @@ fn paths(
     report: &mut StepReport,
 ) -> Vec<String> {
     let text = files::read("GITHUB_PATH", &exchange.join("path"));
-    let text = or_reason(text, &mut report.reasons);
+    let text = or_reason(text, masker, &mut report.reasons);
     let said = said.iter().map(String::as_str);
     let (secret, plain): (Vec<&str>, Vec<&str>) = said
         .chain(text.lines())
@@ -168,7 +219,7 @@ fn paths(
         .filter(|line| !line.is_empty())
         .partition(|line| masker.is_in(line));
     if !secret.is_empty() {
-        report.annotations.push(remark(
+        report.annotations.push(Annotation::new(
             Level::Error,
             "a line in `$GITHUB_PATH` is refused: it contains a secret".to_owned(),
         ));
@@ -180,10 +231,17 @@ fn summary(exchange: &Utf8Path, masker: &Masker, report: &mut StepReport) -> Opt
     let path = exchange.join("summary");
     let length = fs::metadata(&path).map_or(0, |metadata| metadata.len());
     if length > LIMIT {
-        report.annotations.push(remark(
+        report.annotations.push(Annotation::new(
             Level::Error,
-            format!("`$GITHUB_STEP_SUMMARY` is left out: {length} bytes are more than 1 MiB"),
+            format!(
+                "$GITHUB_STEP_SUMMARY upload aborted, supports content up to a size of 1024k, got \
+                 {}k",
+                length / 1024
+            ),
         ));
+        return None;
+    }
+    if length == 0 {
         return None;
     }
     let bytes = fs::read(path).ok().filter(|bytes| !bytes.is_empty())?;
@@ -208,7 +266,7 @@ fn explain(status: Option<Status>, log: &Log, report: &mut StepReport) {
         _ => {}
     }
     if let Some((bytes, cause)) = log.lost() {
-        report.annotations.push(remark(
+        report.annotations.push(Annotation::new(
             Level::Warning,
             format!("log truncated: {bytes} bytes lost: {cause}"),
         ));
@@ -224,15 +282,5 @@ pub(crate) fn mask(masker: &Masker, report: &mut StepReport) {
         annotation.message = masker.text(&annotation.message);
         annotation.title = annotation.title.take().map(|text| masker.text(&text));
         annotation.file = annotation.file.take().map(|text| masker.text(&text));
-    }
-}
-
-fn remark(level: Level, message: String) -> Annotation {
-    Annotation {
-        level,
-        message,
-        title: None,
-        file: None,
-        at: None,
     }
 }
