@@ -21,6 +21,7 @@ mod place;
 mod process;
 mod protocol;
 mod shell;
+mod shown;
 mod supervise;
 mod visit;
 
@@ -38,6 +39,7 @@ pub use self::{
     order::{Begun, HandedKind, StepEnd, StepOrder},
     process::ProcessExecutor,
     protocol::Grace,
+    shown::{LogReader, Shown},
     supervise::supervise,
     visit::Visit,
 };
