@@ -413,7 +413,8 @@ fn texts(name: &str, value: &Value) -> Result<Vec<String>, String> {
         .ok_or_else(|| format!("`{name}` must come to a list of texts"))
 }
 
-fn pairs(name: &str, value: &Value) -> Result<BTreeMap<String, String>, String> {
+/// A mapping of texts that an expression has come to.
+pub(crate) fn pairs(name: &str, value: &Value) -> Result<BTreeMap<String, String>, String> {
     let fields = value.as_object().cloned().unwrap_or_default();
     let found: Option<_> = fields
         .iter()

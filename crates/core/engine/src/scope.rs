@@ -9,7 +9,7 @@ use std::{
 use cutover_expr::template;
 use cutover_model::{
     Position,
-    plan::{ActionSource, Bindings, JobSpec, StepBody, StepSpec, Template},
+    plan::{ALL, ActionSource, Bindings, JobSpec, StepBody, StepSpec, Template},
     run::{JobKey, Phase, RunnerPlace, StepPath},
 };
 use serde_json::{Map, Value};
@@ -344,10 +344,36 @@ impl<'a> Scope<'a> {
         bindings: &Bindings,
         file: &str,
     ) -> Result<BTreeMap<String, String>, Fault> {
-        bindings
-            .iter()
-            .map(|(name, template)| Ok((name.clone(), self.text(template, file)?)))
-            .collect()
+        let mut values = BTreeMap::new();
+        for (name, template) in bindings {
+            if name == ALL {
+                values.extend(self.all(template, file)?);
+            } else {
+                values.insert(name.clone(), self.text(template, file)?);
+            }
+        }
+        Ok(values)
+    }
+
+    /// The variables of an `env:` that is one expression. Their names are not known before their values
+    /// may be.
+    fn all(&self, template: &Template, file: &str) -> Result<BTreeMap<String, String>, Fault> {
+        if self.given.is_none() && self.needs_the_edge(&template.text) {
+            return Ok(BTreeMap::new());
+        }
+        let value = expression::json(self, template, file)?;
+        if value.as_str().is_some_and(str::is_empty) {
+            return Ok(BTreeMap::new());
+        }
+        let fault = |message: String| Fault::of(file, template, message);
+        let values = containers::pairs("env", &value).map_err(fault)?;
+        match values
+            .keys()
+            .find(|name| name.is_empty() || name.contains(['=', '\0']))
+        {
+            Some(name) => Err(fault(format!("`{name}` cannot name a variable"))),
+            None => Ok(values),
+        }
     }
 
     fn add_env(&mut self, bindings: &Bindings, file: &str) -> Result<(), Fault> {

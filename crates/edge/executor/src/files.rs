@@ -2,7 +2,7 @@
 //! `GITHUB_PATH`, `GITHUB_STEP_SUMMARY`.
 
 use std::{
-    fs::File,
+    fs::{self, File},
     io::{self, Read as _},
 };
 
@@ -39,6 +39,10 @@ fn key(file: &str) -> String {
 
 /// Reads a file up to its limit. One that was removed counts as empty.
 pub(crate) fn read(file: &'static str, path: &Utf8Path) -> Result<String, Malformed> {
+    // Most steps hand nothing on.
+    if fs::metadata(path).is_ok_and(|data| data.is_file() && data.len() == 0) {
+        return Ok(String::new());
+    }
     let mut bytes = Vec::new();
     let read = File::open(path).and_then(|open| open.take(LIMIT + 1).read_to_end(&mut bytes));
     match read {

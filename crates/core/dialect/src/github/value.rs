@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use cutover_model::{
     Position,
-    plan::{Bindings, Expression, RunDefaults, Template},
+    plan::{ALL, Bindings, Expression, RunDefaults, Template},
 };
 
 use super::{context::Scope, model::With};
@@ -213,6 +213,10 @@ pub(crate) fn env(node: Option<&Node>, scope: Scope, sink: &mut Sink) -> Binding
     let Some(node) = node else {
         return Bindings::new();
     };
+    if node.scalar().is_some_and(|scalar| is_dynamic(&scalar.text)) {
+        let all = template(node, "`env`", scope, sink);
+        return all.map(|all| (ALL.to_owned(), all)).into_iter().collect();
+    }
     if let Value::Mapping(entries) = &*node.value {
         for entry in entries
             .iter()

@@ -249,7 +249,6 @@ fn what_comes_later_is_refused_with_a_hint() {
               - uses: cutover/scan@v1
         ",
         "
-            7:10 W 1014 an expression for the whole of `env` is not there yet | write the names out, with expressions for their values
             13:15 W 1051 there is no action in `$/x` | it needs `x/action.yml`
             14:15 W 1014 built-in action `cutover/scan` is not there yet
             ",

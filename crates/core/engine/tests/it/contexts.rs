@@ -355,3 +355,34 @@ fn a_name_is_one_line_whatever_its_values_hold() {
     let job = world.run.jobs().next().unwrap();
     assert_eq!(job.steps[0].name, "Run echo '{");
 }
+
+#[test]
+fn all_of_env_may_come_from_one_expression() {
+    let all = |text: &str| vec![(String::new(), Template::plain(text))];
+    let of_step = |text: &str| {
+        let mut show = step("${{ env.A }} ${{ env.B }} ${{ env.C }}");
+        show.env = all(text);
+        let mut build = job("build", &[], vec![show]);
+        build.matrix = Some(matrix(json!({ "env": [{ "A": 1, "B": "two" }] })));
+        build.env = all("${{ matrix.env }}");
+        let world = given(plan(vec![build])).when(1, runner("build#0"));
+        resolve(&world, "build#0/0/1").map(|resolved| script(&resolved).to_owned())
+    };
+    let found = of_step("${{ fromJSON('{\"B\":true,\"C\":null}') }}").unwrap();
+    assert_eq!(found, "1 true ");
+    assert_eq!(of_step("${{ matrix.nothing }}").unwrap(), "1 two ");
+    for (text, words) in [
+        ("${{ github.sha }}", "`env` must come to a mapping of texts"),
+        (
+            "${{ fromJSON('{\"B\":[1]}') }}",
+            "`env` must come to a mapping of texts",
+        ),
+        (
+            "${{ fromJSON('{\"B=\":1}') }}",
+            "`B=` cannot name a variable",
+        ),
+    ] {
+        let fault = of_step(text).unwrap_err().to_string();
+        assert!(fault.contains(words), "{fault}");
+    }
+}

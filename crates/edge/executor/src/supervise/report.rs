@@ -206,6 +206,9 @@ fn summary(exchange: &Utf8Path, masker: &Masker, report: &mut StepReport) -> Opt
         ));
         return None;
     }
+    if length == 0 {
+        return None;
+    }
     let bytes = fs::read(path).ok().filter(|bytes| !bytes.is_empty())?;
     Some(masker.text(&String::from_utf8_lossy(&bytes)))
 }
