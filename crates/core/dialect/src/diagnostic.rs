@@ -108,7 +108,7 @@ codes! {
     MatrixValue, "CUT-1061", "a value of a matrix that changes nothing",
         "A value that is there twice, or an `exclude` that matches no combination, most often is a slip.";
     UnknownShell, "CUT-1070", "an unknown shell",
-        "Known are `bash`, `sh`, `python`, `pwsh`, and any command that has `{0}` where the script's path goes.";
+        "Known are `bash`, `sh`, `python`, `pwsh`, those of Windows (`powershell`, `cmd`), and any command that has `{0}` where the script's path goes.";
     NoToken, "CUT-1080", "permissions without a token",
         "`permissions` says what the token of a job may do. cutover mints no token, so no job has any of these permissions.";
     Permission, "CUT-1081", "no such permission",

@@ -146,11 +146,12 @@ pub(crate) fn plain_name(spec: &StepSpec) -> String {
     }
     match &spec.body {
         StepBody::Run { script, .. } => {
-            format!("Run {}", script.text.lines().next().unwrap_or_default())
+            let first = script.text.trim_start().lines().next();
+            format!("Run {}", first.unwrap_or_default())
         }
         StepBody::Builtin { action, .. } => format!("Run {}", action.name()),
         StepBody::Composite { source, path, .. } => match source {
-            ActionSource::Workspace => format!("Run {path}"),
+            ActionSource::Workspace => format!("Run ./{}", path.trim_start_matches("./")),
             ActionSource::Own => format!("Run $/{path}"),
             ActionSource::Foreign(tree) if path.is_empty() => format!("Run {}", tree.name()),
             ActionSource::Foreign(tree) => {

@@ -28,13 +28,15 @@ pub(crate) enum Command {
     /// `echo`: whether commands are shown in the log.
     Echo(String),
     /// `debug`: for whoever wants to know more.
-    Debug,
+    Debug(String),
     /// `add-matcher`: the file of a problem matcher, from the workspace.
     AddMatcher(String),
     /// `remove-matcher`, by an owner or by the file that has added them; either may be empty.
     RemoveMatcher { owner: String, file: String },
-    /// `group`, `endgroup`: for whoever shows the log.
-    Shown,
+    /// `group` with its title, for whoever shows the log.
+    Group(String),
+    /// `endgroup`, likewise.
+    EndGroup,
 }
 
 /// Every name that has a meaning; none of them may be the token of `stop-commands`.
@@ -105,8 +107,9 @@ pub(crate) fn parse(line: &str) -> Option<Command> {
         "set-env" => return Some(Command::SetEnv(said("name"), data)),
         "add-path" => return Some(Command::AddPath(data)),
         "echo" => return Some(Command::Echo(data)),
-        "debug" => return Some(Command::Debug),
-        "group" | "endgroup" => return Some(Command::Shown),
+        "debug" => return Some(Command::Debug(data)),
+        "group" => return Some(Command::Group(data)),
+        "endgroup" => return Some(Command::EndGroup),
         _ => return None,
     };
     Some(Command::Annotate(annotation(level, data, &properties)))
@@ -295,7 +298,7 @@ mod tests {
                 " ##[add-mask]a%5Db%3B",
                 Some(Command::AddMask("a]b;".to_owned())),
             ),
-            ("##[group]Title", Some(Command::Shown)),
+            ("##[group]Title", Some(Command::Group("Title".to_owned()))),
             ("##[section]Title", None),
             ("## [group]Title", None),
             (
@@ -325,8 +328,9 @@ mod tests {
                 Some(Command::AddPath("/tmp".to_owned())),
             ),
             ("::echo::on", Some(Command::Echo("on".to_owned()))),
-            ("::debug::why", Some(Command::Debug)),
-            ("::group::Title", Some(Command::Shown)),
+            ("::debug::why", Some(Command::Debug("why".to_owned()))),
+            ("::group::Title", Some(Command::Group("Title".to_owned()))),
+            ("::endgroup::", Some(Command::EndGroup)),
             ("::unknown::x", None),
             ("::error", None),
             ("error::x::", None),

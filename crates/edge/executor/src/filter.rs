@@ -251,8 +251,8 @@ impl Filter {
     /// Whether the line of a command stands in the log, as with the official runner.
     fn shows(&self, command: &Command) -> bool {
         match command {
-            Command::Annotate(_) | Command::Stop(_) | Command::Shown => true,
-            Command::Debug => self.manners.debug,
+            Command::Annotate(_) | Command::Stop(_) | Command::Group(_) | Command::EndGroup => true,
+            Command::Debug(_) => self.manners.debug,
             Command::AddMask(_)
             | Command::SetOutput(..)
             | Command::SaveState(..)
@@ -314,7 +314,7 @@ impl Filter {
             },
             Command::AddMatcher(file) => self.add_matcher(&file),
             Command::RemoveMatcher { owner, file } => self.remove_matcher(&owner, &file),
-            Command::Shown | Command::Debug => {}
+            Command::Group(_) | Command::EndGroup | Command::Debug(_) => {}
         }
     }
 

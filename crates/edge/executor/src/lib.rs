@@ -21,6 +21,7 @@ mod place;
 mod process;
 mod protocol;
 mod shell;
+mod shown;
 mod subjects;
 mod supervise;
 mod visit;
@@ -39,6 +40,7 @@ pub use self::{
     order::{Begun, HandedKind, StepEnd, StepOrder},
     process::{ProcessExecutor, Supervisors},
     protocol::Grace,
+    shown::{LogReader, Shown},
     supervise::supervise,
     visit::Visit,
 };

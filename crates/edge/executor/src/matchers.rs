@@ -11,10 +11,9 @@ use cutover_model::{
     Position,
     run::{Annotation, Level},
 };
-use regex::Regex;
 use serde::{Deserialize, Serialize};
 
-use self::written::{Document, Refused, Written};
+use self::written::{Document, Expression, Refused, Written};
 
 /// What is read of one line.
 const LINE: usize = 4 * 1024;
@@ -39,7 +38,7 @@ struct Matcher {
 
 #[derive(Debug, Clone)]
 struct Pattern {
-    regexp: Regex,
+    regexp: Expression,
     file: Option<usize>,
     from_path: Option<usize>,
     line: Option<usize>,
@@ -49,6 +48,9 @@ struct Pattern {
     message: Option<usize>,
     repeats: bool,
 }
+
+/// An expression would take too long for a line.
+struct TooHard;
 
 /// What lines have said.
 #[derive(Debug, Clone, Default)]
@@ -220,16 +222,27 @@ impl Matchers {
         let text = String::from_utf8_lossy(&line);
         let text = plain(text.trim_end_matches('\r'));
         // The newest first; who finds something makes the others begin anew.
-        let finder = (0..self.all.len())
-            .rev()
-            .find_map(|place| Some((place, self.all[place].look(&text)?)));
-        if let Some((finder, annotation)) = finder {
-            for (place, matcher) in self.all.iter_mut().enumerate() {
-                if place != finder {
-                    matcher.begin_anew();
+        let mut place = self.all.len();
+        while place > 0 {
+            place -= 1;
+            match self.all[place].look(&text) {
+                Ok(None) => {}
+                Ok(Some(annotation)) => {
+                    let others = self.all.iter_mut().enumerate();
+                    let others = others.filter(|(other, _)| *other != place);
+                    others.for_each(|(_, matcher)| matcher.begin_anew());
+                    heed(annotation);
+                    break;
+                }
+                Err(TooHard) => {
+                    let owner = self.all[place].written.owner.clone();
+                    let text = format!(
+                        "problem matcher `{owner}` is removed: it takes too long for a line"
+                    );
+                    heed(Annotation::new(Level::Warning, text));
+                    self.remove(&owner);
                 }
             }
-            heed(annotation);
         }
         self.line = line;
         self.line.clear();
@@ -283,7 +296,7 @@ impl Matcher {
 
     /// Looks at a whole line; gives a remark when the last pattern has matched. The later patterns come
     /// first: a line that goes on with one find may also begin another.
-    fn look(&mut self, line: &str) -> Option<Annotation> {
+    fn look(&mut self, line: &str) -> Result<Option<Annotation>, TooHard> {
         let last = self.patterns.len() - 1;
         for (turn, pattern) in self.patterns.iter().enumerate().rev() {
             let before = match turn.checked_sub(1) {
@@ -293,7 +306,8 @@ impl Matcher {
                     Some(found) => found.clone(),
                 },
             };
-            let found = pattern.read(line).map(|found| before.clone().or(found));
+            let found = pattern.read(line)?;
+            let found = found.map(|found| before.clone().or(found));
             if turn < last {
                 self.found[turn] = found;
                 continue;
@@ -310,9 +324,9 @@ impl Matcher {
             if repeats && let Some(turn) = turn.checked_sub(1) {
                 self.found[turn] = Some(before);
             }
-            return self.remark(found);
+            return Ok(self.remark(found));
         }
-        None
+        Ok(None)
     }
 
     fn remark(&self, found: Found) -> Option<Annotation> {
@@ -363,13 +377,26 @@ fn beside(from: Option<&str>, file: &str) -> String {
 }
 
 impl Pattern {
-    fn read(&self, line: &str) -> Option<Found> {
-        let captures = self.regexp.captures(line)?;
+    fn read(&self, line: &str) -> Result<Option<Found>, TooHard> {
+        Ok(match &self.regexp {
+            Expression::Plain(regexp) => regexp.captures(line).map(|captures| {
+                self.found(|group| captures.get(group).map(|found| found.as_str()))
+            }),
+            Expression::Fancy(regexp) => {
+                let captures = regexp.captures(line).map_err(|_| TooHard)?;
+                captures.map(|captures| {
+                    self.found(|group| captures.get(group).map(|found| found.as_str()))
+                })
+            }
+        })
+    }
+
+    fn found<'a>(&self, group: impl Fn(usize) -> Option<&'a str>) -> Found {
         let group = |place: Option<usize>| {
-            let text = captures.get(place?)?.as_str().trim();
+            let text = group(place?)?.trim();
             (!text.is_empty()).then(|| text.to_owned())
         };
-        Some(Found {
+        Found {
             file: group(self.file),
             from_path: group(self.from_path),
             line: group(self.line),
@@ -377,7 +404,7 @@ impl Pattern {
             severity: group(self.severity),
             code: group(self.code),
             message: group(self.message),
-        })
+        }
     }
 }
 
@@ -573,17 +600,46 @@ mod tests {
     }
 
     #[test]
-    fn an_expression_of_another_kind_is_left_out_and_the_others_look() {
+    fn an_expression_may_look_around_and_back_and_one_that_is_none_is_left_out() {
         let mut matchers = Matchers::default();
         let left_out = add(
             &mut matchers,
             r#"{"problemMatcher":[
-                {"owner":"a","pattern":[{"regexp":"(?=x)(.*)","message":1}]},
-                {"owner":"b","pattern":[{"regexp":"^(\\d+)$","message":1}]}]}"#,
+                {"owner":"csc","pattern":[{
+                    "regexp":"^([^\\s].*)\\((\\d+)\\): ([A-Z]+(?<!MSB)\\d+): (.*)$",
+                    "file":1,"line":2,"code":3,"message":4}]},
+                {"owner":"twice","pattern":[{"regexp":"^(\\w+) \\1$","message":1}]},
+                {"owner":"none","pattern":[{"regexp":"(x","message":1}]}]}"#,
         );
         let left_out = left_out.unwrap();
-        assert!(left_out[0].contains("`a`: `(?=x)(.*)`"), "{left_out:?}");
-        assert_eq!(remarks(&mut matchers, "12\n"), ["Error : 12"]);
+        assert_eq!(left_out.len(), 1);
+        assert!(left_out[0].contains("`none`: `(x`"), "{left_out:?}");
+        let text = "a.cs(3): CS12: no\na.cs(4): MSB12: not seen\nso so\n";
+        assert_eq!(
+            remarks(&mut matchers, text),
+            ["Error a.cs:3:1 no", "Error : so"]
+        );
+    }
+
+    #[test]
+    fn one_that_takes_too_long_is_removed_and_says_so() {
+        let mut matchers = matchers(
+            r#"{"problemMatcher":[
+                {"owner":"fine","pattern":[{"regexp":"^(a+)b?$","message":1}]},
+                {"owner":"slow","pattern":[{"regexp":"^(?=(a+)+$)(a|aa|aaa)+\\2b$","message":1}]}]}"#,
+        );
+        let line = "a".repeat(200) + "\n";
+        let found = remarks(&mut matchers, &line);
+        assert_eq!(
+            found[0],
+            "Warning : problem matcher `slow` is removed: it takes too long for a line"
+        );
+        assert!(found[1].starts_with("Error : aaa"));
+        assert_eq!(
+            matchers.changes().last(),
+            Some(&Change::Removed("slow".to_owned()))
+        );
+        assert_eq!(remarks(&mut matchers, &line).len(), 1);
     }
 
     #[test]

@@ -5,6 +5,7 @@ mod event;
 mod follow;
 pub(super) mod given;
 mod result;
+mod screen;
 mod select;
 mod shell;
 pub(crate) mod trigger;

@@ -3,11 +3,15 @@
 use cutover_engine::TimerKey;
 use cutover_model::{
     plan::{StepBody, StepSpec, Template},
-    run::Outcome,
+    run::{HandedOn, Outcome, StepReport},
 };
 
-use crate::support::{
-    action, bindings, cancel, exited, failed, gave, given, job, ok, place, plan, runner, step, woke,
+use crate::{
+    resolving::resolve,
+    support::{
+        action, bindings, cancel, exited, failed, gave, given, job, ok, place, plan, reported,
+        runner, step, woke,
+    },
 };
 
 fn with(mut spec: StepSpec, given: &[(&str, &str)], gives: &[(&str, &str)]) -> StepSpec {
@@ -159,6 +163,65 @@ fn an_action_has_its_time() {
         "build",
         "0 timed_out; 0.0 cancelled; 0.1 skipped; 1 running",
     );
+}
+
+#[test]
+fn what_an_action_sets_stays_set_behind_it_and_the_last_path_comes_first() {
+    let report = |value: &str, path: &str| StepReport {
+        env: [("MODE".to_owned(), HandedOn::Plain(value.to_owned()))].into(),
+        path: vec![path.to_owned(), format!("{path}/more")],
+        ..StepReport::default()
+    };
+    let world = given(plan(vec![job(
+        "build",
+        &[],
+        vec![
+            step("a"),
+            action("it", vec![step("b"), step("c")]),
+            step("d ? env.MODE == 'inner'"),
+        ],
+    )]))
+    .when(1, runner("build"))
+    .when(
+        2,
+        reported("build/0/1", Outcome::Succeeded, report("outer", "/a")),
+    )
+    .when(
+        3,
+        reported("build/1.0/1", Outcome::Succeeded, report("inner", "/b")),
+    )
+    .when(4, ok("build/1.1/1"))
+    .then("start build/2/1");
+    for address in ["build/1.1/1", "build/2/1"] {
+        let resolved = resolve(&world, address).unwrap();
+        assert_eq!(resolved.env["MODE"], "inner");
+        assert_eq!(resolved.path_prepend, ["/b/more", "/b", "/a/more", "/a"]);
+    }
+}
+
+#[test]
+fn a_step_without_a_name_is_called_after_what_it_does() {
+    for (path, expected) in [
+        ("", "step `Run ./` failed"),
+        ("actions/it", "step `Run ./actions/it` failed"),
+    ] {
+        let mut it = action("it", vec![step("a")]);
+        if let StepBody::Composite { path: own, .. } = &mut it.body {
+            path.clone_into(own);
+        }
+        given(plan(vec![job("build", &[], vec![it])]))
+            .when(1, runner("build"))
+            .when(2, failed("build/0.0/1"))
+            .because("build", expected);
+    }
+    given(plan(vec![job(
+        "build",
+        &[],
+        vec![step("\n\n  first\nsecond")],
+    )]))
+    .when(1, runner("build"))
+    .when(2, failed("build/0/1"))
+    .because("build", "step `Run first` failed");
 }
 
 #[test]

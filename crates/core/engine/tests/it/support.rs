@@ -269,7 +269,13 @@ impl World {
             .done
             .iter()
             .filter_map(|effect| match effect {
-                Effect::WakeAt { at, timer } => Some(format!("{timer} at {}", at.0 / 60_000)),
+                Effect::WakeAt { at, timer } => {
+                    let seconds = match at.0 % 60_000 / 1_000 {
+                        0 => String::new(),
+                        seconds => format!("m{seconds}s"),
+                    };
+                    Some(format!("{timer} at {}{seconds}", at.0 / 60_000))
+                }
                 _ => None,
             })
             .collect();

@@ -8,6 +8,17 @@ use super::{Matcher, Pattern};
 
 /// What one expression may cost when it is made ready.
 const REGEX: usize = 1024 * 1024;
+/// How often one that looks around may begin again in a line.
+const TRIES: usize = 50_000;
+
+/// An expression that lines are looked at with.
+#[derive(Debug, Clone)]
+pub(super) enum Expression {
+    /// It takes a time that grows with the line, whatever it is.
+    Plain(Regex),
+    /// It looks ahead or behind, or back at a group: that has to be bounded.
+    Fancy(fancy_regex::Regex),
+}
 
 /// What the file of matchers holds.
 #[derive(Deserialize)]
@@ -93,9 +104,9 @@ impl Matcher {
                 let why = format!("the pattern of `{owner}` with `loop` has no `message`");
                 return Err(Refused::Wrong(why));
             }
-            let regexp = ready(&one.regexp)
+            let regexp = Expression::ready(&one.regexp)
                 .map_err(|why| Refused::Unsupported(format!("`{owner}`: {why}")))?;
-            one.check(owner, regexp.captures_len(), &mut taken)?;
+            one.check(owner, regexp.groups(), &mut taken)?;
             patterns.push(one.with(regexp));
         }
         if !taken.contains(&"message") {
@@ -145,7 +156,7 @@ impl WrittenPattern {
         Ok(())
     }
 
-    fn with(&self, regexp: Regex) -> Pattern {
+    fn with(&self, regexp: Expression) -> Pattern {
         Pattern {
             regexp,
             file: self.file,
@@ -160,9 +171,27 @@ impl WrittenPattern {
     }
 }
 
-fn ready(text: &str) -> Result<Regex, String> {
-    RegexBuilder::new(text)
-        .size_limit(REGEX)
-        .build()
-        .map_err(|error| format!("`{text}`: {error}"))
+impl Expression {
+    fn ready(text: &str) -> Result<Self, String> {
+        let plain = RegexBuilder::new(text).size_limit(REGEX).build();
+        let wrong = match plain {
+            Ok(plain) => return Ok(Self::Plain(plain)),
+            Err(wrong) => wrong,
+        };
+        let fancy = fancy_regex::RegexBuilder::new(text)
+            .backtrack_limit(TRIES)
+            .delegate_size_limit(REGEX)
+            .build();
+        fancy
+            .map(Self::Fancy)
+            .map_err(|_| format!("`{text}`: {wrong}"))
+    }
+
+    /// With that of the whole.
+    fn groups(&self) -> usize {
+        match self {
+            Self::Plain(regexp) => regexp.captures_len(),
+            Self::Fancy(regexp) => regexp.captures_len(),
+        }
+    }
 }
