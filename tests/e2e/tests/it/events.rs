@@ -97,6 +97,31 @@ fn runs_follow_runs_and_words_find_who_listens() {
 }
 
 #[test]
+fn three_runs_follow_each_other_and_no_more() {
+    let world = World::new();
+    world.serve();
+    let repository = Repository::new(&world, "chain");
+    write(&repository, "ci", "push", "'true'");
+    write(
+        &repository,
+        "round",
+        "{ workflow_run: { workflows: [ci, round], types: [completed] }, workflow_dispatch: }",
+        "echo round after ${{ github.event.workflow_run.name || 'nothing' }}",
+    );
+    repository.ship("one");
+    let fourth = world.run_ended(4, LIMIT);
+    assert_eq!(
+        (&fourth["name"], &fourth["trigger"]),
+        (&json!("round"), &json!("workflow_run"))
+    );
+    let asked = world.cutover(&["dispatch", "chain", "round.yml"]);
+    asked.exits(0).says(&["run #5"]);
+    world.run_ended(5, LIMIT);
+    let log = world.cutover(&["logs", "5"]);
+    log.exits(0).says(&["round after nothing"]);
+}
+
+#[test]
 fn what_the_clock_missed_is_made_up_for_once() {
     let world = World::new();
     world.serve();
