@@ -88,10 +88,8 @@ pub(crate) fn around(at: At<'_>, given: &Given<'_>) -> Result<Option<InContainer
             return Ok(Some(InContainers {
                 engine: at.engine(),
                 mounts: Mounts::of_call(at.place),
-                work: ContainerWork::Call(Box::new(CallOrder {
-                    network,
-                    ..CallOrder::default()
-                })),
+                network,
+                work: ContainerWork::Call(Box::default()),
             }));
         }
         Place::Job => Mounts::of_job(at.place, at.repository()),
@@ -101,6 +99,7 @@ pub(crate) fn around(at: At<'_>, given: &Given<'_>) -> Result<Option<InContainer
     Ok(running.map(|running| InContainers {
         engine: at.engine(),
         mounts,
+        network: Some(running.network),
         work: ContainerWork::Script {
             container: running.id,
             path: running.path,
@@ -148,9 +147,10 @@ pub(crate) fn of_call(
     let (mounts, network) = match around {
         Some(InContainers {
             mounts,
-            work: ContainerWork::Call(order),
+            network,
+            work: ContainerWork::Call(_),
             ..
-        }) => (mounts, order.network),
+        }) => (mounts, network),
         _ => (Mounts::of_call(at.place), None),
     };
     let source = match &call.image {
@@ -177,12 +177,13 @@ pub(crate) fn of_call(
         source,
         entrypoint: call.entrypoint.clone(),
         args: call.args.clone(),
-        network,
+        network: network.clone(),
         options: limits(at, ContainerOptions::default()),
     };
     Ok(Box::new(InContainers {
         engine: at.engine(),
         mounts,
+        network,
         work: ContainerWork::Call(Box::new(order)),
     }))
 }
@@ -227,6 +228,7 @@ pub(crate) fn of_job(at: At<'_>, wanted: &JobContainers) -> Result<Box<InContain
     Ok(Box::new(InContainers {
         engine: at.engine(),
         mounts,
+        network: None,
         work: ContainerWork::SetUp(Box::new(order)),
     }))
 }

@@ -85,6 +85,8 @@ pub struct RunningContainer {
     pub id: String,
     /// Its own `PATH`.
     pub path: String,
+    /// The network that it is in.
+    pub network: String,
 }
 
 /// Where a step of a leg runs.
@@ -183,6 +185,7 @@ pub fn running(
     Ok(text("id").map(|id| RunningContainer {
         id,
         path: text("path").unwrap_or_default(),
+        network: text("network").unwrap_or_default(),
     }))
 }
 

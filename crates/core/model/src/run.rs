@@ -243,6 +243,18 @@ impl JobKey {
         format!("{self}.{job}")
     }
 
+    /// All that this leg calls, as that which asks for the concurrency group of the called file.
+    #[must_use]
+    pub fn frame(&self) -> Self {
+        Self(self.called(""))
+    }
+
+    /// The leg that calls, when all that it calls is meant.
+    pub fn framed(&self) -> Option<Self> {
+        let caller = self.0.strip_suffix('.');
+        caller.map(|caller| Self(caller.to_owned()))
+    }
+
     /// The leg that calls this one, if any.
     pub fn caller(&self) -> Option<Self> {
         let (caller, _) = split_job_id(&self.0);
@@ -330,6 +342,40 @@ pub struct StepReport {
     pub reasons: Vec<String>,
     /// Bytes of log that it wrote.
     pub log_bytes: u64,
+    /// `GITHUB_ARTIFACTS`: what it says to have made, and no step of the job said before it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub subjects: Vec<Subject>,
+}
+
+/// Something that a step says to have made, by what is in it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Subject {
+    /// The name of the file, or the reference of the image without its digest.
+    pub name: String,
+    /// `sha256:…`, in lower case; of an image also `sha384:…` or `sha512:…`.
+    pub digest: String,
+    /// What it is.
+    pub kind: SubjectKind,
+}
+
+/// What it is that was made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SubjectKind {
+    /// A file of the job.
+    File,
+    /// An image, or whatever else a registry has.
+    Oci,
+}
+
+impl SubjectKind {
+    /// The word in the list that steps read, in the API and on the page.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::File => "file",
+            Self::Oci => "oci",
+        }
+    }
 }
 
 /// How loud an annotation is.
@@ -381,17 +427,16 @@ impl Annotation {
 
     /// The file with the place in it, as compilers write it: `src/a.rs:3:7`, `src/a.rs:3:7-9`, `src/a.rs:3-5`.
     pub fn place(&self) -> Option<String> {
-        let mut text = self.file.clone()?;
-        let Some(at) = self.at else {
-            return Some(text);
+        let file = self.file.as_ref()?;
+        let Some(Position { line, column }) = self.at else {
+            return Some(file.clone());
         };
-        let several = self.end_line.filter(|end| *end != at.line);
-        text.push_str(&match (several, self.end_column) {
-            (Some(end), _) => format!(":{}-{end}", at.line),
-            (None, Some(end)) => format!(":{}:{}-{end}", at.line, at.column),
-            (None, None) => format!(":{}:{}", at.line, at.column),
-        });
-        Some(text)
+        let several = self.end_line.filter(|end| *end != line);
+        Some(match (several, self.end_column) {
+            (Some(end), _) => format!("{file}:{line}-{end}"),
+            (None, Some(end)) => format!("{file}:{line}:{column}-{end}"),
+            (None, None) => format!("{file}:{line}:{column}"),
+        })
     }
 }
 
@@ -427,5 +472,30 @@ mod tests {
         assert_eq!(JobKey::single(inner.job()).job(), "build#1.test");
         assert_eq!(split_job_id(inner.job()), (Some("build#1"), "test"));
         assert_eq!(JobKey::leg("test", 2).caller(), None);
+        let frame = JobKey::leg("build", 1).frame();
+        assert_eq!(frame.framed(), Some(JobKey::leg("build", 1)));
+        assert_eq!(inner.framed(), None);
+    }
+
+    #[test]
+    fn a_report_of_before_there_were_subjects_is_read_and_written_as_it_was() {
+        let mut report = StepReport::default();
+        let before = serde_json::to_value(&report).unwrap();
+        assert!(before.get("subjects").is_none());
+        assert_eq!(
+            serde_json::from_value::<StepReport>(before).unwrap(),
+            report
+        );
+        report.subjects.push(Subject {
+            name: "app.tar".to_owned(),
+            digest: "sha256:ab".to_owned(),
+            kind: SubjectKind::File,
+        });
+        let now = serde_json::to_value(&report).unwrap();
+        assert_eq!(
+            now["subjects"],
+            serde_json::json!([{ "name": "app.tar", "digest": "sha256:ab", "kind": "file" }])
+        );
+        assert_eq!(serde_json::from_value::<StepReport>(now).unwrap(), report);
     }
 }

@@ -24,6 +24,7 @@ use crate::{
     matchers::memory,
     order::Begun,
     process::{ProcessExecutor, end, name, remove, sweep},
+    subjects,
 };
 
 /// The borders of the jobs whose steps go on, by their directories.
@@ -309,6 +310,7 @@ fn empty(layout: &Layout) -> Result<(), Error> {
 /// The workspace as it was before a step, as far as that is known.
 fn to_border(layout: &Layout, index: u16) -> Result<(), Error> {
     let (workspace, folder) = (layout.workspace(), layout.borders());
+    subjects::forget_after(layout, index)?;
     let found = border::find(&folder, index).map_err(Error::io("read", &folder))?;
     match found {
         Found::Copy(copy) => {

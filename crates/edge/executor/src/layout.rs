@@ -152,6 +152,11 @@ impl Layout {
         self.private().join("builtin-masks.json")
     }
 
+    /// What its steps say to have made.
+    pub(crate) fn subjects(&self) -> Utf8PathBuf {
+        self.private().join("subjects.json")
+    }
+
     /// Copies of the workspace before its steps.
     pub(crate) fn borders(&self) -> Utf8PathBuf {
         self.dir.join("borders")

@@ -22,6 +22,7 @@ mod process;
 mod protocol;
 mod shell;
 mod shown;
+mod subjects;
 mod supervise;
 mod visit;
 

@@ -3,7 +3,7 @@
 
 use std::{
     collections::BTreeMap,
-    fs::{self, File, OpenOptions},
+    fs::{self, OpenOptions},
     io::Write as _,
     os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _},
 };
@@ -19,6 +19,7 @@ use crate::{
     process::{ProcessExecutor, expose, name},
     protocol::{JOB_MARKER, STEP_MARKER},
     shell::Shell,
+    subjects::{Declares, Known, LIST},
     supervise::{
         report::{self, Said},
         start::EXCHANGE,
@@ -50,9 +51,11 @@ impl ProcessExecutor {
             .create(&exchange)
             .map_err(Error::io("create", &exchange))?;
         let mut env = work.env;
+        let list = Known::read(&layout)?.list();
         for (variable, file) in EXCHANGE {
             let path = exchange.join(file);
-            File::create(&path).map_err(Error::io("create", &path))?;
+            let content = if file == LIST { list.as_str() } else { "" };
+            fs::write(&path, content).map_err(Error::io("create", &path))?;
             env.insert(variable.to_owned(), path.into_string());
         }
         let workspace = layout.workspace();
@@ -121,6 +124,13 @@ impl ProcessExecutor {
             ..Said::default()
         };
         let withheld = report::read_files(&visit.exchange, &masker, said, &mut report);
+        let declares = Declares {
+            layout: &layout,
+            step: &order.key.name(),
+            seen: None,
+            survives: self.survives,
+        };
+        report::declare(&visit.exchange, &declares, &masker, &mut report);
         report::mask(&masker, &mut report);
         if let Some(withheld) = withheld {
             record::write_for(

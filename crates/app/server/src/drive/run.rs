@@ -26,7 +26,7 @@ use crate::{
     containers,
     failure::{FailedStep, Look},
     hash_files::hash_files,
-    results::Granted,
+    results::{self, Granted},
     view,
 };
 
@@ -341,6 +341,11 @@ impl Work {
             untrusted: !self.run.may_see_secrets(),
             containers: None,
         };
+        if let Some(around) = &around {
+            let network = around.network.as_deref();
+            let why = results::from_inside(&self.control, key, network, &mut order.env).await;
+            order.preface.extend(why);
+        }
         match resolved.body {
             Body::Script {
                 script,
@@ -676,8 +681,10 @@ fn with_node_inside(
         outside.as_ref().map_or(&*file, |path| path.as_str()),
     )?;
     let line = format!("{uses} runs on the container's node; it was written for node {version}");
+    let mut preface = order.preface;
+    preface.push(line);
     Ok(StepOrder {
-        preface: vec![line],
+        preface,
         program: vec!["node".to_owned(), file],
         containers: Some(Box::new(around)),
         ..order

@@ -6,7 +6,7 @@ use cutover_engine::{self as engine, Run};
 use cutover_model::{
     RunId, Timestamp,
     event::{Recorded, RunEvent},
-    run::{Annotation, Attempt, JobKey, Outcome, State, StepPath},
+    run::{Annotation, Attempt, JobKey, Outcome, State, StepPath, Subject},
     source::{GitRef, Revision},
 };
 use cutover_store::{ApprovalChange, ApprovalRow, RunRow, StreamKind};
@@ -199,13 +199,41 @@ pub struct StepView {
     pub annotations: Vec<Annotation>,
     /// What it wants to say at length, in Markdown.
     pub summary: Option<String>,
+    /// What it says to have made.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub subjects: Vec<Subject>,
     /// When it started.
     pub started_at: Option<Timestamp>,
     /// When it ended.
     pub finished_at: Option<Timestamp>,
 }
 
+/// What a job says to have made.
+#[derive(Debug, Serialize)]
+pub struct Made<'a> {
+    /// What.
+    #[serde(flatten)]
+    pub subject: &'a Subject,
+    /// The job's name.
+    pub job: &'a str,
+    /// The step's name.
+    pub step: &'a str,
+}
+
 impl RunView {
+    /// What its jobs say to have made, in the order of the jobs and steps.
+    pub fn made(&self) -> impl Iterator<Item = Made<'_>> {
+        self.jobs.iter().flat_map(|job| {
+            job.steps.iter().flat_map(|step| {
+                step.subjects.iter().map(|subject| Made {
+                    subject,
+                    job: &job.name,
+                    step: &step.name,
+                })
+            })
+        })
+    }
+
     /// A run as it stands.
     pub fn of(run: &Run) -> Option<Self> {
         let row = row(run)?;
@@ -288,6 +316,7 @@ impl StepView {
             reasons,
             annotations: report.annotations,
             summary: report.summary,
+            subjects: report.subjects,
             started_at: step.started_at,
         }
     }

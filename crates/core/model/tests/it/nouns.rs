@@ -245,6 +245,7 @@ pub(crate) fn report() -> StepReport {
         }],
         reasons: vec!["exit code 3".to_owned()],
         log_bytes: 42,
+        subjects: Vec::new(),
     }
 }
 

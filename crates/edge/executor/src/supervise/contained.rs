@@ -68,6 +68,11 @@ pub(super) fn spawn(
     Ok(Ok((job.reaper.spawn(&mut command)?, reader)))
 }
 
+/// What of the machine is seen inside.
+pub(super) fn seen(helped: &Helped) -> Mounts {
+    helped.order.mounts.clone()
+}
+
 /// The order where nobody else can read it: it holds secrets.
 fn unseen(order: &Order) -> io::Result<File> {
     let mut file = File::from(memfd_create("order", MemfdFlags::CLOEXEC)?);

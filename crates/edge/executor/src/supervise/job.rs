@@ -85,6 +85,8 @@ pub(super) struct Job {
     steps: Mutex<BTreeMap<String, Arc<Step>>>,
     /// The problem matchers that steps have added: they hold for the whole job, too.
     pub(super) matchers: Mutex<Matchers>,
+    /// Held by who adds to what the job says to have made.
+    pub(super) subjects: Mutex<()>,
     /// Secrets that steps have added: they hold for the whole job, at once. Only added to.
     masks: Mutex<Vec<String>>,
     /// How many there are.
@@ -135,6 +137,7 @@ impl Job {
             spare: Spare::default(),
             steps: Mutex::default(),
             matchers: Mutex::new(matchers),
+            subjects: Mutex::default(),
             mask_count: AtomicUsize::new(masks.len()),
             masks: Mutex::new(masks),
             end: Mutex::new(End {

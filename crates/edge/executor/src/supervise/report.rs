@@ -1,16 +1,18 @@
 //! What is left of a step: its outcome, what it handed on, and why it did not succeed.
 
-use std::{collections::BTreeMap, fs};
+use std::{collections::BTreeMap, fs, sync::Mutex};
 
 use camino::Utf8Path;
 use cutover_model::run::{Annotation, HandedOn, Level, Outcome, StepReport};
 use cutover_supervisor::{log::Log, reaper::Status};
 
+use super::job::lock;
 use crate::{
     files::{self, LIMIT, Malformed},
     filter::Heard,
     mask::Masker,
     protocol::Withheld,
+    subjects::Declares,
 };
 
 /// Letters of a line that cannot be understood, with what is wrong with it.
@@ -27,6 +29,10 @@ pub(super) struct Source<'a> {
     pub(super) fault: Option<String>,
     /// Where its files are.
     pub(super) exchange: &'a Utf8Path,
+    /// Who it is that says to have made something.
+    pub(super) declares: Declares<'a>,
+    /// Nobody else adds to that meanwhile.
+    pub(super) one_at_a_time: &'a Mutex<()>,
     pub(super) masker: &'a Masker,
     pub(super) log: &'a Log,
 }
@@ -56,6 +62,15 @@ pub(super) fn build(source: Source<'_>) -> Made {
         untrusted: source.untrusted,
     };
     let withheld = read_files(source.exchange, source.masker, said, &mut report);
+    {
+        let _alone = lock(source.one_at_a_time);
+        declare(
+            source.exchange,
+            &source.declares,
+            source.masker,
+            &mut report,
+        );
+    }
     match &source.fault {
         Some(fault) => report.reasons.push(fault.clone()),
         None => explain(source.status, source.log, &mut report),
@@ -119,6 +134,26 @@ pub(crate) fn read_files(
     let any =
         !(withheld.outputs.is_empty() && withheld.env.is_empty() && withheld.state.is_empty());
     any.then_some(withheld)
+}
+
+/// Puts what a step says to have made into its report, and into the list of its job.
+pub(crate) fn declare(
+    exchange: &Utf8Path,
+    declares: &Declares<'_>,
+    masker: &Masker,
+    report: &mut StepReport,
+) {
+    let text = files::read("GITHUB_ARTIFACTS", &exchange.join("artifacts"));
+    let declared = text.map_err(|error| error.to_string()).and_then(|text| {
+        if text.is_empty() {
+            return Ok(Vec::new());
+        }
+        declares.take(&text, masker)
+    });
+    match declared {
+        Ok(subjects) => report.subjects = subjects,
+        Err(reason) => report.reasons.push(reason),
+    }
 }
 
 /// What was wrong is told with the line as it stands there: masked whole, and only then cut.

@@ -24,6 +24,7 @@ use crate::{
     place::Place,
     protocol::{Grace, JOB_MARKER, Reply, STEP_MARKER, Started, Work},
     shell::Shell,
+    subjects::{self, Known},
 };
 
 /// Enough for the record of an ordinary end.
@@ -32,7 +33,9 @@ const EXIT_BYTES: u64 = 64 * 1024;
 const PIPE: usize = 256 * 1024;
 
 /// The files by which a step hands values on, and the variables that tell it where they are.
-pub(crate) const EXCHANGE: [(&str, &str); 5] = [
+pub(crate) const EXCHANGE: [(&str, &str); 7] = [
+    ("GITHUB_ARTIFACTS", "artifacts"),
+    ("GITHUB_ARTIFACTS_LIST", subjects::LIST),
     ("GITHUB_ENV", "env"),
     ("GITHUB_OUTPUT", "output"),
     ("GITHUB_PATH", "path"),
@@ -88,7 +91,8 @@ fn launch(
     mark: &Utf8Path,
 ) -> io::Result<Option<Begun>> {
     let exchange = job.layout.exchange(&work.step);
-    job.spare.open(&exchange)?;
+    let known = Known::read(&job.layout).map_err(io::Error::other)?;
+    job.spare.open(&exchange, &known.list())?;
     let mut matchers = lock(&job.matchers).clone();
     matchers.begin_anew();
     let mounts = work.containers.as_ref();
@@ -110,7 +114,7 @@ fn launch(
         exchange,
         untrusted: work.untrusted,
         mask_faults: Vec::new(),
-        contained: work.containers.is_some(),
+        contained: work.containers.as_deref().map(contained::seen),
     };
     run.say(&work.preface);
     record::write_for(mark, &Started { builtin: false }, job.survives).map_err(io::Error::other)?;

@@ -20,6 +20,12 @@ pub(super) fn say(view: &RunView) {
         render::talk(&format!("── summary of {} / {}", job.name, step.name));
         render::talk(summary.trim_end());
     }
+    for made in view.made() {
+        render::talk(&format!(
+            "made {} {} ({} / {})",
+            made.subject.name, made.subject.digest, made.job, made.step
+        ));
+    }
     for job in &view.jobs {
         render::talk(&ending(job));
     }
