@@ -386,3 +386,39 @@ fn all_of_env_may_come_from_one_expression() {
         assert!(fault.contains(words), "{fault}");
     }
 }
+
+#[test]
+fn a_run_is_called_by_its_run_name() {
+    let title = |run_name: Option<&str>| {
+        let mut plan = plan(vec![job("build", &[], vec![step("a")])]);
+        plan.run_name = run_name.map(Template::plain);
+        let deploy = Trigger {
+            kind: TriggerKind::WorkflowDispatch,
+            inputs: [("to".to_owned(), json!("prod"))].into(),
+            ..trigger()
+        };
+        given_trigger(plan, deploy).run.title().to_owned()
+    };
+    let written = "Deploy ${{ inputs.to }} (${{ vars.REGION }}) by @${{ github.actor }}";
+    assert_eq!(title(Some(written)), "Deploy prod (eu) by @ada");
+    assert_eq!(title(Some("${{ toJSON(inputs) }}")), "{");
+    assert_eq!(title(Some(" ${{ inputs.none }} ")), "ci");
+    assert_eq!(title(Some("${{ fromJSON('{') }}")), "${{ fromJSON('{') }}");
+    assert_eq!(title(None), "ci");
+}
+
+#[test]
+fn outputs_that_may_hold_a_secret_are_named_and_not_handed_on() {
+    let mut build = job("build", &[], vec![step("a")]);
+    build.outputs = bindings(&[
+        ("open", "${{ github.sha }}"),
+        ("closed", "<${{ secrets.TOKEN }}>"),
+        ("empty", ""),
+    ]);
+    let world = given(plan(vec![build]))
+        .when(1, runner("build"))
+        .when(2, ok("build/0/1"));
+    let job = world.run.jobs().next().unwrap();
+    assert_eq!(job.outputs, [("empty", ""), ("open", "abc123")]);
+    assert_eq!(job.withheld, ["closed"]);
+}

@@ -20,6 +20,10 @@ use crate::subjects::LIST;
 /// What a script is called, before its ending.
 pub(super) const SCRIPT: &str = "script";
 
+/// A script that is no longer than this is blanked and not cut off: file systems make much of a file that is
+/// cut off and written again.
+const BLANK: usize = 4096;
+
 /// One that waits for the next step; all its files are empty but for the list of what the job has made.
 #[derive(Debug, Default)]
 pub(super) struct Spare(Mutex<Option<Waiting>>);
@@ -93,7 +97,12 @@ fn clear(exchange: &Utf8Path, list: &str) -> io::Result<()> {
                 .write(true)
                 .custom_flags(i32::try_from(OFlags::NOFOLLOW.bits()).unwrap_or(0))
                 .open(entry.path())?;
-            settle(&mut file, data.len(), wanted)?;
+            match usize::try_from(data.len()) {
+                Ok(length) if !is_ours && length <= BLANK => {
+                    file.write_all(&[0; BLANK][..length])?
+                }
+                Ok(_) | Err(_) => settle(&mut file, data.len(), wanted)?,
+            }
         }
         count += usize::from(is_ours);
     }
@@ -135,7 +144,8 @@ mod tests {
         fs::write(first.join("script.sh"), "echo hunter2").unwrap();
         assert!(clear(&first, "[]").is_ok());
         assert_eq!(fs::read_to_string(first.join("env")).unwrap(), "");
-        assert_eq!(fs::read_to_string(first.join("script.sh")).unwrap(), "");
+        let left = fs::read_to_string(first.join("script.sh")).unwrap();
+        assert_eq!(left.trim_matches('\0'), "");
         for tampered in ["[1", "{}", ""] {
             fs::write(first.join(LIST), tampered).unwrap();
             assert!(clear(&first, "[]").is_ok());

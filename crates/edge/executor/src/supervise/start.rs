@@ -222,12 +222,18 @@ fn environment(job: &Job, work: &Work, exchange: &Utf8Path) -> Vec<(&'static str
     env
 }
 
+/// Over what is left of the script before it, if anything is.
 pub(super) fn write_script(path: &Utf8PathBuf, text: &str) -> io::Result<()> {
-    OpenOptions::new()
+    let mut file = OpenOptions::new()
         .write(true)
         .create(true)
-        .truncate(true)
+        .truncate(false)
         .mode(0o700)
-        .open(path)?
-        .write_all(text.as_bytes())
+        .open(path)?;
+    file.write_all(text.as_bytes())?;
+    let length = u64::try_from(text.len()).unwrap_or(u64::MAX);
+    if file.metadata()?.len() == length {
+        return Ok(());
+    }
+    file.set_len(length)
 }

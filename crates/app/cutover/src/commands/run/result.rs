@@ -28,15 +28,21 @@ pub(super) fn say(view: &RunView) {
     }
     for job in &view.jobs {
         render::talk(&ending(job));
+        for name in &job.withheld_outputs {
+            render::talk(&format!(
+                "  output `{name}` is not handed on: it may hold a secret"
+            ));
+        }
     }
     let attempt = match view.attempt.0 {
         1 => String::new(),
         attempt => format!(" at attempt {attempt}"),
     };
     render::talk(&format!(
-        "{} run #{} {}{attempt}",
+        "{} run #{} of {} {}{attempt}",
         render::mark(view.state),
         view.number,
+        view.name,
         view.state
     ));
 }
