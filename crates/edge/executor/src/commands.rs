@@ -78,7 +78,7 @@ pub(crate) fn prospect(line: &[u8]) -> Prospect {
     let blanks = blanks.take(BLANKS).count();
     match &line[blanks..] {
         [b':', b':', ..] | [b'#', b'#', b'[', ..] => Prospect::Likely,
-        [] | [b':'] | [b'#'] | [b'#', b'#'] if blanks < BLANKS => Prospect::Open,
+        [] | [b':' | b'#'] | [b'#', b'#'] if blanks < BLANKS => Prospect::Open,
         _ => Prospect::None,
     }
 }
@@ -125,18 +125,13 @@ struct Written<'a> {
 impl<'a> Written<'a> {
     fn read(line: &'a str) -> Option<Self> {
         let line = line.trim_start();
-        let (head, data, old) = match line.strip_prefix("::") {
-            Some(rest) => {
-                let (head, data) = rest.split_once("::")?;
-                (head, data, false)
-            }
-            None => {
-                let (head, data) = line.strip_prefix("##[")?.split_once(']')?;
-                (head, data, true)
-            }
+        let old = line.strip_prefix("##[");
+        let (head, data) = match old {
+            Some(rest) => rest.split_once(']')?,
+            None => line.strip_prefix("::")?.split_once("::")?,
         };
         let (name, properties) = head.split_once(' ').unwrap_or((head, ""));
-        let (between, of_properties, of_data): (_, &[_], &[_]) = if old {
+        let (between, of_properties, of_data): (_, &[_], &[_]) = if old.is_some() {
             (';', &OLD_ESCAPES, &OLD_ESCAPES)
         } else {
             (',', &PROPERTY_ESCAPES, &DATA_ESCAPES)
