@@ -108,6 +108,18 @@ pub(crate) fn around(at: At<'_>, given: &Given<'_>) -> Result<Option<InContainer
     }))
 }
 
+/// The same by the names of the container that a job may have.
+pub(crate) fn names_inside(
+    run: &Run,
+    job: &JobKey,
+    place: &JobPlace,
+    outside: &RunnerFacts,
+) -> Option<RunnerFacts> {
+    let repository = run.trigger().map_or("", |trigger| &trigger.repository);
+    containers::may_be_inside(run, job)
+        .then(|| facts_inside(&Mounts::of_job(place, repository), outside))
+}
+
 /// What expressions see of the runner in there.
 pub(crate) fn facts_inside(mounts: &Mounts, outside: &RunnerFacts) -> RunnerFacts {
     RunnerFacts {
@@ -115,6 +127,7 @@ pub(crate) fn facts_inside(mounts: &Mounts, outside: &RunnerFacts) -> RunnerFact
         tool_cache: mounts.inside(&outside.tool_cache),
         workspace: mounts.inside(&outside.workspace),
         actions: mounts.inside(&outside.actions),
+        exchange: mounts.inside(&outside.exchange),
         ..outside.clone()
     }
 }

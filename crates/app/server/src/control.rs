@@ -11,7 +11,7 @@ use std::{
 };
 
 use camino::{Utf8Path, Utf8PathBuf};
-use cutover_engine::{Input, Run, StepView};
+use cutover_engine::{Input, Run};
 use cutover_executor::{Follow, ProcessExecutor, StepKey, Supervisors, TextMask};
 use cutover_forge::{ActionStore, Host};
 use cutover_model::{DeploymentId, RunId, Secret, Timestamp, project::TargetSpec, run::State};
@@ -494,10 +494,10 @@ impl Control {
         if !self.run(&key.run).await?.state().is_finished() {
             let mut state = self.watch_run(&key.run).await?;
             let ended = state.wait_for(|run| {
-                let step = |step: &StepView<'_>| step.path == key.step && step.outcome.is_some();
-                let leg = run.job(&key.job);
+                let step = run.step_view(&key.job, &key.step);
                 run.state().is_finished()
-                    || leg.is_some_and(|leg| leg.outcome.is_some() || leg.steps.iter().any(step))
+                    || run.leg_outcome(&key.job).is_some()
+                    || step.is_some_and(|step| step.outcome.is_some())
             });
             tokio::select! {
                 begun = self.executor().has_begun(key) => begun?,

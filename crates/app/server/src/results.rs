@@ -133,8 +133,7 @@ impl Control {
 }
 
 fn attempt(run: &Run, key: &JobKey) -> Attempt {
-    let job = run.job(key);
-    job.and_then(|job| job.attempt).unwrap_or(Attempt::FIRST)
+    run.leg_attempt(key).unwrap_or(Attempt::FIRST)
 }
 
 /// Does what blocks where it may.

@@ -285,6 +285,27 @@ pub struct Runner {
     pub os: String,
     /// `X64` or `ARM64`.
     pub arch: String,
+    /// Where the job is on it; logs of earlier versions do not say it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub place: Option<RunnerPlace>,
+    /// The same by the names of the job's container, when it may have one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub inside: Option<RunnerPlace>,
+}
+
+/// Where a job is on its runner: what conditions and outputs may ask for when no step runs.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct RunnerPlace {
+    /// The address of whoever runs it, without a slash at the end.
+    pub server: String,
+    /// The directory for files that may go when the job has ended.
+    pub temp: String,
+    /// The directory for tools that stay.
+    pub tool_cache: String,
+    /// The directory it works in.
+    pub workspace: String,
+    /// The directory for the actions that are not in its workspace.
+    pub actions: String,
 }
 
 /// A value that a step handed on. What contains a secret is withheld from the event log: the
@@ -382,11 +403,64 @@ pub struct Annotation {
     pub file: Option<String>,
     /// The place in the file.
     pub at: Option<Position>,
+    /// The last line that it is about, when that is said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub end_line: Option<u32>,
+    /// The last column of the one line that it is about, when that is said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub end_column: Option<u32>,
+}
+
+impl Annotation {
+    /// A remark about no place.
+    pub const fn new(level: Level, message: String) -> Self {
+        Self {
+            level,
+            message,
+            title: None,
+            file: None,
+            at: None,
+            end_line: None,
+            end_column: None,
+        }
+    }
+
+    /// The file with the place in it, as compilers write it: `src/a.rs:3:7`, `src/a.rs:3:7-9`, `src/a.rs:3-5`.
+    pub fn place(&self) -> Option<String> {
+        let mut text = self.file.clone()?;
+        let Some(at) = self.at else {
+            return Some(text);
+        };
+        let several = self.end_line.filter(|end| *end != at.line);
+        text.push_str(&match (several, self.end_column) {
+            (Some(end), _) => format!(":{}-{end}", at.line),
+            (None, Some(end)) => format!(":{}:{}-{end}", at.line, at.column),
+            (None, None) => format!(":{}:{}", at.line, at.column),
+        });
+        Some(text)
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_remark_names_its_place_as_compilers_do() {
+        let mut remark = Annotation::new(Level::Error, "no".to_owned());
+        remark.at = Some(Position::new(3, 7));
+        assert_eq!(remark.place(), None);
+        remark.file = Some("a.rs".to_owned());
+        assert_eq!(remark.place().as_deref(), Some("a.rs:3:7"));
+        remark.end_column = Some(9);
+        assert_eq!(remark.place().as_deref(), Some("a.rs:3:7-9"));
+        remark.end_line = Some(3);
+        assert_eq!(remark.place().as_deref(), Some("a.rs:3:7-9"));
+        (remark.end_line, remark.end_column) = (Some(5), None);
+        assert_eq!(remark.place().as_deref(), Some("a.rs:3-5"));
+        remark.at = None;
+        assert_eq!(remark.place().as_deref(), Some("a.rs"));
+    }
 
     #[test]
     fn a_leg_knows_its_job() {

@@ -21,6 +21,7 @@ use crate::{
     border::{self, Borders, Found, Snapshots},
     error::Error,
     layout::{JobPlace, Layout, StepKey},
+    matchers::memory,
     order::Begun,
     process::{ProcessExecutor, end, name, remove, sweep},
     subjects,
@@ -214,9 +215,12 @@ impl ProcessExecutor {
         }
         self.close_lines(layout);
         self.forget_borders(layout);
-        let (layout, from) = (layout.clone(), from.map(index_of));
+        let (layout, from, survives) = (layout.clone(), from.map(index_of), self.survives);
         let wound = spawn_blocking(move || match from {
-            Some(index) => to_border(&layout, index),
+            Some(index) => {
+                to_border(&layout, index)?;
+                Ok(memory::forget_from(&layout.matchers(), index, survives)?)
+            }
             None => empty(&layout),
         });
         wound

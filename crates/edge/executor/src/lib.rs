@@ -17,9 +17,11 @@ mod layout;
 mod mask;
 mod matchers;
 mod order;
+mod place;
 mod process;
 mod protocol;
 mod shell;
+mod shown;
 mod subjects;
 mod supervise;
 mod visit;
@@ -38,6 +40,7 @@ pub use self::{
     order::{Begun, HandedKind, StepEnd, StepOrder},
     process::{ProcessExecutor, Supervisors},
     protocol::Grace,
+    shown::{LogReader, Shown},
     supervise::supervise,
     visit::Visit,
 };

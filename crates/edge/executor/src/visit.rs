@@ -64,7 +64,7 @@ impl ProcessExecutor {
             env.get("PATH").map_or("", String::as_str),
         );
         let (ending, text) = match found {
-            Ok(shell) => (shell.extension.to_owned(), shell.file(&order.script)),
+            Ok(shell) => (shell.ending.to_owned(), shell.file(&order.script)),
             Err(_) => (String::new(), order.script.clone()),
         };
         let script = exchange.join(format!("script{ending}"));
@@ -113,13 +113,10 @@ impl ProcessExecutor {
             .map_err(|error| Error::Refused(error.to_string()))?;
         let mut report = StepReport {
             exit_code: Some(0),
-            annotations: vec![Annotation {
-                level: Level::Notice,
-                message: format!("failed, and {by} said in a shell that it counts as done"),
-                title: None,
-                file: None,
-                at: None,
-            }],
+            annotations: vec![Annotation::new(
+                Level::Notice,
+                format!("failed, and {by} said in a shell that it counts as done"),
+            )],
             ..StepReport::default()
         };
         let said = Said {

@@ -31,12 +31,17 @@ pub(crate) struct Tree {
 }
 
 impl Tree {
+    /// Where it is, when that is plain to see without asking git.
+    pub(crate) fn plain_root(directory: &Utf8Path) -> Option<Utf8PathBuf> {
+        let root = crate::config::absolute(directory).ok()?;
+        Some(WorkingTree::plain(&root)?.root().to_owned())
+    }
+
     pub(crate) async fn open(directory: &Utf8Path) -> anyhow::Result<Self> {
         let root = crate::config::absolute(directory)?;
         let git = WorkingTree::open(&root).await?;
-        // Each is a process of its own.
-        let (tree, head, branch, told) =
-            tokio::try_join!(git.tree(), git.head(), git.branch(), git.told())?;
+        // Each may be a process of its own.
+        let (tree, branch, told) = tokio::try_join!(git.tree(), git.branch(), git.told())?;
         let mut files = SourceTree::default();
         for (path, bytes) in tree {
             files.insert(path, bytes);
@@ -50,7 +55,7 @@ impl Tree {
         Ok(Self {
             root: git.root().to_owned(),
             files,
-            head,
+            head: told.as_ref().map(|told| told.id.clone()),
             branch,
             told,
             changed_paths,

@@ -38,7 +38,7 @@ pub(crate) fn row(run: &Run) -> Option<RunRow> {
         number: run.number()?,
         repository: trigger.repository.clone(),
         workflow: plan.path.clone(),
-        name: plan.name.clone(),
+        name: run.title().to_owned(),
         git_ref: trigger.git_ref.clone(),
         revision: trigger.revision.clone(),
         actor: trigger.actor.clone(),
@@ -104,7 +104,7 @@ pub struct RunView {
     pub id: RunId,
     /// The number people say aloud.
     pub number: u64,
-    /// The workflow's name.
+    /// What its `run-name:` came to, else the workflow's name.
     pub name: String,
     /// The workflow's path.
     pub workflow: String,
@@ -165,6 +165,9 @@ pub struct JobView {
     pub reason: Option<String>,
     /// Its outputs.
     pub outputs: BTreeMap<String, String>,
+    /// Those that hold a secret and are therefore not handed on.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub withheld_outputs: Vec<String>,
     /// Where to look at what it deployed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub environment_url: Option<String>,
@@ -290,6 +293,7 @@ impl JobView {
             conclusion: job.conclusion,
             reason: job.reason.map(ToOwned::to_owned),
             outputs: outputs.collect(),
+            withheld_outputs: job.withheld.into_iter().map(ToOwned::to_owned).collect(),
             environment_url: job.environment_url.map(ToOwned::to_owned),
             started_at: job.started_at,
             finished_at: ended(&job.state),

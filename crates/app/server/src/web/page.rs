@@ -295,9 +295,7 @@ fn remark(annotation: &Annotation) -> Markup {
     };
     html! {
         p class=(class) {
-            @if let Some(file) = &annotation.file {
-                code { (file) @if let Some(at) = annotation.at { ":" (at.line) ":" (at.column) } } " "
-            }
+            @if let Some(place) = annotation.place() { code { (place) } " " }
             @if let Some(title) = &annotation.title { b { (title) } " " }
             (annotation.message)
         }

@@ -98,7 +98,9 @@ fn what_is_wrong_is_named_with_its_line_and_nothing_of_the_file_is_taken() {
         (&format!("hunter2@sha256:{zeros}"), "a secret in its name"),
     ] {
         let reason = job.take("0.1", text).unwrap_err();
-        assert!(reason.starts_with("`$GITHUB_ARTIFACTS` line "), "{reason}");
+        let begin =
+            "Unable to process file command 'artifacts' successfully. `$GITHUB_ARTIFACTS` line ";
+        assert!(reason.starts_with(begin), "{reason}");
         assert!(reason.contains(expected), "{reason}");
     }
     assert_eq!(job.list()["subjects"], serde_json::json!([]));

@@ -172,7 +172,7 @@ fn command_line(
         Ok(shell) => shell,
         Err(error) => return Ok(Err(error.to_string())),
     };
-    let script = exchange.join(format!("{SCRIPT}{}", shell.extension));
+    let script = exchange.join(format!("{SCRIPT}{}", shell.ending));
     write_script(&script, &shell.file(&work.script))?;
     let script = mounts.inside(script.as_str());
     Ok(Ok(shell.argv(Utf8Path::new(&script))))

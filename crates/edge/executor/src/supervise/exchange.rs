@@ -18,7 +18,11 @@ use super::{job::lock, start::EXCHANGE};
 use crate::subjects::LIST;
 
 /// What a script is called, before its ending.
-pub(super) const SCRIPT: &str = "script.";
+pub(super) const SCRIPT: &str = "script";
+
+/// A script that is no longer than this is blanked and not cut off: file systems make much of a file that is
+/// cut off and written again.
+const BLANK: usize = 4096;
 
 /// One that waits for the next step; all its files are empty but for the list of what the job has made.
 #[derive(Debug, Default)]
@@ -81,20 +85,24 @@ fn clear(exchange: &Utf8Path, list: &str) -> io::Result<()> {
         if !is_ours && !name.starts_with(SCRIPT) {
             return Err(io::ErrorKind::AlreadyExists.into());
         }
-        // Not through a link that the step has put in the place of a file, of either kind.
-        let mut file = File::options()
-            .read(name == LIST)
-            .write(true)
-            .custom_flags(i32::try_from(OFlags::NOFOLLOW.bits()).unwrap_or(0))
-            .open(entry.path())?;
-        let data = file.metadata()?;
+        // Not what is behind a link that the step has put in the place of a file, of either kind.
+        let data = entry.metadata()?;
         if !data.is_file() || data.nlink() != 1 {
             return Err(io::ErrorKind::InvalidInput.into());
         }
-        if name == LIST {
-            settle(&mut file, data.len(), list.as_bytes())?;
-        } else if data.len() > 0 {
-            file.set_len(0)?;
+        let wanted = if name == LIST { list.as_bytes() } else { b"" };
+        if data.len() > 0 || !wanted.is_empty() {
+            let mut file = File::options()
+                .read(true)
+                .write(true)
+                .custom_flags(i32::try_from(OFlags::NOFOLLOW.bits()).unwrap_or(0))
+                .open(entry.path())?;
+            match usize::try_from(data.len()) {
+                Ok(length) if !is_ours && length <= BLANK => {
+                    file.write_all(&[0; BLANK][..length])?
+                }
+                Ok(_) | Err(_) => settle(&mut file, data.len(), wanted)?,
+            }
         }
         count += usize::from(is_ours);
     }
@@ -136,7 +144,8 @@ mod tests {
         fs::write(first.join("script.sh"), "echo hunter2").unwrap();
         assert!(clear(&first, "[]").is_ok());
         assert_eq!(fs::read_to_string(first.join("env")).unwrap(), "");
-        assert_eq!(fs::read_to_string(first.join("script.sh")).unwrap(), "");
+        let left = fs::read_to_string(first.join("script.sh")).unwrap();
+        assert_eq!(left.trim_matches('\0'), "");
         for tampered in ["[1", "{}", ""] {
             fs::write(first.join(LIST), tampered).unwrap();
             assert!(clear(&first, "[]").is_ok());

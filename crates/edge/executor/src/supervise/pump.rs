@@ -8,6 +8,7 @@ use std::{
 };
 
 use camino::Utf8PathBuf;
+use cutover_model::run::{Annotation, Level};
 use cutover_supervisor::{
     log::Log,
     reaper::{Child, Status},
@@ -22,7 +23,7 @@ use tokio::time::Instant;
 
 use super::{
     contained,
-    job::{Job, STACK, lock},
+    job::{Job, STACK},
     report,
     step::Step,
 };
@@ -214,7 +215,13 @@ impl Run {
         let mut out = Vec::new();
         self.hear_masks();
         let mut heard = self.filter.finish(&mut out);
-        lock(&self.job.matchers).take_over(self.filter.matchers());
+        let taken_over = self.job.take_over(&self.step.name, self.filter.matchers());
+        if let Err(error) = taken_over {
+            let text = format!("problem matchers are forgotten with this try: {error}");
+            heard
+                .annotations
+                .push(Annotation::new(Level::Warning, text));
+        }
         for reason in &reasons {
             out.extend_from_slice(reason.as_bytes());
             out.push(b'\n');

@@ -15,6 +15,9 @@ use crate::{
     subjects::Declares,
 };
 
+/// Letters of a line that cannot be understood, with what is wrong with it.
+const REASON: usize = 400;
+
 /// What is known at the end of a step.
 pub(super) struct Source<'a> {
     pub(super) heard: Heard,
@@ -112,14 +115,18 @@ pub(crate) fn read_files(
         files::pairs(variable, &text)
     };
     let outputs = file("GITHUB_OUTPUT", "output");
-    let outputs = or_reason(outputs, &mut report.reasons);
+    let outputs = or_reason(outputs, masker, &mut report.reasons);
     let outputs = said.outputs.into_iter().chain(outputs);
     report.outputs = hand_on(outputs, masker, &mut withheld.outputs);
-    let state = or_reason(file("GITHUB_STATE", "state"), &mut report.reasons);
+    let state = or_reason(file("GITHUB_STATE", "state"), masker, &mut report.reasons);
     let state = said.state.into_iter().chain(state);
     report.state = hand_on(state, masker, &mut withheld.state);
     let mut env = said.env;
-    env.extend(or_reason(file("GITHUB_ENV", "env"), &mut report.reasons));
+    env.extend(or_reason(
+        file("GITHUB_ENV", "env"),
+        masker,
+        &mut report.reasons,
+    ));
     env.retain(|(name, _)| may_set(name, said.untrusted, &mut report.annotations));
     report.env = hand_on(env.into_iter(), masker, &mut withheld.env);
     report.path = paths(exchange, masker, &said.path, report);
@@ -149,9 +156,18 @@ pub(crate) fn declare(
     }
 }
 
-fn or_reason<T: Default>(read: Result<T, Malformed>, reasons: &mut Vec<String>) -> T {
+/// What was wrong is told with the line as it stands there: masked whole, and only then cut.
+fn or_reason<T: Default>(
+    read: Result<T, Malformed>,
+    masker: &Masker,
+    reasons: &mut Vec<String>,
+) -> T {
     read.unwrap_or_else(|error| {
-        reasons.push(error.to_string());
+        let text = masker.text(&error.to_string());
+        reasons.push(match text.char_indices().nth(REASON) {
+            Some((end, _)) => format!("{}…", &text[..end]),
+            None => text,
+        });
         T::default()
     })
 }
@@ -177,7 +193,7 @@ fn hand_on(
 fn may_set(name: &str, untrusted: bool, annotations: &mut Vec<Annotation>) -> bool {
     let refused = files::is_refused(name, untrusted);
     if refused {
-        annotations.push(remark(
+        annotations.push(Annotation::new(
             Level::Error,
             format!(
                 "`{name}` in `$GITHUB_ENV` is refused: it could take over the programs of later \
@@ -195,7 +211,7 @@ fn paths(
     report: &mut StepReport,
 ) -> Vec<String> {
     let text = files::read("GITHUB_PATH", &exchange.join("path"));
-    let text = or_reason(text, &mut report.reasons);
+    let text = or_reason(text, masker, &mut report.reasons);
     let said = said.iter().map(String::as_str);
     let (secret, plain): (Vec<&str>, Vec<&str>) = said
         .chain(text.lines())
@@ -203,7 +219,7 @@ fn paths(
         .filter(|line| !line.is_empty())
         .partition(|line| masker.is_in(line));
     if !secret.is_empty() {
-        report.annotations.push(remark(
+        report.annotations.push(Annotation::new(
             Level::Error,
             "a line in `$GITHUB_PATH` is refused: it contains a secret".to_owned(),
         ));
@@ -215,10 +231,17 @@ fn summary(exchange: &Utf8Path, masker: &Masker, report: &mut StepReport) -> Opt
     let path = exchange.join("summary");
     let length = fs::metadata(&path).map_or(0, |metadata| metadata.len());
     if length > LIMIT {
-        report.annotations.push(remark(
+        report.annotations.push(Annotation::new(
             Level::Error,
-            format!("`$GITHUB_STEP_SUMMARY` is left out: {length} bytes are more than 1 MiB"),
+            format!(
+                "$GITHUB_STEP_SUMMARY upload aborted, supports content up to a size of 1024k, got \
+                 {}k",
+                length / 1024
+            ),
         ));
+        return None;
+    }
+    if length == 0 {
         return None;
     }
     let bytes = fs::read(path).ok().filter(|bytes| !bytes.is_empty())?;
@@ -243,7 +266,7 @@ fn explain(status: Option<Status>, log: &Log, report: &mut StepReport) {
         _ => {}
     }
     if let Some((bytes, cause)) = log.lost() {
-        report.annotations.push(remark(
+        report.annotations.push(Annotation::new(
             Level::Warning,
             format!("log truncated: {bytes} bytes lost: {cause}"),
         ));
@@ -259,15 +282,5 @@ pub(crate) fn mask(masker: &Masker, report: &mut StepReport) {
         annotation.message = masker.text(&annotation.message);
         annotation.title = annotation.title.take().map(|text| masker.text(&text));
         annotation.file = annotation.file.take().map(|text| masker.text(&text));
-    }
-}
-
-fn remark(level: Level, message: String) -> Annotation {
-    Annotation {
-        level,
-        message,
-        title: None,
-        file: None,
-        at: None,
     }
 }

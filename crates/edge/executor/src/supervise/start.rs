@@ -21,6 +21,7 @@ use super::{
 };
 use crate::{
     filter::{Filter, Manners},
+    place::Place,
     protocol::{Grace, JOB_MARKER, Reply, STEP_MARKER, Started, Work},
     shell::Shell,
     subjects::{self, Known},
@@ -94,10 +95,12 @@ fn launch(
     job.spare.open(&exchange, &known.list())?;
     let mut matchers = lock(&job.matchers).clone();
     matchers.begin_anew();
+    let mounts = work.containers.as_ref();
+    let mounts = mounts.map(|helped| helped.order.mounts.clone());
     let (secrets, known_masks) = job.secrets(&work.masks);
     let filter = Filter::new(secrets)
         .map_err(io::Error::other)?
-        .with_matchers(matchers, job.layout.workspace())
+        .with_matchers(matchers, Place::new(job.layout.workspace(), mounts))
         .with_manners(Manners::of(&work.env, work.untrusted));
     let exit = job.layout.ended(&work.step);
     let exit = Reserved::new(&exit, EXIT_BYTES, job.survives).map_err(io::Error::other)?;
@@ -192,7 +195,7 @@ fn command_line(work: &Work, exchange: &Utf8Path) -> io::Result<Result<Vec<Strin
         Ok(shell) => shell,
         Err(error) => return Ok(Err(error.to_string())),
     };
-    let script = exchange.join(format!("{SCRIPT}{}", shell.extension));
+    let script = exchange.join(format!("{SCRIPT}{}", shell.ending));
     write_script(&script, &shell.file(&work.script))?;
     Ok(Ok(shell.argv(&script)))
 }
@@ -219,12 +222,18 @@ fn environment(job: &Job, work: &Work, exchange: &Utf8Path) -> Vec<(&'static str
     env
 }
 
+/// Over what is left of the script before it, if anything is.
 pub(super) fn write_script(path: &Utf8PathBuf, text: &str) -> io::Result<()> {
-    OpenOptions::new()
+    let mut file = OpenOptions::new()
         .write(true)
         .create(true)
-        .truncate(true)
+        .truncate(false)
         .mode(0o700)
-        .open(path)?
-        .write_all(text.as_bytes())
+        .open(path)?;
+    file.write_all(text.as_bytes())?;
+    let length = u64::try_from(text.len()).unwrap_or(u64::MAX);
+    if file.metadata()?.len() == length {
+        return Ok(());
+    }
+    file.set_len(length)
 }

@@ -68,7 +68,7 @@ async fn a_malformed_file_fails_the_step_and_names_the_line() {
         .await;
     assert_eq!((outcome, report.exit_code), (Outcome::Failed, Some(0)));
     assert!(
-        report.reasons[0].starts_with("`$GITHUB_OUTPUT` line 2"),
+        report.reasons[0].contains("`$GITHUB_OUTPUT` line 2: Invalid format"),
         "{:?}",
         report.reasons
     );
@@ -128,6 +128,7 @@ async fn what_a_step_made_is_in_its_report_and_in_the_list_of_those_after_it() {
     assert_eq!((outcome, report.subjects.len()), (Outcome::Succeeded, 0));
     let (outcome, report) = world.run(4, "echo gone >> $GITHUB_ARTIFACTS").await;
     assert_eq!((outcome, report.exit_code), (Outcome::Failed, Some(0)));
-    let reason = "`$GITHUB_ARTIFACTS` line 1: `gone` does not exist; paths are from the workspace";
+    let reason = "Unable to process file command 'artifacts' successfully. `$GITHUB_ARTIFACTS` line 1: `gone` \
+                  does not exist; paths are from the workspace";
     assert_eq!(report.reasons, [reason]);
 }
