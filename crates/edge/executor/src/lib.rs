@@ -12,6 +12,7 @@ mod error;
 mod files;
 mod filter;
 mod follow;
+mod foresee;
 mod keep;
 mod layout;
 mod mask;
@@ -34,6 +35,7 @@ pub use self::{
     },
     error::Error,
     follow::Follow,
+    foresee::{Foreseen, ReadyStep},
     keep::{KeepLimits, Kept},
     layout::{JobPlace, StepKey},
     mask::TextMask,
