@@ -82,7 +82,8 @@ pub(crate) fn prospect(line: &[u8]) -> Prospect {
 
 /// Reads a whole line, without its end; `None` when it is an ordinary one.
 pub(crate) fn parse(line: &str) -> Option<Command> {
-    let (head, data) = line.trim_start().strip_prefix("::")?.split_once("::")?;
+    let line = line.trim_start_matches([' ', '\t']);
+    let (head, data) = line.strip_prefix("::")?.split_once("::")?;
     let (name, properties) = head.split_once(' ').unwrap_or((head, ""));
     let properties = properties_of(properties);
     let data = unescape(data, &[("%0D", "\r"), ("%0A", "\n"), ("%25", "%")]);
@@ -121,14 +122,21 @@ pub(crate) fn is_token(token: &str) -> bool {
 
 /// Whether the line is `::TOKEN::`.
 pub(crate) fn resumes(line: &str, token: &str) -> bool {
-    line.trim_start()
+    line.trim_start_matches([' ', '\t'])
         .strip_prefix("::")
         .and_then(|rest| rest.split_once("::"))
         .is_some_and(|(name, _)| name.eq_ignore_ascii_case(token))
 }
 
 fn annotation(level: Level, message: String, properties: &BTreeMap<String, String>) -> Annotation {
-    let number = |name: &str| properties.get(name)?.parse().ok();
+    // Places count from 1.
+    let number = |name: &str| {
+        properties
+            .get(name)?
+            .parse()
+            .ok()
+            .filter(|number| *number > 0)
+    };
     Annotation {
         level,
         message,
@@ -146,10 +154,11 @@ fn properties_of(text: &str) -> BTreeMap<String, String> {
         ("%2C", ","),
         ("%25", "%"),
     ];
-    text.split(',')
-        .filter_map(|property| property.trim().split_once('='))
+    text.trim()
+        .split(',')
+        .filter_map(|property| property.split_once('='))
         .filter(|(_, value)| !value.is_empty())
-        .map(|(name, value)| (name.to_ascii_lowercase(), unescape(value, &ESCAPES)))
+        .map(|(name, value)| (name.trim().to_ascii_lowercase(), unescape(value, &ESCAPES)))
         .collect()
 }
 
@@ -175,6 +184,21 @@ mod tests {
         assert_eq!(annotation.file.as_deref(), Some("src/a,b.rs"));
         assert_eq!(annotation.title.as_deref(), Some("Oh: no"));
         assert_eq!(annotation.at, Some(Position::new(3, 7)));
+    }
+
+    #[test]
+    fn a_place_counts_from_one_and_a_value_keeps_its_blanks() {
+        let place = |line: &str| match parse(line) {
+            Some(Command::Annotate(annotation)) => annotation.at,
+            other => panic!("`{line}` is {other:?}"),
+        };
+        assert_eq!(place("::error file=a,line=0,col=3::x"), None);
+        assert_eq!(place("::error line=3,col=0::x"), Some(Position::new(3, 1)));
+        let value = |line: &str| match parse(line) {
+            Some(Command::SetOutput(name, _)) => name,
+            other => panic!("`{line}` is {other:?}"),
+        };
+        assert_eq!(value("::set-output name= a , end=x::"), " a ");
     }
 
     #[test]

@@ -2,11 +2,13 @@
 //! `GITHUB_PATH`, `GITHUB_STEP_SUMMARY`.
 
 use std::{
-    fs::File,
+    fs::OpenOptions,
     io::{self, Read as _},
+    os::unix::fs::OpenOptionsExt as _,
 };
 
 use camino::Utf8Path;
+use rustix::fs::OFlags;
 
 /// What one file may hold.
 pub(crate) const LIMIT: u64 = 1024 * 1024;
@@ -32,18 +34,28 @@ pub(crate) enum Malformed {
     },
 }
 
-/// Reads a file up to its limit. One that was removed counts as empty.
-pub(crate) fn read(file: &'static str, path: &Utf8Path) -> Result<String, Malformed> {
+/// Reads a file up to its limit. One that was removed counts as empty; one that became something else than a
+/// file is not waited for.
+pub(crate) fn bytes(file: &'static str, path: &Utf8Path) -> Result<Vec<u8>, Malformed> {
     let mut bytes = Vec::new();
-    let read = File::open(path).and_then(|open| open.take(LIMIT + 1).read_to_end(&mut bytes));
+    // Whoever opens a pipe otherwise waits for its other end.
+    let flags = i32::try_from(OFlags::NONBLOCK.bits()).unwrap_or_default();
+    let open = OpenOptions::new().read(true).custom_flags(flags).open(path);
+    let read = open.and_then(|open| open.take(LIMIT + 1).read_to_end(&mut bytes));
     match read {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(String::new()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
         Err(source) => return Err(Malformed::Unreadable { file, source }),
         Ok(_) => {}
     }
     if u64::try_from(bytes.len()).is_ok_and(|count| count > LIMIT) {
         return Err(Malformed::Large { file });
     }
+    Ok(bytes)
+}
+
+/// The same as text.
+pub(crate) fn read(file: &'static str, path: &Utf8Path) -> Result<String, Malformed> {
+    let bytes = bytes(file, path)?;
     String::from_utf8(bytes).map_err(|error| {
         let good = &error.as_bytes()[..error.utf8_error().valid_up_to()];
         Malformed::Line {
@@ -199,6 +211,22 @@ mod tests {
             let error = pairs("GITHUB_ENV", text).unwrap_err().to_string();
             assert!(error.starts_with(expected), "{error}");
         }
+    }
+
+    #[test]
+    fn what_is_no_file_any_more_is_neither_waited_for_nor_read_without_end() {
+        let dir = tempfile::tempdir().unwrap();
+        let dir = Utf8Path::from_path(dir.path()).unwrap();
+        let pipe = dir.join("pipe");
+        let mode = rustix::fs::Mode::from_raw_mode(0o600);
+        rustix::fs::mkfifoat(rustix::fs::CWD, pipe.as_std_path(), mode).unwrap();
+        assert_eq!(bytes("GITHUB_OUTPUT", &pipe).unwrap(), b"");
+        let endless = dir.join("endless");
+        std::os::unix::fs::symlink("/dev/zero", &endless).unwrap();
+        let refused = bytes("GITHUB_STEP_SUMMARY", &endless).unwrap_err();
+        assert!(matches!(refused, Malformed::Large { .. }), "{refused}");
+        assert!(bytes("GITHUB_ENV", dir).is_err());
+        assert_eq!(bytes("GITHUB_ENV", &dir.join("none")).unwrap(), b"");
     }
 
     #[test]

@@ -12,6 +12,8 @@ mod error;
 mod files;
 mod filter;
 mod follow;
+#[cfg(test)]
+mod fuzzing;
 mod keep;
 mod layout;
 mod mask;

@@ -115,13 +115,18 @@ impl Matchers {
             return Err(wrong(&"it is larger than 1 MiB"));
         }
         let text = fs::read_to_string(&path).map_err(|error| wrong(&error))?;
-        let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
-        let document: Document = serde_json::from_str(text).map_err(|error| wrong(&error))?;
+        self.add_text(&text).map_err(|why| wrong(&why))
+    }
+
+    /// Adds those of the text of a file.
+    pub(crate) fn add_text(&mut self, text: &str) -> Result<(), String> {
+        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+        let document: Document = serde_json::from_str(text).map_err(|error| error.to_string())?;
         for written in document.matchers {
-            let matcher = Matcher::read(written).map_err(|why| wrong(&why))?;
+            let matcher = Matcher::read(written)?;
             self.remove(&matcher.owner);
             if self.all.len() == MOST {
-                return Err(wrong(&format!("a job has at most {MOST}")));
+                return Err(format!("a job has at most {MOST}"));
             }
             self.changes.push(Change::Added(matcher.clone()));
             self.all.push(matcher);
@@ -315,7 +320,8 @@ impl Matcher {
             // Another word of another tool is no reason to cry.
             _ => return None,
         };
-        let number = |text: Option<String>| text?.trim().parse().ok();
+        // Places count from 1.
+        let number = |text: Option<String>| text?.trim().parse().ok().filter(|number| *number > 0);
         let from = last(|one| &one.from_path).or_else(|| self.from_path.clone());
         let file = last(|one| &one.file).map(|file| beside(from.as_deref(), &file));
         let line = number(last(|one| &one.line));

@@ -92,7 +92,7 @@ impl Shell {
 }
 
 /// Splits at blanks; double and single quotes hold words together.
-fn words(text: &str) -> Vec<String> {
+pub(crate) fn words(text: &str) -> Vec<String> {
     let mut found = Vec::new();
     let mut word: Option<String> = None;
     let mut quote = None;
