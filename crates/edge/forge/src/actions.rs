@@ -7,6 +7,7 @@ mod import;
 mod objects;
 mod place;
 mod remote;
+mod working_copy;
 
 use std::{collections::BTreeMap, fmt, str::FromStr, sync::Arc};
 
