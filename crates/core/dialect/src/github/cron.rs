@@ -82,7 +82,10 @@ impl Field {
         let mut numbers = Vec::new();
         for part in text.split(',') {
             let (range, step) = match part.split_once('/') {
-                Some((range, step)) => (range, step.parse().ok().filter(|step| *step > 0)),
+                Some((range, step)) => {
+                    let step = digits(step).and_then(|step| step.parse().ok());
+                    (range, step.filter(|step| *step > 0))
+                }
                 None => (part, Some(1)),
             };
             let step: usize = step.ok_or_else(wrong)?;
@@ -119,10 +122,16 @@ impl Field {
             .position(|name| name.eq_ignore_ascii_case(text));
         let number = match named {
             Some(at) => u32::try_from(at).ok()? + u32::from(*self.range.start() == 1),
-            None => text.parse().ok()?,
+            None => digits(text)?.parse().ok()?,
         };
         self.range.contains(&number).then_some(number)
     }
+}
+
+/// A number has no sign.
+fn digits(text: &str) -> Option<&str> {
+    let is_plain = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    is_plain.then_some(text)
 }
 
 #[cfg(test)]
