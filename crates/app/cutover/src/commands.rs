@@ -55,7 +55,7 @@ pub(crate) fn run(cli: Cli, as_json: bool) -> Exit {
         Command::Plan(args) => on_runtime(plan::run(args)),
         Command::Demo(args) => on_runtime(demo::run(args)),
         Command::DemoService(args) => on_runtime(demo::service::run(args)),
-        Command::Run(args) => on_runtime(run::run(args)),
+        Command::Run(args) => on_one_thread(run::run(args)),
         Command::Serve(args) => on_runtime(serve::run(args)),
         Command::Status(args) => on_runtime(status::run(args)),
         Command::Down(args) => on_runtime(status::down(args)),
@@ -131,6 +131,15 @@ fn on_runtime(work: impl Future<Output = anyhow::Result<Exit>>) -> anyhow::Resul
         .build()?;
     let done = runtime.block_on(work);
     // Steps and instances have processes of their own; nothing here is worth waiting for.
+    runtime.shutdown_background();
+    done
+}
+
+fn on_one_thread(work: impl Future<Output = anyhow::Result<Exit>>) -> anyhow::Result<Exit> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    let done = runtime.block_on(work);
     runtime.shutdown_background();
     done
 }

@@ -11,8 +11,8 @@ use std::{
 };
 
 use camino::{Utf8Path, Utf8PathBuf};
-use cutover_engine::{Input, Run, StepView};
-use cutover_executor::{Follow, ProcessExecutor, StepKey, TextMask};
+use cutover_engine::{Input, Run};
+use cutover_executor::{Follow, ProcessExecutor, StepKey, Supervisors, TextMask};
 use cutover_forge::{ActionStore, Host};
 use cutover_model::{DeploymentId, RunId, Secret, Timestamp, project::TargetSpec, run::State};
 use cutover_rollout::Deployment;
@@ -54,6 +54,8 @@ pub struct Options {
     pub data_dir: Utf8PathBuf,
     /// Our own binary, for the processes that outlive us.
     pub executable: Utf8PathBuf,
+    /// Those of the jobs that were started ahead; absent: none were.
+    pub supervisors: Option<Supervisors>,
     /// How many legs at once.
     pub runners: usize,
     /// The `secrets` context of trusted runs.
@@ -144,7 +146,9 @@ struct Inner {
 
 fn executor(options: &Options, supervisor: Vec<String>) -> ProcessExecutor {
     let root = options.data_dir.join("runs");
-    let executor = ProcessExecutor::new(root, supervisor, options.base_env.clone());
+    let supervisors = options.supervisors.clone();
+    let supervisors = supervisors.unwrap_or_else(|| Supervisors::new(supervisor));
+    let executor = ProcessExecutor::new(root, supervisors, options.base_env.clone());
     if options.power_safe {
         executor
     } else {
@@ -343,10 +347,7 @@ impl Control {
 
     /// The run's driver; starts one when none drives it.
     pub(crate) async fn drive_run(&self, id: &RunId) -> Result<Driven<Run>, Error> {
-        let edge = RunEdge {
-            control: self.clone(),
-            id: id.clone(),
-        };
+        let edge = RunEdge::new(self.clone(), id.clone());
         self.drive(|inner| &inner.runs, id, edge).await
     }
 
@@ -415,10 +416,7 @@ impl Control {
             driven.gone().await;
         }
         self.0.finishing.settled(id).await;
-        let edge = RunEdge {
-            control: self.clone(),
-            id: id.clone(),
-        };
+        let edge = RunEdge::new(self.clone(), id.clone());
         let driven = drive::revive(edge, &self.0.tasks, input).await?;
         self.attend(|inner| &inner.runs, id, &driven);
         Ok(())
@@ -496,10 +494,10 @@ impl Control {
         if !self.run(&key.run).await?.state().is_finished() {
             let mut state = self.watch_run(&key.run).await?;
             let ended = state.wait_for(|run| {
-                let step = |step: &StepView<'_>| step.path == key.step && step.outcome.is_some();
-                let leg = run.job(&key.job);
+                let step = run.step_view(&key.job, &key.step);
                 run.state().is_finished()
-                    || leg.is_some_and(|leg| leg.outcome.is_some() || leg.steps.iter().any(step))
+                    || run.leg_outcome(&key.job).is_some()
+                    || step.is_some_and(|step| step.outcome.is_some())
             });
             tokio::select! {
                 begun = self.executor().has_begun(key) => begun?,

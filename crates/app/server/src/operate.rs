@@ -94,8 +94,9 @@ impl Control {
         &self,
         id: &RunId,
     ) -> Result<std::sync::Arc<cutover_engine::Run>, Error> {
-        if self.run(id).await?.state().is_finished() {
-            return self.run(id).await;
+        let run = self.run(id).await?;
+        if run.state().is_finished() {
+            return Ok(run);
         }
         let driven = self.drive_run(id).await?;
         Ok(driven.finished().await)

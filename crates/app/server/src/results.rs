@@ -71,17 +71,22 @@ impl Results {
         &self.service
     }
 
+    /// What this process has given to a job already.
+    pub(crate) fn granted(&self, run: &Run, key: &JobKey) -> Option<Arc<Granted>> {
+        let place = (run.id()?.clone(), key.clone());
+        let all = self.granted.lock();
+        let (of, granted) = all.get(&place)?;
+        (*of == attempt(run, key)).then(|| Arc::clone(granted))
+    }
+
     /// Lets a job in, or says again what it was given.
     pub(crate) async fn grant(&self, run: &Run, key: &JobKey) -> Result<Arc<Granted>, Error> {
         let unborn = || Error::NotFound("the run does not exist yet".to_owned());
-        let id = run.id().ok_or_else(unborn)?.clone();
-        let place = (id, key.clone());
-        let attempt = attempt(run, key);
-        if let Some((of, granted)) = self.granted.lock().get(&place)
-            && *of == attempt
-        {
-            return Ok(Arc::clone(granted));
+        if let Some(granted) = self.granted(run, key) {
+            return Ok(granted);
         }
+        let place = (run.id().ok_or_else(unborn)?.clone(), key.clone());
+        let attempt = attempt(run, key);
         let job: JobGrant = job::grant(run, key, attempt).ok_or_else(unborn)?;
         let service = self.service.clone();
         let grant = blocking(move || service.grant(job)).await?;
@@ -122,8 +127,7 @@ impl Control {
 }
 
 fn attempt(run: &Run, key: &JobKey) -> Attempt {
-    let job = run.job(key);
-    job.and_then(|job| job.attempt).unwrap_or(Attempt::FIRST)
+    run.leg_attempt(key).unwrap_or(Attempt::FIRST)
 }
 
 /// Does what blocks where it may.

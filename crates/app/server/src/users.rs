@@ -131,6 +131,7 @@ mod tests {
             base_env: BTreeMap::new(),
             recover: true,
             power_safe: true,
+            supervisors: None,
         })
         .await
         .unwrap()

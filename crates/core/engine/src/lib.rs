@@ -20,6 +20,7 @@ pub mod explain;
 mod expression;
 mod fault;
 mod github;
+mod glance;
 mod group;
 mod groups;
 mod input;

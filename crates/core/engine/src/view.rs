@@ -143,7 +143,7 @@ impl Run {
     }
 
     /// The jobs of the plan in their order, behind each of them those that it has called.
-    fn specs(&self) -> Vec<&JobSpec> {
+    pub(crate) fn specs(&self) -> Vec<&JobSpec> {
         let mut found = Vec::new();
         let jobs = self.plan().map_or(&[][..], |plan| plan.jobs.as_slice());
         self.add_specs(jobs, &mut found);
@@ -300,12 +300,12 @@ fn step_views<'a>(
     }
 }
 
-fn has_begun(step: &Step) -> bool {
+pub(crate) fn has_begun(step: &Step) -> bool {
     step.state.outcome() != Some(Outcome::Skipped) && !background::is_queued(step)
 }
 
 /// A step whose turn has come.
-fn begun_view<'a>(path: &StepPath, step: &'a Step, background: bool) -> StepView<'a> {
+pub(crate) fn begun_view<'a>(path: &StepPath, step: &'a Step, background: bool) -> StepView<'a> {
     let outcome = step.state.outcome();
     let begun = has_begun(step);
     StepView {

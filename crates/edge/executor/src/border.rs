@@ -48,6 +48,9 @@ const SHARED: Budget = Budget {
 /// a file system ticks slowly.
 const TICK_NANOS: i128 = 20_000_000;
 
+/// So few files are looked at sooner than a thread is found that may wait for them.
+const FEW: u64 = 64;
+
 /// What a workspace looked like.
 #[derive(Debug, Clone, Copy, Default)]
 struct Look {
@@ -80,6 +83,40 @@ pub(crate) enum Found {
 }
 
 impl Borders {
+    /// Whether no border of this step is to be looked for any more.
+    pub(crate) fn is_past(&self, index: u16) -> bool {
+        self.given_up || self.looked_at.is_some_and(|before| before >= index)
+    }
+
+    /// Whether it is not known yet if this step has begun: nobody here has looked at a border before it.
+    pub(crate) const fn is_new(&self) -> bool {
+        self.looked_at.is_none()
+    }
+
+    /// Passes the border when a short look says that there is nothing to copy.
+    pub(crate) fn glance(
+        &mut self,
+        (workspace, folder): (&Utf8Path, &Utf8Path),
+        index: u16,
+    ) -> bool {
+        if self.last.is_some_and(|last| last.entries > FEW) {
+            return false;
+        }
+        let Ok(Some(look)) = look(workspace, FEW) else {
+            return false;
+        };
+        let is_done = self.needs_no_copy(&look, folder);
+        if is_done {
+            self.looked_at = Some(index);
+        }
+        is_done
+    }
+
+    fn needs_no_copy(&self, look: &Look, folder: &Utf8Path) -> bool {
+        let is_same = |last: Look| last.sum == look.sum && last.entries == look.entries;
+        (look.entries == 0 && !folder.exists()) || self.last.is_some_and(is_same)
+    }
+
     /// Looks at the workspace before the step of this place, and copies it if that is worth it.
     pub(crate) fn pass(
         &mut self,
@@ -87,7 +124,7 @@ impl Borders {
         index: u16,
         policy: Snapshots,
     ) -> io::Result<()> {
-        if self.given_up || self.looked_at.is_some_and(|before| before >= index) {
+        if self.is_past(index) {
             return Ok(());
         }
         let done = match policy {
@@ -126,11 +163,7 @@ impl Borders {
         let Some(look) = look(workspace, most)? else {
             return Ok(false);
         };
-        if look.entries == 0 && !folder.exists() {
-            return Ok(true);
-        }
-        let is_same = |last: &Look| last.sum == look.sum && last.entries == look.entries;
-        if self.last.as_ref().is_some_and(is_same) {
+        if self.needs_no_copy(&look, folder) {
             return Ok(true);
         }
         let spent = Look {

@@ -92,17 +92,25 @@ impl ProcessExecutor {
             Some(_) if key.step.phase() != Phase::Main => return,
             Some(index) => *index,
         };
-        if self.begun(key).is_ok_and(|begun| begun != Begun::No) {
-            return;
-        }
         let layout = self.layout(key);
         let borders = {
             let mut all = self.borders.lock().unwrap_or_else(PoisonError::into_inner);
             Arc::clone(all.entry(layout.dir.clone()).or_default())
         };
         let policy = self.snapshots;
+        let (workspace, folder) = (layout.workspace(), layout.borders());
+        {
+            let mut borders = borders.lock().unwrap_or_else(PoisonError::into_inner);
+            let has_begun = || self.begun(key).is_ok_and(|begun| begun != Begun::No);
+            if borders.is_past(index) || (borders.is_new() && has_begun()) {
+                return;
+            }
+            let glances = alone && policy != Snapshots::Never;
+            if glances && borders.glance((&workspace, &folder), index) {
+                return;
+            }
+        }
         let passed = spawn_blocking(move || {
-            let (workspace, folder) = (layout.workspace(), layout.borders());
             let mut borders = borders.lock().unwrap_or_else(PoisonError::into_inner);
             if alone {
                 borders.pass((&workspace, &folder), index, policy)
@@ -131,6 +139,7 @@ impl ProcessExecutor {
         if !end(&layout).await? {
             sweep(name(run, job)).await?;
         }
+        self.close_lines(&layout);
         self.forget_borders(&layout);
         let note = self.note(run, job);
         if note.exists() {
@@ -202,6 +211,7 @@ impl ProcessExecutor {
         } else {
             fs::create_dir_all(&layout.dir).map_err(Error::io("create", &layout.dir))?;
         }
+        self.close_lines(layout);
         self.forget_borders(layout);
         let (layout, from) = (layout.clone(), from.map(index_of));
         let wound = spawn_blocking(move || match from {

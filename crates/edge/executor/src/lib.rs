@@ -37,7 +37,7 @@ pub use self::{
     layout::{JobPlace, StepKey},
     mask::TextMask,
     order::{Begun, HandedKind, StepEnd, StepOrder},
-    process::ProcessExecutor,
+    process::{ProcessExecutor, Supervisors},
     protocol::Grace,
     supervise::supervise,
     visit::Visit,

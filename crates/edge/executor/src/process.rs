@@ -13,10 +13,12 @@ use cutover_model::{
     RunId, Secret,
     run::{JobKey, StepPath},
 };
-use cutover_supervisor::{detach, identity::Identity, record, record::Survives, tree};
-use rustix::process::Signal;
+use cutover_supervisor::{identity::Identity, pool::Pool, record, record::Survives, tree};
+use rustix::{
+    fs::{FlockOperation, flock},
+    process::Signal,
+};
 use tokio::{
-    net::UnixStream,
     sync::{Notify, watch},
     task::spawn_blocking,
 };
@@ -31,8 +33,8 @@ use crate::{
     layout::{JobPlace, Layout, StepKey},
     order::{Begun, HandedKind, StepEnd, StepOrder},
     protocol::{
-        Ended, Grace, Helped, JOB_MARKER, JobOrder, Reply, Request, Withheld, Work, ask, begin,
-        call, usual_log_limit,
+        Ended, Grace, Helped, JOB_MARKER, JobOrder, Line, News, Reply, Request, Withheld, Work,
+        ask, call, line, usual_log_limit,
     },
 };
 
@@ -43,15 +45,44 @@ pub(crate) type Local = Arc<Mutex<BTreeMap<StepKey, watch::Sender<()>>>>;
 /// supervisor.
 type Jobs = Arc<Mutex<BTreeMap<Utf8PathBuf, Arc<tokio::sync::Mutex<bool>>>>>;
 
+/// Streams to supervisors on which the next step can be started, by the directories of their jobs.
+type Lines = Arc<Mutex<BTreeMap<Utf8PathBuf, Vec<Line>>>>;
+
+/// The supervisors of jobs that a process has started. Cheap to clone; all clones are one.
+#[derive(Debug, Clone)]
+pub struct Supervisors {
+    pool: Pool,
+    /// The command line of the hidden subcommand.
+    command: Vec<String>,
+}
+
+impl Supervisors {
+    /// `command` is the command line of the hidden subcommand: `[own executable, "supervise"]`.
+    pub fn new(command: Vec<String>) -> Self {
+        let mut jobs = command.clone();
+        jobs.push("jobs".to_owned());
+        Self {
+            pool: Pool::new(jobs),
+            command,
+        }
+    }
+
+    /// Starts one now, so that the first job need not wait for it. Within a runtime only.
+    pub fn warm_up(&self) {
+        self.pool.warm_up();
+    }
+}
+
 /// Runs steps as processes of this machine.
 #[derive(Debug, Clone)]
 pub struct ProcessExecutor {
     pub(crate) root: Utf8PathBuf,
-    supervisor: Vec<String>,
+    supervisors: Supervisors,
     base_env: BTreeMap<String, String>,
     grace: Grace,
     local: Local,
     jobs: Jobs,
+    lines: Lines,
     /// What records of steps have to survive.
     pub(crate) survives: Survives,
     /// How many bytes of log a job may write.
@@ -66,21 +97,21 @@ pub struct ProcessExecutor {
 impl ProcessExecutor {
     /// Keeps its jobs below `root`, an absolute path.
     ///
-    /// `supervisor` is the command line of the hidden subcommand (`[own executable, "supervise"]`);
     /// `base_env` is what every step gets, at least `PATH` and `HOME`: nothing of our own environment
     /// reaches a step by itself.
     pub fn new(
         root: Utf8PathBuf,
-        supervisor: Vec<String>,
+        supervisors: Supervisors,
         base_env: BTreeMap<String, String>,
     ) -> Self {
         Self {
             root,
-            supervisor,
+            supervisors,
             base_env,
             grace: Grace::default(),
             local: Local::default(),
             jobs: Jobs::default(),
+            lines: Lines::default(),
             survives: Survives::default(),
             log_limit: usual_log_limit(),
             snapshots: Snapshots::default(),
@@ -134,6 +165,13 @@ impl ProcessExecutor {
     fn forget(&self, layout: &Layout) {
         let mut jobs = self.jobs.lock().unwrap_or_else(PoisonError::into_inner);
         jobs.remove(&layout.dir);
+        drop(jobs);
+        self.close_lines(layout);
+    }
+
+    pub(crate) fn close_lines(&self, layout: &Layout) {
+        let mut lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
+        lines.remove(&layout.dir);
     }
 
     async fn make_ready(&self, layout: &Layout, job: &str) -> Result<(), Error> {
@@ -165,18 +203,12 @@ impl ProcessExecutor {
             sweep(job.to_owned()).await?;
         }
         let order = JobOrder {
+            dir: layout.dir.clone(),
             job: job.to_owned(),
             survives: self.survives,
             log_limit: self.log_limit,
         };
-        detach::launch(
-            &self.supervisor,
-            &["job", layout.dir.as_str()],
-            &order,
-            true,
-        )
-        .await?;
-        Ok(())
+        Ok(self.supervisors.pool.hire(&order).await?)
     }
 
     /// Starts a step, unless it was started before, whatever became of it then.
@@ -188,23 +220,26 @@ impl ProcessExecutor {
         }
         let mut work = self.work(&order);
         work.masks.extend(builtin::added_by_builtins(&layout)?);
-        let request = Request::Start(Box::new(work));
+        let talk = || Error::io("talk to the supervisor of", &layout.dir);
+        let request = line(&Request::Start(Box::new(work))).map_err(talk())?;
         for _ in 0..2 {
             self.prepare(&key.run, &key.job).await?;
-            let answer = begin(&layout.dir, &request)
-                .await
-                .map_err(Error::io("talk to the supervisor of", &layout.dir))?;
+            let answer = self.begin(&layout, &request).await.map_err(talk())?;
             match answer {
                 Some((Reply::Started, news)) => {
-                    self.hear(key, news);
+                    self.hear(&layout, key, news);
                     self.begins.notify_waiters();
                     return Ok(());
                 }
-                Some((Reply::Done, _)) => {
+                Some((Reply::Done, line)) => {
+                    self.free(&layout, line);
                     self.begins.notify_waiters();
                     return Ok(());
                 }
-                Some((Reply::Refused(reason), _)) => return Err(Error::Refused(reason)),
+                Some((Reply::Refused(reason), line)) => {
+                    self.free(&layout, line);
+                    return Err(Error::Refused(reason));
+                }
                 None => {
                     self.forget(&layout);
                     bury(&layout).await?;
@@ -219,21 +254,55 @@ impl ProcessExecutor {
         Err(Error::Refused("it died twice".to_owned()))
     }
 
+    /// Asks for a step to be started, on a stream that is free or on a new one. `None` when there is no
+    /// supervisor.
+    async fn begin(&self, layout: &Layout, request: &[u8]) -> io::Result<Option<(Reply, Line)>> {
+        // Those that are left from a supervisor before this one are of no use any more.
+        while let Some(mut line) = self.free_line(layout) {
+            if let Some(reply) = line.begin(request).await? {
+                return Ok(Some((reply, line)));
+            }
+        }
+        let Some(mut line) = Line::open(&layout.dir)? else {
+            return Ok(None);
+        };
+        let reply = line.begin(request).await?;
+        Ok(reply.map(|reply| (reply, line)))
+    }
+
+    fn free_line(&self, layout: &Layout) -> Option<Line> {
+        let mut lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
+        lines.get_mut(&layout.dir)?.pop()
+    }
+
+    /// The next step may be started on it.
+    fn free(&self, layout: &Layout, line: Line) {
+        let mut lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
+        lines.entry(layout.dir.clone()).or_default().push(line);
+    }
+
     /// Hands on the news of a step to whoever asks in this process, until it has ended.
-    fn hear(&self, key: &StepKey, stream: UnixStream) {
+    fn hear(&self, layout: &Layout, key: &StepKey, mut line: Line) {
         let (growth, _) = watch::channel(());
-        let (key, local) = (key.clone(), Arc::clone(&self.local));
-        local
+        let (key, layout, executor) = (key.clone(), layout.clone(), self.clone());
+        self.local
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .insert(key.clone(), growth.clone());
         drop(tokio::spawn(async move {
-            let mut news = Notices::Supervisor(stream);
-            while let Ok(true) = news.next().await {
-                growth.send_replace(());
+            loop {
+                match line.news().await {
+                    News::Grew => drop(growth.send_replace(())),
+                    News::Over => {
+                        executor.free(&layout, line);
+                        break;
+                    }
+                    News::Lost => break,
+                }
             }
             // With the last sender the notices end, and whoever waits looks for the record.
-            local
+            executor
+                .local
                 .lock()
                 .unwrap_or_else(PoisonError::into_inner)
                 .remove(&key);
@@ -276,7 +345,7 @@ impl ProcessExecutor {
 
     /// Who asks the engine: what it passes on of the last signal comes before our own.
     fn helped(&self, order: InContainers) -> Box<Helped> {
-        let mut command = self.supervisor.clone();
+        let mut command = self.supervisors.command.clone();
         command.push("container".to_owned());
         let patience = self.grace.terminate.mul_f64(0.8).as_millis();
         Box::new(Helped {
@@ -474,16 +543,12 @@ fn ended(layout: &Layout, key: &StepKey) -> Result<Option<StepEnd>, Error> {
 /// cannot have got away from it, so there is nothing to search for then.
 pub(crate) async fn end(layout: &Layout) -> Result<bool, Error> {
     let supervisor: Option<Identity> = record::read(&layout.supervisor())?;
-    let Some(supervisor) = supervisor.filter(Identity::is_alive) else {
+    if !supervisor.is_some_and(|supervisor| supervisor.is_alive()) {
         return Ok(false);
-    };
+    }
     match ask_for(layout, &Request::End).await? {
         Some(Reply::Refused(reason)) => Err(Error::Refused(reason)),
-        Some(Reply::Done | Reply::Started) => {
-            let gone = supervisor.gone().await;
-            gone.map_err(Error::io("wait for the supervisor of", &layout.dir))?;
-            Ok(true)
-        }
+        Some(Reply::Done | Reply::Started) => Ok(true),
         None => {
             bury(layout).await?;
             Ok(false)
@@ -497,15 +562,22 @@ async fn ask_for(layout: &Layout, request: &Request) -> Result<Option<Reply>, Er
         .map_err(Error::io("talk to the supervisor of", &layout.dir))
 }
 
-/// Waits for the end of a supervisor that does not answer: it is dying, or as good as dead.
+/// Waits for the end of a supervisor that does not answer: it is dying, or as good as dead. One that has
+/// given the job back lives on, for other jobs.
 async fn bury(layout: &Layout) -> Result<(), Error> {
     let supervisor: Option<Identity> = record::read(&layout.supervisor())?;
-    if let Some(supervisor) = supervisor {
+    if let Some(supervisor) = supervisor.filter(|_| is_kept(layout)) {
         drop(supervisor.stat().map(|stat| stat.send(Signal::KILL)));
         let gone = supervisor.gone().await;
         gone.map_err(Error::io("wait for the supervisor of", &layout.dir))?;
     }
     Ok(())
+}
+
+/// Whether some process keeps a job.
+fn is_kept(layout: &Layout) -> bool {
+    let lock = fs::File::open(layout.dir.join("lock"));
+    lock.is_ok_and(|lock| flock(&lock, FlockOperation::NonBlockingLockShared).is_err())
 }
 
 pub(crate) fn name(run: &RunId, job: &JobKey) -> String {

@@ -1,11 +1,12 @@
 //! What is said between us and the supervisor of a job: one line of JSON asks, one line answers.
 //!
 //! `Watch` is different: it is answered by one byte whenever the log has grown, and by the end of the
-//! stream when the step has ended. What grew, and how it ended, is on disk.
+//! stream when the step has ended. What grew, and how it ended, is on disk. After `Start` the same follows,
+//! but the end of the step is a byte of its own, and the next question may come on the same stream.
 
 use std::{collections::BTreeMap, fmt, io, time::Duration};
 
-use camino::Utf8Path;
+use camino::{Utf8Path, Utf8PathBuf};
 use cutover_model::run::{Outcome, StepReport};
 use cutover_supervisor::record::Survives;
 use rustix::fs::{CWD, Mode, OFlags, openat};
@@ -24,9 +25,16 @@ pub(crate) const STEP_MARKER: &str = "CUTOVER_STEP";
 
 const SOCKET: &str = "socket";
 
+/// The log has grown.
+pub(crate) const GREW: &[u8] = b"+";
+/// The step that was started on this stream has ended.
+pub(crate) const OVER: &[u8] = b".";
+
 /// The order for a supervisor.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct JobOrder {
+    /// Where all of the job is.
+    pub(crate) dir: Utf8PathBuf,
     /// `RUN/JOB`.
     pub(crate) job: String,
     /// What its records have to survive.
@@ -44,8 +52,7 @@ pub(crate) const fn usual_log_limit() -> u64 {
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Request {
-    /// Starts a step, unless it was started before; answered by one line, after which it is as if
-    /// `Watch` had been asked.
+    /// Starts a step, unless it was started before; answered by one line, and then by news of it.
     Start(Box<Work>),
     /// Tells when its log grows and when it has ended.
     Watch(String),
@@ -150,28 +157,33 @@ pub(crate) fn with_socket<T>(
     act(&format!("/proc/self/fd/{}/{SOCKET}", handle.as_raw_fd()))
 }
 
-/// Asks the supervisor of a job; `None` when there is none. The stream is there for `Watch`.
-pub(crate) async fn ask(dir: &Utf8Path, request: &Request) -> io::Result<Option<UnixStream>> {
+/// Goes to the supervisor of a job; `None` when there is none.
+fn connect(dir: &Utf8Path) -> io::Result<Option<UnixStream>> {
     let connected = with_socket(dir, |path| {
         let stream = std::os::unix::net::UnixStream::connect(path)?;
         stream.set_nonblocking(true)?;
         Ok(stream)
     });
-    let mut stream = match connected {
-        Ok(stream) => UnixStream::from_std(stream)?,
+    match connected {
+        Ok(stream) => UnixStream::from_std(stream).map(Some),
         Err(error)
             if matches!(
                 error.kind(),
                 io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused
             ) =>
         {
-            return Ok(None);
+            Ok(None)
         }
-        Err(error) => return Err(error),
+        Err(error) => Err(error),
+    }
+}
+
+/// Asks the supervisor of a job; `None` when there is none. The stream is there for `Watch`.
+pub(crate) async fn ask(dir: &Utf8Path, request: &Request) -> io::Result<Option<UnixStream>> {
+    let Some(mut stream) = connect(dir)? else {
+        return Ok(None);
     };
-    let mut line = serde_json::to_vec(request)?;
-    line.push(b'\n');
-    match stream.write_all(&line).await {
+    match stream.write_all(&line(request)?).await {
         Ok(()) => Ok(Some(stream)),
         // It ends just now.
         Err(error) if is_gone(&error) => Ok(None),
@@ -179,29 +191,75 @@ pub(crate) async fn ask(dir: &Utf8Path, request: &Request) -> io::Result<Option<
     }
 }
 
-/// Asks for a step to be started; with the answer comes the stream on which its news follows. `None`
-/// when nobody is there to answer.
-pub(crate) async fn begin(
-    dir: &Utf8Path,
-    request: &Request,
-) -> io::Result<Option<(Reply, UnixStream)>> {
-    let Some(mut stream) = ask(dir, request).await? else {
-        return Ok(None);
-    };
-    let mut answer = Vec::new();
-    loop {
-        // What follows the line only says that there is news, and whoever cares looks for it anyway.
-        if let Some(end) = memchr::memchr(b'\n', &answer) {
-            return Ok(Some((serde_json::from_slice(&answer[..end])?, stream)));
-        }
-        match stream.read_buf(&mut answer).await {
-            Ok(0) if answer.is_empty() => return Ok(None),
-            Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
-            Ok(_) => {}
+/// A request as it is sent.
+pub(crate) fn line(request: &Request) -> io::Result<Vec<u8>> {
+    let mut line = serde_json::to_vec(request)?;
+    line.push(b'\n');
+    Ok(line)
+}
+
+/// A stream to the supervisor of a job on which one step after the other is started.
+#[derive(Debug)]
+pub(crate) struct Line {
+    stream: UnixStream,
+    /// What was read and not looked at yet.
+    unread: Vec<u8>,
+}
+
+impl Line {
+    /// Opens one; `None` when there is no supervisor.
+    pub(crate) fn open(dir: &Utf8Path) -> io::Result<Option<Self>> {
+        let stream = connect(dir)?;
+        Ok(stream.map(|stream| Self {
+            stream,
+            unread: Vec::new(),
+        }))
+    }
+
+    /// Asks for a step to be started. `None` when nobody is there to answer.
+    pub(crate) async fn begin(&mut self, request: &[u8]) -> io::Result<Option<Reply>> {
+        match self.stream.write_all(request).await {
             Err(error) if is_gone(&error) => return Ok(None),
-            Err(error) => return Err(error),
+            written => written?,
+        }
+        loop {
+            if let Some(end) = memchr::memchr(b'\n', &self.unread) {
+                let reply = serde_json::from_slice(&self.unread[..end])?;
+                self.unread.drain(..=end);
+                return Ok(Some(reply));
+            }
+            match self.stream.read_buf(&mut self.unread).await {
+                Ok(0) if self.unread.is_empty() => return Ok(None),
+                Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
+                Ok(_) => {}
+                Err(error) if is_gone(&error) => return Ok(None),
+                Err(error) => return Err(error),
+            }
         }
     }
+
+    /// Waits for news of the step that was started last.
+    pub(crate) async fn news(&mut self) -> News {
+        if self.unread.is_empty()
+            && !matches!(self.stream.read_buf(&mut self.unread).await, Ok(1..))
+        {
+            return News::Lost;
+        }
+        let over = self.unread.ends_with(OVER);
+        self.unread.clear();
+        if over { News::Over } else { News::Grew }
+    }
+}
+
+/// What is told of a step after it was started.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum News {
+    /// Its log has grown.
+    Grew,
+    /// It has ended; the stream is free.
+    Over,
+    /// Nothing more is told: it has ended, or its supervisor has.
+    Lost,
 }
 
 /// Asks and waits for the answer; `None` when nobody is there to give one.

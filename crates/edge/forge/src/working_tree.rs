@@ -25,6 +25,12 @@ impl WorkingTree {
         Ok(Self { root: root.into() })
     }
 
+    /// A directory that looks as if it were the topmost one of a working tree: whether it is, `open` knows.
+    pub fn likely(path: &Utf8Path) -> Option<Self> {
+        let root = path.to_owned();
+        root.join(".git").exists().then_some(Self { root })
+    }
+
     /// Its topmost directory.
     pub fn root(&self) -> &Utf8Path {
         &self.root

@@ -3,6 +3,11 @@
 //! The macros expand one call for both arms, so that the rest of the crate is written once. They pick
 //! pools and connections; they know no statement.
 
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
+
 use sqlx::{
     Executor as _, PgPool, Postgres, SqlSafeStr as _, Sqlite, SqlitePool, Transaction,
     error::BoxDynError,
@@ -18,15 +23,40 @@ pub(crate) type Statement = (&'static str, &'static str);
 pub(crate) enum Db {
     /// A file. SQLite has one writer at a time, so the pool for writing has one connection, and those
     /// who want to write wait for it in the order in which they came.
-    Lite { read: SqlitePool, write: SqlitePool },
+    Lite {
+        read: SqlitePool,
+        write: SqlitePool,
+        doubt: Doubt,
+    },
     /// A server.
     Pg(PgPool),
+}
+
+/// Whether something was begun on the one writing connection of SQLite that has not ended well. Such a
+/// connection is not used again: a full disk makes SQLite roll back by itself, and sqlx then believes for
+/// ever that the transaction is still open.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Doubt(Arc<AtomicBool>);
+
+impl Doubt {
+    pub(crate) fn arises(&self) {
+        self.0.store(true, Ordering::Release);
+    }
+
+    pub(crate) fn is_settled(&self) {
+        self.0.store(false, Ordering::Release);
+    }
+
+    /// Whether there is any; there is none afterwards.
+    pub(crate) fn take(&self) -> bool {
+        self.0.swap(false, Ordering::AcqRel)
+    }
 }
 
 /// A transaction that writes. Dropped without `commit`, it has not happened.
 pub(crate) enum Tx {
     /// On the one writing connection.
-    Lite(Transaction<'static, Sqlite>),
+    Lite(Transaction<'static, Sqlite>, Doubt),
     /// On any connection.
     Pg(Transaction<'static, Postgres>),
 }
@@ -34,7 +64,7 @@ pub(crate) enum Tx {
 /// Declares the statements of a file: each a constant, all together `STATEMENTS`.
 macro_rules! sql {
     ($($name:ident = $text:literal;)*) => {
-        $(const $name: &str = $text;)*
+        $(pub(crate) const $name: &str = $text;)*
         /// Every statement of this file.
         pub(crate) const STATEMENTS: &[crate::db::Statement] = &[$((stringify!($name), $text)),*];
     };
@@ -72,7 +102,7 @@ macro_rules! fetch_optional {
 macro_rules! fetch_in {
     ($tx:expr, $row:ty, $sql:expr $(, $bind:expr)* $(,)?) => {
         match $tx {
-            $crate::db::Tx::Lite(tx) => {
+            $crate::db::Tx::Lite(tx, _) => {
                 sqlx::query_as::<_, $row>($sql)$(.bind($bind))*.fetch_optional(&mut **tx).await
             }
             $crate::db::Tx::Pg(tx) => {
@@ -86,7 +116,7 @@ macro_rules! fetch_in {
 macro_rules! execute {
     ($tx:expr, $sql:expr $(, $bind:expr)* $(,)?) => {
         match $tx {
-            $crate::db::Tx::Lite(tx) => sqlx::query($sql)$(.bind($bind))*
+            $crate::db::Tx::Lite(tx, _) => sqlx::query($sql)$(.bind($bind))*
                 .execute(&mut **tx).await.map(|done| done.rows_affected()),
             $crate::db::Tx::Pg(tx) => sqlx::query($sql)$(.bind($bind))*
                 .execute(&mut **tx).await.map(|done| done.rows_affected()),
@@ -117,7 +147,11 @@ impl Db {
     /// that has read may no longer wait for it.
     pub(crate) async fn begin(&self) -> Result<Tx, Error> {
         Ok(match self {
-            Self::Lite { write, .. } => Tx::Lite(write.begin_with("BEGIN IMMEDIATE").await?),
+            Self::Lite { write, doubt, .. } => {
+                let tx = write.begin_with("BEGIN IMMEDIATE").await?;
+                doubt.arises();
+                Tx::Lite(tx, doubt.clone())
+            }
             Self::Pg(pool) => Tx::Pg(pool.begin().await?),
         })
     }
@@ -140,7 +174,7 @@ impl Db {
     /// Closes all connections; SQLite folds its log into the file.
     pub(crate) async fn close(&self) {
         match self {
-            Self::Lite { read, write } => {
+            Self::Lite { read, write, .. } => {
                 read.close().await;
                 write.close().await;
             }
@@ -161,7 +195,10 @@ impl Tx {
     /// Makes it so.
     pub(crate) async fn commit(self) -> Result<(), Error> {
         match self {
-            Self::Lite(tx) => tx.commit().await?,
+            Self::Lite(tx, doubt) => {
+                tx.commit().await?;
+                doubt.is_settled();
+            }
             Self::Pg(tx) => tx.commit().await?,
         }
         Ok(())

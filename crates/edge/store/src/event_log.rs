@@ -12,8 +12,8 @@ use serde::{Serialize, de::DeserializeOwned};
 use tokio::sync::watch;
 
 use crate::{
-    ApprovalChange, DeploymentRow, Error, RunRow, Store, approvals, counter,
-    db::{Tx, json, signed, unsigned},
+    ApprovalChange, DeploymentRow, Error, RunRow, Store, approvals, at_once, counter,
+    db::{Db, Tx, json, signed, unsigned},
     deployments, runs,
 };
 
@@ -57,11 +57,11 @@ from_row!(Tailed, |row| Ok(Self {
 }));
 
 /// An event on its way into the log.
-struct Draft {
+pub(crate) struct Draft {
     version: i64,
-    at: i64,
-    kind: String,
-    body: String,
+    pub(crate) at: i64,
+    pub(crate) kind: String,
+    pub(crate) body: String,
 }
 
 /// An event on its way out of it.
@@ -85,6 +85,29 @@ impl Store {
         runs::upsert(&mut tx, row).await?;
         approvals::apply(&mut tx, approvals).await?;
         tx.commit().await?;
+        self.announce(newest);
+        Ok(())
+    }
+
+    /// Adds events to a run's stream from which nothing follows for its row; see [`Store::append_run`].
+    pub async fn append_run_events(
+        &self,
+        run: &RunId,
+        expected: u64,
+        events: &[Recorded<RunEvent>],
+    ) -> Result<(), Error> {
+        let drafts = drafts(run.as_str(), expected, events)?;
+        let newest = match &self.db {
+            Db::Lite { write, doubt, .. } if at_once::takes(drafts.len()) => {
+                at_once::append((write, doubt), run.as_str(), expected, &drafts).await?
+            }
+            Db::Lite { .. } | Db::Pg(_) => {
+                let mut tx = self.db.begin().await?;
+                let newest = insert(&mut tx, run.as_str(), expected, drafts).await?;
+                tx.commit().await?;
+                newest
+            }
+        };
         self.announce(newest);
         Ok(())
     }

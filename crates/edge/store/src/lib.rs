@@ -9,6 +9,7 @@
 mod db;
 
 mod approvals;
+mod at_once;
 mod counter;
 mod deployments;
 mod directory_lock;

@@ -4,13 +4,16 @@ use std::{fs, io, io::Read as _, str::FromStr as _, sync::Arc, time::Duration};
 
 use camino::{Utf8Path, Utf8PathBuf};
 use sqlx::{
-    Connection as _,
     postgres::{PgConnectOptions, PgPoolOptions},
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
 use tokio::sync::watch;
 
-use crate::{Error, Store, db::Db, migrate};
+use crate::{
+    Error, Store,
+    db::{Db, Doubt},
+    migrate,
+};
 
 /// SQLite's own; PostgreSQL never sees it.
 const BACKUP: &str = "VACUUM INTO $1";
@@ -152,6 +155,7 @@ async fn create(path: &Utf8Path) -> Result<(), Error> {
     let db = Db::Lite {
         read: write.clone(),
         write,
+        doubt: Doubt::default(),
     };
     let made = migrate::run(&db).await;
     db.close().await;
@@ -205,20 +209,18 @@ async fn pools(path: &Utf8Path, synchronous: SqliteSynchronous) -> Result<Db, sq
             .max_lifetime(None)
             .test_before_acquire(false)
     };
-    // A full disk makes SQLite roll back by itself, and sqlx then believes for ever that the
-    // transaction is still open. Such a connection is not used again.
-    let write = pool().max_connections(1).after_release(|connection, _| {
-        Box::pin(async move {
-            connection.ping().await?;
-            Ok(!connection.is_in_transaction())
-        })
+    let doubt = Doubt::default();
+    let in_doubt = doubt.clone();
+    let write = pool().max_connections(1).after_release(move |_, _| {
+        let is_good = !in_doubt.take();
+        Box::pin(async move { Ok(is_good) })
     });
     let write = write.connect_with(options(path, synchronous)).await?;
     let read = pool()
         .max_connections(READERS)
         .connect_with(options(path, synchronous).read_only(true))
         .await?;
-    Ok(Db::Lite { read, write })
+    Ok(Db::Lite { read, write, doubt })
 }
 
 /// With `synchronous = FULL` each commit waits for the disk: what we have said to have stored

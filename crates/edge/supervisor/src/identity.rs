@@ -1,6 +1,6 @@
 //! Which process is meant: a pid alone is reused, a pid with its start time and boot is not.
 
-use std::{fs, io, os::fd::OwnedFd};
+use std::{fs, io, os::fd::OwnedFd, sync::OnceLock};
 
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 use serde::{Deserialize, Serialize};
@@ -67,7 +67,7 @@ impl Identity {
         Some(Self {
             pid,
             started: Stat::read(pid)?.started,
-            boot: boot(),
+            boot: boot().to_owned(),
         })
     }
 
@@ -115,10 +115,14 @@ pub(crate) fn open(pid: u32) -> io::Result<OwnedFd> {
     Ok(pidfd_open(pid, PidfdFlags::empty())?)
 }
 
-fn boot() -> String {
-    fs::read_to_string("/proc/sys/kernel/random/boot_id")
-        .map(|text| text.trim().to_owned())
-        .unwrap_or_default()
+/// No process sees two of them.
+fn boot() -> &'static str {
+    static BOOT: OnceLock<String> = OnceLock::new();
+    BOOT.get_or_init(|| {
+        fs::read_to_string("/proc/sys/kernel/random/boot_id")
+            .map(|text| text.trim().to_owned())
+            .unwrap_or_default()
+    })
 }
 
 #[cfg(test)]

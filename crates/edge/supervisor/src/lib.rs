@@ -10,6 +10,7 @@ mod error;
 pub mod identity;
 pub mod instance;
 pub mod log;
+pub mod pool;
 pub mod reaper;
 pub mod record;
 pub mod tree;

@@ -1,4 +1,4 @@
-//! Small JSON files that are either there as a whole or not at all.
+//! Small JSON files that are either there as a whole or not at all: what is empty is not there yet.
 
 use std::{
     fs::{self, File, OpenOptions},
@@ -16,6 +16,8 @@ use crate::Error;
 
 /// How long to wait for room on a full disk between two tries.
 const PAUSE: Duration = Duration::from_secs(1);
+/// What the kernel takes in one go: whoever dies has written all of it or nothing.
+const AT_ONCE: usize = 4096;
 
 /// Reads a record; `None` when it was never written.
 pub fn read<T: DeserializeOwned>(path: &Utf8Path) -> Result<Option<T>, Error> {
@@ -24,6 +26,10 @@ pub fn read<T: DeserializeOwned>(path: &Utf8Path) -> Result<Option<T>, Error> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(Error::io("read", path)(error)),
     };
+    // Whoever made it was cut off before it was written.
+    if bytes.is_empty() {
+        return Ok(None);
+    }
     serde_json::from_slice(&bytes)
         .map(Some)
         .map_err(|source| Error::Record {
@@ -39,7 +45,7 @@ pub fn write<T: Serialize>(path: &Utf8Path, value: &T) -> Result<(), Error> {
 
 /// The same, for those who know what it has to survive.
 pub fn write_for<T: Serialize>(path: &Utf8Path, value: &T, what: Survives) -> Result<(), Error> {
-    Reserved::new(path, 0)?.that_survives(what).commit(value)
+    Reserved::new(path, 0, what)?.commit(value)
 }
 
 /// What a record is still there after.
@@ -57,38 +63,29 @@ pub enum Survives {
 #[derive(Debug)]
 pub struct Reserved {
     path: Utf8PathBuf,
-    temp: Utf8PathBuf,
-    file: File,
+    /// Absent where nobody waits for the disk.
+    room: Option<File>,
     survives: Survives,
 }
 
 impl Reserved {
-    /// Takes `bytes` of the disk now. A file system that cannot promise room is not an error.
-    pub fn new(path: &Utf8Path, bytes: u64) -> Result<Self, Error> {
-        let temp = Utf8PathBuf::from(format!("{path}.new"));
-        let file = OpenOptions::new()
-            .write(true)
-            .create(true)
-            .truncate(true)
-            .mode(0o600)
-            .open(&temp)
-            .map_err(Error::io("create", &temp))?;
-        if bytes > 0 {
-            fallocate(&file, FallocateFlags::empty(), 0, bytes).ok();
-        }
-        Ok(Self {
+    /// Takes `bytes` of the disk now, unless it is not waited for. A file system that cannot promise room
+    /// is not an error.
+    pub fn new(path: &Utf8Path, bytes: u64, survives: Survives) -> Result<Self, Error> {
+        let mut reserved = Self {
             path: path.to_owned(),
-            temp,
-            file,
-            survives: Survives::PowerLoss,
-        })
-    }
-
-    /// Without being told it survives a loss of power.
-    #[must_use]
-    pub const fn that_survives(mut self, what: Survives) -> Self {
-        self.survives = what;
-        self
+            room: None,
+            survives,
+        };
+        if survives == Survives::PowerLoss {
+            let temp = reserved.temp();
+            let file = create(&temp).map_err(Error::io("create", &temp))?;
+            if bytes > 0 {
+                fallocate(&file, FallocateFlags::empty(), 0, bytes).ok();
+            }
+            reserved.room = Some(file);
+        }
+        Ok(reserved)
     }
 
     /// Fills the room and gives the record its name.
@@ -115,22 +112,43 @@ impl Reserved {
         self.put(&bytes).map_err(Error::io("write", &self.path))
     }
 
+    fn temp(&self) -> Utf8PathBuf {
+        Utf8PathBuf::from(format!("{}.new", self.path))
+    }
+
     fn put(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.file.rewind()?;
-        self.file.write_all(bytes)?;
-        let length = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
-        self.file.set_len(length)?;
-        if self.survives == Survives::ProcessDeath {
-            return fs::rename(&self.temp, &self.path);
+        if self.survives == Survives::ProcessDeath && bytes.len() <= AT_ONCE {
+            return create(&self.path)?.write_all(bytes);
         }
-        self.file.sync_data()?;
-        fs::rename(&self.temp, &self.path)?;
+        let temp = self.temp();
+        let file = match &mut self.room {
+            Some(file) => file,
+            none => none.insert(create(&temp)?),
+        };
+        file.rewind()?;
+        file.write_all(bytes)?;
+        let length = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
+        file.set_len(length)?;
+        if self.survives == Survives::ProcessDeath {
+            return fs::rename(temp, &self.path);
+        }
+        file.sync_data()?;
+        fs::rename(temp, &self.path)?;
         // Without this the name, unlike the content, would not survive a loss of power.
         match self.path.parent() {
             Some(directory) => File::open(directory)?.sync_all(),
             None => Ok(()),
         }
     }
+}
+
+fn create(path: &Utf8Path) -> io::Result<File> {
+    OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(path)
 }
 
 /// Whether there is no room on the disk, or in the user's share of it.

@@ -14,6 +14,7 @@ use std::sync::Arc;
 use anyhow::{Context as _, bail};
 use cutover_dialect::{self as dialect, Lacking};
 use cutover_engine::Wish;
+use cutover_executor::Supervisors;
 use cutover_model::{
     RunId, Severity,
     plan::JobSpec,
@@ -31,9 +32,11 @@ use super::tree::Tree;
 use crate::{cli, config, exit::Exit, render, signals};
 
 pub(crate) async fn run(args: cli::Run) -> anyhow::Result<Exit> {
+    // While git looks at the tree, it is born.
+    let supervisors = given::supervisors()?;
     let tree = Tree::open(&args.directory).await?;
     let shells = args.on_failure.map(|_| shell::Shells::new()).transpose()?;
-    let control = open(&args, &tree).await?;
+    let control = open(&args, &tree, supervisors).await?;
     if let Some(shells) = shells {
         control.on_failure(Arc::new(shells));
     }
@@ -47,12 +50,13 @@ pub(crate) async fn run(args: cli::Run) -> anyhow::Result<Exit> {
 }
 
 /// The first run directory of this repository that nobody else uses: two at once do not meet.
-async fn open(args: &cli::Run, tree: &Tree) -> anyhow::Result<Control> {
+async fn open(args: &cli::Run, tree: &Tree, supervisors: Supervisors) -> anyhow::Result<Control> {
     let base = config::run_dir(args.data_dir.as_deref(), &tree.root)?;
     let secrets = given::secrets(args.secret_file.as_deref(), &args.secrets)?;
     let actions = config::actions(&args.actions, args.data_dir.as_deref())?;
     let options = Options {
         vars: args.vars.iter().cloned().collect(),
+        supervisors: Some(supervisors),
         ..given::options(base.clone(), args.jobs, secrets, &tree.root, actions)?
     };
     for data_dir in given::places(&base) {
@@ -293,8 +297,7 @@ pub(super) async fn finish(
         followed = follow::follow(control, id, as_json) => followed,
         never = cancelling => never,
     };
-    followed?;
-    let run = control.run_ended(id).await?;
+    let run = followed?;
     if *explain && !as_json {
         let explanations = control.explain(id, &view::About::default()).await?;
         render::talk(&view::explanation(&explanations));

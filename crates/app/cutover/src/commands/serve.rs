@@ -41,6 +41,7 @@ pub(crate) async fn run(args: cli::Serve) -> anyhow::Result<Exit> {
         base_env: config::base_env(),
         recover: true,
         power_safe: true,
+        supervisors: None,
     })
     .await?;
     control.ensure_owner(&config::user()).await?;

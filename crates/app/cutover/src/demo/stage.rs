@@ -44,6 +44,7 @@ impl Stage {
             base_env: config::base_env(),
             recover: true,
             power_safe: true,
+            supervisors: None,
         })
         .await?;
         let token = control.add_user(USER).await?;

@@ -117,6 +117,7 @@ async fn open(dir: &Utf8Path, recover: bool) -> Control {
         base_env: BTreeMap::new(),
         recover,
         power_safe: true,
+        supervisors: None,
     })
     .await
     .unwrap()

@@ -218,6 +218,7 @@ mod tests {
             base_env: BTreeMap::new(),
             recover: false,
             power_safe: true,
+            supervisors: None,
         })
         .await
         .unwrap()

@@ -13,8 +13,10 @@ use cutover_model::{
     RunId, Secret, Timestamp,
     event::{Recorded, RunEvent},
     plan::Builtin,
-    run::{Attempt, JobKey, Outcome, Runner, State, StepPath, StepReport},
+    run::{Attempt, JobKey, Outcome, Runner, StepPath, StepReport},
 };
+use cutover_store::RunRow;
+use parking_lot::Mutex;
 use tokio_util::sync::CancellationToken;
 
 use super::{Edge, Error, Machine, Mailbox, actions::put_in_place};
@@ -24,7 +26,7 @@ use crate::{
     containers,
     failure::{FailedStep, Look},
     hash_files::hash_files,
-    results::server_url,
+    results::{Granted, server_url},
     view,
 };
 
@@ -52,8 +54,10 @@ impl Machine for Run {
 
 /// The world of one run.
 pub(crate) struct RunEdge {
-    pub(crate) control: Control,
-    pub(crate) id: RunId,
+    control: Control,
+    id: RunId,
+    /// The row that was stored last: most events change nothing of it.
+    row: Mutex<Option<RunRow>>,
 }
 
 impl Edge<Run> for RunEdge {
@@ -75,10 +79,18 @@ impl Edge<Run> for RunEdge {
             return Err(Error::Unborn);
         };
         let approvals = view::run_approvals(events, after);
-        self.control
-            .store()
-            .append_run(&self.id, expected, events, &row, &approvals)
-            .await?;
+        let store = self.control.store();
+        let is_stored = approvals.is_empty() && self.row.lock().as_ref() == Some(&row);
+        if is_stored {
+            store.append_run_events(&self.id, expected, events).await?;
+        } else {
+            // What becomes of this one is not known until it is answered.
+            *self.row.lock() = None;
+            store
+                .append_run(&self.id, expected, events, &row, &approvals)
+                .await?;
+            *self.row.lock() = Some(row);
+        }
         Ok(())
     }
 
@@ -114,6 +126,14 @@ impl Edge<Run> for RunEdge {
 }
 
 impl RunEdge {
+    pub(crate) fn new(control: Control, id: RunId) -> Self {
+        Self {
+            control,
+            id,
+            row: Mutex::default(),
+        }
+    }
+
     /// The part of an effect that must not be overtaken by the next one: a cancel that comes just
     /// after a start finds something to cancel, and the newest time of a timer is the one that counts.
     fn in_order(&self, run: &Run, effect: &Effect, mailbox: &Mailbox<Run>) {
@@ -302,10 +322,10 @@ impl Work {
             .place(&key.job)
             .await
             .map_err(|error| error.to_string())?;
-        executor.border(key, self.is_alone(key)).await;
-        self.write_event(&place).await?;
-        let granted = self.control.results().grant(&self.run, &key.job).await;
-        let granted = granted.map_err(|error| error.to_string())?;
+        let granted = match self.control.results().granted(&self.run, &key.job) {
+            Some(granted) => granted,
+            None => self.let_in(key, &place).await?,
+        };
         executor.border(key, self.is_alone(key)).await;
         let (mut resolved, mut masks, around) = self.resolve(key, &place)?;
         resolved.env.extend(granted.env.clone());
@@ -375,6 +395,13 @@ impl Work {
         }
     }
 
+    /// What the first step of a job finds done: the payload of the event, and the results service.
+    async fn let_in(&self, key: &StepKey, place: &JobPlace) -> Result<Arc<Granted>, String> {
+        self.write_event(place).await?;
+        let granted = self.control.results().grant(&self.run, &key.job).await;
+        granted.map_err(|error| error.to_string())
+    }
+
     /// Lays the payload of the event where the steps of a job look for it, once.
     async fn write_event(&self, place: &JobPlace) -> Result<(), String> {
         let path = place.temp.join(resolve::EVENT_FILE);
@@ -395,10 +422,8 @@ impl Work {
 
     /// Whether no other step of the leg runs, but for the actions around this one.
     fn is_alone(&self, key: &StepKey) -> bool {
-        let leg = self.run.job(&key.job);
-        let steps = leg.iter().flat_map(|leg| &leg.steps);
-        let mut running = steps.filter(|step| matches!(step.state, State::Running { .. }));
-        running.all(|step| key.step.0.starts_with(&step.path.0))
+        let mut running = self.run.running_steps(&key.job);
+        running.all(|path| key.step.0.starts_with(&path.0))
     }
 
     /// Lets somebody look at a step that failed, when there is somebody.

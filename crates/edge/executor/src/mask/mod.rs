@@ -2,6 +2,7 @@
 
 mod forms;
 mod masker;
+mod patterns;
 mod text;
 
 pub(crate) use self::masker::Masker;

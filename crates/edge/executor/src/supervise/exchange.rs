@@ -65,17 +65,17 @@ fn clear(exchange: &Utf8Path) -> io::Result<()> {
         if !is_ours && !name.starts_with(SCRIPT) {
             return Err(io::ErrorKind::AlreadyExists.into());
         }
-        // Not through a link that the step has put in the place of a file, of either kind.
-        let file = File::options()
-            .write(true)
-            .custom_flags(i32::try_from(OFlags::NOFOLLOW.bits()).unwrap_or(0))
-            .open(entry.path())?;
-        let data = file.metadata()?;
+        // Not what is behind a link that the step has put in the place of a file, of either kind.
+        let data = entry.metadata()?;
         if !data.is_file() || data.nlink() != 1 {
             return Err(io::ErrorKind::InvalidInput.into());
         }
         if data.len() > 0 {
-            file.set_len(0)?;
+            File::options()
+                .write(true)
+                .custom_flags(i32::try_from(OFlags::NOFOLLOW.bits()).unwrap_or(0))
+                .open(entry.path())?
+                .set_len(0)?;
         }
         count += usize::from(is_ours);
     }

@@ -1,4 +1,5 @@
-//! The supervisor of one job: takes requests until it is told to end, or nobody has come for a day.
+//! The supervisor of one job: takes requests until it is told to end, or nobody has come for a day. Its
+//! process may then be given another job.
 
 use std::{
     collections::BTreeMap,
@@ -13,11 +14,10 @@ use std::{
     time::Duration,
 };
 
-use camino::Utf8PathBuf;
 use cutover_supervisor::{
-    detach,
     identity::{Identity, Stat},
     log::Log,
+    pool,
     reaper::Reaper,
     record,
     record::Survives,
@@ -40,32 +40,34 @@ use crate::{
 const IDLE: Duration = Duration::from_hours(24);
 /// A request is one line; scripts and environments are smaller than this.
 const REQUEST: u64 = 64 * 1024 * 1024;
-const STACK: usize = 512 * 1024;
+pub(super) const STACK: usize = 512 * 1024;
 /// How long the last output is read when everything that we know could print is dead: somebody
 /// outside may hold the other end.
 const LAST_OUTPUT: Duration = Duration::from_secs(1);
 
 /// The entry point of the hidden subcommand: `args` are the words after `supervise`.
 ///
-/// Knows `job PLACE` and `container` (which see), and hands everything else on to the supervisor of instances.
+/// Knows `jobs` and `container` (which see), and hands everything else on to the supervisor of instances.
 pub fn supervise(args: &[String]) -> i32 {
     match args {
-        [kind, dir] if kind == "job" => match Job::begin(dir.into()) {
-            Ok(Some((job, door))) => {
-                // Without anybody to answer to, the door is open all the same.
-                detach::ready().ok();
-                job.serve(&door);
-                0
-            }
-            Ok(None) => i32::from(detach::ready().is_err()),
-            Err(error) => {
-                detach::refuse(&error.to_string());
-                1
-            }
-        },
+        [kind] if kind == "jobs" => i32::from(serve_jobs().is_err()),
         [kind] if kind == "container" => container::main(),
         other => cutover_supervisor::main(other),
     }
+}
+
+/// One job after the other, as they are ordered.
+fn serve_jobs() -> io::Result<()> {
+    let reaper = Reaper::start()?;
+    pool::serve(
+        |order| Job::begin(order, Arc::clone(&reaper)),
+        |begun| {
+            // Without one, somebody else keeps the job.
+            if let Some((job, door)) = begun {
+                job.serve(door);
+            }
+        },
+    )
 }
 
 /// What all threads of the supervisor share.
@@ -87,7 +89,13 @@ pub(super) struct Job {
     masks: Mutex<Vec<String>>,
     /// How many there are.
     mask_count: AtomicUsize,
-    end: Mutex<PipeWriter>,
+    end: Mutex<End>,
+}
+
+/// How the job is ended: by a byte, for whoever wants to hear of it.
+struct End {
+    bell: PipeWriter,
+    asked: Vec<UnixStream>,
 }
 
 /// Where visitors come in.
@@ -99,9 +107,8 @@ struct Door {
 
 impl Job {
     /// Opens the door; `None` when somebody else keeps the job.
-    fn begin(dir: Utf8PathBuf) -> io::Result<Option<(Arc<Self>, Door)>> {
-        detach::settle()?;
-        let order: JobOrder = detach::order()?;
+    fn begin(order: JobOrder, reaper: Arc<Reaper>) -> io::Result<Option<(Arc<Self>, Door)>> {
+        let dir = order.dir;
         let lock = File::create(dir.join("lock"))?;
         if flock(&lock, FlockOperation::NonBlockingLockExclusive).is_err() {
             return Ok(None);
@@ -116,20 +123,23 @@ impl Job {
             fs::remove_file(path).ok();
             UnixListener::bind(path)
         })?;
-        let (end, end_writer) = io::pipe()?;
+        let (end, bell) = io::pipe()?;
         let job = Self {
             layout,
             name: order.job,
             survives: order.survives,
             log_limit: order.log_limit,
             log_room: AtomicU64::new(order.log_limit),
-            reaper: Reaper::start()?,
+            reaper,
             spare: Spare::default(),
             steps: Mutex::default(),
             matchers: Mutex::default(),
             mask_count: AtomicUsize::new(masks.len()),
             masks: Mutex::new(masks),
-            end: Mutex::new(end_writer),
+            end: Mutex::new(End {
+                bell,
+                asked: Vec::new(),
+            }),
         };
         let door = Door {
             listener,
@@ -139,7 +149,21 @@ impl Job {
         Ok(Some((Arc::new(job), door)))
     }
 
-    fn serve(self: Arc<Self>, door: &Door) {
+    fn serve(self: Arc<Self>, door: Door) {
+        self.receive_all(&door);
+        tree::kill_all(tree::own_descendants);
+        // From here on nobody may take us for the supervisor of this job: we may soon have another one.
+        fs::remove_file(self.layout.supervisor()).ok();
+        with_socket(&self.layout.dir, |path| fs::remove_file(path)).ok();
+        drop(door);
+        let reply = serde_json::to_vec(&Reply::Done).unwrap_or_default();
+        for mut visitor in lock(&self.end).asked.drain(..) {
+            // Who asked for the end may not have waited for the answer; it is the end all the same.
+            visitor.write_all(&reply).ok();
+        }
+    }
+
+    fn receive_all(self: &Arc<Self>, door: &Door) {
         loop {
             let mut fds = [
                 PollFd::new(&door.end, PollFlags::IN),
@@ -156,7 +180,6 @@ impl Job {
                 self.receive(visitor);
             }
         }
-        tree::kill_all(tree::own_descendants);
     }
 
     fn receive(self: &Arc<Self>, visitor: UnixStream) {
@@ -170,41 +193,54 @@ impl Job {
     }
 
     fn answer(self: &Arc<Self>, visitor: UnixStream) -> io::Result<()> {
-        let mut line = Vec::new();
-        BufReader::new((&visitor).take(REQUEST)).read_until(b'\n', &mut line)?;
-        let reply = match serde_json::from_slice(&line)? {
-            Request::Start(work) => return self.start(visitor, &work),
-            Request::Watch(step) => {
-                if let Some(step) = self.step(&step) {
-                    step.watch(&Arc::new(visitor));
-                }
+        let visitor = Arc::new(visitor);
+        let mut reader = BufReader::new(&*visitor);
+        loop {
+            let mut line = Vec::new();
+            let mut limited = (&mut reader).take(REQUEST);
+            if limited.read_until(b'\n', &mut line)? == 0 {
                 return Ok(());
             }
-            Request::Cancel { step, grace } => {
-                if let Some(step) = self.step(&step) {
-                    cancel::cancel(self, &step, grace);
+            let reply = match serde_json::from_slice(&line)? {
+                Request::Start(work) => {
+                    self.start(&visitor, &work)?;
+                    continue;
                 }
-                Reply::Done
-            }
-            Request::End => self.finish(),
-        };
-        let end = matches!(reply, Reply::Done) && line.starts_with(b"\"end\"");
-        let told = (&visitor).write_all(&serde_json::to_vec(&reply)?);
-        drop(visitor);
-        // Who asked for the end may not have waited for the answer; it is the end all the same.
-        if end {
-            lock(&self.end).write_all(b"!")?;
+                Request::Watch(step) => {
+                    if let Some(step) = self.step(&step) {
+                        step.watch(&visitor);
+                    }
+                    return Ok(());
+                }
+                Request::Cancel { step, grace } => {
+                    if let Some(step) = self.step(&step) {
+                        cancel::cancel(self, &step, grace);
+                    }
+                    Reply::Done
+                }
+                Request::End => match self.finish() {
+                    Reply::Done => return self.end(visitor.try_clone()?),
+                    refused => refused,
+                },
+            };
+            return (&*visitor).write_all(&serde_json::to_vec(&reply)?);
         }
-        told
     }
 
-    /// Starts a step and stays with it: this thread is its own from now on.
-    fn start(self: &Arc<Self>, visitor: UnixStream, work: &Work) -> io::Result<()> {
+    /// Has the door closed; whoever asked for it is answered when it is.
+    fn end(&self, visitor: UnixStream) -> io::Result<()> {
+        let mut end = lock(&self.end);
+        end.asked.push(visitor);
+        end.bell.write_all(b"!")
+    }
+
+    /// Starts a step and stays with it to its end.
+    fn start(self: &Arc<Self>, visitor: &Arc<UnixStream>, work: &Work) -> io::Result<()> {
         let (reply, begun) = start::start(self, work);
         let mut line = serde_json::to_vec(&reply)?;
         line.push(b'\n');
         // Who asked may have gone meanwhile; the step runs all the same.
-        let told = (&visitor).write_all(&line);
+        let told = (&**visitor).write_all(&line);
         if let Some(begun) = begun {
             if told.is_ok() {
                 begun.run.step.keep_watcher(visitor);

@@ -3,6 +3,7 @@
 use std::{
     io::{self, PipeReader, Read as _},
     sync::Arc,
+    thread,
     time::Duration,
 };
 
@@ -21,7 +22,7 @@ use tokio::time::Instant;
 
 use super::{
     contained,
-    job::{Job, lock},
+    job::{Job, STACK, lock},
     report,
     step::Step,
 };
@@ -82,9 +83,19 @@ pub(super) fn pump(mut run: Run, child: &Child, output: PipeReader) {
     let status = run.job.reaper.status(&child.identity);
     run.step.await_sweep();
     let step = Arc::clone(&run.step);
+    let is_open = source.output.is_some();
     let rest = run.end(Some(status), Vec::new());
-    source.drain(rest);
-    step.is_drained();
+    let drain = move || {
+        source.drain(rest);
+        step.is_drained();
+    };
+    if is_open {
+        // For as long as somebody has it open; whoever brought us here may want the next step meanwhile.
+        // Without a thread they end with their next line.
+        drop(thread::Builder::new().stack_size(STACK).spawn(drain));
+    } else {
+        drain();
+    }
 }
 
 struct Source {
@@ -243,10 +254,8 @@ impl Run {
         } = made;
         if let Some(withheld) = withheld {
             let path = self.job.layout.withheld(&self.step.name);
-            let kept = Reserved::new(&path, 0).and_then(|file| {
-                file.that_survives(self.job.survives)
-                    .commit_patiently(&withheld)
-            });
+            let kept = Reserved::new(&path, 0, self.job.survives)
+                .and_then(|mut file| file.commit_patiently(&withheld));
             if let Err(error) = kept {
                 report.reasons.push(format!("values are lost: {error}"));
             }

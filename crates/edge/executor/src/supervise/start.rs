@@ -9,12 +9,7 @@ use std::{
 };
 
 use camino::{Utf8Path, Utf8PathBuf};
-use cutover_supervisor::{
-    log::Log,
-    reaper::Child,
-    record,
-    record::{Reserved, Survives},
-};
+use cutover_supervisor::{log::Log, reaper::Child, record, record::Reserved};
 
 use super::{
     cancel, contained,
@@ -100,13 +95,8 @@ fn launch(
         .map_err(io::Error::other)?
         .with_matchers(matchers, job.layout.workspace())
         .with_manners(Manners::of(&work.env, work.untrusted));
-    // Where nothing waits for the disk, a full one is waited for at the end.
-    let room = match job.survives {
-        Survives::PowerLoss => EXIT_BYTES,
-        Survives::ProcessDeath => 0,
-    };
-    let exit = Reserved::new(&job.layout.ended(&work.step), room).map_err(io::Error::other)?;
-    let exit = exit.that_survives(job.survives);
+    let exit = job.layout.ended(&work.step);
+    let exit = Reserved::new(&exit, EXIT_BYTES, job.survives).map_err(io::Error::other)?;
     let mut run = Run {
         job: Arc::clone(job),
         step: Arc::clone(step),

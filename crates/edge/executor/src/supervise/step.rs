@@ -13,7 +13,7 @@ use rustix::{
 };
 
 use super::job::lock;
-use crate::protocol::Grace;
+use crate::protocol::{GREW, Grace, OVER};
 
 /// How far it is; each includes those before it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
@@ -36,7 +36,33 @@ struct State {
     cancel: Option<Grace>,
     /// Whoever cancels it is done with it.
     swept: bool,
-    watchers: Vec<Arc<UnixStream>>,
+    watchers: Vec<Watcher>,
+}
+
+/// Somebody who is told that the log has grown, and of the end.
+#[derive(Debug)]
+struct Watcher {
+    stream: Arc<UnixStream>,
+    /// Whether it has more to ask for after the end.
+    stays: bool,
+}
+
+impl Watcher {
+    /// Whether it is still there.
+    fn tell(&self, news: &[u8]) -> bool {
+        let flags = SendFlags::DONTWAIT | SendFlags::NOSIGNAL;
+        !matches!(send(&self.stream, news, flags), Err(error) if error != rustix::io::Errno::AGAIN)
+    }
+
+    fn send_home(&self) {
+        // One that has not read what it was told before is told by the end of the stream.
+        let flags = SendFlags::DONTWAIT | SendFlags::NOSIGNAL;
+        let told = self.stays && send(&self.stream, OVER, flags).is_ok();
+        if !told {
+            // Gone already is as good.
+            self.stream.shutdown(std::net::Shutdown::Both).ok();
+        }
+    }
 }
 
 /// A step that was started here.
@@ -147,8 +173,7 @@ impl Step {
         let mut state = lock(&self.state);
         state.progress = Progress::Ended;
         for watcher in state.watchers.drain(..) {
-            // Gone already is as good.
-            watcher.shutdown(std::net::Shutdown::Both).ok();
+            watcher.send_home();
         }
         drop(state);
         self.changed.notify_all();
@@ -156,16 +181,18 @@ impl Step {
 
     /// Its log has grown. One who has not read the last notice yet needs no other.
     pub(super) fn grew(&self) {
-        let flags = SendFlags::DONTWAIT | SendFlags::NOSIGNAL;
-        lock(&self.state).watchers.retain(|watcher| {
-            !matches!(send(watcher, b"+", flags), Err(error) if error != rustix::io::Errno::AGAIN)
-        });
+        lock(&self.state)
+            .watchers
+            .retain(|watcher| watcher.tell(GREW));
     }
 
-    /// Takes on a watcher that reads until it is sent home. One that goes away before is noticed by
-    /// the next notice.
-    pub(super) fn keep_watcher(&self, visitor: UnixStream) {
-        lock(&self.state).watchers.push(Arc::new(visitor));
+    /// Takes on a watcher that reads until it is told the end, and may then ask for more. One that goes
+    /// away before is noticed by the next notice.
+    pub(super) fn keep_watcher(&self, visitor: &Arc<UnixStream>) {
+        lock(&self.state).watchers.push(Watcher {
+            stream: Arc::clone(visitor),
+            stays: true,
+        });
     }
 
     /// Keeps a watcher until it goes away or the step has ended.
@@ -174,7 +201,10 @@ impl Step {
         if state.progress >= Progress::Ended {
             return;
         }
-        state.watchers.push(Arc::clone(visitor));
+        state.watchers.push(Watcher {
+            stream: Arc::clone(visitor),
+            stays: false,
+        });
         drop(state);
         // What was written while the visitor stood at the door is news, too.
         self.grew();
@@ -182,6 +212,6 @@ impl Step {
         tree::poll_for(&mut fds, None).ok();
         lock(&self.state)
             .watchers
-            .retain(|watcher| !Arc::ptr_eq(watcher, visitor));
+            .retain(|watcher| !Arc::ptr_eq(&watcher.stream, visitor));
     }
 }

@@ -10,6 +10,7 @@ mod cancel;
 mod hand_on;
 mod keeping;
 mod measure;
+mod next_job;
 mod output;
 mod survive;
 mod world;

@@ -9,7 +9,7 @@ use std::{
 };
 
 use camino::Utf8PathBuf;
-use cutover_executor::{Grace, ProcessExecutor, StepEnd, StepKey, StepOrder};
+use cutover_executor::{Grace, ProcessExecutor, StepEnd, StepKey, StepOrder, Supervisors};
 use cutover_model::{
     RunId, Secret,
     run::{Attempt, JobKey, Outcome, StepPath, StepReport},
@@ -110,7 +110,7 @@ fn executor(root: &Utf8PathBuf) -> ProcessExecutor {
     let path = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
     ProcessExecutor::new(
         root.clone(),
-        vec![env!("CARGO_BIN_EXE_cutover-executor-test").to_owned()],
+        Supervisors::new(vec![env!("CARGO_BIN_EXE_cutover-executor-test").to_owned()]),
         BTreeMap::from([
             ("PATH".to_owned(), path.to_owned()),
             ("HOME".to_owned(), root.to_string()),

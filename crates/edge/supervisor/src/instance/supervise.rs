@@ -27,7 +27,7 @@ use crate::{
     identity::Identity,
     log::Log,
     reaper::{Child, Reaper},
-    record::{self, Reserved},
+    record::{self, Reserved, Survives},
     tree,
 };
 
@@ -85,7 +85,7 @@ impl Keeper {
         }
         let control = control(&place.join("control"))?;
         let log = Log::open(&order.log).map_err(Error::io("open", &order.log))?;
-        let exit = Reserved::new(&place.join("exit.json"), EXIT_BYTES)?;
+        let exit = Reserved::new(&place.join("exit.json"), EXIT_BYTES, Survives::PowerLoss)?;
         let reaper = Reaper::start().map_err(Error::io("start a thread for", place))?;
         let supervisor = Identity::own().ok_or_else(|| Error::Refused("no /proc".to_owned()))?;
         let path = place.join("supervisor.json");

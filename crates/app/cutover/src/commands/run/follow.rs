@@ -29,13 +29,17 @@ pub(super) fn refused(run: &Run) -> bool {
     })
 }
 
-/// Follows to the end.
-pub(super) async fn follow(control: &Control, id: &RunId, as_json: bool) -> anyhow::Result<()> {
+/// Follows to the end, and gives the run as it is then.
+pub(super) async fn follow(
+    control: &Control,
+    id: &RunId,
+    as_json: bool,
+) -> anyhow::Result<Arc<Run>> {
     let mut state = control.watch_run(id).await?;
     let mut legs: BTreeSet<JobKey> = BTreeSet::new();
     let mut tasks = JoinSet::new();
     let mut waits: BTreeMap<String, String> = BTreeMap::new();
-    loop {
+    let last = loop {
         let run = state.borrow_and_update().clone();
         for (name, on) in run.waits() {
             let line = format!("{name} waits on {on}");
@@ -44,32 +48,34 @@ pub(super) async fn follow(control: &Control, id: &RunId, as_json: bool) -> anyh
                 render::talk(&format!("{} {line}", render::mark("waiting")));
             }
         }
-        let jobs: Vec<_> = run.jobs().collect();
-        let many = jobs.len() > 1;
-        for job in jobs {
+        let many = run.has_many_legs();
+        for (key, name) in run.started_legs() {
             // What ended in an earlier try has been shown then.
             let is_of_now = run
-                .resumption(&job.key)
+                .resumption(key)
                 .is_some_and(|leg| leg.attempt == run.attempt());
-            if is_of_now && job.attempt.is_some() && legs.insert(job.key.clone()) {
+            if is_of_now && legs.insert(key.clone()) {
                 let leg = Leg {
                     control: control.clone(),
                     run: id.clone(),
-                    key: job.key.clone(),
-                    prefix: many.then(|| format!("{} │ ", job.name)),
+                    key: key.clone(),
+                    prefix: many.then(|| format!("{name} │ ")),
                     as_json,
                 };
                 tasks.spawn(leg.follow(state.clone()));
             }
         }
-        if run.state().is_finished() || state.changed().await.is_err() {
-            break;
+        if run.state().is_finished() {
+            break run;
         }
-    }
+        if state.changed().await.is_err() {
+            // Nobody drives it any more: what is stored is all there will be.
+            break control.run(id).await?;
+        }
+    };
     while tasks.join_next().await.is_some() {}
-    let last = control.run(id).await?;
     end(&last, as_json);
-    Ok(())
+    Ok(last)
 }
 
 fn end(run: &Run, as_json: bool) {
@@ -93,40 +99,34 @@ struct Leg {
 
 impl Leg {
     async fn follow(self, mut state: watch::Receiver<Arc<Run>>) {
-        let mut shown: Vec<(StepPath, Attempt)> = Vec::new();
+        let mut shown: BTreeSet<(StepPath, Attempt)> = BTreeSet::new();
         let mut beside = JoinSet::new();
         loop {
             let run = state.borrow_and_update().clone();
-            let Some(job) = run.job(&self.key) else {
+            let Some(resumption) = run.resumption(&self.key) else {
                 return;
             };
-            for step in &job.steps {
-                let attempt = step.attempt.unwrap_or(Attempt::FIRST);
-                let id = (step.path.clone(), attempt);
-                let is_old = run
-                    .resumption(&self.key)
-                    .is_some_and(|leg| leg.from.is_some_and(|from| step.path < *from));
-                if is_old
-                    || shown.contains(&id)
-                    || (step.started_at.is_none() && step.outcome.is_none())
-                {
+            for (path, attempt) in run.begun_steps(&self.key) {
+                let is_old = resumption.from.is_some_and(|from| path < from);
+                if is_old || !shown.insert((path.clone(), attempt)) {
                     continue;
                 }
-                shown.push(id);
+                let Some(step) = run.step_view(&self.key, path) else {
+                    continue;
+                };
                 if step.outcome == Some(Outcome::Skipped) {
                     continue;
                 }
                 if step.background {
                     let (leg, state) = (self.beside(&step.name), state.clone());
-                    let (path, name) = (step.path.clone(), step.name.clone());
-                    beside.spawn(leg.follow_step(state, path, attempt, name));
+                    beside.spawn(leg.follow_step(state, step.path, attempt, step.name));
                     continue;
                 }
-                let (path, name) = (step.path.clone(), step.name.clone());
                 let one = self.clone();
-                one.follow_step(state.clone(), path, attempt, name).await;
+                one.follow_step(state.clone(), step.path, attempt, step.name)
+                    .await;
             }
-            if job.outcome.is_some() || state.changed().await.is_err() {
+            if run.leg_outcome(&self.key).is_some() || state.changed().await.is_err() {
                 break;
             }
         }
@@ -231,18 +231,11 @@ impl Leg {
     ) {
         loop {
             let run = state.borrow_and_update().clone();
-            let Some(job) = run.job(&self.key) else {
-                return;
-            };
             // The steps of an action are shown while it runs, and before its end.
-            if job
-                .steps
-                .iter()
-                .any(|step| step.path.parent().as_ref() == Some(path))
-            {
+            if run.has_steps_inside(&self.key, path) {
                 return;
             }
-            let Some(step) = job.steps.into_iter().find(|step| step.path == *path) else {
+            let Some(step) = run.step_view(&self.key, path) else {
                 return;
             };
             if step.attempt.is_some_and(|other| other != attempt) {

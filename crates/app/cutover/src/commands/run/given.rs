@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use anyhow::Context as _;
 use camino::{Utf8Path, Utf8PathBuf};
+use cutover_executor::Supervisors;
 use cutover_forge::ActionStore;
 use cutover_model::Secret;
 use cutover_server::{Options, Sources};
@@ -44,6 +45,7 @@ pub(crate) fn options(
     Ok(Options {
         data_dir,
         executable: config::executable()?,
+        supervisors: None,
         runners: jobs.map_or_else(config::processors, usize::from),
         secrets,
         vars: BTreeMap::new(),
@@ -56,6 +58,14 @@ pub(crate) fn options(
         // What goes on here ends with the machine anyway.
         power_safe: false,
     })
+}
+
+/// The supervisors of jobs, the first of which is started now.
+pub(crate) fn supervisors() -> anyhow::Result<Supervisors> {
+    let command = vec![config::executable()?.into_string(), "supervise".to_owned()];
+    let supervisors = Supervisors::new(command);
+    supervisors.warm_up();
+    Ok(supervisors)
 }
 
 /// Where runs of one repository may be: two at once do not meet.
