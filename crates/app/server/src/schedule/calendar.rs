@@ -135,25 +135,9 @@ fn occurrence(entry: &Entry, now: Timestamp, way: Way) -> Result<Timestamp, Stri
     Ok(Timestamp(found.timestamp().as_millisecond()))
 }
 
-/// The pattern as `croner` takes it: `20/15` is every fifteenth minute from the twentieth on, which it wants to be
-/// told with its end.
+/// The pattern as `croner` takes it: not all that may be written there may be written here.
 fn spelled(cron: &str) -> String {
-    let ends = ["59", "23", "31", "12", "6"];
-    let fields = cron.split_whitespace().zip(ends);
-    let fields = fields.map(|(field, end)| {
-        let parts = field.split(',').map(|part| match part.split_once('/') {
-            // 7 is Sunday, the last day and the first.
-            Some(("7", _)) if end == "6" => "7".to_owned(),
-            Some((from, step)) if from != "*" && !from.contains('-') => {
-                format!("{from}-{end}/{step}")
-            }
-            _ => part.to_owned(),
-        });
-        let parts: Vec<String> = parts.collect();
-        parts.join(",")
-    });
-    let fields: Vec<String> = fields.collect();
-    fields.join(" ")
+    cutover_dialect::times(cron).unwrap_or_else(|| cron.to_owned())
 }
 
 #[cfg(test)]
@@ -263,7 +247,6 @@ mod tests {
         let calendar = since("20/15 4 * * 2/2", None, "2026-11-21T12:00:00Z");
         let next = calendar.next(at("2026-11-24T04:35:00Z"));
         assert_eq!(next, Some(at("2026-11-24T04:50:00Z")));
-        assert_eq!(spelled("*/5 1-9/2 7/2,1 * 7/2"), "*/5 1-9/2 7-31/2,1 * 7");
     }
 
     /// What the dialect takes for a pattern of times is one here, too, and its times lie on their sides of now.
