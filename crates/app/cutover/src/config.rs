@@ -108,12 +108,35 @@ const PASSED_ON: [&str; 26] = [
     "ACTIONS_RUNNER_HOOK_JOB_COMPLETED",
 ];
 
+/// What somebody may have set for the official runner, and what to do about it: it would mean something
+/// there, and nothing here.
+const REFUSED: [(&str, &str); 2] = [
+    (
+        "ACTIONS_RUNNER_CONTAINER_HOOKS",
+        "containers of jobs are made by the Docker engine; unset it",
+    ),
+    (
+        "ACTIONS_RUNNER_REQUIRE_JOB_CONTAINER",
+        "name an image for each label with `--runs-on LABEL=docker://IMAGE`, and unset it",
+    ),
+];
+
 /// The environment that every step begins with.
-pub(crate) fn base_env() -> BTreeMap<String, String> {
+pub(crate) fn base_env() -> anyhow::Result<BTreeMap<String, String>> {
+    refuse(environment)?;
     let set = PASSED_ON
         .into_iter()
         .filter_map(|name| Some((name.to_owned(), environment(name)?)));
-    set.collect()
+    Ok(set.collect())
+}
+
+fn refuse(environment: impl Fn(&str) -> Option<String>) -> anyhow::Result<()> {
+    for (name, instead) in REFUSED {
+        if environment(name).is_some() {
+            bail!("`{name}` is set, and that is not there yet: {instead}");
+        }
+    }
+    Ok(())
 }
 
 /// Our own binary.
@@ -163,6 +186,16 @@ pub(crate) fn secret_file(path: &Utf8Path) -> anyhow::Result<BTreeMap<String, Se
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_would_be_ignored_of_the_environment_is_refused() {
+        let only = |set: &'static str| move |name: &str| (name == set).then(|| "x".to_owned());
+        assert!(refuse(only("ACTIONS_RUNNER_HOOK_JOB_STARTED")).is_ok());
+        for (name, _) in REFUSED {
+            let error = refuse(only(name)).unwrap_err().to_string();
+            assert!(error.starts_with(&format!("`{name}` is set")), "{error}");
+        }
+    }
 
     #[test]
     fn secrets_are_read_and_a_bad_line_is_not_shown() {

@@ -32,6 +32,17 @@ pub(crate) fn bytes(bytes: &[u8]) {
     drop(out.write_all(bytes).and_then(|()| out.flush()));
 }
 
+/// Whether somebody looks at what is printed, and then whether in colours.
+pub(crate) fn screen() -> Option<bool> {
+    use std::io::IsTerminal as _;
+
+    let stdout = std::io::stdout();
+    let choice = anstream::AutoStream::choice(&stdout);
+    stdout
+        .is_terminal()
+        .then_some(choice != anstream::ColorChoice::Never)
+}
+
 /// Data in the place of so many lines that were shown before.
 pub(crate) fn again(height: usize, text: &str) {
     let up = match height {

@@ -144,10 +144,12 @@ pub(crate) async fn perform(builtin: Builtin, context: Context, masks: Vec<Secre
             let reason = "the server ended while the action was being done".to_owned();
             return ActionEnd::Interrupted { reason };
         }
-        Ok(Begun::Ended(StepEnd::Exited { outcome, report })) => {
-            return ActionEnd::Exited { outcome, report };
+        Ok(Begun::Ended(end)) => {
+            return match *end {
+                StepEnd::Exited { outcome, report } => ActionEnd::Exited { outcome, report },
+                StepEnd::Lost { reason } => ActionEnd::Interrupted { reason },
+            };
         }
-        Ok(Begun::Ended(StepEnd::Lost { reason })) => return ActionEnd::Interrupted { reason },
         Err(error) => return faulted(error.to_string()),
     }
     let mut log = match executor.builtin_log(&key, &masks).await {

@@ -119,10 +119,15 @@ fn told(control: &Control, run: &Run) -> Value {
     });
     let head = trigger.head_ref.as_deref();
     let head_commit = &trigger.payload["head_commit"];
+    let message = head_commit["message"].as_str();
+    let message = message.and_then(|text| text.lines().next());
+    let title = match (&plan.run_name, message) {
+        (None, Some(message)) => message,
+        _ => run.title(),
+    };
     json!({
         "id": id, "name": plan.name, "path": plan.path,
-        "display_title": head_commit["message"].as_str().and_then(|text| text.lines().next()),
-        "run_number": run.number(), "run_attempt": 1,
+        "display_title": title, "run_number": run.number(), "run_attempt": run.attempt(),
         "event": trigger.kind.event_name(),
         "status": if outcome.is_some() { "completed" } else { "in_progress" },
         "conclusion": conclusion,

@@ -88,10 +88,8 @@ pub(crate) fn around(at: At<'_>, given: &Given<'_>) -> Result<Option<InContainer
             return Ok(Some(InContainers {
                 engine: at.engine(),
                 mounts: Mounts::of_call(at.place),
-                work: ContainerWork::Call(Box::new(CallOrder {
-                    network,
-                    ..CallOrder::default()
-                })),
+                network,
+                work: ContainerWork::Call(Box::default()),
             }));
         }
         Place::Job => Mounts::of_job(at.place, at.repository()),
@@ -101,12 +99,25 @@ pub(crate) fn around(at: At<'_>, given: &Given<'_>) -> Result<Option<InContainer
     Ok(running.map(|running| InContainers {
         engine: at.engine(),
         mounts,
+        network: Some(running.network),
         work: ContainerWork::Script {
             container: running.id,
             path: running.path,
             limited: !at.run.may_see_secrets(),
         },
     }))
+}
+
+/// The same by the names of the container that a job may have.
+pub(crate) fn names_inside(
+    run: &Run,
+    job: &JobKey,
+    place: &JobPlace,
+    outside: &RunnerFacts,
+) -> Option<RunnerFacts> {
+    let repository = run.trigger().map_or("", |trigger| &trigger.repository);
+    containers::may_be_inside(run, job)
+        .then(|| facts_inside(&Mounts::of_job(place, repository), outside))
 }
 
 /// What expressions see of the runner in there.
@@ -116,6 +127,7 @@ pub(crate) fn facts_inside(mounts: &Mounts, outside: &RunnerFacts) -> RunnerFact
         tool_cache: mounts.inside(&outside.tool_cache),
         workspace: mounts.inside(&outside.workspace),
         actions: mounts.inside(&outside.actions),
+        exchange: mounts.inside(&outside.exchange),
         ..outside.clone()
     }
 }
@@ -135,9 +147,10 @@ pub(crate) fn of_call(
     let (mounts, network) = match around {
         Some(InContainers {
             mounts,
-            work: ContainerWork::Call(order),
+            network,
+            work: ContainerWork::Call(_),
             ..
-        }) => (mounts, order.network),
+        }) => (mounts, network),
         _ => (Mounts::of_call(at.place), None),
     };
     let source = match &call.image {
@@ -164,12 +177,13 @@ pub(crate) fn of_call(
         source,
         entrypoint: call.entrypoint.clone(),
         args: call.args.clone(),
-        network,
+        network: network.clone(),
         options: limits(at, ContainerOptions::default()),
     };
     Ok(Box::new(InContainers {
         engine: at.engine(),
         mounts,
+        network,
         work: ContainerWork::Call(Box::new(order)),
     }))
 }
@@ -214,6 +228,7 @@ pub(crate) fn of_job(at: At<'_>, wanted: &JobContainers) -> Result<Box<InContain
     Ok(Box::new(InContainers {
         engine: at.engine(),
         mounts,
+        network: None,
         work: ContainerWork::SetUp(Box::new(order)),
     }))
 }

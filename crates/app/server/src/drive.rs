@@ -12,6 +12,7 @@ pub(crate) mod hooks;
 pub(crate) mod lock;
 pub(crate) mod node;
 pub(crate) mod notify;
+mod place;
 pub(crate) mod run;
 pub(crate) mod runner;
 #[cfg(test)]

@@ -57,11 +57,17 @@ impl Control {
         trigger: &Trigger,
     ) -> Result<Heard, Error> {
         let mut heard = Heard::default();
+        let unwanted = dialect::asks_for_nothing(trigger);
         for path in dialect::workflows(tree) {
             if started.contains(&path) {
                 continue;
             }
             match dialect::triggered_by(tree, &path, trigger) {
+                Triggered::Yes if unwanted.is_some() => {
+                    let words = unwanted.unwrap_or_default();
+                    let reason = format!("the message of the commit says `{words}`");
+                    heard.passed_over.push((path, reason));
+                }
                 Triggered::Yes => {
                     let reach = Understanding::reach_of(trigger);
                     let compiled = Understanding::new(self.actions(), tree, reach)

@@ -1,6 +1,7 @@
 //! The results service as jobs get it: opened beside the store, served on loopback, told of each job that
-//! starts and ends. What a job may do there is in `job`.
+//! starts and ends. What a job may do there is in `job`, how containers reach it in `doors`.
 
+mod doors;
 mod job;
 
 use std::{
@@ -20,6 +21,8 @@ use cutover_results::{Artifact, GrantId, JobGrant, Service, Settings};
 use parking_lot::Mutex;
 use tokio::{net::TcpListener, task::spawn_blocking};
 
+use self::doors::Doors;
+pub(crate) use self::doors::from_inside;
 use crate::{Control, Error};
 
 /// Between two sweeps.
@@ -41,6 +44,7 @@ type Jobs = BTreeMap<(RunId, JobKey), (Attempt, Arc<Granted>)>;
 pub(crate) struct Results {
     service: Service,
     granted: Mutex<Jobs>,
+    doors: Doors,
 }
 
 impl Results {
@@ -63,6 +67,7 @@ impl Results {
         let results = Self {
             service,
             granted: Mutex::default(),
+            doors: Doors::default(),
         };
         Ok((results, listener))
     }
@@ -104,6 +109,7 @@ impl Results {
     pub(crate) async fn revoke(&self, run: &Run, key: &JobKey) -> Result<(), Error> {
         let Some(id) = run.id() else { return Ok(()) };
         self.granted.lock().remove(&(id.clone(), key.clone()));
+        self.doors.leave(id, key).await;
         let grant = GrantId::of(id.as_str(), &key.0, attempt(run, key).0);
         let service = self.service.clone();
         blocking(move || service.revoke(&grant)).await

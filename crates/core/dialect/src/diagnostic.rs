@@ -52,7 +52,7 @@ codes! {
     BadValue, "CUT-1013", "a value that is not allowed",
         "The value is of the right kind but not one that the key takes.";
     NotYet, "CUT-1014", "not there yet",
-        "The workflow language has this, and cutover does not support it yet. It is refused, because running the workflow without it would do something else than you wrote.";
+        "The workflow language has this, and cutover does not support it yet. It is refused where running the workflow without it would do something else than you wrote; where nothing but GitHub's own machines would notice, that is a warning.";
     Conflict, "CUT-1015", "keys that exclude each other",
         "Only one of these keys may stand here.";
     Refused, "CUT-1016", "the hosted service refuses this",
@@ -108,7 +108,7 @@ codes! {
     MatrixValue, "CUT-1061", "a value of a matrix that changes nothing",
         "A value that is there twice, or an `exclude` that matches no combination, most often is a slip.";
     UnknownShell, "CUT-1070", "an unknown shell",
-        "Known are `bash`, `sh`, `python`, `pwsh`, and any command that has `{0}` where the script's path goes.";
+        "Known are `bash`, `sh`, `python`, `pwsh`, those of Windows (`powershell`, `cmd`), and any command that has `{0}` where the script's path goes.";
     NoToken, "CUT-1080", "permissions without a token",
         "`permissions` says what the token of a job may do. cutover mints no token, so no job has any of these permissions.";
     Permission, "CUT-1081", "no such permission",
@@ -125,6 +125,18 @@ codes! {
         "`::set-output::`, `::save-state::`, `::set-env::` and `::add-path::` have been replaced by files, whose names are in `GITHUB_OUTPUT`, `GITHUB_STATE`, `GITHUB_ENV` and `GITHUB_PATH`.";
     Input, "CUT-1090", "inputs that the workflow does not take",
         "The inputs given must be those that `on.workflow_dispatch.inputs` declares, of the declared types.";
+    ForeignSources, "CUT-1091", "sources of strangers run with the rights of the repository",
+        "`pull_request_target` and `workflow_run` see secrets although strangers bring them about. A job of theirs that checks out the head of a foreign branch must not run anything of it: a script, a build, a test.";
+    SteeredFile, "CUT-1092", "values of strangers in GITHUB_ENV or GITHUB_PATH",
+        "Variables and paths hold for all later steps of the job, and some of them take programs over. In a workflow that strangers start with the rights of the repository only fixed text should be written there.";
+    UnsecureCommands, "CUT-1093", "commands in the output may change later steps",
+        "`ACTIONS_ALLOW_UNSECURE_COMMANDS` brings `::set-env::` and `::add-path::` back, which every program whose output is printed can then use. They were switched off for that reason.";
+    Unmasked, "CUT-1094", "a part of a secret that no mask knows",
+        "Values of secrets are masked in logs as wholes. What `fromJSON` takes out of one is a new value, and would stand in the log as it is.";
+    OpenCondition, "CUT-1095", "a condition that anybody can satisfy",
+        "`contains` with a text looks for a part of it, so that the name of a branch which is a part of the text is enough. `github.actor` is who did the last thing: whoever pushes to a branch of a bot's pull request, or has it run again, is another one than who wrote it.";
+    NeverTaken, "CUT-1096", "a value that is never taken",
+        "`a && b || c` gives `c` whenever `b` counts as false: an empty text, 0 and null do.";
     UnknownName, "CUT-1101", "a name that `cutover.yml` does not have",
         "Environments, services and gates are named in `cutover.yml` at the root of the sources, at the same revision.";
     PromotionCycle, "CUT-1102", "environments follow each other in a circle",

@@ -113,6 +113,12 @@ pub fn triggered_by(tree: &SourceTree, path: &str, trigger: &Trigger) -> Trigger
     github::triggered_by(tree, path, trigger)
 }
 
+/// The words in the message of a pushed commit that ask for nothing to be started: `[skip ci]` and its
+/// kin. Only whoever starts runs by itself heeds them.
+pub fn asks_for_nothing(trigger: &Trigger) -> Option<&'static str> {
+    github::asks_for_nothing(trigger)
+}
+
 /// One thing that stands between a trigger and a workflow.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Check {

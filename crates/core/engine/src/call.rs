@@ -7,14 +7,17 @@ use std::{collections::BTreeMap, sync::Arc};
 use cutover_model::{
     Secret,
     event::RunEvent,
-    plan::{CallInput, CallInputKind, CallSecrets, CallSpec, JobSpec, MAX_CALLED_JOBS, Template},
+    plan::{
+        CallInput, CallInputKind, CallSecrets, CallSpec, GroupUse, JobSpec, MAX_CALLED_JOBS,
+        Template,
+    },
     run::{JobKey, Outcome, split_job_id},
 };
 use serde_json::{Map, Value, json};
 
 use crate::{
-    Fault, condition, contexts, decide::Draft, expression, github, job, resolve::Given, run::Run,
-    schedule, scope::Scope,
+    Fault, condition, contexts, decide::Draft, expression, github, group, job, resolve::Given,
+    run::Run, schedule, scope::Scope,
 };
 
 /// A leg that has called a workflow.
@@ -26,6 +29,9 @@ pub(crate) struct Call {
     pub(crate) inputs: BTreeMap<String, Value>,
     /// Its jobs, by their ids in this run.
     pub(crate) jobs: Vec<JobSpec>,
+    /// The concurrency group of the called file, once it has asked for it, and whether it has it.
+    pub(crate) group: Option<GroupUse>,
+    pub(crate) holds_group: bool,
 }
 
 impl Run {
@@ -42,7 +48,7 @@ impl Run {
     }
 
     /// What a leg of this job would call.
-    fn callee(&self, key: &JobKey) -> Option<&CallSpec> {
+    pub(crate) fn callee(&self, key: &JobKey) -> Option<&CallSpec> {
         self.spec(key.job())?.call.as_deref()
     }
 
@@ -75,6 +81,8 @@ pub(crate) fn called(run: &Run, key: &JobKey, inputs: &BTreeMap<String, Value>) 
         path: call.path.clone(),
         inputs: inputs.clone(),
         jobs: jobs.collect(),
+        group: None,
+        holds_group: false,
     })
 }
 
@@ -182,6 +190,9 @@ pub(crate) fn advance(draft: &mut Draft, spec: &JobSpec, key: &JobKey) {
     let Some(call) = draft.run.calls.get(key).cloned() else {
         return;
     };
+    if !group::before_call(draft, spec, key, &call) {
+        return;
+    }
     for inner in &call.jobs {
         schedule::advance_job(draft, inner);
     }

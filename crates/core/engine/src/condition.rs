@@ -197,11 +197,15 @@ pub(crate) fn job_status(run: &Run, spec: &JobSpec) -> Status {
         .iter()
         .filter_map(|job| conclusion(run, job))
     {
-        if job::is_failing(conclusion) {
-            return Status::Failure;
-        }
-        if conclusion == Outcome::Skipped {
-            status = Status::Skipped;
+        match conclusion {
+            Outcome::Succeeded => {}
+            // What somebody ended has not failed: nobody asks for that with `failure()`.
+            Outcome::Skipped | Outcome::Cancelled | Outcome::Superseded => {
+                status = Status::Skipped;
+            }
+            Outcome::Failed | Outcome::Faulted | Outcome::TimedOut | Outcome::RolledBack => {
+                return Status::Failure;
+            }
         }
     }
     status

@@ -85,6 +85,8 @@ pub struct RunningContainer {
     pub id: String,
     /// Its own `PATH`.
     pub path: String,
+    /// The network that it is in.
+    pub network: String,
 }
 
 /// Where a step of a leg runs.
@@ -183,7 +185,18 @@ pub fn running(
     Ok(text("id").map(|id| RunningContainer {
         id,
         path: text("path").unwrap_or_default(),
+        network: text("network").unwrap_or_default(),
     }))
+}
+
+/// Whether the job may have a container, or services: something is made ready before its steps.
+pub fn may_be_inside(run: &Run, job: &JobKey) -> bool {
+    Scope::job(run, job).is_ok_and(|scope| set_up_of(&scope).is_some())
+}
+
+/// Whether the job has a container that is there.
+pub(crate) fn is_inside(scope: &Scope<'_>) -> bool {
+    said(scope).is_some_and(|said| said["container"]["id"].is_string())
 }
 
 /// The network in which the containers of a leg are, once it is there.
@@ -403,7 +416,8 @@ fn texts(name: &str, value: &Value) -> Result<Vec<String>, String> {
         .ok_or_else(|| format!("`{name}` must come to a list of texts"))
 }
 
-fn pairs(name: &str, value: &Value) -> Result<BTreeMap<String, String>, String> {
+/// A mapping of texts that an expression has come to.
+pub(crate) fn pairs(name: &str, value: &Value) -> Result<BTreeMap<String, String>, String> {
     let fields = value.as_object().cloned().unwrap_or_default();
     let found: Option<_> = fields
         .iter()

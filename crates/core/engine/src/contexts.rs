@@ -12,7 +12,7 @@ use serde_json::{Map, Value, json};
 use crate::{
     background, call,
     condition::{self, Status},
-    containers, github, job,
+    containers, environment, github, job,
     resolve::{Kind, Withheld},
     scope::Scope,
     step,
@@ -195,12 +195,14 @@ impl Scope<'_> {
             "os": facts.os,
             "arch": facts.arch,
             "environment": "self-hosted",
-            "debug": if github::wants_debug(self) { "1" } else { "" },
         });
-        if let (Some(given), Some(object)) = (self.given, value.as_object_mut()) {
-            object.insert("temp".to_owned(), json!(given.runner.temp));
-            object.insert("tool_cache".to_owned(), json!(given.runner.tool_cache));
-            object.insert("workspace".to_owned(), json!(given.runner.workspace));
+        if let (true, Some(object)) = (github::wants_debug(self), value.as_object_mut()) {
+            object.insert("debug".to_owned(), json!("1"));
+        }
+        if let (Some(place), Some(object)) = (self.place(), value.as_object_mut()) {
+            object.insert("temp".to_owned(), json!(place.temp));
+            object.insert("tool_cache".to_owned(), json!(place.tool_cache));
+            object.insert("workspace".to_owned(), json!(place.workspace));
         }
         value
     }
@@ -212,7 +214,7 @@ impl Scope<'_> {
                 // What a called workflow was given, and what its environments have.
                 let called = own.is_some();
                 let all = given.secrets.iter();
-                let seen = all.filter(|(name, _)| !called || name.contains('/'));
+                let seen = all.filter(|(name, _)| !called || environment::passes(name));
                 let values = self.secrets_in_force(seen).into_iter();
                 own.get_or_insert_default()
                     .extend(values.map(|(name, secret)| (name, json!(secret.expose()))));

@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::scope::Scope;
+use crate::{github, scope::Scope};
 
 /// A name in the settings: the environment that it belongs to, if any, and what jobs call it.
 fn parts(name: &str) -> (Option<&str>, &str) {
@@ -13,6 +13,12 @@ fn parts(name: &str) -> (Option<&str>, &str) {
         Some((environment, name)) => (Some(environment), name),
         None => (None, name),
     }
+}
+
+/// Whether a secret reaches a called workflow without being handed over: those of its environments do,
+/// and the token of the job.
+pub(crate) fn passes(name: &str) -> bool {
+    name.contains('/') || name.eq_ignore_ascii_case(github::TOKEN)
 }
 
 /// Those of one environment alone, or those of all jobs, by what jobs call them.

@@ -11,10 +11,11 @@ use cutover_model::{
 };
 
 use crate::{
-    background, call, group,
+    background, call, expression, group,
     job::{Leg, Stop},
     post, retry,
     run::{Cancel, Group, Head, Question, Run, Settled},
+    scope::Scope,
     step::{self, Step},
 };
 
@@ -44,6 +45,7 @@ pub fn evolve(run: &mut Run, at: Timestamp, event: &RunEvent) {
                 secrets: secrets.clone(),
                 created_at: at,
             }));
+            run.title = title(run);
         }
         RunEvent::RunTainted { taint } => run.taints.push(taint.clone()),
         RunEvent::RunStarted => run.state = State::Running { since: at },
@@ -368,4 +370,14 @@ fn settle(run: &mut Run, gate: &GateId, answer: Settled) {
     if let Some(question) = run.questions.get_mut(gate) {
         question.answer = answer;
     }
+}
+
+/// What `run-name:` comes to, if that is anything. As written when it cannot be evaluated: a name must
+/// not stop a run.
+fn title(run: &Run) -> Option<String> {
+    let written = run.plan()?.run_name.as_ref()?;
+    let text = expression::text(&Scope::workflow(run), written, "");
+    let text = text.unwrap_or_else(|_| written.text.clone());
+    let line = text.trim().lines().next().unwrap_or_default();
+    (!line.is_empty()).then(|| line.to_owned())
 }

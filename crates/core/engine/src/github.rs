@@ -3,13 +3,29 @@
 
 use std::collections::BTreeMap;
 
-use cutover_model::{plan::ActionSource, source::Trigger};
+use cutover_model::{
+    plan::{ActionSource, StepBody, StepSpec},
+    run::{Phase, StepPath},
+    source::Trigger,
+};
 use serde_json::{Map, Value, json};
 
-use crate::{call, scope::Scope};
+use crate::{call, contexts::WITHHELD, resolve, scope::Scope, step};
 
 /// Where the payload of the event lies, from the temporary directory of a job.
 pub const EVENT_FILE: &str = "_github_workflow/event.json";
+
+/// The secret that is the token of a job, too, when somebody gives one.
+pub(crate) const TOKEN: &str = "GITHUB_TOKEN";
+
+/// The files by which a step hands values on: as `github` calls them, and in their directory.
+const EXCHANGE: [(&str, &str); 5] = [
+    ("env", "env"),
+    ("output", "output"),
+    ("path", "path"),
+    ("state", "state"),
+    ("step_summary", "summary"),
+];
 
 /// The whole context.
 pub(crate) fn context(scope: &Scope<'_>) -> Value {
@@ -20,8 +36,14 @@ pub(crate) fn context(scope: &Scope<'_>) -> Value {
     if let Some(trigger) = scope.run.trigger() {
         object.insert("event".to_owned(), trigger.payload.clone());
     }
-    object.insert("token".to_owned(), json!(""));
+    object.insert("token".to_owned(), json!(token(scope)));
     object.insert("ref_protected".to_owned(), json!(false));
+    if let Some(given) = scope.given {
+        let directory = &given.runner.exchange;
+        for (name, file) in EXCHANGE {
+            object.insert(name.to_owned(), json!(format!("{directory}/{file}")));
+        }
+    }
     if let (Some(trigger), Some(spec)) = (scope.run.trigger(), scope.spec) {
         let file = scope.run.file_of(&spec.id);
         object.insert("job_workflow_sha".to_owned(), json!(trigger.revision));
@@ -54,6 +76,7 @@ pub(crate) fn variables(scope: &Scope<'_>) -> BTreeMap<String, String> {
             ("ARCH", &runner.arch),
             ("TEMP", &runner.temp),
             ("TOOL_CACHE", &runner.tool_cache),
+            ("WORKSPACE", &runner.workspace),
             ("ENVIRONMENT", "self-hosted"),
         ];
         for (name, value) in facts {
@@ -96,6 +119,95 @@ pub(crate) fn wants_debug(scope: &Scope<'_>) -> bool {
         || by_secret.is_some_and(|value| value.expose() == "true")
 }
 
+/// The token of the job: the secret of that name, as far as it may be seen.
+fn token(scope: &Scope<'_>) -> String {
+    let known = scope.has_secret(Some(&TOKEN.to_owned()));
+    match scope.given {
+        _ if !scope.run.may_see_secrets() || !known => String::new(),
+        None => WITHHELD.to_owned(),
+        Some(given) => {
+            let token = given.secrets.get(TOKEN);
+            token.map_or_else(String::new, |secret| secret.expose().to_owned())
+        }
+    }
+}
+
+/// What only the hosted service counts. A recorded payload may say it; else it is empty.
+fn numbers(trigger: &Trigger) -> [(&'static str, String); 4] {
+    let at = |path: &str| match trigger.payload.pointer(path) {
+        Some(Value::Number(number)) => number.to_string(),
+        Some(Value::String(text)) => text.clone(),
+        Some(Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_)) | None => {
+            String::new()
+        }
+    };
+    let visibility = match trigger.payload.pointer("/repository/private") {
+        Some(Value::Bool(true)) => "private".to_owned(),
+        Some(Value::Bool(false)) => "public".to_owned(),
+        _ => at("/repository/visibility"),
+    };
+    [
+        ("actor_id", at("/sender/id")),
+        ("repository_id", at("/repository/id")),
+        ("repository_owner_id", at("/repository/owner/id")),
+        ("repository_visibility", visibility),
+    ]
+}
+
+/// What GitHub calls a step: its id, else what it does, with a number from the second one on.
+pub(crate) fn action_name(siblings: &[StepSpec], index: usize) -> Option<String> {
+    let spec = siblings.get(index)?;
+    if let Some(id) = &spec.id {
+        return Some(id.clone());
+    }
+    let own = unnamed(spec);
+    let before = siblings.iter().take(index);
+    let before = before.filter(|one| one.id.is_none() && unnamed(one) == own);
+    let plain = |c: char| if c.is_ascii_alphanumeric() { c } else { '_' };
+    let own: String = own.chars().map(plain).collect();
+    Some(match before.count() {
+        0 => format!("__{own}"),
+        more => format!("__{own}_{}", more + 1),
+    })
+}
+
+/// What a step without an id is called after.
+fn unnamed(spec: &StepSpec) -> &str {
+    fn of_source(source: &ActionSource) -> &str {
+        match source {
+            ActionSource::Workspace | ActionSource::Own => "self",
+            ActionSource::Foreign(tree) => &tree.repository,
+        }
+    }
+    match &spec.body {
+        StepBody::Run { .. }
+        | StepBody::SetUpContainers
+        | StepBody::Wait { .. }
+        | StepBody::WaitAll
+        | StepBody::CancelStep { .. } => "run",
+        StepBody::Composite { source, .. } => of_source(source),
+        StepBody::Action(action) => of_source(&action.source),
+        StepBody::Builtin { action, .. } => {
+            let name = action.name();
+            let end = name.match_indices('/').nth(1).map(|(end, _)| end);
+            end.and_then(|end| name.get(..end)).unwrap_or(name)
+        }
+        StepBody::Lacking { uses, .. } => uses,
+        StepBody::Container(step) => step.uses.trim_start_matches("docker://"),
+    }
+}
+
+/// The same of the step from which it is looked.
+fn own_action(scope: &Scope<'_>, path: &StepPath) -> Option<String> {
+    let path = path.in_phase(Phase::Main);
+    let (last, _) = path.indices().split_last()?;
+    let siblings = match path.parent().filter(|parent| !parent.0.is_empty()) {
+        Some(parent) => step::children(step::spec(scope.steps(), &parent)?)?,
+        None => scope.steps(),
+    };
+    action_name(siblings, usize::from(*last))
+}
+
 /// What is both in the context and in the environment, in lower case without a prefix.
 fn facts(scope: &Scope<'_>) -> Vec<(&'static str, String)> {
     let run = scope.run;
@@ -112,10 +224,9 @@ fn facts(scope: &Scope<'_>) -> Vec<(&'static str, String)> {
     } else {
         "branch"
     };
-    let server = scope.given.map_or("", |given| given.server.url.as_str());
-    let workspace = scope
-        .given
-        .map_or("", |given| given.runner.workspace.as_str());
+    let place = scope.place();
+    let server = place.as_ref().map_or("", |place| &place.server);
+    let workspace = place.as_ref().map_or("", |place| &place.workspace);
     let mut facts = vec![
         ("actor", trigger.actor.clone()),
         ("api_url", format!("{server}/api")),
@@ -147,12 +258,20 @@ fn facts(scope: &Scope<'_>) -> Vec<(&'static str, String)> {
         ("workflow_sha", trigger.revision.0.clone()),
         ("workspace", workspace.to_owned()),
     ];
-    if let Some(given) = scope.given {
-        facts.push(("event_path", format!("{}/{EVENT_FILE}", given.runner.temp)));
+    if let Some(place) = &place {
+        facts.push(("event_path", format!("{}/{EVENT_FILE}", place.temp)));
     }
     if let Some(spec) = scope.spec {
         facts.push(("job", call::own_id(&spec.id).to_owned()));
     }
+    facts.extend(numbers(trigger));
+    if let Some(name) = scope.at.as_ref().and_then(|path| own_action(scope, path)) {
+        facts.push(("action", name));
+    }
+    facts.extend([
+        ("action_ref", String::new()),
+        ("action_repository", String::new()),
+    ]);
     if let Some((source, path)) = scope.action {
         facts.extend(of_action(scope, source, path));
     }
@@ -165,9 +284,9 @@ pub(crate) fn of_action(
     source: &ActionSource,
     path: &str,
 ) -> Vec<(&'static str, String)> {
-    let directory = scope.given.map_or_else(
+    let directory = scope.place().map_or_else(
         || format!("/{path}"),
-        |given| given.runner.action_path(source, path),
+        |place| resolve::action_path(&place, source, path),
     );
     let mut facts = vec![("action_path", directory)];
     if let ActionSource::Foreign(tree) = source {

@@ -1,6 +1,8 @@
 //! Concurrency groups as a run sees them: it asks for one, waits, holds it, or loses it to another. Who
 //! has it is known to the [`Groups`](crate::Groups) of all runs.
 
+use std::sync::Arc;
+
 use cutover_model::{
     Timestamp,
     event::RunEvent,
@@ -8,7 +10,10 @@ use cutover_model::{
     run::{JobKey, Outcome, State, WaitingOn},
 };
 
-use crate::{Fault, condition, decide::Draft, expression, job, run::Run, schedule, scope::Scope};
+use crate::{
+    Fault, call::Call, condition, decide::Draft, expression, job, job::Leg, run::Run, schedule,
+    scope::Scope,
+};
 
 /// The longest name of a group, in characters.
 const MAX_NAME: usize = 400;
@@ -16,7 +21,7 @@ const MAX_NAME: usize = 400;
 /// What a run, or a leg of it, has to do with a group.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Claim {
-    /// The leg; absent for the whole run.
+    /// The leg, or all that a leg calls ([`JobKey::frame`]); absent for the whole run.
     pub job: Option<JobKey>,
     /// The group.
     pub group: GroupUse,
@@ -78,18 +83,76 @@ pub(crate) fn before(draft: &mut Draft, spec: &JobSpec, key: &JobKey) -> bool {
     if leg.asked_group {
         return leg.holds_group;
     }
-    let own = draft.run.group.as_ref();
-    if own.is_some_and(|own| own.key() == group.key()) {
-        let reason = format!(
-            "its run holds concurrency group `{}` until it ends: they would wait for each other",
-            group.group
-        );
+    if let Some(reason) = held_around(&draft.run, key, &group) {
         job::end(draft, spec, key, Outcome::Cancelled, Some(reason));
         return false;
     }
     let job = Some(key.clone());
     draft.say(RunEvent::GroupAsked { job, group });
     false
+}
+
+/// Whether what a leg has called may begin as far as the group of the called file is concerned; it asks
+/// when it has not yet.
+pub(crate) fn before_call(draft: &mut Draft, spec: &JobSpec, key: &JobKey, call: &Call) -> bool {
+    let run = &draft.run;
+    let written = run.callee(key).and_then(|call| call.concurrency.as_ref());
+    let Some(written) = written.filter(|_| !call.holds_group) else {
+        return true;
+    };
+    if let Some(stop) = run.leg(key).and_then(|leg| leg.stop.clone()) {
+        end_call(draft, spec, key, stop.outcome, stop.reason);
+        return false;
+    }
+    if call.group.is_some() {
+        return false;
+    }
+    let group = match evaluate(&Scope::called(run, key), written, &call.path) {
+        Ok(group) => group,
+        Err(fault) => {
+            end_call(draft, spec, key, Outcome::Faulted, fault.to_string());
+            return false;
+        }
+    };
+    if let Some(reason) = held_around(run, &key.frame(), &group) {
+        end_call(draft, spec, key, Outcome::Cancelled, reason);
+        return false;
+    }
+    let job = Some(key.frame());
+    draft.say(RunEvent::GroupAsked { job, group });
+    false
+}
+
+/// Why something would wait for a group until it has ended itself: its run, or what calls it, holds it.
+fn held_around(run: &Run, key: &JobKey, group: &GroupUse) -> Option<String> {
+    let is_same = |held: &&GroupUse| held.key() == group.key();
+    let mut holder = run.group.as_ref().filter(is_same).map(|_| "its run");
+    let mut around = key.caller();
+    while let Some(caller) = around {
+        let own = run
+            .leg(&caller)
+            .and_then(|leg| leg.spec.concurrency.as_ref());
+        let called = run.call(&caller).and_then(|call| call.group.as_ref());
+        if own.iter().chain(&called).any(is_same) {
+            holder = Some("what calls it");
+        }
+        around = caller.caller();
+    }
+    let name = &group.group;
+    holder.map(|holder| {
+        format!(
+            "{holder} holds concurrency group `{name}` until it ends: they would wait for each other"
+        )
+    })
+}
+
+/// Ends a leg none of whose called jobs has begun.
+fn end_call(draft: &mut Draft, spec: &JobSpec, key: &JobKey, outcome: Outcome, reason: String) {
+    let jobs = draft.run.call(key).map(|call| call.jobs.clone());
+    for inner in jobs.iter().flatten() {
+        draft.say(schedule::ended(inner, outcome, reason.clone()));
+    }
+    job::end(draft, spec, key, outcome, Some(reason));
 }
 
 /// The group is free for it.
@@ -134,20 +197,20 @@ pub(crate) fn lost(draft: &mut Draft, job: Option<JobKey>, by: &str) {
                 schedule::cancel(draft, by.to_owned(), Some(reason));
             }
         }
-        Some(key) => {
-            let group = draft
-                .run
-                .leg(&key)
-                .and_then(|leg| leg.spec.concurrency.as_ref());
-            let holds = draft.run.leg(&key).is_some_and(|leg| leg.holds_group);
+        Some(job) => {
+            let key = job.framed().unwrap_or_else(|| job.clone());
+            let group = draft.run.group_of(&job);
             let (Some(group), Some(spec)) = (group.cloned(), draft.run.spec(key.job()).cloned())
             else {
                 return;
             };
-            if waits {
+            if waits && job.framed().is_some() {
+                let reason = superseded(Some(&group), by);
+                end_call(draft, &spec, &key, Outcome::Superseded, reason);
+            } else if waits {
                 let reason = superseded(Some(&group), by);
                 job::end(draft, &spec, &key, Outcome::Superseded, Some(reason));
-            } else if holds {
+            } else if holds(&draft.run, &job) {
                 let reason = format!("cancelled by {by}: {}", in_progress(&group));
                 schedule::stop(draft, &key, Outcome::Cancelled, false, &reason);
             }
@@ -190,19 +253,37 @@ pub(crate) fn end_all(draft: &mut Draft, outcome: Outcome, reason: &str) {
 fn state<'a>(run: &'a Run, job: Option<&JobKey>) -> Option<&'a State> {
     match job {
         None => Some(&run.state),
-        Some(key) => run.leg(key).map(|leg| &leg.state),
+        Some(job) => leg_of(run, job).map(|leg| &leg.state),
+    }
+}
+
+/// The leg that asks: for itself, or for what it calls.
+fn leg_of<'a>(run: &'a Run, job: &JobKey) -> Option<&'a Leg> {
+    match job.framed() {
+        Some(caller) => run.leg(&caller),
+        None => run.leg(job),
+    }
+}
+
+/// Whether a leg has the group that it asked for, for itself or for what it calls.
+fn holds(run: &Run, job: &JobKey) -> bool {
+    match job.framed() {
+        Some(caller) => run.call(&caller).is_some_and(|call| call.holds_group),
+        None => run.leg(job).is_some_and(|leg| leg.holds_group),
     }
 }
 
 /// Whether it waits for a group.
 pub(crate) fn waits(run: &Run, job: Option<&JobKey>) -> bool {
-    matches!(
+    let is_open = job.is_none_or(|job| run.group_of(job).is_some() && !holds(run, job));
+    let on_group = matches!(
         state(run, job),
         Some(State::Waiting {
             on: WaitingOn::Group { .. },
             ..
         })
-    )
+    );
+    is_open && on_group
 }
 
 /// Remembers that a group is asked for, and who has it.
@@ -218,9 +299,13 @@ pub(crate) fn evolve(run: &mut Run, at: Timestamp, event: &RunEvent) {
             };
             match job {
                 None => (run.group, run.state) = (Some(group.clone()), waiting),
-                Some(key) => {
-                    if let Some(leg) = run.leg_mut(key) {
-                        leg.asked_group = true;
+                Some(job) => {
+                    let caller = job.framed();
+                    if let Some(call) = caller.as_ref().and_then(|key| run.calls.get_mut(key)) {
+                        Arc::make_mut(call).group = Some(group.clone());
+                    }
+                    if let Some(leg) = run.leg_mut(caller.as_ref().unwrap_or(job)) {
+                        leg.asked_group |= caller.is_none();
                         leg.state = waiting;
                     }
                 }
@@ -229,7 +314,10 @@ pub(crate) fn evolve(run: &mut Run, at: Timestamp, event: &RunEvent) {
         RunEvent::GroupAwaited { job, holder } => {
             let state = match job {
                 None => Some(&mut run.state),
-                Some(key) => run.leg_mut(key).map(|leg| &mut leg.state),
+                Some(job) => {
+                    let key = job.framed().unwrap_or_else(|| job.clone());
+                    run.leg_mut(&key).map(|leg| &mut leg.state)
+                }
             };
             if let Some(State::Waiting {
                 on: WaitingOn::Group { holder: known, .. },
@@ -239,20 +327,34 @@ pub(crate) fn evolve(run: &mut Run, at: Timestamp, event: &RunEvent) {
                 *known = Some(holder.clone());
             }
         }
-        RunEvent::GroupTaken { job: Some(key) } => {
-            if let Some(leg) = run.leg_mut(key) {
-                leg.holds_group = true;
-                leg.state = State::Pending;
+        RunEvent::GroupTaken { job: Some(job) } => match job.framed() {
+            Some(caller) => {
+                if let Some(call) = run.calls.get_mut(&caller) {
+                    Arc::make_mut(call).holds_group = true;
+                }
+                if let Some(leg) = run.leg_mut(&caller) {
+                    let since = leg.started_at.unwrap_or(at);
+                    leg.state = State::Running { since };
+                }
             }
-        }
+            None => {
+                if let Some(leg) = run.leg_mut(job) {
+                    leg.holds_group = true;
+                    leg.state = State::Pending;
+                }
+            }
+        },
         // That it goes on is said by the next event.
         _ => {}
     }
 }
 
 impl Run {
-    /// The group that a leg has asked for.
+    /// The group that a leg has asked for, for itself or for what it calls ([`JobKey::frame`]).
     pub fn group_of(&self, job: &JobKey) -> Option<&GroupUse> {
+        if let Some(caller) = job.framed() {
+            return self.call(&caller)?.group.as_ref();
+        }
         let leg = self.leg(job).filter(|leg| leg.asked_group)?;
         leg.spec.concurrency.as_ref()
     }
@@ -272,16 +374,17 @@ impl Run {
             group: group.clone(),
             waits_since: since(&self.state),
         });
-        let legs = self
-            .legs
-            .iter()
-            .filter(|(_, leg)| leg.asked_group && !leg.state.is_finished());
-        let legs = legs.filter_map(|(key, leg)| {
-            Some(Claim {
-                job: Some(key.clone()),
-                group: leg.spec.concurrency.clone()?,
-                waits_since: since(&leg.state),
-            })
+        let open = self.legs.iter().filter(|(_, leg)| !leg.state.is_finished());
+        let legs = open.flat_map(|(key, leg)| {
+            [key.clone(), key.frame()]
+                .into_iter()
+                .filter_map(move |job| {
+                    Some(Claim {
+                        group: self.group_of(&job)?.clone(),
+                        waits_since: since(&leg.state).filter(|_| !holds(self, &job)),
+                        job: Some(job),
+                    })
+                })
         });
         whole.chain(legs).collect()
     }

@@ -43,7 +43,7 @@ pub fn effects(run: &Run, at: Timestamp, event: &RunEvent) -> Vec<Effect> {
         }],
         RunEvent::StepTimedOut { job, .. } => stopping_steps(run, job),
         RunEvent::JobStopRequested { job, .. } => stopped(run, at, job),
-        RunEvent::JobFinished { job, .. } => finished(run, job).into_iter().collect(),
+        RunEvent::JobFinished { job, .. } => finished(run, job),
         RunEvent::RunFinished { outcome } => {
             let told = std::iter::once(told(run, at, *outcome));
             whole_group(run).into_iter().chain(told).collect()
@@ -217,14 +217,18 @@ fn stopping_steps(run: &Run, job: &JobKey) -> Vec<Effect> {
 
 /// A leg that never asked for a runner, or for its group, has nothing to give back. With a runner the
 /// group goes back when nothing is left of the leg.
-fn finished(run: &Run, job: &JobKey) -> Option<Effect> {
-    let leg = run.leg(job)?;
-    if leg.asked_runner {
-        return Some(Effect::FinishJob { job: job.clone() });
+fn finished(run: &Run, job: &JobKey) -> Vec<Effect> {
+    if run.leg(job).is_some_and(|leg| leg.asked_runner) {
+        return vec![Effect::FinishJob { job: job.clone() }];
     }
-    let group = run.group_of(job)?.clone();
-    let job = Some(job.clone());
-    Some(Effect::ReleaseGroup { job, group })
+    // What it has called gives back first.
+    let both = [job.frame(), job.clone()].into_iter();
+    both.filter_map(|job| {
+        let group = run.group_of(&job)?.clone();
+        let job = Some(job);
+        Some(Effect::ReleaseGroup { job, group })
+    })
+    .collect()
 }
 
 fn whole_group(run: &Run) -> Option<Effect> {

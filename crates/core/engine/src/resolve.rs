@@ -9,7 +9,7 @@ use cutover_model::{
         ActionSource, ActionUse, Bindings, Builtin, RunDefaults, StepBody, StepSpec, Template,
         container::ContainerImage,
     },
-    run::{JobKey, Phase, StepPath},
+    run::{JobKey, Phase, RunnerPlace, StepPath},
 };
 
 use crate::{
@@ -76,19 +76,32 @@ pub struct RunnerFacts {
     pub workspace: String,
     /// The directory for the actions that the job uses and that are not in its workspace.
     pub actions: String,
+    /// The directory with the files by which the step hands values on.
+    pub exchange: String,
 }
 
 impl RunnerFacts {
-    /// The directory of an action.
-    pub fn action_path(&self, source: &ActionSource, path: &str) -> String {
-        let around = match source.place() {
-            None => self.workspace.clone(),
-            Some(place) => format!("{}/{place}", self.actions),
-        };
-        let path = path.trim_start_matches("./");
-        let slash = if path.is_empty() { "" } else { "/" };
-        format!("{around}{slash}{path}")
+    /// The part of it that is remembered when no step runs.
+    pub fn place(&self, server: &ServerFacts) -> RunnerPlace {
+        RunnerPlace {
+            server: server.url.clone(),
+            temp: self.temp.clone(),
+            tool_cache: self.tool_cache.clone(),
+            workspace: self.workspace.clone(),
+            actions: self.actions.clone(),
+        }
     }
+}
+
+/// The directory of an action.
+pub(crate) fn action_path(runner: &RunnerPlace, source: &ActionSource, path: &str) -> String {
+    let around = match source.place() {
+        None => runner.workspace.clone(),
+        Some(place) => format!("{}/{place}", runner.actions),
+    };
+    let path = path.trim_start_matches("./");
+    let slash = if path.is_empty() { "" } else { "/" };
+    format!("{around}{slash}{path}")
 }
 
 /// Who runs it.
@@ -314,10 +327,8 @@ fn program(scope: &Scope<'_>, phase: Phase, action: &ActionUse) -> Body {
         Phase::Post => action.post.as_ref(),
     };
     let file = hook.map_or(&action.main, |hook| &hook.file);
-    let directory = scope.given.map(|given| {
-        let runner = given.runner;
-        runner.action_path(&action.source, &action.path)
-    });
+    let place = scope.place();
+    let directory = place.map(|place| action_path(&place, &action.source, &action.path));
     Body::Node {
         uses: action.uses.clone(),
         version: action.node,
@@ -330,7 +341,6 @@ fn program(scope: &Scope<'_>, phase: Phase, action: &ActionUse) -> Body {
 fn of_action(
     scope: &Scope<'_>,
     path: &StepPath,
-    spec: &StepSpec,
     action: &ActionUse,
     file: &str,
 ) -> Result<BTreeMap<String, String>, Fault> {
@@ -348,12 +358,6 @@ fn of_action(
             .into_iter()
             .map(|(name, value)| (format!("GITHUB_{}", name.to_uppercase()), value)),
     );
-    let name = spec.id.clone().unwrap_or_else(|| {
-        let plain = |c: char| if c.is_ascii_alphanumeric() { c } else { '_' };
-        let name = action.uses.split('@').next().unwrap_or_default();
-        format!("__{}", name.chars().map(plain).collect::<String>())
-    });
-    env.insert("GITHUB_ACTION".to_owned(), name);
     Ok(env)
 }
 
@@ -403,7 +407,7 @@ fn environment(
     env.extend(scope.env.clone());
     env.extend(github::variables(scope));
     if let StepBody::Action(action) = &spec.body {
-        env.extend(of_action(scope, path, spec, action, file)?);
+        env.extend(of_action(scope, path, action, file)?);
     }
     if let StepBody::Container(_) = &spec.body {
         env.extend(saved(scope, path));

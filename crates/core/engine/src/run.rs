@@ -20,6 +20,8 @@ use crate::{call::Call, job::Leg, retry::Tries, step::Step};
 pub struct Run {
     pub(crate) version: u64,
     pub(crate) head: Option<Arc<Head>>,
+    /// What its `run-name:` came to when it was created.
+    pub(crate) title: Option<String>,
     pub(crate) taints: Vec<Taint>,
     pub(crate) state: State,
     /// The concurrency group that all of it asked for.
@@ -114,6 +116,7 @@ impl Default for Run {
         Self {
             version: 0,
             head: None,
+            title: None,
             taints: Vec::new(),
             state: State::Pending,
             group: None,
@@ -144,6 +147,12 @@ impl Run {
     /// The number people say aloud, once created.
     pub fn number(&self) -> Option<u64> {
         self.head.as_ref().map(|head| head.number)
+    }
+
+    /// What people see of it: its `run-name:`, else the name of its workflow. Empty before it is created.
+    pub fn title(&self) -> &str {
+        let name = self.head.as_ref().map_or("", |head| &head.plan.name);
+        self.title.as_deref().unwrap_or(name)
     }
 
     /// What is to be done, once created.

@@ -9,16 +9,17 @@ use std::{
 use cutover_expr::template;
 use cutover_model::{
     Position,
-    plan::{ActionSource, Bindings, JobSpec, StepBody, StepSpec, Template},
-    run::{JobKey, Phase, StepPath},
+    plan::{ALL, ActionSource, Bindings, JobSpec, StepBody, StepSpec, Template},
+    run::{JobKey, Phase, RunnerPlace, StepPath},
 };
 use serde_json::{Map, Value};
 
 use crate::{
     Fault, background, call,
     condition::{self, Status},
+    containers,
     contexts::WITHHELD,
-    expression,
+    environment, expression, github,
     resolve::{Given, Kind},
     run::{Group, Run},
     step,
@@ -46,6 +47,8 @@ pub(crate) struct Scope<'a> {
     pub(crate) level: Option<StepPath>,
     /// The step from which it is looked; absent behind the last one.
     pub(crate) observer: Option<StepPath>,
+    /// The step of which it is looked at.
+    pub(crate) at: Option<StepPath>,
     /// The action around: whose files it is among, and its directory there.
     pub(crate) action: Option<(&'a ActionSource, &'a str)>,
     pub(crate) env: BTreeMap<String, String>,
@@ -78,6 +81,7 @@ impl<'a> Scope<'a> {
             combination: None,
             level: None,
             observer: None,
+            at: None,
             action: None,
             env: BTreeMap::new(),
             inputs: None,
@@ -136,6 +140,7 @@ impl<'a> Scope<'a> {
         let is_beyond = path.0.is_empty() || path.phase() == Phase::Post;
         let observer = (!is_beyond).then(|| path.clone());
         let mut scope = Self::top(run, key, observer, given)?;
+        scope.at = (!path.0.is_empty()).then(|| path.clone());
         let mut at = StepPath::default();
         let Some((last, around)) = path.indices().split_last() else {
             return Ok(scope);
@@ -188,6 +193,17 @@ impl<'a> Scope<'a> {
         }
         self.asked.replace(Some(asked.1));
         Err("the files are not looked at yet".to_owned())
+    }
+
+    /// Where the job is: as the edge says it when a step starts, else as it was when the runner came.
+    pub(crate) fn place(&self) -> Option<RunnerPlace> {
+        if let Some(given) = self.given {
+            return Some(given.runner.place(given.server));
+        }
+        let runner = self.run.leg(self.key?)?.runner.as_ref()?;
+        let inside = runner.inside.as_ref();
+        let inside = inside.filter(|_| containers::is_inside(self));
+        inside.or(runner.place.as_ref()).cloned()
     }
 
     pub(crate) fn steps(&self) -> &'a [StepSpec] {
@@ -289,12 +305,23 @@ impl<'a> Scope<'a> {
         let secret = |(root, path): &(String, Vec<String>)| {
             root.eq_ignore_ascii_case("secrets") && self.has_secret(path.first())
         };
+        // The token of the job is a secret by another name.
+        let token = |(root, path): &(String, Vec<String>)| {
+            let names_it = |name: &String| name.eq_ignore_ascii_case("token");
+            root.eq_ignore_ascii_case("github")
+                && path.first().is_none_or(names_it)
+                && self.has_secret(Some(&github::TOKEN.to_owned()))
+        };
         let reads_files = text.to_ascii_lowercase().contains("hashfiles");
-        reads_files || self.run.may_see_secrets() && template::uses(text).iter().any(secret)
+        reads_files
+            || self.run.may_see_secrets()
+                && template::uses(text)
+                    .iter()
+                    .any(|used| secret(used) || token(used))
     }
 
     /// Whether there is a secret of this name; without a name, whether there may be any.
-    fn has_secret(&self, name: Option<&String>) -> bool {
+    pub(crate) fn has_secret(&self, name: Option<&String>) -> bool {
         let known = self
             .run
             .head
@@ -305,7 +332,7 @@ impl<'a> Scope<'a> {
         };
         // A called workflow sees what it was given, and what its environments have.
         let of_environments = |names: &BTreeSet<String>| {
-            let names = names.iter().filter(|name| name.contains('/'));
+            let names = names.iter().filter(|name| environment::passes(name));
             self.is_secret(&names.cloned().collect(), name)
         };
         given || known.is_some_and(of_environments)
@@ -317,10 +344,36 @@ impl<'a> Scope<'a> {
         bindings: &Bindings,
         file: &str,
     ) -> Result<BTreeMap<String, String>, Fault> {
-        bindings
-            .iter()
-            .map(|(name, template)| Ok((name.clone(), self.text(template, file)?)))
-            .collect()
+        let mut values = BTreeMap::new();
+        for (name, template) in bindings {
+            if name == ALL {
+                values.extend(self.all(template, file)?);
+            } else {
+                values.insert(name.clone(), self.text(template, file)?);
+            }
+        }
+        Ok(values)
+    }
+
+    /// The variables of an `env:` that is one expression. Their names are not known before their values
+    /// may be.
+    fn all(&self, template: &Template, file: &str) -> Result<BTreeMap<String, String>, Fault> {
+        if self.given.is_none() && self.needs_the_edge(&template.text) {
+            return Ok(BTreeMap::new());
+        }
+        let value = expression::json(self, template, file)?;
+        if value.as_str().is_some_and(str::is_empty) {
+            return Ok(BTreeMap::new());
+        }
+        let fault = |message: String| Fault::of(file, template, message);
+        let values = containers::pairs("env", &value).map_err(fault)?;
+        match values
+            .keys()
+            .find(|name| name.is_empty() || name.contains(['=', '\0']))
+        {
+            Some(name) => Err(fault(format!("`{name}` cannot name a variable"))),
+            None => Ok(values),
+        }
     }
 
     fn add_env(&mut self, bindings: &Bindings, file: &str) -> Result<(), Fault> {

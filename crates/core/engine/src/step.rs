@@ -146,11 +146,12 @@ pub(crate) fn plain_name(spec: &StepSpec) -> String {
     }
     match &spec.body {
         StepBody::Run { script, .. } => {
-            format!("Run {}", script.text.lines().next().unwrap_or_default())
+            let first = script.text.trim_start().lines().next();
+            format!("Run {}", first.unwrap_or_default())
         }
         StepBody::Builtin { action, .. } => format!("Run {}", action.name()),
         StepBody::Composite { source, path, .. } => match source {
-            ActionSource::Workspace => format!("Run {path}"),
+            ActionSource::Workspace => format!("Run ./{}", path.trim_start_matches("./")),
             ActionSource::Own => format!("Run $/{path}"),
             ActionSource::Foreign(tree) if path.is_empty() => format!("Run {}", tree.name()),
             ActionSource::Foreign(tree) => {
@@ -186,7 +187,9 @@ fn name(run: &Run, key: &JobKey, path: &StepPath, spec: &StepSpec) -> String {
     let name = Scope::step(run, key, path, None)
         .and_then(|scope| expression::text(&scope, &Template::plain(plain.clone()), ""))
         .unwrap_or(plain);
-    in_words(path.phase(), &name)
+    // A value may bring lines of its own; a name is one.
+    let line = name.trim_start().lines().next().unwrap_or_default();
+    in_words(path.phase(), line)
 }
 
 /// Goes as far as it can with one step that has none in it; whether it has ended.

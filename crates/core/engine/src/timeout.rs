@@ -72,6 +72,12 @@ fn minutes(scope: &Scope<'_>, template: &Template, file: &str) -> Result<Duratio
     };
     let (whole, fraction) = text.trim().split_once('.').unwrap_or((text.trim(), ""));
     let digits: String = fraction.chars().chain("000".chars()).take(3).collect();
+    // `.5` is a number, too.
+    let whole = if whole.is_empty() && !fraction.is_empty() {
+        "0"
+    } else {
+        whole
+    };
     let whole: u64 = whole.parse().map_err(|_| wrong())?;
     let thousandths: u64 = digits.parse().map_err(|_| wrong())?;
     whole

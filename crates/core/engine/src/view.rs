@@ -45,6 +45,8 @@ pub struct JobView<'a> {
     pub runner: Option<&'a str>,
     /// Its outputs.
     pub outputs: Vec<(&'a str, &'a str)>,
+    /// Outputs that hold a secret and are therefore not handed on.
+    pub withheld: Vec<&'a str>,
     /// Its steps in order, those of actions behind the action.
     pub steps: Vec<StepView<'a>>,
 }
@@ -228,7 +230,22 @@ fn leg_view<'a>(spec: &'a JobSpec, key: &JobKey, leg: &'a Leg) -> JobView<'a> {
         environment_url: leg.environment_url.as_deref(),
         runner: leg.runner.as_ref().map(|runner| runner.name.as_str()),
         outputs: pairs(&leg.outputs),
+        withheld: withheld(spec, leg),
         steps,
+    }
+}
+
+/// What a job that succeeded was to hand on, and did not.
+fn withheld<'a>(spec: &'a JobSpec, leg: &Leg) -> Vec<&'a str> {
+    let declared = match &spec.call {
+        Some(call) => &call.outputs,
+        None => &spec.outputs,
+    };
+    let names = declared.iter().map(|(name, _)| name.as_str());
+    let lacking = names.filter(|name| !leg.outputs.contains_key(*name));
+    match leg.state.outcome() {
+        Some(Outcome::Succeeded) => lacking.collect(),
+        _ => Vec::new(),
     }
 }
 
@@ -259,6 +276,7 @@ fn bare(spec: &JobSpec, state: State) -> JobView<'_> {
         environment_url: None,
         runner: None,
         outputs: Vec::new(),
+        withheld: Vec::new(),
         steps,
     }
 }

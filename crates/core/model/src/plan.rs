@@ -52,6 +52,9 @@ pub struct Expression {
 /// Names with templates, in the order written: later ones may not see earlier ones, but people do.
 pub type Bindings = Vec<(String, Template)>;
 
+/// The name in [`Bindings`] of `env:` whose value is one expression for all of its names.
+pub const ALL: &str = "";
+
 /// A workflow compiled for one trigger.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Plan {

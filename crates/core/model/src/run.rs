@@ -243,6 +243,18 @@ impl JobKey {
         format!("{self}.{job}")
     }
 
+    /// All that this leg calls, as that which asks for the concurrency group of the called file.
+    #[must_use]
+    pub fn frame(&self) -> Self {
+        Self(self.called(""))
+    }
+
+    /// The leg that calls, when all that it calls is meant.
+    pub fn framed(&self) -> Option<Self> {
+        let caller = self.0.strip_suffix('.');
+        caller.map(|caller| Self(caller.to_owned()))
+    }
+
     /// The leg that calls this one, if any.
     pub fn caller(&self) -> Option<Self> {
         let (caller, _) = split_job_id(&self.0);
@@ -273,6 +285,27 @@ pub struct Runner {
     pub os: String,
     /// `X64` or `ARM64`.
     pub arch: String,
+    /// Where the job is on it; logs of earlier versions do not say it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub place: Option<RunnerPlace>,
+    /// The same by the names of the job's container, when it may have one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub inside: Option<RunnerPlace>,
+}
+
+/// Where a job is on its runner: what conditions and outputs may ask for when no step runs.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct RunnerPlace {
+    /// The address of whoever runs it, without a slash at the end.
+    pub server: String,
+    /// The directory for files that may go when the job has ended.
+    pub temp: String,
+    /// The directory for tools that stay.
+    pub tool_cache: String,
+    /// The directory it works in.
+    pub workspace: String,
+    /// The directory for the actions that are not in its workspace.
+    pub actions: String,
 }
 
 /// A value that a step handed on. What contains a secret is withheld from the event log: the
@@ -309,6 +342,40 @@ pub struct StepReport {
     pub reasons: Vec<String>,
     /// Bytes of log that it wrote.
     pub log_bytes: u64,
+    /// `GITHUB_ARTIFACTS`: what it says to have made, and no step of the job said before it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub subjects: Vec<Subject>,
+}
+
+/// Something that a step says to have made, by what is in it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Subject {
+    /// The name of the file, or the reference of the image without its digest.
+    pub name: String,
+    /// `sha256:…`, in lower case; of an image also `sha384:…` or `sha512:…`.
+    pub digest: String,
+    /// What it is.
+    pub kind: SubjectKind,
+}
+
+/// What it is that was made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SubjectKind {
+    /// A file of the job.
+    File,
+    /// An image, or whatever else a registry has.
+    Oci,
+}
+
+impl SubjectKind {
+    /// The word in the list that steps read, in the API and on the page.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::File => "file",
+            Self::Oci => "oci",
+        }
+    }
 }
 
 /// How loud an annotation is.
@@ -336,11 +403,64 @@ pub struct Annotation {
     pub file: Option<String>,
     /// The place in the file.
     pub at: Option<Position>,
+    /// The last line that it is about, when that is said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub end_line: Option<u32>,
+    /// The last column of the one line that it is about, when that is said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub end_column: Option<u32>,
+}
+
+impl Annotation {
+    /// A remark about no place.
+    pub const fn new(level: Level, message: String) -> Self {
+        Self {
+            level,
+            message,
+            title: None,
+            file: None,
+            at: None,
+            end_line: None,
+            end_column: None,
+        }
+    }
+
+    /// The file with the place in it, as compilers write it: `src/a.rs:3:7`, `src/a.rs:3:7-9`, `src/a.rs:3-5`.
+    pub fn place(&self) -> Option<String> {
+        let mut text = self.file.clone()?;
+        let Some(at) = self.at else {
+            return Some(text);
+        };
+        let several = self.end_line.filter(|end| *end != at.line);
+        text.push_str(&match (several, self.end_column) {
+            (Some(end), _) => format!(":{}-{end}", at.line),
+            (None, Some(end)) => format!(":{}:{}-{end}", at.line, at.column),
+            (None, None) => format!(":{}:{}", at.line, at.column),
+        });
+        Some(text)
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_remark_names_its_place_as_compilers_do() {
+        let mut remark = Annotation::new(Level::Error, "no".to_owned());
+        remark.at = Some(Position::new(3, 7));
+        assert_eq!(remark.place(), None);
+        remark.file = Some("a.rs".to_owned());
+        assert_eq!(remark.place().as_deref(), Some("a.rs:3:7"));
+        remark.end_column = Some(9);
+        assert_eq!(remark.place().as_deref(), Some("a.rs:3:7-9"));
+        remark.end_line = Some(3);
+        assert_eq!(remark.place().as_deref(), Some("a.rs:3:7-9"));
+        (remark.end_line, remark.end_column) = (Some(5), None);
+        assert_eq!(remark.place().as_deref(), Some("a.rs:3-5"));
+        remark.at = None;
+        assert_eq!(remark.place().as_deref(), Some("a.rs"));
+    }
 
     #[test]
     fn a_leg_knows_its_job() {
@@ -353,5 +473,30 @@ mod tests {
         assert_eq!(JobKey::single(inner.job()).job(), "build#1.test");
         assert_eq!(split_job_id(inner.job()), (Some("build#1"), "test"));
         assert_eq!(JobKey::leg("test", 2).caller(), None);
+        let frame = JobKey::leg("build", 1).frame();
+        assert_eq!(frame.framed(), Some(JobKey::leg("build", 1)));
+        assert_eq!(inner.framed(), None);
+    }
+
+    #[test]
+    fn a_report_of_before_there_were_subjects_is_read_and_written_as_it_was() {
+        let mut report = StepReport::default();
+        let before = serde_json::to_value(&report).unwrap();
+        assert!(before.get("subjects").is_none());
+        assert_eq!(
+            serde_json::from_value::<StepReport>(before).unwrap(),
+            report
+        );
+        report.subjects.push(Subject {
+            name: "app.tar".to_owned(),
+            digest: "sha256:ab".to_owned(),
+            kind: SubjectKind::File,
+        });
+        let now = serde_json::to_value(&report).unwrap();
+        assert_eq!(
+            now["subjects"],
+            serde_json::json!([{ "name": "app.tar", "digest": "sha256:ab", "kind": "file" }])
+        );
+        assert_eq!(serde_json::from_value::<StepReport>(now).unwrap(), report);
     }
 }

@@ -86,6 +86,34 @@ pub struct Trigger {
     pub trust: Trust,
 }
 
+impl Trigger {
+    /// Takes on the inputs as they came to be, defaults and all. The payload says them, too: as texts,
+    /// which is how the hosted service sends them.
+    pub fn take_inputs(&mut self, inputs: BTreeMap<String, serde_json::Value>) {
+        if let (TriggerKind::WorkflowDispatch, Some(payload)) =
+            (&self.kind, self.payload.as_object_mut())
+        {
+            let texts = inputs
+                .iter()
+                .map(|(name, value)| (name.clone(), text_of(value)));
+            payload.insert("inputs".to_owned(), texts.collect());
+        }
+        self.inputs = inputs;
+    }
+}
+
+fn text_of(value: &serde_json::Value) -> serde_json::Value {
+    let text = match value {
+        serde_json::Value::String(text) => text.clone(),
+        serde_json::Value::Number(number) => {
+            let text = number.to_string();
+            text.strip_suffix(".0").unwrap_or(&text).to_owned()
+        }
+        other => other.to_string(),
+    };
+    serde_json::Value::String(text)
+}
+
 /// Whether the bytes of a run were written by somebody who may see secrets.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "level", content = "reason")]
@@ -112,4 +140,40 @@ pub enum Taint {
         /// Which field.
         field: String,
     },
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn the_payload_says_inputs_as_texts() {
+        let mut trigger = Trigger {
+            kind: TriggerKind::WorkflowDispatch,
+            repository: "acme/hello".to_owned(),
+            git_ref: GitRef("refs/heads/main".to_owned()),
+            revision: Revision("abc".to_owned()),
+            before: None,
+            actor: "ada".to_owned(),
+            base_ref: None,
+            head_ref: None,
+            changed_paths: None,
+            inputs: BTreeMap::new(),
+            payload: json!({ "inputs": { "who": "ada" } }),
+            trust: Trust::Trusted,
+        };
+        let inputs = json!({ "dry": true, "count": 3.0, "part": 0.5, "who": "ada", "note": "" });
+        trigger.take_inputs(serde_json::from_value(inputs.clone()).unwrap());
+        assert_eq!(json!(trigger.inputs), inputs);
+        assert_eq!(
+            trigger.payload["inputs"],
+            json!({ "dry": "true", "count": "3", "part": "0.5", "who": "ada", "note": "" })
+        );
+        trigger.kind = TriggerKind::Push;
+        trigger.payload = json!({});
+        trigger.take_inputs(BTreeMap::new());
+        assert_eq!(trigger.payload, json!({}));
+    }
 }

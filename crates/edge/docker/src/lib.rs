@@ -25,4 +25,4 @@ pub use exec::{ExecOrder, Output};
 pub use health::Wellness;
 pub use image::ImageWish;
 pub use job::{JobContainer, JobContainerOrder};
-pub use network::ListedNetwork;
+pub use network::{Bridge, ListedNetwork};

@@ -1,11 +1,15 @@
 //! Networks of containers that find each other by name.
 
-use std::collections::{BTreeMap, HashMap};
+use std::{
+    collections::{BTreeMap, HashMap},
+    net::IpAddr,
+};
 
 use bollard::{
     errors::Error as Bollard, models::NetworkCreateRequest,
     query_parameters::ListNetworksOptionsBuilder,
 };
+use ipnet::IpNet;
 
 use crate::{
     engine::Engine,
@@ -21,7 +25,34 @@ pub struct ListedNetwork {
     pub labels: BTreeMap<String, String>,
 }
 
+/// Where a network of containers meets the machine of the engine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Bridge {
+    /// The machine, as the containers see it.
+    pub gateway: IpAddr,
+    /// The addresses of the containers.
+    pub addresses: IpNet,
+}
+
 impl Engine {
+    /// Where a network of this name meets the machine; `None` when it does not, or does not say where.
+    pub async fn bridge(&self, name: &str) -> Result<Option<Bridge>, Error> {
+        let there = self.client().inspect_network(name, None).await;
+        let there = there.map_err(|error| Error::from_client("look at a network", error))?;
+        if there.driver.as_deref() != Some("bridge") || there.internal == Some(true) {
+            return Ok(None);
+        }
+        let configs = there.ipam.and_then(|ipam| ipam.config).unwrap_or_default();
+        let mut bridges = configs.into_iter().filter_map(|config| {
+            let addresses: IpNet = config.subnet?.parse().ok()?;
+            // Some say it with the length of the network behind it.
+            let gateway = config.gateway?;
+            let gateway = gateway.split('/').next()?.parse().ok()?;
+            Some(Bridge { gateway, addresses })
+        });
+        Ok(bridges.find(|bridge| bridge.gateway.is_ipv4()))
+    }
+
     /// Makes a network, unless there is one of that name; says its id.
     pub async fn ensure_network(
         &self,

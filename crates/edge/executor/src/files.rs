@@ -17,7 +17,7 @@ pub(crate) const LIMIT: u64 = 1024 * 1024;
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Malformed {
     /// Their script's fault.
-    #[error("`${file}` line {line}: {what}")]
+    #[error("Unable to process file command '{}' successfully. `${file}` line {line}: {what}", key(.file))]
     Line {
         file: &'static str,
         line: usize,
@@ -32,6 +32,11 @@ pub(crate) enum Malformed {
         file: &'static str,
         source: io::Error,
     },
+}
+
+/// The name that the official runner has for a file.
+fn key(file: &str) -> String {
+    file.trim_start_matches("GITHUB_").to_ascii_lowercase()
 }
 
 /// Reads a file up to its limit. One that was removed counts as empty; one that became something else than a
@@ -65,7 +70,7 @@ pub(crate) fn read(file: &'static str, path: &Utf8Path) -> Result<String, Malfor
         Malformed::Line {
             file,
             line: memchr::memchr_iter(b'\n', good).count() + 1,
-            what: "is not UTF-8".to_owned(),
+            what: "What is there is not UTF-8".to_owned(),
         }
     })
 }
@@ -91,27 +96,37 @@ pub(crate) fn pairs(file: &'static str, text: &str) -> Result<Vec<(String, Strin
             }
             (_, Some(heredoc)) => {
                 let delimiter = &line[heredoc + 2..];
-                if delimiter.is_empty() {
-                    return Err(wrong("`<<` needs a delimiter after it".to_owned()));
+                if delimiter.is_empty() || heredoc == 0 {
+                    return Err(wrong(invalid(
+                        line,
+                        "Name must not be empty and delimiter must not be empty",
+                    )));
                 }
-                let value = until(&mut lines, delimiter)
-                    .ok_or_else(|| wrong(format!("delimiter `{delimiter}` is not found again")))?;
+                let value = until(&mut lines, delimiter).ok_or_else(|| {
+                    wrong(format!(
+                        "Invalid value. Matching delimiter not found '{delimiter}'"
+                    ))
+                })?;
                 (&line[..heredoc], value)
             }
             (_, None) => {
-                return Err(wrong(
-                    "neither `name=value` nor `name<<DELIMITER`; a value of several lines needs \
-                     the second form"
-                        .to_owned(),
-                ));
+                return Err(wrong(invalid(
+                    line,
+                    "Take `name=value`, or `name<<DELIMITER` for a value of several lines",
+                )));
             }
         };
         if name.is_empty() {
-            return Err(wrong("a name is missing".to_owned()));
+            return Err(wrong(invalid(line, "Name must not be empty")));
         }
         found.push((name.to_owned(), value));
     }
     Ok(found)
+}
+
+/// In the words of the official runner, which people look for.
+fn invalid(line: &str, why: &str) -> String {
+    format!("Invalid format '{line}'. {why}")
 }
 
 /// The lines up to the delimiter, with the line ends between them as they are.
@@ -204,16 +219,29 @@ mod tests {
     #[test]
     fn what_is_wrong_is_named_with_its_line() {
         for (text, expected) in [
-            ("a=1\nnonsense\n", "`$GITHUB_ENV` line 2: neither"),
+            (
+                "a=1\nnonsense\n",
+                "line 2: Invalid format 'nonsense'. Take `name=value`, or `name<<DELIMITER` for a \
+                 value of several lines",
+            ),
             (
                 "a=1\n\nb<<EOF\n1\n",
-                "`$GITHUB_ENV` line 3: delimiter `EOF` is not found again",
+                "line 3: Invalid value. Matching delimiter not found 'EOF'",
             ),
-            ("b<<\n", "`$GITHUB_ENV` line 1: `<<` needs a delimiter"),
-            ("=1", "`$GITHUB_ENV` line 1: a name is missing"),
+            (
+                "b<<\n",
+                "line 1: Invalid format 'b<<'. Name must not be empty and delimiter must not be empty",
+            ),
+            (
+                "<<EOF\n1\nEOF",
+                "line 1: Invalid format '<<EOF'. Name must not be empty and delimiter must not be \
+                 empty",
+            ),
+            ("=1", "line 1: Invalid format '=1'. Name must not be empty"),
         ] {
             let error = pairs("GITHUB_ENV", text).unwrap_err().to_string();
-            assert!(error.starts_with(expected), "{error}");
+            let head = "Unable to process file command 'env' successfully. `$GITHUB_ENV` ";
+            assert_eq!(error.strip_prefix(head), Some(expected));
         }
     }
 
@@ -231,6 +259,27 @@ mod tests {
         assert!(matches!(refused, Malformed::Large { .. }), "{refused}");
         assert!(bytes("GITHUB_ENV", dir).is_err());
         assert_eq!(bytes("GITHUB_ENV", &dir.join("none")).unwrap(), b"");
+    }
+
+    #[test]
+    fn the_limit_is_one_mebibyte_and_what_was_removed_is_empty() {
+        let place = tempfile::tempdir().unwrap();
+        let path = Utf8Path::from_path(place.path()).unwrap().join("env");
+        assert_eq!(read("GITHUB_ENV", &path).unwrap(), "");
+        let mut text = "a=".to_owned();
+        text.push_str(&"x".repeat(1024 * 1024 - 2));
+        std::fs::write(&path, &text).unwrap();
+        assert_eq!(read("GITHUB_ENV", &path).unwrap().len(), 1024 * 1024);
+        text.push('x');
+        std::fs::write(&path, &text).unwrap();
+        let error = read("GITHUB_ENV", &path).unwrap_err().to_string();
+        assert!(error.contains("larger than 1 MiB"), "{error}");
+        std::fs::write(&path, b"a=1\nb=\xff\n").unwrap();
+        let error = read("GITHUB_ENV", &path).unwrap_err().to_string();
+        assert!(
+            error.contains("`$GITHUB_ENV` line 2: What is there is not UTF-8"),
+            "{error}"
+        );
     }
 
     #[test]

@@ -12,6 +12,7 @@ use crate::{
     commands::{self, Command, Prospect},
     mask::Masker,
     matchers::Matchers,
+    place::Place,
 };
 
 /// A longer line is no command; this is also what is held back at most.
@@ -43,6 +44,8 @@ pub(crate) struct Heard {
 pub(crate) struct Manners {
     /// `set-env` and `add-path` are heard.
     pub(crate) unsecure: bool,
+    /// Any token ends `stop-commands`.
+    pub(crate) any_token: bool,
     /// Commands are shown, those of `debug` too.
     pub(crate) debug: bool,
 }
@@ -56,6 +59,7 @@ impl Manners {
         };
         Self {
             unsecure: !untrusted && says("ACTIONS_ALLOW_UNSECURE_COMMANDS", "true"),
+            any_token: !untrusted && says("ACTIONS_ALLOW_UNSECURE_STOPCOMMAND_TOKENS", "true"),
             debug: says("RUNNER_DEBUG", "1"),
         }
     }
@@ -87,8 +91,8 @@ pub(crate) struct Filter {
     heard: Heard,
     /// What looks for remarks of compilers.
     matchers: Matchers,
-    /// Where files of matchers are.
-    workspace: Utf8PathBuf,
+    /// Where files are that a step names.
+    place: Place,
     /// Off for output that comes after its step has ended.
     listens: bool,
 }
@@ -108,16 +112,16 @@ impl Filter {
             echo: false,
             heard: Heard::default(),
             matchers: Matchers::default(),
-            workspace: Utf8PathBuf::new(),
+            place: Place::default(),
             listens: true,
         })
     }
 
-    /// Looks with these for remarks, and for files of others in this directory.
+    /// Looks with these for remarks, and for files from this place.
     #[must_use]
-    pub(crate) fn with_matchers(mut self, matchers: Matchers, workspace: Utf8PathBuf) -> Self {
+    pub(crate) fn with_matchers(mut self, matchers: Matchers, place: Place) -> Self {
         self.matchers = matchers;
-        self.workspace = workspace;
+        self.place = place;
         self
     }
 
@@ -247,8 +251,8 @@ impl Filter {
     /// Whether the line of a command stands in the log, as with the official runner.
     fn shows(&self, command: &Command) -> bool {
         match command {
-            Command::Annotate(_) | Command::Stop(_) | Command::Shown => true,
-            Command::Debug => self.manners.debug,
+            Command::Annotate(_) | Command::Stop(_) | Command::Group(_) | Command::EndGroup => true,
+            Command::Debug(_) => self.manners.debug,
             Command::AddMask(_)
             | Command::SetOutput(..)
             | Command::SaveState(..)
@@ -256,19 +260,26 @@ impl Filter {
             | Command::AddPath(_)
             | Command::Echo(_)
             | Command::AddMatcher(_)
-            | Command::RemoveMatcher(_) => self.echo,
+            | Command::RemoveMatcher { .. } => self.echo,
         }
     }
 
     fn hear(&mut self, command: Command) {
         match command {
-            Command::Annotate(annotation) => self.annotate(annotation),
+            Command::Annotate(mut annotation) => {
+                annotation.file = annotation.file.map(|file| self.place.in_sources(&file));
+                self.annotate(annotation);
+            }
             Command::AddMask(secret) => self.add_mask(secret),
-            Command::Stop(token) if commands::is_token(&token) => self.token = Some(token),
+            Command::Stop(token) if self.manners.any_token || commands::is_token(&token) => {
+                self.token = Some(token);
+            }
             Command::Stop(_) => self.fail(
                 "`::stop-commands::` needs a token that is not the name of a command; \
                  take a random one",
             ),
+            Command::SetOutput(name, _) if name.is_empty() => self.nameless("set-output"),
+            Command::SaveState(name, _) if name.is_empty() => self.nameless("save-state"),
             Command::SetOutput(name, value) => {
                 self.deprecated("set-output", "GITHUB_OUTPUT");
                 if self.heard.outputs.len() < VALUES {
@@ -283,9 +294,7 @@ impl Filter {
             }
             Command::SetEnv(..) if !self.manners.unsecure => self.refuse("set-env", "GITHUB_ENV"),
             Command::AddPath(_) if !self.manners.unsecure => self.refuse("add-path", "GITHUB_PATH"),
-            Command::SetEnv(name, _) if name.is_empty() => {
-                self.fail("`::set-env::` needs `name=`: the variable that is set");
-            }
+            Command::SetEnv(name, _) if name.is_empty() => self.nameless("set-env"),
             Command::SetEnv(name, value) => {
                 self.deprecated("set-env", "GITHUB_ENV");
                 if self.heard.env.len() < VALUES {
@@ -303,14 +312,57 @@ impl Filter {
                 "off" => self.echo = false,
                 _ => self.fail("`::echo::` takes `on` or `off`"),
             },
-            Command::AddMatcher(file) => {
-                if let Err(why) = self.matchers.add(&self.workspace, &file) {
+            Command::AddMatcher(file) => self.add_matcher(&file),
+            Command::RemoveMatcher { owner, file } => self.remove_matcher(&owner, &file),
+            Command::Group(_) | Command::EndGroup | Command::Debug(_) => {}
+        }
+    }
+
+    fn add_matcher(&mut self, file: &str) {
+        if file.is_empty() {
+            return self.say(Level::Warning, "`::add-matcher::` was given no file");
+        }
+        let added = self.matcher_file(file);
+        match added.and_then(|path| self.matchers.add(&path, file)) {
+            Ok(left_out) => {
+                for why in left_out {
                     self.say(Level::Warning, &why);
                 }
             }
-            Command::RemoveMatcher(owner) => self.matchers.remove(&owner),
-            Command::Shown | Command::Debug => {}
+            Err(why) => self.fail(&why),
         }
+    }
+
+    fn remove_matcher(&mut self, owner: &str, file: &str) {
+        match (owner.is_empty(), file.is_empty()) {
+            (false, true) => self.matchers.remove(owner),
+            (true, false) => {
+                let read = self.matcher_file(file);
+                let removed = read.and_then(|path| self.matchers.remove_all(&path, file));
+                if let Err(why) = removed {
+                    self.fail(&why);
+                }
+            }
+            (true, true) | (false, false) => self.say(
+                Level::Warning,
+                "`::remove-matcher::` takes either `owner=` or a file",
+            ),
+        }
+    }
+
+    fn matcher_file(&self, file: &str) -> Result<Utf8PathBuf, String> {
+        let path = self.place.on_machine(file);
+        path.ok_or_else(|| {
+            format!(
+                "problem matcher `{file}`: it is in the container alone; put it into the workspace"
+            )
+        })
+    }
+
+    fn nameless(&mut self, name: &str) {
+        self.fail(&format!(
+            "Required field 'name' is missing in `::{name}::`; write `::{name} name=NAME::VALUE`"
+        ));
     }
 
     fn add_mask(&mut self, secret: String) {
@@ -353,13 +405,7 @@ impl Filter {
     }
 
     fn say(&mut self, level: Level, message: &str) {
-        self.annotate(Annotation {
-            level,
-            message: message.to_owned(),
-            title: None,
-            file: None,
-            at: None,
-        });
+        self.annotate(Annotation::new(level, message.to_owned()));
     }
 
     fn annotate(&mut self, annotation: Annotation) {
@@ -385,7 +431,8 @@ impl Filter {
                 found.push(annotation);
             }
         });
-        for annotation in found {
+        for mut annotation in found {
+            annotation.file = annotation.file.map(|file| self.place.in_sources(&file));
             self.annotate(annotation);
         }
     }

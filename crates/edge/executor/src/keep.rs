@@ -21,8 +21,10 @@ use crate::{
     border::{self, Borders, Found, Snapshots},
     error::Error,
     layout::{JobPlace, Layout, StepKey},
+    matchers::memory,
     order::Begun,
     process::{ProcessExecutor, end, name, remove, sweep},
+    subjects,
 };
 
 /// The borders of the jobs whose steps go on, by their directories.
@@ -213,9 +215,12 @@ impl ProcessExecutor {
         }
         self.close_lines(layout);
         self.forget_borders(layout);
-        let (layout, from) = (layout.clone(), from.map(index_of));
+        let (layout, from, survives) = (layout.clone(), from.map(index_of), self.survives);
         let wound = spawn_blocking(move || match from {
-            Some(index) => to_border(&layout, index),
+            Some(index) => {
+                to_border(&layout, index)?;
+                Ok(memory::forget_from(&layout.matchers(), index, survives)?)
+            }
             None => empty(&layout),
         });
         wound
@@ -305,6 +310,7 @@ fn empty(layout: &Layout) -> Result<(), Error> {
 /// The workspace as it was before a step, as far as that is known.
 fn to_border(layout: &Layout, index: u16) -> Result<(), Error> {
     let (workspace, folder) = (layout.workspace(), layout.borders());
+    subjects::forget_after(layout, index)?;
     let found = border::find(&folder, index).map_err(Error::io("read", &folder))?;
     match found {
         Found::Copy(copy) => {

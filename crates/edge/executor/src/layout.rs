@@ -8,6 +8,8 @@ use cutover_model::{
     run::{Attempt, JobKey, StepPath},
 };
 
+use crate::process::ProcessExecutor;
+
 /// One try of one step.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct StepKey {
@@ -49,6 +51,24 @@ pub struct JobPlace {
     pub temp: Utf8PathBuf,
     /// The files of actions that are not in the workspace.
     pub actions: Utf8PathBuf,
+}
+
+impl JobPlace {
+    /// The directory with the files by which a step hands values on.
+    pub fn exchange(&self, key: &StepKey) -> Utf8PathBuf {
+        exchange(&self.temp, &key.name())
+    }
+}
+
+fn exchange(temp: &Utf8Path, step: &str) -> Utf8PathBuf {
+    temp.join(format!("_{step}"))
+}
+
+impl ProcessExecutor {
+    /// The directories of a job, whether they are there yet or not.
+    pub fn place_of(&self, run: &RunId, job: &JobKey) -> JobPlace {
+        Layout::new(&self.root, run, job).place()
+    }
 }
 
 /// The directory of a job.
@@ -122,9 +142,19 @@ impl Layout {
         self.private().join("masks.json")
     }
 
+    /// Problem matchers that steps have added or removed.
+    pub(crate) fn matchers(&self) -> Utf8PathBuf {
+        self.private().join("matchers.json")
+    }
+
     /// Secrets that built-in steps have added.
     pub(crate) fn builtin_masks(&self) -> Utf8PathBuf {
         self.private().join("builtin-masks.json")
+    }
+
+    /// What its steps say to have made.
+    pub(crate) fn subjects(&self) -> Utf8PathBuf {
+        self.private().join("subjects.json")
     }
 
     /// Copies of the workspace before its steps.
@@ -143,7 +173,7 @@ impl Layout {
 
     /// The files by which a step hands values on.
     pub(crate) fn exchange(&self, step: &str) -> Utf8PathBuf {
-        self.temp().join(format!("_{step}"))
+        exchange(&self.temp(), step)
     }
 }
 

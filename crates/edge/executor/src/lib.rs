@@ -19,9 +19,12 @@ mod layout;
 mod mask;
 mod matchers;
 mod order;
+mod place;
 mod process;
 mod protocol;
 mod shell;
+mod shown;
+mod subjects;
 mod supervise;
 mod visit;
 
@@ -39,6 +42,7 @@ pub use self::{
     order::{Begun, HandedKind, StepEnd, StepOrder},
     process::{ProcessExecutor, Supervisors},
     protocol::Grace,
+    shown::{LogReader, Shown},
     supervise::supervise,
     visit::Visit,
 };

@@ -72,7 +72,7 @@ pub enum Begun {
     /// Somebody has, and its end is not recorded: it runs, or was cut off.
     Yes,
     /// It has ended.
-    Ended(StepEnd),
+    Ended(Box<StepEnd>),
 }
 
 /// By which way a step handed a value on.

@@ -359,7 +359,7 @@ impl ProcessExecutor {
     pub fn begun(&self, key: &StepKey) -> Result<Begun, Error> {
         let layout = self.layout(key);
         if let Some(end) = ended(&layout, key)? {
-            return Ok(Begun::Ended(end));
+            return Ok(Begun::Ended(Box::new(end)));
         }
         let started = layout.started(&key.name()).exists();
         Ok(if started { Begun::Yes } else { Begun::No })

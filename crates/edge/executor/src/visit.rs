@@ -3,7 +3,7 @@
 
 use std::{
     collections::BTreeMap,
-    fs::{self, File, OpenOptions},
+    fs::{self, OpenOptions},
     io::Write as _,
     os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _},
 };
@@ -19,6 +19,7 @@ use crate::{
     process::{ProcessExecutor, expose, name},
     protocol::{JOB_MARKER, STEP_MARKER},
     shell::Shell,
+    subjects::{Declares, Known, LIST},
     supervise::{
         report::{self, Said},
         start::EXCHANGE,
@@ -50,9 +51,11 @@ impl ProcessExecutor {
             .create(&exchange)
             .map_err(Error::io("create", &exchange))?;
         let mut env = work.env;
+        let list = Known::read(&layout)?.list();
         for (variable, file) in EXCHANGE {
             let path = exchange.join(file);
-            File::create(&path).map_err(Error::io("create", &path))?;
+            let content = if file == LIST { list.as_str() } else { "" };
+            fs::write(&path, content).map_err(Error::io("create", &path))?;
             env.insert(variable.to_owned(), path.into_string());
         }
         let workspace = layout.workspace();
@@ -61,7 +64,7 @@ impl ProcessExecutor {
             env.get("PATH").map_or("", String::as_str),
         );
         let (ending, text) = match found {
-            Ok(shell) => (shell.extension.to_owned(), shell.file(&order.script)),
+            Ok(shell) => (shell.ending.to_owned(), shell.file(&order.script)),
             Err(_) => (String::new(), order.script.clone()),
         };
         let script = exchange.join(format!("script{ending}"));
@@ -110,13 +113,10 @@ impl ProcessExecutor {
             .map_err(|error| Error::Refused(error.to_string()))?;
         let mut report = StepReport {
             exit_code: Some(0),
-            annotations: vec![Annotation {
-                level: Level::Notice,
-                message: format!("failed, and {by} said in a shell that it counts as done"),
-                title: None,
-                file: None,
-                at: None,
-            }],
+            annotations: vec![Annotation::new(
+                Level::Notice,
+                format!("failed, and {by} said in a shell that it counts as done"),
+            )],
             ..StepReport::default()
         };
         let said = Said {
@@ -124,6 +124,13 @@ impl ProcessExecutor {
             ..Said::default()
         };
         let withheld = report::read_files(&visit.exchange, &masker, said, &mut report);
+        let declares = Declares {
+            layout: &layout,
+            step: &order.key.name(),
+            seen: None,
+            survives: self.survives,
+        };
+        report::declare(&visit.exchange, &declares, &masker, &mut report);
         report::mask(&masker, &mut report);
         if let Some(withheld) = withheld {
             record::write_for(

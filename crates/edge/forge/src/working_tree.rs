@@ -1,6 +1,10 @@
 //! What a person is working on: looked at and copied as it stands, never written to.
 
-use std::{collections::BTreeSet, fs, io, os::unix};
+use std::{
+    collections::BTreeSet,
+    fs, io,
+    os::unix::{self, fs::MetadataExt as _},
+};
 
 use camino::{Utf8Path, Utf8PathBuf};
 use cutover_model::source::Revision;
@@ -12,6 +16,9 @@ use crate::{
     git::{self, Git, Place},
 };
 
+/// Where the repository of a working tree is.
+const DOT_GIT: &str = ".git";
+
 /// The working tree of a person.
 #[derive(Debug, Clone)]
 pub struct WorkingTree {
@@ -21,14 +28,34 @@ pub struct WorkingTree {
 impl WorkingTree {
     /// The working tree that a path is in.
     pub async fn open(path: &Utf8Path) -> Result<Self, Error> {
+        if let Some(plain) = Self::plain(path) {
+            return Ok(plain);
+        }
         let root = ask(path, "--show-toplevel").await?;
         Ok(Self { root: root.into() })
     }
 
-    /// A directory that looks as if it were the topmost one of a working tree: whether it is, `open` knows.
-    pub fn likely(path: &Utf8Path) -> Option<Self> {
-        let root = path.to_owned();
-        root.join(".git").exists().then_some(Self { root })
+    /// The same when that is plain to see: the nearest directory above with a repository in it that is
+    /// neither linked nor told to be elsewhere. All else is for git to find.
+    pub fn plain(path: &Utf8Path) -> Option<Self> {
+        let real = path.canonicalize_utf8().ok()?;
+        if !real.is_dir() || real.iter().any(|part| part == DOT_GIT) {
+            return None;
+        }
+        let device = real.metadata().ok()?.dev();
+        let root = real.ancestors().find(|at| at.join(DOT_GIT).exists())?;
+        let git_dir = root.join(DOT_GIT);
+        let data = git_dir.symlink_metadata().ok()?;
+        let config = fs::read_to_string(git_dir.join("config")).ok()?;
+        let is_plain = data.is_dir()
+            && data.dev() == device
+            && git_dir.join("HEAD").is_file()
+            && git_dir.join("objects").is_dir()
+            && !["worktree", "bare = true", "[include"]
+                .iter()
+                .any(|word| config.contains(word));
+        let root = root.to_owned();
+        is_plain.then_some(Self { root })
     }
 
     /// Its topmost directory.
@@ -49,6 +76,14 @@ impl WorkingTree {
 
     /// The branch that is checked out; `None` when it is a bare revision.
     pub async fn branch(&self) -> Result<Option<String>, Error> {
+        let head = fs::read_to_string(self.root.join(DOT_GIT).join("HEAD")).ok();
+        let name = head
+            .as_deref()
+            .and_then(|head| head.strip_prefix("ref: refs/heads/"));
+        // Repositories that keep their refs in tables have a file of that name, too.
+        if let Some(name) = name.map(str::trim_end).filter(|name| *name != ".invalid") {
+            return Ok(Some(name.to_owned()));
+        }
         self.git("symbolic-ref")
             .args(["--quiet", "--short", "HEAD"])
             .answer()

@@ -23,17 +23,18 @@ use crate::{
     tokens::{self, Purpose},
 };
 
-/// The service behind its protocols.
+/// The service behind its protocols. All clones are the same, seen from other addresses.
+#[derive(Clone)]
 pub(crate) struct Core {
     /// `http://127.0.0.1:4321`, without a slash at its end.
     pub(crate) url: String,
     pub(crate) limits: Limits,
     pub(crate) key: hmac::Key,
-    pub(crate) sessions: Sessions,
-    pub(crate) uploads: Uploads<Subject>,
-    pub(crate) artifacts: Shelf,
-    pub(crate) caches: Caches,
-    pub(crate) issuer: Issuer,
+    pub(crate) sessions: Arc<Sessions>,
+    pub(crate) uploads: Arc<Uploads<Subject>>,
+    pub(crate) artifacts: Arc<Shelf>,
+    pub(crate) caches: Arc<Caches>,
+    pub(crate) issuer: Arc<Issuer>,
     clock: Arc<dyn Clock>,
 }
 
@@ -85,14 +86,25 @@ impl Core {
         Ok(Self {
             limits: settings.limits,
             key: hmac::Key::new(hmac::HMAC_SHA256, &key),
-            sessions: Sessions::open(dir.join("grants"), now)?,
-            uploads: Uploads::open(dir.join("uploads"))?,
-            artifacts: Shelf::open(dir.join("artifacts"))?,
-            caches: Caches::open(dir.join("caches"))?,
-            issuer: Issuer::open(&keys, settings.issuer.as_deref().unwrap_or(&url))?,
+            sessions: Arc::new(Sessions::open(dir.join("grants"), now)?),
+            uploads: Arc::new(Uploads::open(dir.join("uploads"))?),
+            artifacts: Arc::new(Shelf::open(dir.join("artifacts"))?),
+            caches: Arc::new(Caches::open(dir.join("caches"))?),
+            issuer: Arc::new(Issuer::open(
+                &keys,
+                settings.issuer.as_deref().unwrap_or(&url),
+            )?),
             clock: settings.clock,
             url,
         })
+    }
+
+    /// The same, for those who reach it by another address.
+    pub(crate) fn seen_at(&self, url: String) -> Self {
+        Self {
+            url,
+            ..self.clone()
+        }
     }
 
     pub(crate) fn now(&self) -> Timestamp {

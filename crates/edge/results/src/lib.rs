@@ -1,5 +1,5 @@
 //! What the actions of a running job speak to: artifacts, caches and id tokens, in GitHub's protocols, on
-//! loopback. Also archives: packed, and unpacked so that nothing leaves its folder.
+//! loopback and, for containers, where their network meets this machine. Also archives: packed, and unpacked so that nothing leaves its folder.
 //!
 //! A job is let in before it starts and shown out when it ends ([`Service::grant`], [`Service::revoke`]). What a
 //! job may do is said by the caller; nothing here knows what a workflow is.
@@ -13,6 +13,7 @@ mod clock;
 mod core;
 mod direct;
 mod disk;
+mod door;
 mod glob;
 mod job;
 mod jwt;

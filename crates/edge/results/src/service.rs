@@ -6,6 +6,7 @@ use std::{collections::BTreeMap, io, net::SocketAddr, sync::Arc};
 use axum::Router;
 use camino::{Utf8Path, Utf8PathBuf};
 use cutover_model::{Duration, Secret, Timestamp};
+use ipnet::IpNet;
 use serde_json::Value;
 use tokio::net::TcpListener;
 
@@ -15,6 +16,7 @@ use crate::{
     caches::{self, Cache},
     clock::{Clock, SystemClock},
     core::Core,
+    door::Door,
     job::{Grant, GrantId, JobGrant, backend_id},
     oidc,
     sessions::Session,
@@ -88,6 +90,16 @@ pub enum Error {
     /// The listener can be reached from other machines.
     #[error("the results service listens on loopback only, not on `{0}`")]
     NotLoopback(SocketAddr),
+    /// The listener is not where a network of containers meets this machine.
+    #[error(
+        "the results service listens in networks of containers only; `{address}` is not in `{network}`"
+    )]
+    NotInNetwork {
+        /// Where it would have listened.
+        address: SocketAddr,
+        /// Whom it would have let in.
+        network: IpNet,
+    },
     /// The listener broke.
     #[error("the results service could not listen: {0}")]
     Listen(io::Error),
@@ -110,6 +122,16 @@ pub struct Swept {
     pub uploads: usize,
     /// Bytes of artifacts and caches.
     pub bytes: u64,
+}
+
+fn router(core: Arc<Core>) -> Router {
+    Router::new()
+        .merge(twirp::router())
+        .merge(blobs::router())
+        .merge(caches::router())
+        .merge(oidc::asking())
+        .merge(oidc::documents())
+        .with_state(core)
 }
 
 /// The service that actions of a running job speak to.
@@ -199,13 +221,12 @@ impl Service {
 
     /// All that jobs reach, for mounting it at `url`.
     pub fn router(&self) -> Router {
-        Router::new()
-            .merge(twirp::router())
-            .merge(blobs::router())
-            .merge(caches::router())
-            .merge(oidc::asking())
-            .merge(oidc::documents())
-            .with_state(Arc::clone(&self.core))
+        router(Arc::clone(&self.core))
+    }
+
+    /// The address at which jobs of this machine reach it, without a slash at its end.
+    pub fn url(&self) -> &str {
+        &self.core.url
     }
 
     /// Only the documents that verify id tokens: for serving them where the issuer's address is.
@@ -229,6 +250,21 @@ impl Service {
             return Err(Error::NotLoopback(address));
         }
         let serving = axum::serve(listener, self.router()).with_graceful_shutdown(end);
+        serving.await.map_err(Error::Listen)
+    }
+
+    /// Serves the containers of a network until `end` comes: at this machine's address there, and nobody
+    /// else. The addresses that it gives out are those of the listener.
+    pub async fn serve_network(
+        &self,
+        listener: TcpListener,
+        network: IpNet,
+        end: impl Future<Output = ()> + Send + 'static,
+    ) -> Result<(), Error> {
+        let address = listener.local_addr().map_err(Error::Listen)?;
+        let door = Door::new(listener, network).ok_or(Error::NotInNetwork { address, network })?;
+        let core = self.core.seen_at(format!("http://{address}"));
+        let serving = axum::serve(door, router(Arc::new(core))).with_graceful_shutdown(end);
         serving.await.map_err(Error::Listen)
     }
 

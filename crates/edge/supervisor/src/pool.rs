@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use tokio::{
     io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader},
     process::{Child, ChildStdin, ChildStdout, Command},
+    task::{JoinHandle, spawn_blocking},
     time::timeout,
 };
 
@@ -54,6 +55,8 @@ pub struct Pool(Arc<Inner>);
 struct Inner {
     command: Vec<String>,
     idle: Mutex<Vec<Waiting>>,
+    /// One that is just being started.
+    coming: Mutex<Option<JoinHandle<Result<Waiting, Error>>>>,
 }
 
 impl Pool {
@@ -62,17 +65,31 @@ impl Pool {
         Self(Arc::new(Inner {
             command,
             idle: Mutex::default(),
+            coming: Mutex::default(),
         }))
     }
 
     /// Starts one that waits for its first order, unless one waits already. Within a runtime only.
     pub fn warm_up(&self) {
-        if self.idle().is_empty()
-            // Whoever needs one will hear why there is none.
-            && let Ok(waiting) = self.start()
-        {
-            self.idle().push(waiting);
+        let mut coming = self.0.coming.lock().unwrap_or_else(PoisonError::into_inner);
+        if coming.is_none() && self.idle().is_empty() {
+            let pool = self.clone();
+            // Whoever starts a process stands still until it has its program.
+            *coming = Some(spawn_blocking(move || pool.start()));
         }
+    }
+
+    /// The one that is just being started, when it could be.
+    async fn coming(&self) -> Option<Waiting> {
+        let coming = || {
+            self.0
+                .coming
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .take()
+        };
+        let started = coming()?;
+        started.await.ok()?.ok()
     }
 
     /// Finds one for this order, which may hold secrets: it is never in `argv`. Returns when the order is
@@ -83,7 +100,7 @@ impl Pool {
             serde_json::to_vec(order).map_err(|error| Error::Refused(error.to_string()))?;
         order.push(b'\n');
         // Those that wait may have been killed meanwhile.
-        while let Some(mut waiting) = self.take() {
+        while let Some(mut waiting) = self.next().await {
             if let Ok(answer) = waiting.tell(&order).await {
                 return self.settle(waiting, answer);
             }
@@ -122,8 +139,12 @@ impl Pool {
         }
     }
 
-    fn take(&self) -> Option<Waiting> {
-        self.idle().pop()
+    async fn next(&self) -> Option<Waiting> {
+        let waiting = self.idle().pop();
+        match waiting {
+            None => self.coming().await,
+            waiting => waiting,
+        }
     }
 
     fn idle(&self) -> MutexGuard<'_, Vec<Waiting>> {

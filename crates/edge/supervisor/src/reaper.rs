@@ -9,7 +9,7 @@ use std::{
     thread,
 };
 
-use rustix::process::{WaitId, WaitIdOptions, WaitOptions, WaitStatus, wait, waitid};
+use rustix::process::{Pid, WaitId, WaitIdOptions, WaitOptions, WaitStatus, wait, waitid, waitpid};
 
 use crate::identity::{self, Identity};
 
@@ -80,6 +80,11 @@ impl Reaper {
         loop {
             match wanted.get(&child.pid) {
                 Some(None) => {
+                    // Usually it is there already, and nobody need be woken for it.
+                    if let Some(status) = collect_one(child.pid) {
+                        wanted.remove(&child.pid);
+                        return status;
+                    }
                     wanted = self
                         .changed
                         .wait(wanted)
@@ -137,4 +142,11 @@ impl Reaper {
     fn lock(&self) -> MutexGuard<'_, BTreeMap<u32, Option<Status>>> {
         self.wanted.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// The status of a child that has ended and that nobody has collected.
+fn collect_one(pid: u32) -> Option<Status> {
+    let pid = Pid::from_raw(i32::try_from(pid).ok()?)?;
+    let (_, status) = waitpid(Some(pid), WaitOptions::NOHANG).ok()??;
+    Some(status.into())
 }

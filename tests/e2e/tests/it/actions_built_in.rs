@@ -64,6 +64,8 @@ jobs:
     runs-on: ubuntu-latest
     steps:
       - run: mkdir -p out/deep && echo one > out/one && echo two > out/deep/two && echo x > out/.hidden
+      - run: echo out/one >> $GITHUB_ARTIFACTS
+      - run: grep -q '\"name\":\"one\"' $GITHUB_ARTIFACTS_LIST
       - id: up
         uses: actions/upload-artifact@v4
         with: { name: report, path: out, retention-days: 3 }
@@ -115,6 +117,10 @@ fn artifacts_go_from_job_to_job_and_to_people() {
         .map(|artifact| artifact["name"].as_str().unwrap())
         .collect();
     assert_eq!(names, ["report-2", "report", "two"]);
+    let made = &listed["subjects"][0];
+    assert_eq!((&made["name"], &made["job"]), (&"one".into(), &"a".into()));
+    let digest = "sha256:2c8b08da5ce60398e1f19af0e5dccc744df274b826abe585eaba68c525434806";
+    assert_eq!(made["digest"], digest);
     let to = world.path("here");
     world
         .cutover(&["artifacts", "1", "report", "--to", to.to_str().unwrap()])

@@ -9,8 +9,10 @@ use std::{
 };
 
 use crate::{
+    clients,
     docker::{Engine, is_there},
     repository::Repository,
+    results,
     world::{Done, World},
 };
 
@@ -25,7 +27,7 @@ ENV PATH=/bin
 ";
 
 /// An engine with the image `tiny`; `None`, loudly, when there can be none here.
-fn engine(folder: &Path) -> Option<Engine> {
+pub(crate) fn engine(folder: &Path) -> Option<Engine> {
     let skip = |why: &str| eprintln!("SKIPPED: containers of jobs, because {why}");
     if !Path::new(BUSYBOX).exists() {
         skip("there is no /bin/busybox (busybox-static)");
@@ -55,20 +57,20 @@ fn engine(folder: &Path) -> Option<Engine> {
     Some(engine)
 }
 
-fn docker(engine: &Engine, arguments: &[&str]) -> String {
+pub(crate) fn docker(engine: &Engine, arguments: &[&str]) -> String {
     let mut docker = Command::new("docker");
     let output = docker.args(["--host", &engine.host()]).args(arguments);
     String::from_utf8(output.output().unwrap().stdout).unwrap()
 }
 
 #[track_caller]
-fn nothing_is_left(engine: &Engine) {
+pub(crate) fn nothing_is_left(engine: &Engine) {
     assert_eq!(docker(engine, &["ps", "--all", "--quiet"]), "");
     let networks = ["network", "ls", "--quiet", "--filter", "label=cutover.job"];
     assert_eq!(docker(engine, &networks), "");
 }
 
-fn run(world: &World, repository: &Repository<'_>, arguments: &[&str]) -> Done {
+pub(crate) fn run(world: &World, repository: &Repository<'_>, arguments: &[&str]) -> Done {
     let mut all = vec!["run", "-C", repository.path()];
     all.extend(arguments);
     world.cutover(&all)
@@ -291,6 +293,71 @@ jobs:
             .is_empty()
             .then_some(())
     });
+    world.stop();
+    nothing_is_left(&engine);
+}
+
+/// The clients run on the node of this machine, which is seen inside with its libraries.
+#[test]
+fn githubs_clients_reach_the_service_from_containers_also_after_a_restart() {
+    let folder = tempfile::tempdir().unwrap();
+    let Some(engine) = engine(folder.path()) else {
+        return;
+    };
+    let clients = match clients::installed() {
+        Ok(clients) => clients,
+        Err(why) => return eprintln!("SKIPPED: GitHub's clients in a container, because {why}"),
+    };
+    let world = engine.world();
+    world.serve();
+    let repository = Repository::new(&world, "small");
+    let modules = clients.join("node_modules");
+    repository.write("use.mjs", results::SCRIPT);
+    repository.workflow(&format!(
+        "on: push
+jobs:
+  inside:
+    runs-on: ubuntu-latest
+    container:
+      image: tiny
+      volumes: ['/usr:/usr:ro', '/lib:/lib:ro', '/lib64:/lib64:ro', '{}:/of/node_modules:ro']
+    steps:
+      - uses: actions/checkout@v4
+      - run: |
+          touch /__w/_temp/here
+          while [ ! -e /__w/_temp/go ]; do sleep 0.1; done
+          export PATH=/usr/bin:$PATH
+          ln -s /of/node_modules node_modules
+          node use.mjs 1
+  alone:
+    needs: inside
+    runs-on: ubuntu-latest
+    permissions: {{ id-token: write }}
+    steps:
+      - uses: docker://tiny
+        with:
+          entrypoint: /bin/sh
+          args: >-
+            -ec 'wget -q -O- --header \"Authorization: bearer $ACTIONS_ID_TOKEN_REQUEST_TOKEN\"
+            \"$ACTIONS_ID_TOKEN_REQUEST_URL&audience=x\" > t; grep -q value t; echo GOT AN ID'
+",
+        modules.display()
+    ));
+    repository.ship("one");
+    let place = |name: &str| {
+        let run = fs::read_dir(world.data_dir().join("runs")).ok()?.next()?;
+        Some(run.unwrap().path().join("inside/temp").join(name))
+    };
+    world.until("the step inside", LIMIT, || {
+        place("here").filter(|here| here.exists())
+    });
+    world.kill();
+    world.serve();
+    fs::write(place("go").unwrap(), "").unwrap();
+    let run = world.run_ended(1, LIMIT);
+    let log = world.cutover(&["logs", "1"]).exits(0);
+    assert_eq!(run["outcome"], "succeeded", "{}", log.said());
+    log.says(&["CLIENTS DONE, token ***", "GOT AN ID"]);
     world.stop();
     nothing_is_left(&engine);
 }

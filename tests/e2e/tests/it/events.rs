@@ -50,8 +50,8 @@ fn runs_follow_runs_and_words_find_who_listens() {
     write(
         &repository,
         "asked",
-        "{ workflow_dispatch: { inputs: { n: { type: number, default: 3 } } } }",
-        "echo asked ${{ inputs.n == 4 }}",
+        "{ workflow_dispatch: { inputs: { n: { type: number, default: 3 }, who: { default: ada } } } }",
+        "echo asked ${{ inputs.n == 4 }} ${{ github.event.inputs.n }} of ${{ github.event.inputs.who }}",
     );
     repository.ship("one");
     let first = world.run_ended(1, LIMIT);
@@ -86,7 +86,14 @@ fn runs_follow_runs_and_words_find_who_listens() {
         .exits(0)
         .says(&["run #4"]);
     world.run_ended(4, LIMIT);
-    log("4").says(&["asked true"]);
+    log("4").says(&["asked true 4 of ada"]);
+
+    repository.write("README.md", "nothing to run");
+    repository.ship("docs: a word [skip ci]");
+    world
+        .cutover(&["dispatch", "events", "asked.yml"])
+        .exits(0)
+        .says(&["run #5"]);
 }
 
 #[test]

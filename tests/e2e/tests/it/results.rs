@@ -5,7 +5,7 @@ use std::{fs, path::Path, thread, time::Duration};
 use crate::{clients, repository::Repository, world::World};
 
 /// Keeps a file as an artifact and a folder as a cache, and takes both back.
-const SCRIPT: &str = "
+pub(crate) const SCRIPT: &str = "
 import assert from 'node:assert/strict'
 import * as fs from 'node:fs'
 import {DefaultArtifactClient} from '@actions/artifact'

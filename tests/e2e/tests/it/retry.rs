@@ -249,11 +249,17 @@ jobs:
       - run: |
           echo '::error file=src/a.rs,line=3,col=7,title=Oh::no such thing'
           echo '# All about it' >> \"$GITHUB_STEP_SUMMARY\"
+          echo '{\"problemMatcher\":[{\"owner\":\"o\",\"pattern\":[{
+            \"regexp\":\"^(?i:NO) (\\\\S+):(\\\\d+)\\\\s(\\\\w.*)$\",
+            \"file\":1,\"line\":2,\"message\":3}]}]}' > m.json
+          echo '::add-matcher::m.json'
+          echo 'no src/b.rs:12 way'
           exit 1
 ",
     );
     run(&world, &repository, &[]).exits(0).says(&[
         "error: src/a.rs:3:7: Oh: no such thing (a / Run",
+        "error: src/b.rs:12:1: way (a / Run",
         "── summary of a / Run",
         "# All about it",
         "a failed (counts as succeeded)",

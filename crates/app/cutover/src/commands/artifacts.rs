@@ -1,10 +1,10 @@
-//! `cutover artifacts`: what a run has kept, and how to have it here.
+//! `cutover artifacts`: what a run has kept, and how to have it here; and what its steps say to have made.
 
 use anyhow::{Context as _, bail};
 use camino::Utf8Path;
 use cutover_results::{Bounds, extract};
 use futures_util::StreamExt as _;
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::io::AsyncWriteExt as _;
 
 use crate::{cli, client::Client, exit::Exit, render};
@@ -31,25 +31,40 @@ pub(crate) async fn run(args: cli::Artifacts) -> anyhow::Result<Exit> {
         }
         return Ok(Exit::Ok);
     }
+    let subjects = answer["subjects"].as_array().cloned().unwrap_or_default();
     if args.listing.json {
-        render::json(&serde_json::json!({ "run": answer["run"], "artifacts": rows }));
-    } else if rows.is_empty() {
+        render::json(&json!({ "run": answer["run"], "artifacts": rows, "subjects": subjects }));
+        return Ok(Exit::Ok);
+    }
+    if rows.is_empty() {
         render::talk("this run has no artifacts");
     } else {
         let header = ["artifact", "bytes", "job", "expires (UTC)", "sha256"];
         let rows = rows.iter().map(|row| {
-            let said = |name: &str| row[name].as_str().unwrap_or_default().to_owned();
             vec![
-                said("name"),
+                said(row, "name"),
                 row["size"].to_string(),
-                said("job"),
+                said(row, "job"),
                 render::time(&row["expires"]),
-                said("sha256").chars().take(12).collect(),
+                said(row, "sha256").chars().take(12).collect(),
             ]
         });
         render::data(&render::table(&header, rows.collect()));
     }
+    if !subjects.is_empty() && args.names.is_empty() {
+        let header = ["made", "kind", "job", "step", "digest"];
+        let fields = ["name", "kind", "job", "step", "digest"];
+        let rows = subjects.iter().map(|row| {
+            let cells = fields.iter().map(|field| said(row, field));
+            cells.collect()
+        });
+        render::data(&render::table(&header, rows.collect()));
+    }
     Ok(Exit::Ok)
+}
+
+fn said(row: &Value, name: &str) -> String {
+    row[name].as_str().unwrap_or_default().to_owned()
 }
 
 /// Brings one here and unpacks it into a folder of its name.

@@ -5,6 +5,7 @@ mod event;
 mod follow;
 pub(super) mod given;
 mod result;
+mod screen;
 mod select;
 mod shell;
 pub(crate) mod trigger;
@@ -12,6 +13,7 @@ pub(crate) mod trigger;
 use std::sync::Arc;
 
 use anyhow::{Context as _, bail};
+use camino::Utf8Path;
 use cutover_dialect::{self as dialect, Lacking};
 use cutover_engine::Wish;
 use cutover_executor::Supervisors;
@@ -34,9 +36,20 @@ use crate::{cli, config, exit::Exit, render, signals};
 pub(crate) async fn run(args: cli::Run) -> anyhow::Result<Exit> {
     // While git looks at the tree, it is born.
     let supervisors = given::supervisors()?;
-    let tree = Tree::open(&args.directory).await?;
     let shells = args.on_failure.map(|_| shell::Shells::new()).transpose()?;
-    let control = open(&args, &tree, supervisors).await?;
+    let (tree, control) = match Tree::plain_root(&args.directory) {
+        // Git and the database have nothing to do with each other.
+        Some(root) => {
+            let control = open(&args, &root, supervisors);
+            let (tree, control) = tokio::join!(Tree::open(&args.directory), control);
+            (tree?, control?)
+        }
+        None => {
+            let tree = Tree::open(&args.directory).await?;
+            let control = open(&args, &tree.root, supervisors).await?;
+            (tree, control)
+        }
+    };
     if let Some(shells) = shells {
         control.on_failure(Arc::new(shells));
     }
@@ -50,14 +63,18 @@ pub(crate) async fn run(args: cli::Run) -> anyhow::Result<Exit> {
 }
 
 /// The first run directory of this repository that nobody else uses: two at once do not meet.
-async fn open(args: &cli::Run, tree: &Tree, supervisors: Supervisors) -> anyhow::Result<Control> {
-    let base = config::run_dir(args.data_dir.as_deref(), &tree.root)?;
+async fn open(
+    args: &cli::Run,
+    root: &Utf8Path,
+    supervisors: Supervisors,
+) -> anyhow::Result<Control> {
+    let base = config::run_dir(args.data_dir.as_deref(), root)?;
     let secrets = given::secrets(args.secret_file.as_deref(), &args.secrets)?;
     let actions = config::actions(&args.actions, args.data_dir.as_deref())?;
     let options = Options {
         vars: args.vars.iter().cloned().collect(),
         supervisors: Some(supervisors),
-        ..given::options(base.clone(), args.jobs, secrets, &tree.root, actions)?
+        ..given::options(base.clone(), args.jobs, secrets, root, actions)?
     };
     for data_dir in given::places(&base) {
         match Control::open(Options {
@@ -192,7 +209,7 @@ async fn compile(
         ));
     }
     let (inputs, wrong) = dialect::inputs(&tree.files, path, &trigger);
-    trigger.inputs = inputs;
+    trigger.take_inputs(inputs);
     let lacking = if args.as_far_as_possible {
         Lacking::FaultWhenReached
     } else {

@@ -38,7 +38,7 @@ pub(crate) async fn run(args: cli::Serve) -> anyhow::Result<Exit> {
         actions: args.actions.store(data_dir.join("actions")),
         docker_host: config::environment("DOCKER_HOST"),
         address: Some(address.clone()),
-        base_env: config::base_env(),
+        base_env: config::base_env()?,
         recover: true,
         power_safe: true,
         supervisors: None,

@@ -3,7 +3,7 @@
 use anyhow::bail;
 use camino::{Utf8Path, Utf8PathBuf};
 use cutover_dialect::{self as dialect, SourceTree};
-use cutover_forge::{Files, Told, WorkingTree};
+use cutover_forge::{Told, WorkingTree};
 use cutover_model::source::Revision;
 
 /// Whether any workflow may ask which paths have changed: to find out takes git a while.
@@ -13,10 +13,6 @@ fn filters_paths(files: &SourceTree) -> bool {
             .get(path)
             .is_some_and(|bytes| bytes.windows(5).any(|word| word == b"paths"))
     })
-}
-
-async fn look(git: &WorkingTree) -> anyhow::Result<(Files, Option<String>, Option<Told>)> {
-    Ok(tokio::try_join!(git.tree(), git.branch(), git.told())?)
 }
 
 /// A working tree, read.
@@ -35,18 +31,17 @@ pub(crate) struct Tree {
 }
 
 impl Tree {
+    /// Where it is, when that is plain to see without asking git.
+    pub(crate) fn plain_root(directory: &Utf8Path) -> Option<Utf8PathBuf> {
+        let root = crate::config::absolute(directory).ok()?;
+        Some(WorkingTree::plain(&root)?.root().to_owned())
+    }
+
     pub(crate) async fn open(directory: &Utf8Path) -> anyhow::Result<Self> {
         let root = crate::config::absolute(directory)?;
-        // Each question is a process of git, so all are asked at once, where the answer is likely to count.
-        let likely = WorkingTree::likely(&root);
-        let early = async { Some(look(likely.as_ref()?).await) };
-        let (git, early) = tokio::join!(WorkingTree::open(&root), early);
-        let git = git?;
-        let found = match early {
-            Some(found) if likely.as_ref().map(WorkingTree::root) == Some(git.root()) => found?,
-            Some(_) | None => look(&git).await?,
-        };
-        let (tree, branch, told) = found;
+        let git = WorkingTree::open(&root).await?;
+        // Each may be a process of its own.
+        let (tree, branch, told) = tokio::try_join!(git.tree(), git.branch(), git.told())?;
         let mut files = SourceTree::default();
         for (path, bytes) in tree {
             files.insert(path, bytes);

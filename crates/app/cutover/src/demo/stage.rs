@@ -41,7 +41,7 @@ impl Stage {
             actions: ActionStore::new(root.join("actions"), DEFAULT_ADDRESS, Vec::new()),
             docker_host: None,
             address: Some(address.clone()),
-            base_env: config::base_env(),
+            base_env: config::base_env()?,
             recover: true,
             power_safe: true,
             supervisors: None,

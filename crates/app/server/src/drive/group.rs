@@ -31,6 +31,9 @@ impl Member {
     }
 
     fn name(&self) -> String {
+        if let Some(caller) = self.job.as_ref().and_then(JobKey::framed) {
+            return format!("what job {caller} of run #{} calls", self.number);
+        }
         match &self.job {
             Some(job) => format!("job {job} of run #{}", self.number),
             None => format!("run #{}", self.number),

@@ -1,4 +1,4 @@
-//! The artifacts of a run: which there are, and their bytes.
+//! The artifacts of a run: which there are, and their bytes; and what its steps say to have made.
 
 use axum::{
     Json,
@@ -11,7 +11,7 @@ use serde_json::json;
 use tokio_util::io::ReaderStream;
 
 use super::{Fault, api::Answered};
-use crate::{Control, Error};
+use crate::{Control, Error, view::RunView};
 
 pub(super) async fn list(State(control): State<Control>, Path(run): Path<String>) -> Answered {
     let row = control.find_run(&run).await?;
@@ -20,7 +20,12 @@ pub(super) async fn list(State(control): State<Control>, Path(run): Path<String>
         .into_iter()
         .map(|(artifact, _)| artifact)
         .collect();
-    Ok(Json(json!({ "run": row.id, "artifacts": artifacts })))
+    let run = control.run(&row.id).await?;
+    let view = RunView::of(&run);
+    let subjects: Vec<_> = view.iter().flat_map(RunView::made).collect();
+    Ok(Json(
+        json!({ "run": row.id, "artifacts": artifacts, "subjects": subjects }),
+    ))
 }
 
 /// By its id, or the newest of that name.

@@ -57,7 +57,7 @@ pub(super) async fn workflow(
     {
         return Err(Error::Invalid(diagnostics).into());
     }
-    trigger.inputs = inputs;
+    trigger.take_inputs(inputs);
     let reach = Understanding::reach_of(&trigger);
     let compiled = Understanding::new(control.actions(), &tree, reach)
         .compile(&path, &trigger, dialect::Options::default())

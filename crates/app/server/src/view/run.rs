@@ -6,7 +6,7 @@ use cutover_engine::{self as engine, Run};
 use cutover_model::{
     RunId, Timestamp,
     event::{Recorded, RunEvent},
-    run::{Annotation, Attempt, JobKey, Outcome, State, StepPath},
+    run::{Annotation, Attempt, JobKey, Outcome, State, StepPath, Subject},
     source::{GitRef, Revision},
 };
 use cutover_store::{ApprovalChange, ApprovalRow, RunRow, StreamKind};
@@ -38,7 +38,7 @@ pub(crate) fn row(run: &Run) -> Option<RunRow> {
         number: run.number()?,
         repository: trigger.repository.clone(),
         workflow: plan.path.clone(),
-        name: plan.name.clone(),
+        name: run.title().to_owned(),
         git_ref: trigger.git_ref.clone(),
         revision: trigger.revision.clone(),
         actor: trigger.actor.clone(),
@@ -104,7 +104,7 @@ pub struct RunView {
     pub id: RunId,
     /// The number people say aloud.
     pub number: u64,
-    /// The workflow's name.
+    /// What its `run-name:` came to, else the workflow's name.
     pub name: String,
     /// The workflow's path.
     pub workflow: String,
@@ -165,6 +165,9 @@ pub struct JobView {
     pub reason: Option<String>,
     /// Its outputs.
     pub outputs: BTreeMap<String, String>,
+    /// Those that hold a secret and are therefore not handed on.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub withheld_outputs: Vec<String>,
     /// Where to look at what it deployed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub environment_url: Option<String>,
@@ -199,13 +202,41 @@ pub struct StepView {
     pub annotations: Vec<Annotation>,
     /// What it wants to say at length, in Markdown.
     pub summary: Option<String>,
+    /// What it says to have made.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub subjects: Vec<Subject>,
     /// When it started.
     pub started_at: Option<Timestamp>,
     /// When it ended.
     pub finished_at: Option<Timestamp>,
 }
 
+/// What a job says to have made.
+#[derive(Debug, Serialize)]
+pub struct Made<'a> {
+    /// What.
+    #[serde(flatten)]
+    pub subject: &'a Subject,
+    /// The job's name.
+    pub job: &'a str,
+    /// The step's name.
+    pub step: &'a str,
+}
+
 impl RunView {
+    /// What its jobs say to have made, in the order of the jobs and steps.
+    pub fn made(&self) -> impl Iterator<Item = Made<'_>> {
+        self.jobs.iter().flat_map(|job| {
+            job.steps.iter().flat_map(|step| {
+                step.subjects.iter().map(|subject| Made {
+                    subject,
+                    job: &job.name,
+                    step: &step.name,
+                })
+            })
+        })
+    }
+
     /// A run as it stands.
     pub fn of(run: &Run) -> Option<Self> {
         let row = row(run)?;
@@ -262,6 +293,7 @@ impl JobView {
             conclusion: job.conclusion,
             reason: job.reason.map(ToOwned::to_owned),
             outputs: outputs.collect(),
+            withheld_outputs: job.withheld.into_iter().map(ToOwned::to_owned).collect(),
             environment_url: job.environment_url.map(ToOwned::to_owned),
             started_at: job.started_at,
             finished_at: ended(&job.state),
@@ -288,6 +320,7 @@ impl StepView {
             reasons,
             annotations: report.annotations,
             summary: report.summary,
+            subjects: report.subjects,
             started_at: step.started_at,
         }
     }

@@ -114,6 +114,7 @@ mod tests {
             attempt: None,
             reason: None,
             outputs: BTreeMap::new(),
+            withheld_outputs: Vec::new(),
             environment_url: None,
             started_at: None,
             finished_at: None,

@@ -109,6 +109,7 @@ pub(super) fn run(
                 }
                 (approvals(&of(&status.approvals, run.id.as_str())))
                 (artifacts(run, kept))
+                (made(run))
                 @for traffic in &status.services { (services(traffic)) }
                 @for job in &run.jobs { (job_steps(run, job, now)) }
             }
@@ -127,6 +128,23 @@ fn artifacts(run: &RunView, kept: &[Artifact]) -> Markup {
                     @for artifact in kept {
                         li { a href={ "/runs/" (run.id) "/artifacts/" (artifact.id) } download { (artifact.name) }
                             small { " " (artifact.size) " bytes · by " (artifact.job) } }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// What the steps of a run say to have made.
+fn made(run: &RunView) -> Markup {
+    html! {
+        @if run.made().next().is_some() {
+            section {
+                h2 { "Made" }
+                ul {
+                    @for made in run.made() {
+                        li { (made.subject.name) " " code { (made.subject.digest) }
+                            small { " " (made.subject.kind.word()) " · by " (made.job) " / " (made.step) } }
                     }
                 }
             }
@@ -277,9 +295,7 @@ fn remark(annotation: &Annotation) -> Markup {
     };
     html! {
         p class=(class) {
-            @if let Some(file) = &annotation.file {
-                code { (file) @if let Some(at) = annotation.at { ":" (at.line) ":" (at.column) } } " "
-            }
+            @if let Some(place) = annotation.place() { code { (place) } " " }
             @if let Some(title) = &annotation.title { b { (title) } " " }
             (annotation.message)
         }

@@ -205,6 +205,11 @@ pub(crate) fn bind(
     let mut bindings = Bindings::new();
     for input in inputs {
         let given = given.get(&input.name.to_ascii_lowercase()).copied();
+        if let (Some(given), Some(why)) = (given, &input.deprecation) {
+            let name = &input.name;
+            let message = format!("Input '{name}' has been deprecated with message: {why}");
+            sink.warning(Code::ActionInput, given.at, message, None);
+        }
         if given.is_none() && input.default.is_none() && input.required {
             let message = format!(
                 "action `{}` needs the input `{}`",

@@ -5,10 +5,7 @@ use std::collections::BTreeSet;
 
 use cutover_model::{
     Diagnostic,
-    plan::{
-        ActionSource, CallInput, CallSpec, Concurrency, JobSpec, Permissions, StepBody, StepSpec,
-        Template,
-    },
+    plan::{ActionSource, CallInput, CallSpec, JobSpec, Permissions, StepBody, StepSpec, Template},
 };
 
 use super::{
@@ -145,12 +142,10 @@ impl Lowering<'_> {
             secrets: call.secrets,
             outputs: trigger.outputs,
             env,
+            concurrency,
             ..CallSpec::new(path, jobs)
         };
-        Called::Workflow {
-            call: Box::new(spec),
-            concurrency,
-        }
+        Called::Workflow(Box::new(spec))
     }
 
     /// The bytes of a file, be it of the sources or from elsewhere.
@@ -243,43 +238,21 @@ impl Lowering<'_> {
 
 /// What became of a call.
 pub(super) enum Called {
-    Workflow {
-        call: Box<CallSpec>,
-        /// `concurrency:` of the called file.
-        concurrency: Option<Concurrency>,
-    },
+    Workflow(Box<CallSpec>),
     Lacking(Box<StepSpec>),
 }
 
 impl Called {
     /// Puts it into the job that calls.
-    pub(super) fn enter(self, job: &mut JobSpec, sink: &mut Sink) {
+    pub(super) fn enter(self, job: &mut JobSpec) {
         match self {
-            Self::Workflow { call, concurrency } => {
-                if let Some(own) = concurrency {
-                    enter_group(own, job, sink);
-                }
-                job.call = Some(call);
-            }
+            Self::Workflow(call) => job.call = Some(call),
             Self::Lacking(step) => {
                 job.runs_on = vec![Template::plain("local")];
                 job.steps = vec![*step];
             }
         }
     }
-}
-
-/// The group of a called file is that of the job that calls it: one leg is one call.
-fn enter_group(own: Concurrency, job: &mut JobSpec, sink: &mut Sink) {
-    let looks_inside = own.group.text.to_ascii_lowercase().contains("inputs");
-    if job.concurrency.is_some() || looks_inside {
-        let message = "`concurrency` of a called workflow beside that of its caller, or with \
-                       `inputs` in it, is not there yet";
-        let hint = "write it at the job that calls".to_owned();
-        sink.error_hint(Code::NotYet, job.at, message, hint);
-        return;
-    }
-    job.concurrency = Some(own);
 }
 
 /// The path that a reference has among the sources, as the file `here` means it: what is local in a file

@@ -13,6 +13,7 @@ mod matrix;
 mod model;
 mod permissions;
 mod rules;
+mod security;
 mod steps;
 mod syntax;
 mod types;
@@ -46,6 +47,7 @@ pub(crate) fn check(document: &Document, sink: &mut Sink) {
     let workflow = syntax.workflow(root);
     webhooks::check(&workflow.events, sink);
     rules::check(&workflow, sink);
+    security::check(&workflow, sink);
     matrix::check(&workflow.jobs, sink);
     uses::check(&workflow, sink);
     expressions::check(&workflow, sink);

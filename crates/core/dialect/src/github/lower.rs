@@ -238,7 +238,7 @@ impl<'t> Lowering<'t> {
             at: job.at,
         };
         if let Some(call) = call {
-            call.enter(&mut spec, sink);
+            call.enter(&mut spec);
         }
         spec.with_set_up()
     }

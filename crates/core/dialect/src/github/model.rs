@@ -247,4 +247,6 @@ pub(crate) struct ActionInput {
     pub(crate) name: String,
     pub(crate) required: bool,
     pub(crate) default: Option<Template>,
+    /// What whoever still gives it is told.
+    pub(crate) deprecation: Option<String>,
 }

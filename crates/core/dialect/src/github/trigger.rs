@@ -66,6 +66,26 @@ pub(crate) fn checks(
     }
 }
 
+/// The words in the message of a pushed commit that ask for nothing to be started.
+pub(crate) fn asks_for_nothing(trigger: &Trigger) -> Option<&'static str> {
+    const WORDS: [&str; 5] = [
+        "[skip ci]",
+        "[ci skip]",
+        "[no ci]",
+        "[skip actions]",
+        "[actions skip]",
+    ];
+    const TRAILERS: [&str; 2] = ["skip-checks: true", "skip-checks:true"];
+    let message = (trigger.kind == TriggerKind::Push)
+        .then(|| trigger.payload.pointer("/head_commit/message")?.as_str())
+        .flatten()?;
+    let trailer = |words: &&str| message.lines().skip(1).any(|line| line.trim() == *words);
+    let mut words = WORDS.into_iter();
+    words
+        .find(|words| message.contains(words))
+        .or_else(|| TRAILERS.into_iter().find(trailer))
+}
+
 /// When a workflow wants to be run by the clock; nothing when its `on:` does not hold.
 pub(crate) fn schedules(tree: &SourceTree, path: &str) -> Vec<Schedule> {
     let mut sink = Sink::new(path);

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use cutover_model::{
     Position,
-    plan::{Bindings, Expression, RunDefaults, Template},
+    plan::{ALL, Bindings, Expression, RunDefaults, Template},
 };
 
 use super::{context::Scope, model::With};
@@ -213,6 +213,10 @@ pub(crate) fn env(node: Option<&Node>, scope: Scope, sink: &mut Sink) -> Binding
     let Some(node) = node else {
         return Bindings::new();
     };
+    if node.scalar().is_some_and(|scalar| is_dynamic(&scalar.text)) {
+        let all = template(node, "`env`", scope, sink);
+        return all.map(|all| (ALL.to_owned(), all)).into_iter().collect();
+    }
     if let Value::Mapping(entries) = &*node.value {
         for entry in entries
             .iter()
@@ -277,10 +281,9 @@ fn maybe(node: &Node, what: &str, scope: Option<Scope>, sink: &mut Sink) -> Opti
     }
 }
 
-/// The shells by name.
-const SHELLS: [&str; 4] = ["bash", "sh", "python", "pwsh"];
-/// Shells of another system.
-const WINDOWS_SHELLS: [&str; 2] = ["powershell", "cmd"];
+/// The shells by name. Whether those of another system are there is seen when a step wants one: its
+/// condition may say that it is for that system alone.
+const SHELLS: [&str; 6] = ["bash", "sh", "python", "pwsh", "powershell", "cmd"];
 
 /// `shell:`; names are known in any case and handed on in lower case.
 pub(crate) fn shell(node: &Node, scope: Option<Scope>, sink: &mut Sink) -> Option<Template> {
@@ -292,12 +295,6 @@ pub(crate) fn shell(node: &Node, scope: Option<Scope>, sink: &mut Sink) -> Optio
     if SHELLS.contains(&lower.as_str()) {
         shell.text = lower;
         return Some(shell);
-    }
-    if WINDOWS_SHELLS.contains(&lower.as_str()) {
-        let message = format!("shell `{lower}` is not there yet");
-        let hint = "use `pwsh`, `bash`, `sh` or `python`".to_owned();
-        sink.error_hint(Code::NotYet, node.at, message, hint);
-        return None;
     }
     let hint = suggest::nearest(&lower, SHELLS).map_or_else(
         || "known are `bash`, `sh`, `python`, `pwsh`, or a command with `{0}`".to_owned(),

@@ -77,6 +77,39 @@ fn a_composite_action_is_lowered_with_its_inputs_bound() {
 }
 
 #[test]
+fn an_input_that_goes_away_is_told_to_whoever_gives_it() {
+    check_tree(
+        &[
+            (
+                PATH,
+                "
+                on: push
+                jobs:
+                  a:
+                    runs-on: x
+                    steps:
+                      - uses: ./act
+                      - uses: ./act
+                        with: { OLD: x, new: y }
+                ",
+            ),
+            (
+                "act/action.yml",
+                "
+                inputs:
+                  old: { deprecationMessage: take `new` }
+                  new: {}
+                runs: { using: composite, steps: [{ run: echo, shell: bash }] }
+                ",
+            ),
+        ],
+        "
+            8:22 W 1053 Input 'old' has been deprecated with message: take `new`
+            ",
+    );
+}
+
+#[test]
 fn faults_in_an_action_are_told_once_with_its_path() {
     check_tree(
         &[

@@ -51,7 +51,13 @@ fn a_called_file_becomes_the_jobs_of_its_caller() {
             with: { WHAT: all }
             secrets: { key: '${{ secrets.TOKEN }}' }
         ";
-    let call = compiled(&[(PATH, caller), (INNER, CALLEE)]).unwrap();
+    let callee = CALLEE.replace(
+        "    env: {",
+        "    concurrency: 'g-${{ inputs.what }}'\n    env: {",
+    );
+    let call = compiled(&[(PATH, caller), (INNER, &callee)]).unwrap();
+    let concurrency = call.concurrency.unwrap();
+    assert_eq!(concurrency.group.text, "g-${{ inputs.what }}");
     assert_eq!(call.path, INNER);
     let ids: Vec<&str> = call.jobs.iter().map(|job| job.id.as_str()).collect();
     assert_eq!(ids, ["build", "test"]);

@@ -17,6 +17,7 @@ mod foreign;
 mod fuzzing;
 mod hostile;
 mod judging;
+mod language;
 mod matrix;
 mod plans;
 mod projects;

@@ -223,3 +223,77 @@ fn every_value_knows_where_it_was_written() {
     );
     assert_eq!(found["file-table"], json!([PATH]));
 }
+
+#[test]
+fn ten_errors_are_told_each_of_at_most_five_hundred_characters() {
+    let jobs: Vec<String> = (0..30).map(|n| format!("  j{n}: []\n")).collect();
+    let jobs = jobs.concat();
+    let errors = template(
+        &[(PATH, &format!("on: push\njobs:\n{jobs}"))],
+        &ReadOptions::default(),
+    )
+    .unwrap_err();
+    assert_eq!(errors.len(), 10);
+    assert!(errors[9].contains("(Line: 12, Col: 7)"), "{}", errors[9]);
+
+    let long = format!("on: push\njobs: {{}}\n? {}\n: 1\n", "x".repeat(2_000));
+    let errors = template(&[(PATH, &long)], &ReadOptions::default()).unwrap_err();
+    assert!(errors[0].ends_with("xxx[...]"), "{}", errors[0]);
+    assert_eq!(errors[0].trim_end_matches("[...]").chars().count(), 500);
+}
+
+#[test]
+fn names_have_less_than_a_hundred_characters() {
+    let said = |id: &str| {
+        let text = format!(
+            "on: push\njobs: {{ {id}: {{ runs-on: x, steps: [{{ run: echo, id: {id} }}] }} }}\n"
+        );
+        template(&[(PATH, &text)], &ReadOptions::default()).err()
+    };
+    assert_eq!(said(&"x".repeat(99)), None);
+    for wrong in [
+        "x".repeat(100),
+        "__x".to_owned(),
+        "1x".to_owned(),
+        "x.y".to_owned(),
+    ] {
+        assert_eq!(said(&wrong).map(|errors| errors.len()), Some(2), "{wrong}");
+    }
+}
+
+#[test]
+fn fifty_one_files_are_the_most() {
+    let leaf = "on: workflow_call\njobs: { a: { runs-on: x, steps: [{ run: echo }] } }\n";
+    let read = |calls: usize| {
+        let jobs: Vec<String> = (0..calls)
+            .map(|n| format!("  j{n}: {{ uses: ./.github/workflows/w{n}.yml }}\n"))
+            .collect();
+        let jobs = jobs.concat();
+        let mut tree = SourceTree::new();
+        tree.insert(PATH, format!("on: push\njobs:\n{jobs}"));
+        for n in 0..calls {
+            tree.insert(format!(".github/workflows/w{n}.yml"), leaf);
+        }
+        read(&tree, PATH, &ReadOptions::default()).map(drop)
+    };
+    assert_eq!(read(50), Ok(()));
+    let errors = read(51).unwrap_err();
+    assert!(errors[0].message.contains("51"), "{}", errors[0]);
+}
+
+#[test]
+fn a_result_has_at_most_ten_megabytes() {
+    // An alias stands for all that it names, each time.
+    let steps = format!(
+        "[{{ run: &text '{}' }}, {}]",
+        "x".repeat(100_000),
+        vec!["{ run: *text }"; 120].join(", ")
+    );
+    let text = format!("on: push\njobs: {{ a: {{ runs-on: x, steps: {steps} }} }}\n");
+    let errors = template(&[(PATH, &text)], &ReadOptions::default()).unwrap_err();
+    assert!(
+        errors[0].contains("Maximum object size exceeded"),
+        "{}",
+        errors[0]
+    );
+}

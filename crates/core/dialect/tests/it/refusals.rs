@@ -243,14 +243,12 @@ fn what_comes_later_is_refused_with_a_hint() {
             environment: { name: n, url: x, deployment: false }
             steps:
               - { run: echo, background: true }
-              - { run: echo, shell: powershell }
+              - { run: echo, shell: PowerShell }
               - { run: echo, shell: 'perl {0}' }
               - uses: $/x
               - uses: cutover/scan@v1
         ",
         "
-            7:10 W 1014 an expression for the whole of `env` is not there yet | write the names out, with expressions for their values
-            11:29 W 1014 shell `powershell` is not there yet | use `pwsh`, `bash`, `sh` or `python`
             13:15 W 1051 there is no action in `$/x` | it needs `x/action.yml`
             14:15 W 1014 built-in action `cutover/scan` is not there yet
             ",

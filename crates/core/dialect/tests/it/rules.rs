@@ -239,3 +239,64 @@ fn labels_that_no_hosted_runner_has_are_told() {
     );
     assert!(said[1].contains(":5:33: error"), "{said:#?}");
 }
+
+#[test]
+fn what_lets_strangers_in_is_told() {
+    check(
+        "
+        on: [pull_request_target, issues]
+        env: { ACTIONS_ALLOW_UNSECURE_COMMANDS: true }
+        jobs:
+          a:
+            runs-on: ubuntu-latest
+            if: github.actor == 'dependabot[bot]' || 'x[bot]' == github.triggering_actor
+            steps:
+              - uses: actions/checkout@v4
+                with: { ref: '${{ github.event.pull_request.head.sha }}' }
+              - run: |
+                  make
+                  echo A=1 >> $GITHUB_ENV
+                  echo \"A=$TITLE\" >> \"$GITHUB_ENV\"
+                  echo \"$(pwd)/bin\" >> ${{ github.path }}
+              - if: contains('refs/heads/main refs/heads/next', github.ref)
+                run: echo \"${{ fromJSON(secrets.KEYS).password }}\" ${{ fromJSON(secrets.KEYS) != '' }}
+                env: { N: \"${{ github.event.number == 1 && '' || 'x' }}\" }
+              - if: ${{ contains(fromJSON('[\"refs/heads/main\"]'), github.ref) }}
+                run: echo ${{ github.event.number == 1 && 'y' || 'x' }}
+          b:
+            runs-on: ubuntu-latest
+            steps:
+              - run: make
+              - uses: actions/checkout@v4
+                with: { ref: '${{ github.head_ref }}' }
+              - uses: actions/upload-artifact@v4
+                with: { name: a, path: b }
+        ",
+        "
+            2:8 1093 with `ACTIONS_ALLOW_UNSECURE_COMMANDS` whatever a step prints may change the next ones | write to the files `$GITHUB_ENV` and `$GITHUB_PATH` instead
+            6:9 1095 `github.actor` is who did the last thing, and not who wrote the sources | compare the whole with `==`; of a person, `github.event.pull_request.user.login`
+            6:46 1095 `github.triggering_actor` is who did the last thing, and not who wrote the sources | compare the whole with `==`; of a person, `github.event.pull_request.user.login`
+            9:22 1091 `pull_request_target` has the rights of the repository, and the steps behind this one run what strangers wrote | use `pull_request`, or look at these sources without running anything of them
+            13:11 1092 what is written to `GITHUB_ENV` is not fixed, and `pull_request_target` is brought about by strangers | hand the value over as an output, and name it where it is needed
+            14:11 1092 what is written to `GITHUB_PATH` is not fixed, and `pull_request_target` is brought about by strangers | hand the value over as an output, and name it where it is needed
+            15:13 1095 `github.ref` may be any part of that text, down to one letter | compare the whole with `==`; of a person, `github.event.pull_request.user.login`
+            16:24 1094 a part of a secret is not masked, as the whole is | make a secret of it, or mask it with `::add-mask::` before it is used
+            17:52 1096 what stands between `&&` and `||` counts as false, so that it is never taken | use `case(condition, value, other)`
+            ",
+    );
+    // Where strangers start nothing that has rights, the same is fine.
+    check(
+        "
+        on: pull_request
+        jobs:
+          a:
+            runs-on: ubuntu-latest
+            if: github.actor == 'dependabot[bot]'
+            steps:
+              - uses: actions/checkout@v4
+                with: { ref: '${{ github.event.pull_request.head.sha }}' }
+              - run: echo \"A=$TITLE\" >> \"$GITHUB_ENV\"
+        ",
+        "",
+    );
+}

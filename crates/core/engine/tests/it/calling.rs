@@ -2,11 +2,17 @@
 
 use std::collections::BTreeMap;
 
-use cutover_engine::resolve::{self, Body, Given, RunnerFacts, ServerFacts};
+use cutover_engine::{
+    Claim, Input,
+    resolve::{self, Body, Given, RunnerFacts, ServerFacts},
+};
 use cutover_model::{
     Secret,
-    plan::{CallInput, CallInputKind, CallSecrets, CallSpec, JobSpec, Template},
-    run::Outcome,
+    plan::{
+        CallInput, CallInputKind, CallSecrets, CallSpec, Concurrency, JobSpec, Plan, Queue,
+        Template,
+    },
+    run::{JobKey, Outcome},
 };
 use serde_json::json;
 
@@ -257,4 +263,119 @@ fn a_workflow_of_which_every_job_is_skipped_is_skipped() {
         ..input("on", CallInputKind::Boolean, "")
     }];
     given(plan(vec![caller])).jobs("deploy skipped; deploy / go skipped");
+}
+
+fn group(name: &str) -> Concurrency {
+    Concurrency {
+        group: Template::plain(name),
+        cancel_in_progress: None,
+        queue: Queue::Single,
+    }
+}
+
+/// A matrix of two calls whose file has a group by what it is handed; the caller may have its own.
+fn in_groups(own: Option<&str>) -> Plan {
+    let mut caller = call("ship", &[], vec![job("go", &[], vec![step("go")])]);
+    caller.matrix = Some(matrix(json!({ "to": ["a", "b"] })));
+    caller.concurrency = own.map(group);
+    callee(&mut caller).inputs = vec![input("to", CallInputKind::String, "${{ matrix.to }}")];
+    callee(&mut caller).concurrency = Some(group("to-${{ inputs.to }}"));
+    plan(vec![caller])
+}
+
+fn taken(job: &str) -> Input {
+    let job = Some(JobKey(job.to_owned()));
+    Input::GroupTaken { job }
+}
+
+fn lost(job: &str) -> Input {
+    Input::GroupLost {
+        job: Some(JobKey(job.to_owned())),
+        by: "run #8".to_owned(),
+    }
+}
+
+#[test]
+fn the_group_of_a_called_file_is_known_with_its_inputs() {
+    given(in_groups(None))
+        .then("acquire group to-a for ship#0.; acquire group to-b for ship#1.")
+        .jobs(
+            "ship (a) waiting on concurrency group to-a; ship (b) waiting on concurrency group to-b; \
+             ship (a) / go pending; ship (b) / go pending",
+        )
+        .when(1, taken("ship#1."))
+        .then("acquire runner for ship#1.go (linux)")
+        // Superseded while it waits, with all that it calls.
+        .when(2, lost("ship#0."))
+        .then("release group to-a of ship#0.")
+        .because("ship#0", "superseded by run #8 in concurrency group `to-a`")
+        .when(3, runner("ship#1.go"))
+        // The newest goes on instead.
+        .when(4, lost("ship#1."))
+        .then("cancel ship#1.go/0/1")
+        .when(5, failed("ship#1.go/0/1"))
+        .jobs(
+            "ship (a) superseded; ship (b) cancelled; ship (a) / go superseded; \
+             ship (b) / go cancelled",
+        );
+}
+
+#[test]
+fn a_call_has_its_own_group_beside_that_of_its_file() {
+    let world = given(in_groups(Some("own-${{ matrix.to }}")))
+        .then("acquire group own-a for ship#0; acquire group own-b for ship#1")
+        .when(1, taken("ship#0"))
+        .then("acquire group to-a for ship#0.");
+    let claims = |world: &World| -> Vec<_> {
+        let claims = world.run.claims().into_iter();
+        let text = |claim: Claim| format!("{} {}", claim.group, claim.waits_since.is_some());
+        claims.map(text).collect()
+    };
+    assert_eq!(claims(&world), ["own-a false", "to-a true", "own-b true"]);
+    let world = world
+        // What is heard of the one group is not about the other.
+        .when(2, taken("ship#0"))
+        .then("")
+        .when(2, taken("ship#0."))
+        .then("acquire runner for ship#0.go (linux)");
+    assert_eq!(claims(&world), ["own-a false", "to-a false", "own-b true"]);
+    world
+        .when(3, runner("ship#0.go"))
+        .when(4, ok("ship#0.go/0/1"))
+        .then("finish ship#0.go; release group to-a of ship#0.; release group own-a of ship#0")
+        .when(5, taken("ship#1"))
+        // The own one is lost while that of the file is waited for: what holds it is cancelled.
+        .when(6, lost("ship#1"))
+        .then(
+            "release group to-b of ship#1.; release group own-b of ship#1; \
+               notify run.cancelled: run #7 of ci cancelled after 6m",
+        )
+        .because(
+            "ship#1",
+            "cancelled by run #8: in concurrency group `own-b` the newer one goes on",
+        );
+}
+
+#[test]
+fn nothing_waits_for_what_calls_it() {
+    given(in_groups(Some("to-${{ matrix.to }}")))
+        .when(1, taken("ship#0"))
+        .then("release group to-a of ship#0")
+        .because(
+            "ship#0",
+            "what calls it holds concurrency group `to-a` until it ends: they would wait for each \
+             other",
+        );
+    let mut inner = job("go", &[], vec![step("go")]);
+    inner.concurrency = Some(group("TO-a"));
+    let mut caller = call("ship", &[], vec![inner]);
+    callee(&mut caller).concurrency = Some(group("to-a"));
+    given(plan(vec![caller]))
+        .when(1, taken("ship."))
+        .jobs("ship cancelled; ship / go cancelled")
+        .because(
+            "ship.go",
+            "what calls it holds concurrency group `TO-a` until it ends: they would wait for each \
+             other",
+        );
 }

@@ -171,6 +171,34 @@ fn a_step_has_its_time() {
 }
 
 #[test]
+fn a_time_may_have_a_fraction_and_come_from_an_expression() {
+    for (written, expected) in [
+        (
+            "2.5",
+            "timeout of build at 361; timeout of build/0/1 at 3m30s",
+        ),
+        (
+            ".5",
+            "timeout of build at 361; timeout of build/0/1 at 1m30s",
+        ),
+        (
+            "${{ 1 + 1 }}",
+            "timeout of build at 361; timeout of build/0/1 at 3",
+        ),
+        (
+            "${{ fromJSON('0.5') }}",
+            "timeout of build at 361; timeout of build/0/1 at 1m30s",
+        ),
+    ] {
+        let mut slow = step("a");
+        slow.timeout_minutes = Some(Template::plain(written));
+        given(plan(vec![job("build", &[], vec![slow])]))
+            .when(1, runner("build"))
+            .timers(expected);
+    }
+}
+
+#[test]
 fn a_time_that_is_none_faults_the_step() {
     let mut odd = step("a");
     odd.timeout_minutes = Some(Template::plain("${{ 'soon' }}"));

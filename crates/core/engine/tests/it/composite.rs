@@ -3,11 +3,15 @@
 use cutover_engine::TimerKey;
 use cutover_model::{
     plan::{StepBody, StepSpec, Template},
-    run::Outcome,
+    run::{HandedOn, Outcome, StepReport},
 };
 
-use crate::support::{
-    action, bindings, cancel, exited, failed, gave, given, job, ok, place, plan, runner, step, woke,
+use crate::{
+    resolving::resolve,
+    support::{
+        action, bindings, cancel, exited, failed, gave, given, job, ok, place, plan, reported,
+        runner, step, woke,
+    },
 };
 
 fn with(mut spec: StepSpec, given: &[(&str, &str)], gives: &[(&str, &str)]) -> StepSpec {
@@ -162,6 +166,65 @@ fn an_action_has_its_time() {
 }
 
 #[test]
+fn what_an_action_sets_stays_set_behind_it_and_the_last_path_comes_first() {
+    let report = |value: &str, path: &str| StepReport {
+        env: [("MODE".to_owned(), HandedOn::Plain(value.to_owned()))].into(),
+        path: vec![path.to_owned(), format!("{path}/more")],
+        ..StepReport::default()
+    };
+    let world = given(plan(vec![job(
+        "build",
+        &[],
+        vec![
+            step("a"),
+            action("it", vec![step("b"), step("c")]),
+            step("d ? env.MODE == 'inner'"),
+        ],
+    )]))
+    .when(1, runner("build"))
+    .when(
+        2,
+        reported("build/0/1", Outcome::Succeeded, report("outer", "/a")),
+    )
+    .when(
+        3,
+        reported("build/1.0/1", Outcome::Succeeded, report("inner", "/b")),
+    )
+    .when(4, ok("build/1.1/1"))
+    .then("start build/2/1");
+    for address in ["build/1.1/1", "build/2/1"] {
+        let resolved = resolve(&world, address).unwrap();
+        assert_eq!(resolved.env["MODE"], "inner");
+        assert_eq!(resolved.path_prepend, ["/b/more", "/b", "/a/more", "/a"]);
+    }
+}
+
+#[test]
+fn a_step_without_a_name_is_called_after_what_it_does() {
+    for (path, expected) in [
+        ("", "step `Run ./` failed"),
+        ("actions/it", "step `Run ./actions/it` failed"),
+    ] {
+        let mut it = action("it", vec![step("a")]);
+        if let StepBody::Composite { path: own, .. } = &mut it.body {
+            path.clone_into(own);
+        }
+        given(plan(vec![job("build", &[], vec![it])]))
+            .when(1, runner("build"))
+            .when(2, failed("build/0.0/1"))
+            .because("build", expected);
+    }
+    given(plan(vec![job(
+        "build",
+        &[],
+        vec![step("\n\n  first\nsecond")],
+    )]))
+    .when(1, runner("build"))
+    .when(2, failed("build/0/1"))
+    .because("build", "step `Run first` failed");
+}
+
+#[test]
 fn a_skipped_action_shows_none_of_its_steps() {
     let mut never = action("it", vec![step("a")]);
     never.condition = step("x ? false").condition;
@@ -169,4 +232,41 @@ fn a_skipped_action_shows_none_of_its_steps() {
         .when(1, runner("build"))
         .then("start build/1/1")
         .steps("build", "0 skipped; 1 running");
+}
+
+#[test]
+fn conditions_and_outputs_see_where_the_job_and_the_action_are() {
+    let outer = with(
+        action(
+            "outer",
+            vec![
+                step("a ? github.action_path == '/machine/work/actions/it'"),
+                step("b ? github.action_path == '/actions/it'"),
+            ],
+        ),
+        &[],
+        &[("at", "${{ github.action_path }} ${{ runner.temp }}")],
+    );
+    given(plan(vec![job(
+        "build",
+        &[],
+        vec![
+            step("a ? runner.temp == '/machine/temp' && runner.tool_cache == '/machine/tools'"),
+            step("b ? github.workspace != '/machine/work' || github.server_url == ''"),
+            step("c ? github.event_path == '/machine/temp/_github_workflow/event.json'"),
+            outer,
+            step("d ? steps.outer.outputs.at == '/machine/work/actions/it /machine/temp'"),
+            step("e ? github.action_path"),
+        ],
+    )]))
+    .when(1, runner("build"))
+    .then("start build/0/1")
+    .when(2, ok("build/0/1"))
+    .then("start build/2/1")
+    .when(3, ok("build/2/1"))
+    .then("start build/3.0/1")
+    .when(4, ok("build/3.0/1"))
+    .then("start build/4/1")
+    .when(5, ok("build/4/1"))
+    .then("finish build; notify run.succeeded: run #7 of ci succeeded after 5m");
 }

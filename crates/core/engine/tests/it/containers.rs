@@ -16,7 +16,7 @@ use serde_json::json;
 
 use crate::{
     resolving::resolve,
-    support::{bindings, given, job, matrix, plan, reported, runner, step},
+    support::{bindings, given, job, matrix, ok, plan, reported, runner, step},
 };
 
 fn spec(image: &str) -> ContainerSpec {
@@ -106,9 +106,11 @@ fn what_was_made_ready_is_seen_by_later_steps() {
         ..job(
             "build",
             &[],
-            vec![step(
-                "${{ job.container.id }} ${{ job.services.db.ports['5432'] }}",
-            )],
+            vec![
+                step("${{ job.container.id }} ${{ job.services.db.ports['5432'] }}"),
+                step("a ? github.workspace == '/machine/work'"),
+                step("b ? github.workspace == '/container/work'"),
+            ],
         )
     };
     let made = "{\"network\":\"n\",\"container\":{\"id\":\"c1\",\"network\":\"n\",\"path\":\"/bin\"},\
@@ -120,6 +122,8 @@ fn what_was_made_ready_is_seen_by_later_steps() {
         panic!("a script");
     };
     assert_eq!(script, "c1 32768");
+    // What is asked without a step has the names of the container, too.
+    world.when(3, ok("build/1/1")).then("start build/3/1");
 }
 
 #[test]

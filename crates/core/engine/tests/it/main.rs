@@ -12,6 +12,7 @@ mod calling;
 mod cancelling;
 mod composite;
 mod containers;
+mod contexts;
 mod explaining;
 mod groups;
 mod lateness;

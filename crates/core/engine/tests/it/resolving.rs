@@ -19,7 +19,10 @@ use crate::support::{
 };
 
 pub(crate) fn resolve(world: &World, address: &str) -> Result<ResolvedStep, Fault> {
-    let secrets = BTreeMap::from([("TOKEN".to_owned(), Secret::new("s3cret"))]);
+    let secrets = BTreeMap::from([
+        ("TOKEN".to_owned(), Secret::new("s3cret")),
+        ("GITHUB_TOKEN".to_owned(), Secret::new("t0ken")),
+    ]);
     let (job, step, _) = place(address);
     let given = Given {
         secrets: &secrets,
@@ -40,6 +43,7 @@ pub(crate) fn resolve(world: &World, address: &str) -> Result<ResolvedStep, Faul
             tool_cache: "/tools".to_owned(),
             workspace: "/work".to_owned(),
             actions: "/actions".to_owned(),
+            exchange: format!("/temp/_{step}"),
         },
         server: &ServerFacts {
             url: "http://localhost:1".to_owned(),
@@ -48,7 +52,7 @@ pub(crate) fn resolve(world: &World, address: &str) -> Result<ResolvedStep, Faul
     resolve::step(&world.run, &job, &step, &given)
 }
 
-fn script(resolved: &ResolvedStep) -> &str {
+pub(crate) fn script(resolved: &ResolvedStep) -> &str {
     match &resolved.body {
         Body::Script { script, .. } => script,
         Body::Builtin { .. }

@@ -1,7 +1,9 @@
 //! What the edge and people say, in a few words.
 
 use cutover_engine::{Input, TimerKey};
-use cutover_model::run::{Attempt, HandedOn, JobKey, Outcome, Runner, StepPath, StepReport};
+use cutover_model::run::{
+    Attempt, HandedOn, JobKey, Outcome, Runner, RunnerPlace, StepPath, StepReport,
+};
 
 pub(crate) fn runner(leg: &str) -> Input {
     Input::RunnerAssigned {
@@ -10,7 +12,19 @@ pub(crate) fn runner(leg: &str) -> Input {
             name: "here".to_owned(),
             os: "Linux".to_owned(),
             arch: "X64".to_owned(),
+            place: Some(below("/machine")),
+            inside: Some(below("/container")),
         },
+    }
+}
+
+fn below(root: &str) -> RunnerPlace {
+    RunnerPlace {
+        server: "http://ci.example".to_owned(),
+        temp: format!("{root}/temp"),
+        tool_cache: format!("{root}/tools"),
+        workspace: format!("{root}/work"),
+        actions: format!("{root}/actions"),
     }
 }
 

@@ -1,6 +1,6 @@
 //! Plans in a few words, and the protocol that tests are written in.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use cutover_engine::{Effect, Input, Refusal, Run, decide, effects, evolve, outstanding};
 use cutover_model::{
@@ -184,6 +184,11 @@ pub(crate) fn given(plan: Plan) -> World {
 }
 
 pub(crate) fn given_trigger(plan: Plan, trigger: Trigger) -> World {
+    given_secrets(plan, trigger, &["TOKEN"])
+}
+
+/// A run that knows of these secrets.
+pub(crate) fn given_secrets(plan: Plan, trigger: Trigger, secrets: &[&str]) -> World {
     let mut world = World {
         run: Run::default(),
         log: Vec::new(),
@@ -197,7 +202,7 @@ pub(crate) fn given_trigger(plan: Plan, trigger: Trigger) -> World {
             plan: Box::new(plan),
             trigger: Box::new(trigger),
             vars: BTreeMap::from([("REGION".to_owned(), "eu".to_owned())]),
-            secrets: BTreeSet::from(["TOKEN".to_owned()]),
+            secrets: secrets.iter().map(|&name| name.to_owned()).collect(),
         },
     );
     world
@@ -264,7 +269,13 @@ impl World {
             .done
             .iter()
             .filter_map(|effect| match effect {
-                Effect::WakeAt { at, timer } => Some(format!("{timer} at {}", at.0 / 60_000)),
+                Effect::WakeAt { at, timer } => {
+                    let seconds = match at.0 % 60_000 / 1_000 {
+                        0 => String::new(),
+                        seconds => format!("m{seconds}s"),
+                    };
+                    Some(format!("{timer} at {}{seconds}", at.0 / 60_000))
+                }
                 _ => None,
             })
             .collect();

@@ -15,12 +15,15 @@ fn contexts() -> Object {
     .collect()
 }
 
-fn check(expression: &str, wanted: &str) {
-    let found = match evaluate(expression, &contexts()) {
+fn show(expression: &str) -> String {
+    match evaluate(expression, &contexts()) {
         Ok(value) => value.to_json().to_string(),
         Err(error) => error.to_string(),
-    };
-    assert_eq!(found, wanted, "{expression}");
+    }
+}
+
+fn check(expression: &str, wanted: &str) {
+    assert_eq!(show(expression), wanted, "{expression}");
 }
 
 #[test]
@@ -52,6 +55,203 @@ fn values() {
     check("case(false, 1, true, 2, 3)", "2");
     check("contains(people.*.name, 'BOB')", "true");
     check("hashFiles('a')", "hashFiles is not available here");
+}
+
+/// What it comes to, then what comes to it.
+const VALUES: &[(&str, &[&str])] = &[
+    (
+        "31",
+        &["0x1f", "0x1F", "31.0", "3.1e1", "+31", "case(false, 0, 31)"],
+    ),
+    ("15", &["0o17", "'0x0f' == 15 && 15", "'0o17' == 15 && 15"]),
+    ("-0.5", &["-0.5", "-.5", "-5e-1"]),
+    (
+        "true",
+        &[
+            "true",
+            "!false",
+            "!null",
+            "!''",
+            "!0",
+            "!NaN",
+            "!!'0'",
+            "!!'false'",
+            "!!people",
+            // What is compared is made a number, if it is not of one kind.
+            "null == 0",
+            "false == 0",
+            "'' == 0",
+            "'1' == true",
+            "' 7 ' == 7",
+            "null == ''",
+            "null == false",
+            "'0xff' == 255",
+            "'1e2' == 100",
+            "'a' != 0",
+            "NaN != NaN",
+            "'x' != people",
+            "Infinity > 1e308",
+            "-Infinity < 0",
+            "'Infinity' == Infinity",
+            "1e309 == Infinity",
+            "'a' < 'B'",
+            "'b' > 'A'",
+            "'a' <= 'A'",
+            "2 > '1'",
+            "true > false",
+            "1 >= 1",
+            "1 <= 1",
+            "!(NaN >= NaN)",
+            "!(people > 1)",
+            "'straße' == 'STRASSE' || true",
+            // `&&` before `||`, comparisons before both, `!` first of all.
+            "true || false && false",
+            "!false && true",
+            "1 < 2 == true",
+            "1 == 1 && 2 == 2",
+            "contains('Hello', 'ELL')",
+            "contains(fromJSON('[\"A\", 1]'), 'a')",
+            "contains('', '')",
+            "contains(fromJSON('[1]'), '1')",
+            "!contains(people, people[0].name)",
+            "contains(123, 2)",
+            "startsWith('Hello', 'hE')",
+            "startsWith(123, 1)",
+            "startsWith('x', '')",
+            "endsWith('Hello', 'LO')",
+            "endsWith(true, 'UE')",
+            "!endsWith('a', 'ba')",
+        ],
+    ),
+    (
+        "\"b\"",
+        &[
+            "false || 'b'",
+            "'a' && 'b'",
+            "null || '' || 'b'",
+            "case(1 == 1, 'b', 'c')",
+        ],
+    ),
+    (
+        "null",
+        &[
+            "null",
+            "null && 1",
+            "people.name",
+            "people[9]",
+            "people['x']",
+            "empty.a",
+            "empty['']",
+        ],
+    ),
+    (
+        "\"\"",
+        &["''", "'' && 1", "format('')", "join(empty.a)", "join('')"],
+    ),
+    (
+        "\"it's\"",
+        &["'it''s'", "format('{0}', 'it''s')", "join('it''s')"],
+    ),
+    (
+        "\"a{b}1,,true\"",
+        &["format('a{{b}}{0},{1},{2}', 1, null, true)"],
+    ),
+    (
+        "\"Object Array 0.1 0 1000000 1E+21\"",
+        &["format('{0} {1} {2} {3} {4} {5}', empty, people, .1, -0, 1e6, 1e21)"],
+    ),
+    ("\"1-x-true\"", &["join(fromJSON('[1,\"x\",true]'), '-')"]),
+    ("\"1,2\"", &["join(fromJSON('[1,2]'))"]),
+    ("\"null\"", &["toJSON(null)", "toJSON(empty.b)"]),
+    ("\"1\"", &["toJSON(1)", "toJSON(fromJSON('1'))", "join(1)"]),
+    (
+        "{\"a\":[1,null]}",
+        &[
+            "fromJSON('{\"a\":[1,null]}')",
+            "fromJSON(toJSON(fromJSON('{\"a\":[1,null]}')))",
+        ],
+    ),
+    (
+        "\"y\"",
+        &[
+            "people[0].tags[1]",
+            "people[0]['TAGS']['1']",
+            "(people[0].tags)[1]",
+        ],
+    ),
+    (
+        "[\"x\",\"y\"]",
+        &["people.*.tags.*", "people[*].tags[*]", "people[0].*.* "],
+    ),
+];
+
+/// What has no value, and words of why.
+const FAULTS: &[(&str, &str)] = &[
+    (
+        "case(1, 2, 3)",
+        "case predicate must evaluate to a boolean value",
+    ),
+    (
+        "case('true', 2, 3)",
+        "case predicate must evaluate to a boolean value",
+    ),
+    ("fromJSON('{')", "Error parsing fromJson"),
+    ("fromJSON('')", "Error"),
+    ("format('{0', 1)", "The following format string is invalid"),
+    (
+        "format('{1}', 1)",
+        "The following format string references more arguments than were supplied",
+    ),
+    ("tojsn(1)", "Unrecognized function: 'tojsn'"),
+    (
+        "contains(1, 2, 3)",
+        "Too many parameters supplied: 'contains'",
+    ),
+    ("1 + 1", "Unexpected symbol: '+'"),
+    ("\"a\"", "Unexpected symbol: '\"a\"'"),
+    ("a-", "Unrecognized named-value: 'a-'"),
+    ("1 == 2 == ", "Unexpected end of expression"),
+];
+
+#[test]
+fn every_operator_literal_and_function() {
+    let mut wrong = Vec::new();
+    for (wanted, expressions) in VALUES {
+        for expression in *expressions {
+            let found = show(expression);
+            if found != *wanted {
+                wrong.push(format!("{expression} is {found}, and not {wanted}"));
+            }
+        }
+    }
+    for (expression, words) in FAULTS {
+        let error = show(expression);
+        if !error.contains(words) {
+            wrong.push(format!("{expression} is {error}, and not {words}"));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn the_limits_are_those_of_the_hosted_service() {
+    let nested = |depth: usize| format!("{}1{}", "!(".repeat(depth), ")".repeat(depth));
+    assert!(evaluate(&nested(24), &contexts()).is_ok());
+    let error = evaluate(&nested(60), &contexts()).unwrap_err().to_string();
+    assert_eq!(error, "Exceeded max expression depth 50");
+    let long = |length: usize| format!("'{}'", "x".repeat(length - 2));
+    assert!(evaluate(&long(21_000), &contexts()).is_ok());
+    let error = evaluate(&long(21_001), &contexts())
+        .unwrap_err()
+        .to_string();
+    assert_eq!(error, "Exceeded max expression length 21000");
+    let arguments = |count: usize| vec!["'a'"; count].join(", ");
+    assert!(parse(&format!("hashFiles({})", arguments(255)), &Allowed::any()).is_ok());
+    assert!(parse(&format!("hashFiles({})", arguments(256)), &Allowed::any()).is_err());
+    assert!(parse("hashFiles()", &Allowed::any()).is_err());
+    let choices = |count: usize| format!("case({}1)", "false, 2, ".repeat(count));
+    assert!(evaluate(&choices(127), &contexts()).is_ok());
+    assert!(evaluate(&choices(128), &contexts()).is_err());
 }
 
 #[test]

@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Bindings, JobSpec, Template};
+use super::{Bindings, Concurrency, JobSpec, Template};
 
 /// How many jobs a run may have by calls: legs of callers times jobs of the called.
 pub const MAX_CALLED_JOBS: usize = 2_048;
@@ -24,6 +24,9 @@ pub struct CallSpec {
     /// `env:` of the called file; that of the caller does not reach it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub env: Bindings,
+    /// `concurrency:` of the called file: one call at a time, whatever the caller's own says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub concurrency: Option<Concurrency>,
     /// Its jobs, by the ids that its file gives them; `needs` names only these.
     pub jobs: Vec<JobSpec>,
 }
@@ -77,6 +80,7 @@ impl CallSpec {
             secrets: CallSecrets::Named { values: Vec::new() },
             outputs: Vec::new(),
             env: Vec::new(),
+            concurrency: None,
             jobs,
         }
     }

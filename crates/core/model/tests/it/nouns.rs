@@ -238,14 +238,14 @@ pub(crate) fn report() -> StepReport {
         state: BTreeMap::from([("pid".to_owned(), HandedOn::Plain("7".to_owned()))]),
         summary: Some("# Done".to_owned()),
         annotations: vec![Annotation {
-            level: Level::Warning,
-            message: "unused".to_owned(),
             title: Some("lint".to_owned()),
             file: Some("src/main.rs".to_owned()),
             at: Some(Position::new(1, 2)),
+            ..Annotation::new(Level::Warning, "unused".to_owned())
         }],
         reasons: vec!["exit code 3".to_owned()],
         log_bytes: 42,
+        subjects: Vec::new(),
     }
 }
 

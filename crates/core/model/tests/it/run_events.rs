@@ -77,6 +77,7 @@ fn next(event: Option<&RunEvent>) -> Option<RunEvent> {
                 name: "here".to_owned(),
                 os: "Linux".to_owned(),
                 arch: "X64".to_owned(),
+                ..Runner::default()
             },
         },
         Some(RunEvent::JobStarted { .. }) => RunEvent::StepStarted {

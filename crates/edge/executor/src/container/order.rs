@@ -15,6 +15,9 @@ pub struct InContainers {
     pub engine: Option<String>,
     /// What is seen inside.
     pub mounts: Mounts,
+    /// The network of the job, when it has one; else the engine's usual one.
+    #[serde(default)]
+    pub network: Option<String>,
     /// What is done.
     pub work: ContainerWork,
 }
@@ -51,7 +54,7 @@ pub struct CallOrder {
     pub entrypoint: Option<String>,
     /// In place of the image's command; empty: as the image says.
     pub args: Vec<String>,
-    /// The network of the job, when it has one.
+    /// The network of the job, when it has one; else the engine's usual one.
     pub network: Option<String>,
     /// What flags would say.
     pub options: ContainerOptions,

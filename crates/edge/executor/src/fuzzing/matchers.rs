@@ -5,7 +5,7 @@ use cutover_model::run::Annotation;
 use serde_json::json;
 
 use super::{alike, look_at, parts};
-use crate::matchers::Matchers;
+use crate::matchers::{Matchers, parse};
 
 const CORPUS: &[&str] = &[
     "^(.+)\\((\\d+),(\\d+)\\): (error|warning) (TS\\d+): (.+)$\0\x00124356\0src/a.ts(3,7): error TS2304: no 'x'\n",
@@ -91,7 +91,8 @@ fn fuzz_matchers() {
         let [first, second, groups, output] = parts(input);
         let [first, second] = [first, second].map(String::from_utf8_lossy);
         let mut matchers = Matchers::default();
-        let added = matchers.add_text(&written(&first, &second, groups));
+        let added = parse(&written(&first, &second, groups));
+        let added = added.and_then(|read| matchers.add_all(read, "m"));
         if let Err(why) = added {
             return alike(why.split(['`', ':']).next().map(str::len));
         }

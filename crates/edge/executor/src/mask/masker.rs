@@ -69,6 +69,7 @@ impl Masker {
             out.extend_from_slice(bytes);
             return;
         }
+        self.patterns.expect(bytes.len());
         if self.held.is_empty() {
             let decided = self.patterns.undecided(bytes);
             let end = cover(&self.patterns, bytes, decided, 0, out);

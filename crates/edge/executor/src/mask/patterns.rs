@@ -1,12 +1,16 @@
 //! All forms of all secrets, and where they stand in a text. What is between two reads is not known here.
 //!
 //! Tokens are long, and each has two dozen forms: an automaton of all their bytes takes longer to build
-//! than a small step, and megabytes. So it knows their heads only; what follows a head is compared.
+//! than a small step, and megabytes. So it knows their heads only, what follows a head is compared, and it
+//! is built for those who look at much: in little, every place is looked at.
 
 use std::{
     collections::BTreeSet,
     ops::Range,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, OnceLock, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
 };
 
 use aho_corasick::{AhoCorasick, AhoCorasickKind, BuildError, Input, MatchKind};
@@ -18,6 +22,11 @@ const HEAD: usize = 16;
 /// Up to so many bytes the fastest automaton is small enough to be worth its memory.
 const FAST: usize = 8 * 1024;
 
+/// How many bytes are looked at place by place before that is too slow; and at most how many patterns: with
+/// more, too many places look as if one began there.
+const LITTLE: usize = 32 * 1024;
+const FEW: usize = 2_000;
+
 /// What was built last, and of what. The steps of a job have the same secrets, mostly.
 static LAST: Mutex<Option<(Vec<String>, Arc<Patterns>)>> = Mutex::new(None);
 
@@ -25,7 +34,10 @@ static LAST: Mutex<Option<(Vec<String>, Arc<Patterns>)>> = Mutex::new(None);
 pub(super) struct Patterns {
     /// Sorted, each once, none of them empty.
     all: Vec<Vec<u8>>,
-    heads: AhoCorasick,
+    /// Finds the heads of patterns, once there is enough to look at.
+    heads: OnceLock<AhoCorasick>,
+    /// How many bytes were looked at without it.
+    seen: AtomicUsize,
     begins: Begins,
     longest: usize,
 }
@@ -42,20 +54,33 @@ impl Patterns {
         {
             return Ok(Arc::clone(patterns));
         }
-        let patterns = Arc::new(Self::new(&secrets)?);
+        let patterns = Arc::new(Self::new(&secrets));
+        if patterns.all.len() > FEW {
+            patterns.build()?;
+        }
         let secrets = secrets.into_iter().map(ToOwned::to_owned).collect();
         *last = Some((secrets, Arc::clone(&patterns)));
         Ok(patterns)
     }
 
-    fn new(secrets: &[&str]) -> Result<Self, BuildError> {
+    fn new(secrets: &[&str]) -> Self {
         let all: BTreeSet<Vec<u8>> = secrets.iter().flat_map(|secret| forms(secret)).collect();
         let all: Vec<Vec<u8>> = all.into_iter().collect();
         let mut begins = Begins::default();
         for pattern in &all {
             begins.add(pattern);
         }
-        let heads: BTreeSet<&[u8]> = all
+        Self {
+            longest: all.iter().map(Vec::len).max().unwrap_or(0),
+            all,
+            heads: OnceLock::new(),
+            seen: AtomicUsize::new(0),
+            begins,
+        }
+    }
+
+    fn build(&self) -> Result<(), BuildError> {
+        let heads: BTreeSet<&[u8]> = self
             .iter()
             .map(|pattern| &pattern[..HEAD.min(pattern.len())])
             .collect();
@@ -64,12 +89,17 @@ impl Patterns {
             .match_kind(MatchKind::LeftmostFirst)
             .kind(fast.then_some(AhoCorasickKind::DFA))
             .build(heads)?;
-        Ok(Self {
-            longest: all.iter().map(Vec::len).max().unwrap_or(0),
-            all,
-            heads,
-            begins,
-        })
+        drop(self.heads.set(heads));
+        Ok(())
+    }
+
+    /// So many bytes come next.
+    pub(super) fn expect(&self, count: usize) {
+        let before = self.seen.fetch_add(count, Ordering::Relaxed);
+        if before <= LITTLE && before + count > LITTLE && self.heads.get().is_none() {
+            // Without one it only takes longer.
+            self.build().ok();
+        }
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -92,14 +122,21 @@ impl Patterns {
     /// The leftmost one from here on, and of those that begin there the longest.
     pub(super) fn find(&self, text: &[u8], from: usize) -> Option<Range<usize>> {
         let mut at = from;
-        while let Some(head) = self.heads.find(Input::new(text).range(at..)) {
-            let begin = head.start();
+        while let Some(begin) = self.candidate(text, at) {
             if let Some(length) = self.longest_at(&text[begin..]) {
                 return Some(begin..begin + length);
             }
             at = begin + 1;
         }
         None
+    }
+
+    /// The first place from here on where one may begin.
+    fn candidate(&self, text: &[u8], from: usize) -> Option<usize> {
+        match self.heads.get() {
+            Some(heads) => Some(heads.find(Input::new(text).range(from..))?.start()),
+            None => (from..text.len()).find(|at| self.begins.may(&text[*at..])),
+        }
     }
 
     /// How long the longest is with which this text begins.
@@ -141,6 +178,8 @@ impl Patterns {
 
 /// With which two bytes patterns begin: most places of a text are ruled out by a look at one bit.
 struct Begins {
+    /// Those that are one byte long.
+    alone: [u64; 4],
     first: [u64; 4],
     pairs: Box<[u64; 1024]>,
 }
@@ -148,6 +187,7 @@ struct Begins {
 impl Default for Begins {
     fn default() -> Self {
         Self {
+            alone: [0; 4],
             first: [0; 4],
             pairs: Box::new([0; 1024]),
         }
@@ -158,10 +198,22 @@ impl Begins {
     fn add(&mut self, pattern: &[u8]) {
         if let [first, rest @ ..] = pattern {
             self.first[usize::from(first / 64)] |= 1 << (first % 64);
-            if let [second, ..] = rest {
-                let pair = u16::from_be_bytes([*first, *second]);
-                self.pairs[usize::from(pair / 64)] |= 1 << (pair % 64);
+            match rest {
+                [] => self.alone[usize::from(first / 64)] |= 1 << (first % 64),
+                [second, ..] => {
+                    let pair = u16::from_be_bytes([*first, *second]);
+                    self.pairs[usize::from(pair / 64)] |= 1 << (pair % 64);
+                }
             }
+        }
+    }
+
+    /// Whether a pattern may stand at the beginning of this.
+    fn may(&self, text: &[u8]) -> bool {
+        match text {
+            [first, ..] if self.alone[usize::from(first / 64)] & (1 << (first % 64)) != 0 => true,
+            [_, _, ..] => self.has(text),
+            _ => false,
         }
     }
 
@@ -185,7 +237,11 @@ mod tests {
     use super::*;
 
     fn found(secrets: &[&str], text: &str) -> Option<Range<usize>> {
-        Patterns::new(secrets).unwrap().find(text.as_bytes(), 0)
+        let patterns = Patterns::new(secrets);
+        let found = patterns.find(text.as_bytes(), 0);
+        patterns.build().unwrap();
+        assert_eq!(patterns.find(text.as_bytes(), 0), found);
+        found
     }
 
     #[test]
@@ -210,12 +266,16 @@ mod tests {
             text in "[ab]{0,200}",
         ) {
             let secrets: Vec<&str> = secrets.iter().map(String::as_str).collect();
-            let patterns = Patterns::new(&secrets).unwrap();
+            let patterns = Patterns::new(&secrets);
             let plain = (0..text.len()).find_map(|begin| {
                 let at = &text.as_bytes()[begin..];
                 let longest = patterns.iter().filter(|one| at.starts_with(one)).map(<[u8]>::len).max();
                 Some(begin..begin + longest?)
             });
+            prop_assert_eq!(patterns.find(text.as_bytes(), 0), plain.clone());
+            // The second half of a long text is looked at in another way.
+            patterns.expect(LITTLE + 1);
+            prop_assert!(patterns.heads.get().is_some());
             prop_assert_eq!(patterns.find(text.as_bytes(), 0), plain);
         }
     }

@@ -68,6 +68,11 @@ pub(super) fn spawn(
     Ok(Ok((job.reaper.spawn(&mut command)?, reader)))
 }
 
+/// What of the machine is seen inside.
+pub(super) fn seen(helped: &Helped) -> Mounts {
+    helped.order.mounts.clone()
+}
+
 /// The order where nobody else can read it: it holds secrets.
 fn unseen(order: &Order) -> io::Result<File> {
     let mut file = File::from(memfd_create("order", MemfdFlags::CLOEXEC)?);
@@ -167,7 +172,7 @@ fn command_line(
         Ok(shell) => shell,
         Err(error) => return Ok(Err(error.to_string())),
     };
-    let script = exchange.join(format!("{SCRIPT}{}", shell.extension));
+    let script = exchange.join(format!("{SCRIPT}{}", shell.ending));
     write_script(&script, &shell.file(&work.script))?;
     let script = mounts.inside(script.as_str());
     Ok(Ok(shell.argv(Utf8Path::new(&script))))

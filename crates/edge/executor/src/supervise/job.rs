@@ -32,7 +32,7 @@ use super::{cancel, exchange::Spare, start, step::Step};
 use crate::{
     container,
     layout::Layout,
-    matchers::Matchers,
+    matchers::{Matchers, memory},
     protocol::{JobOrder, Reply, Request, STEP_MARKER, Work, with_socket},
 };
 
@@ -85,6 +85,8 @@ pub(super) struct Job {
     steps: Mutex<BTreeMap<String, Arc<Step>>>,
     /// The problem matchers that steps have added: they hold for the whole job, too.
     pub(super) matchers: Mutex<Matchers>,
+    /// Held by who adds to what the job says to have made.
+    pub(super) subjects: Mutex<()>,
     /// Secrets that steps have added: they hold for the whole job, at once. Only added to.
     masks: Mutex<Vec<String>>,
     /// How many there are.
@@ -116,6 +118,7 @@ impl Job {
         let layout = Layout { dir };
         let masks = record::read(&layout.masks()).map_err(io::Error::other)?;
         let masks: Vec<String> = masks.unwrap_or_default();
+        let matchers = memory::recall(&layout.matchers()).map_err(io::Error::other)?;
         let own = Identity::own().ok_or(io::ErrorKind::Unsupported)?;
         record::write_for(&layout.supervisor(), &own, order.survives).map_err(io::Error::other)?;
         let listener = with_socket(&layout.dir, |path| {
@@ -133,7 +136,8 @@ impl Job {
             reaper,
             spare: Spare::default(),
             steps: Mutex::default(),
-            matchers: Mutex::default(),
+            matchers: Mutex::new(matchers),
+            subjects: Mutex::default(),
             mask_count: AtomicUsize::new(masks.len()),
             masks: Mutex::new(masks),
             end: Mutex::new(End {
@@ -338,6 +342,17 @@ impl Job {
         masks.extend(added);
         self.mask_count.store(masks.len(), Ordering::Release);
         record::write_for(&self.layout.masks(), &*masks, self.survives)
+    }
+
+    /// What a step has changed of the matchers holds for those after it, also when the job is gone on with.
+    pub(super) fn take_over(
+        &self,
+        step: &str,
+        changed: &Matchers,
+    ) -> Result<(), cutover_supervisor::Error> {
+        let mut matchers = lock(&self.matchers);
+        matchers.take_over(changed);
+        memory::remember(&self.layout.matchers(), step, changed, self.survives)
     }
 
     /// The mark of a step's processes. With the whole address: a step may run a cutover of its own.

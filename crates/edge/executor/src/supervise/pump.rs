@@ -8,6 +8,7 @@ use std::{
 };
 
 use camino::Utf8PathBuf;
+use cutover_model::run::{Annotation, Level};
 use cutover_supervisor::{
     log::Log,
     reaper::{Child, Status},
@@ -22,11 +23,16 @@ use tokio::time::Instant;
 
 use super::{
     contained,
-    job::{Job, STACK, lock},
+    job::{Job, STACK},
     report,
     step::Step,
 };
-use crate::{filter::Filter, protocol::Ended};
+use crate::{
+    container::Mounts,
+    filter::Filter,
+    protocol::Ended,
+    subjects::{Declares, Known},
+};
 
 const CHUNK: usize = 64 * 1024;
 /// How long something in the background may keep the output open before we go on without it.
@@ -46,8 +52,8 @@ pub(super) struct Run {
     pub(super) untrusted: bool,
     /// Masks that could not be written down.
     pub(super) mask_faults: Vec<String>,
-    /// Whether it has to do with containers.
-    pub(super) contained: bool,
+    /// What of the machine it sees, when it has to do with containers.
+    pub(super) contained: Option<Mounts>,
 }
 
 impl Run {
@@ -209,7 +215,13 @@ impl Run {
         let mut out = Vec::new();
         self.hear_masks();
         let mut heard = self.filter.finish(&mut out);
-        lock(&self.job.matchers).take_over(self.filter.matchers());
+        let taken_over = self.job.take_over(&self.step.name, self.filter.matchers());
+        if let Err(error) = taken_over {
+            let text = format!("problem matchers are forgotten with this try: {error}");
+            heard
+                .annotations
+                .push(Annotation::new(Level::Warning, text));
+        }
         for reason in &reasons {
             out.extend_from_slice(reason.as_bytes());
             out.push(b'\n');
@@ -229,16 +241,27 @@ impl Run {
             untrusted: self.untrusted,
             fault: self
                 .contained
+                .is_some()
                 .then(|| contained::fault(&self.exchange))
                 .flatten(),
             exchange: &self.exchange,
+            declares: Declares {
+                layout: &self.job.layout,
+                step: &self.step.name,
+                seen: self.contained.as_ref(),
+                survives: self.job.survives,
+            },
+            one_at_a_time: &self.job.subjects,
             masker: self.filter.masker(),
             log: &self.log,
         });
         self.keep(made);
         // Nobody needs to wait for what follows.
         self.step.ends();
-        self.job.spare.take_back(self.exchange);
+        // Where the list cannot be read, the next step says so.
+        let list =
+            Known::read(&self.job.layout).map_or_else(|_| String::new(), |known| known.list());
+        self.job.spare.take_back(self.exchange, list);
         Rest {
             job: self.job,
             filter: self.filter,

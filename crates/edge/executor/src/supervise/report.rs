@@ -1,17 +1,22 @@
 //! What is left of a step: its outcome, what it handed on, and why it did not succeed.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Mutex};
 
 use camino::Utf8Path;
 use cutover_model::run::{Annotation, HandedOn, Level, Outcome, StepReport};
 use cutover_supervisor::{log::Log, reaper::Status};
 
+use super::job::lock;
 use crate::{
     files::{self, Malformed},
     filter::Heard,
     mask::Masker,
     protocol::Withheld,
+    subjects::Declares,
 };
+
+/// Letters of a line that cannot be understood, with what is wrong with it.
+const REASON: usize = 400;
 
 /// What is known at the end of a step.
 pub(super) struct Source<'a> {
@@ -24,6 +29,10 @@ pub(super) struct Source<'a> {
     pub(super) fault: Option<String>,
     /// Where its files are.
     pub(super) exchange: &'a Utf8Path,
+    /// Who it is that says to have made something.
+    pub(super) declares: Declares<'a>,
+    /// Nobody else adds to that meanwhile.
+    pub(super) one_at_a_time: &'a Mutex<()>,
     pub(super) masker: &'a Masker,
     pub(super) log: &'a Log,
 }
@@ -53,6 +62,15 @@ pub(super) fn build(source: Source<'_>) -> Made {
         untrusted: source.untrusted,
     };
     let withheld = read_files(source.exchange, source.masker, said, &mut report);
+    {
+        let _alone = lock(source.one_at_a_time);
+        declare(
+            source.exchange,
+            &source.declares,
+            source.masker,
+            &mut report,
+        );
+    }
     match &source.fault {
         Some(fault) => report.reasons.push(fault.clone()),
         None => explain(source.status, source.log, &mut report),
@@ -97,16 +115,20 @@ pub(crate) fn read_files(
         files::pairs(variable, &text)
     };
     let outputs = file("GITHUB_OUTPUT", "output");
-    let outputs = or_reason(outputs, &mut report.reasons);
+    let outputs = or_reason(outputs, masker, &mut report.reasons);
     let mut outputs: Vec<(String, String)> = said.outputs.into_iter().chain(outputs).collect();
     outputs.retain(|(name, _)| is_public(name, "GITHUB_OUTPUT", masker, report));
     report.outputs = hand_on(outputs, masker, &mut withheld.outputs);
-    let state = or_reason(file("GITHUB_STATE", "state"), &mut report.reasons);
+    let state = or_reason(file("GITHUB_STATE", "state"), masker, &mut report.reasons);
     let mut state: Vec<(String, String)> = said.state.into_iter().chain(state).collect();
     state.retain(|(name, _)| is_public(name, "GITHUB_STATE", masker, report));
     report.state = hand_on(state, masker, &mut withheld.state);
     let mut env = said.env;
-    env.extend(or_reason(file("GITHUB_ENV", "env"), &mut report.reasons));
+    env.extend(or_reason(
+        file("GITHUB_ENV", "env"),
+        masker,
+        &mut report.reasons,
+    ));
     env.retain(|(name, _)| {
         is_public(name, "GITHUB_ENV", masker, report)
             && may_set(name, said.untrusted, &mut report.annotations)
@@ -119,9 +141,38 @@ pub(crate) fn read_files(
     any.then_some(withheld)
 }
 
-fn or_reason<T: Default>(read: Result<T, Malformed>, reasons: &mut Vec<String>) -> T {
+/// Puts what a step says to have made into its report, and into the list of its job.
+pub(crate) fn declare(
+    exchange: &Utf8Path,
+    declares: &Declares<'_>,
+    masker: &Masker,
+    report: &mut StepReport,
+) {
+    let text = files::read("GITHUB_ARTIFACTS", &exchange.join("artifacts"));
+    let declared = text.map_err(|error| error.to_string()).and_then(|text| {
+        if text.is_empty() {
+            return Ok(Vec::new());
+        }
+        declares.take(&text, masker)
+    });
+    match declared {
+        Ok(subjects) => report.subjects = subjects,
+        Err(reason) => report.reasons.push(reason),
+    }
+}
+
+/// What was wrong is told with the line as it stands there: masked whole, and only then cut.
+fn or_reason<T: Default>(
+    read: Result<T, Malformed>,
+    masker: &Masker,
+    reasons: &mut Vec<String>,
+) -> T {
     read.unwrap_or_else(|error| {
-        reasons.push(error.to_string());
+        let text = masker.text(&error.to_string());
+        reasons.push(match text.char_indices().nth(REASON) {
+            Some((end, _)) => format!("{}…", &text[..end]),
+            None => text,
+        });
         T::default()
     })
 }
@@ -130,7 +181,7 @@ fn or_reason<T: Default>(read: Result<T, Malformed>, reasons: &mut Vec<String>) 
 fn is_public(name: &str, file: &str, masker: &Masker, report: &mut StepReport) -> bool {
     let is_secret = masker.is_in(name);
     if is_secret {
-        report.annotations.push(remark(
+        report.annotations.push(Annotation::new(
             Level::Error,
             format!("a name in `${file}` is refused: it contains a secret"),
         ));
@@ -159,7 +210,7 @@ fn hand_on(
 fn may_set(name: &str, untrusted: bool, annotations: &mut Vec<Annotation>) -> bool {
     let refused = files::is_refused(name, untrusted);
     if refused {
-        annotations.push(remark(
+        annotations.push(Annotation::new(
             Level::Error,
             format!(
                 "`{name}` in `$GITHUB_ENV` is refused: it could take over the programs of later \
@@ -177,7 +228,7 @@ fn paths(
     report: &mut StepReport,
 ) -> Vec<String> {
     let text = files::read("GITHUB_PATH", &exchange.join("path"));
-    let text = or_reason(text, &mut report.reasons);
+    let text = or_reason(text, masker, &mut report.reasons);
     let said = said.iter().map(String::as_str);
     let (secret, plain): (Vec<&str>, Vec<&str>) = said
         .chain(text.lines())
@@ -185,7 +236,7 @@ fn paths(
         .filter(|line| !line.is_empty())
         .partition(|line| masker.is_in(line));
     if !secret.is_empty() {
-        report.annotations.push(remark(
+        report.annotations.push(Annotation::new(
             Level::Error,
             "a line in `$GITHUB_PATH` is refused: it contains a secret".to_owned(),
         ));
@@ -195,15 +246,24 @@ fn paths(
 
 fn summary(exchange: &Utf8Path, masker: &Masker, report: &mut StepReport) -> Option<String> {
     let file = "GITHUB_STEP_SUMMARY";
-    match files::bytes(file, &exchange.join("summary")) {
-        Ok(bytes) if bytes.is_empty() => None,
-        Ok(bytes) => Some(masker.text(&String::from_utf8_lossy(&bytes))),
-        Err(error) => {
-            let message = format!("{error}; it is left out");
-            report.annotations.push(remark(Level::Error, message));
-            None
+    let path = exchange.join("summary");
+    let left_out = match files::bytes(file, &path) {
+        Ok(bytes) if bytes.is_empty() => return None,
+        Ok(bytes) => return Some(masker.text(&String::from_utf8_lossy(&bytes))),
+        Err(Malformed::Large { .. }) => {
+            let length = path.metadata().map_or(0, |metadata| metadata.len());
+            format!(
+                "$GITHUB_STEP_SUMMARY upload aborted, supports content up to a size of 1024k, got \
+                 {}k",
+                length / 1024
+            )
         }
-    }
+        Err(error) => format!("{error}; it is left out"),
+    };
+    report
+        .annotations
+        .push(Annotation::new(Level::Error, left_out));
+    None
 }
 
 fn explain(status: Option<Status>, log: &Log, report: &mut StepReport) {
@@ -224,7 +284,7 @@ fn explain(status: Option<Status>, log: &Log, report: &mut StepReport) {
         _ => {}
     }
     if let Some((bytes, cause)) = log.lost() {
-        report.annotations.push(remark(
+        report.annotations.push(Annotation::new(
             Level::Warning,
             format!("log truncated: {bytes} bytes lost: {cause}"),
         ));
@@ -240,15 +300,5 @@ pub(crate) fn mask(masker: &Masker, report: &mut StepReport) {
         annotation.message = masker.text(&annotation.message);
         annotation.title = annotation.title.take().map(|text| masker.text(&text));
         annotation.file = annotation.file.take().map(|text| masker.text(&text));
-    }
-}
-
-fn remark(level: Level, message: String) -> Annotation {
-    Annotation {
-        level,
-        message,
-        title: None,
-        file: None,
-        at: None,
     }
 }

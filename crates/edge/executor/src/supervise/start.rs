@@ -21,8 +21,10 @@ use super::{
 };
 use crate::{
     filter::{Filter, Manners},
+    place::Place,
     protocol::{Grace, JOB_MARKER, Reply, STEP_MARKER, Started, Work},
     shell::Shell,
+    subjects::{self, Known},
 };
 
 /// Enough for the record of an ordinary end.
@@ -31,7 +33,9 @@ const EXIT_BYTES: u64 = 64 * 1024;
 const PIPE: usize = 256 * 1024;
 
 /// The files by which a step hands values on, and the variables that tell it where they are.
-pub(crate) const EXCHANGE: [(&str, &str); 5] = [
+pub(crate) const EXCHANGE: [(&str, &str); 7] = [
+    ("GITHUB_ARTIFACTS", "artifacts"),
+    ("GITHUB_ARTIFACTS_LIST", subjects::LIST),
     ("GITHUB_ENV", "env"),
     ("GITHUB_OUTPUT", "output"),
     ("GITHUB_PATH", "path"),
@@ -87,13 +91,16 @@ fn launch(
     mark: &Utf8Path,
 ) -> io::Result<Option<Begun>> {
     let exchange = job.layout.exchange(&work.step);
-    job.spare.open(&exchange)?;
+    let known = Known::read(&job.layout).map_err(io::Error::other)?;
+    job.spare.open(&exchange, &known.list())?;
     let mut matchers = lock(&job.matchers).clone();
     matchers.begin_anew();
+    let mounts = work.containers.as_ref();
+    let mounts = mounts.map(|helped| helped.order.mounts.clone());
     let (secrets, known_masks) = job.secrets(&work.masks);
     let filter = Filter::new(secrets)
         .map_err(io::Error::other)?
-        .with_matchers(matchers, job.layout.workspace())
+        .with_matchers(matchers, Place::new(job.layout.workspace(), mounts))
         .with_manners(Manners::of(&work.env, work.untrusted));
     let exit = job.layout.ended(&work.step);
     let exit = Reserved::new(&exit, EXIT_BYTES, job.survives).map_err(io::Error::other)?;
@@ -107,7 +114,7 @@ fn launch(
         exchange,
         untrusted: work.untrusted,
         mask_faults: Vec::new(),
-        contained: work.containers.is_some(),
+        contained: work.containers.as_deref().map(contained::seen),
     };
     run.say(&work.preface);
     record::write_for(mark, &Started { builtin: false }, job.survives).map_err(io::Error::other)?;
@@ -188,7 +195,7 @@ fn command_line(work: &Work, exchange: &Utf8Path) -> io::Result<Result<Vec<Strin
         Ok(shell) => shell,
         Err(error) => return Ok(Err(error.to_string())),
     };
-    let script = exchange.join(format!("{SCRIPT}{}", shell.extension));
+    let script = exchange.join(format!("{SCRIPT}{}", shell.ending));
     write_script(&script, &shell.file(&work.script))?;
     Ok(Ok(shell.argv(&script)))
 }
@@ -215,12 +222,18 @@ fn environment(job: &Job, work: &Work, exchange: &Utf8Path) -> Vec<(&'static str
     env
 }
 
+/// Over what is left of the script before it, if anything is.
 pub(super) fn write_script(path: &Utf8PathBuf, text: &str) -> io::Result<()> {
-    OpenOptions::new()
+    let mut file = OpenOptions::new()
         .write(true)
         .create(true)
-        .truncate(true)
+        .truncate(false)
         .mode(0o700)
-        .open(path)?
-        .write_all(text.as_bytes())
+        .open(path)?;
+    file.write_all(text.as_bytes())?;
+    let length = u64::try_from(text.len()).unwrap_or(u64::MAX);
+    if file.metadata()?.len() == length {
+        return Ok(());
+    }
+    file.set_len(length)
 }

@@ -3,7 +3,7 @@
 use cutover_executor::HandedKind;
 use cutover_model::run::{HandedOn, Outcome, StepPath};
 
-use crate::world::{World, job, order, run};
+use crate::world::{World, job, key, kill, order, run};
 
 fn plain(text: &str) -> HandedOn {
     HandedOn::Plain(text.to_owned())
@@ -68,7 +68,7 @@ async fn a_malformed_file_fails_the_step_and_names_the_line() {
         .await;
     assert_eq!((outcome, report.exit_code), (Outcome::Failed, Some(0)));
     assert!(
-        report.reasons[0].starts_with("`$GITHUB_OUTPUT` line 2"),
+        report.reasons[0].contains("`$GITHUB_OUTPUT` line 2: Invalid format"),
         "{:?}",
         report.reasons
     );
@@ -103,4 +103,32 @@ async fn a_step_sees_its_own_environment_and_not_ours() {
         world.log(&order.key),
         format!("yes\nnothing\n/first\n{}\n", place.workspace)
     );
+}
+
+#[tokio::test]
+async fn what_a_step_made_is_in_its_report_and_in_the_list_of_those_after_it() {
+    let world = World::new();
+    let show = "cat $GITHUB_ARTIFACTS_LIST; echo";
+    let script = format!("{show}; printf abc > app.tar; echo app.tar >> $GITHUB_ARTIFACTS; {show}");
+    let (outcome, report) = world.run(0, &script).await;
+    assert_eq!(outcome, Outcome::Succeeded, "{:?}", report.reasons);
+    assert_eq!(report.subjects.len(), 1);
+    let subject = serde_json::to_string(&report.subjects[0]).unwrap();
+    let empty = "{\"version\":1,\"subjects\":[]}\n";
+    assert_eq!(world.log(&key(0)), empty.repeat(2));
+    // Also when the one before has written into it, and when the supervisor is another one.
+    world.run(1, "echo x > $GITHUB_ARTIFACTS_LIST").await;
+    let full = format!("{{\"version\":1,\"subjects\":[{subject}]}}\n");
+    world.run(2, show).await;
+    assert_eq!(world.log(&key(2)), full);
+    kill(world.supervisor());
+    let again = format!("{show}; echo app.tar >> $GITHUB_ARTIFACTS");
+    let (outcome, report) = world.run(3, &again).await;
+    assert_eq!(world.log(&key(3)), full);
+    assert_eq!((outcome, report.subjects.len()), (Outcome::Succeeded, 0));
+    let (outcome, report) = world.run(4, "echo gone >> $GITHUB_ARTIFACTS").await;
+    assert_eq!((outcome, report.exit_code), (Outcome::Failed, Some(0)));
+    let reason = "Unable to process file command 'artifacts' successfully. `$GITHUB_ARTIFACTS` line 1: `gone` \
+                  does not exist; paths are from the workspace";
+    assert_eq!(report.reasons, [reason]);
 }

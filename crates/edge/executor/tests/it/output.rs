@@ -3,7 +3,7 @@
 use std::fs;
 
 use camino::Utf8Path;
-use cutover_model::run::{Level, Outcome};
+use cutover_model::run::{Annotation, Attempt, Level, Outcome, StepPath};
 
 use crate::world::{World, key, order};
 
@@ -292,25 +292,164 @@ async fn what_cannot_be_started_is_a_failure_with_a_reason() {
 #[tokio::test]
 async fn a_problem_matcher_of_one_step_finds_remarks_in_the_next() {
     let world = World::new();
-    let add = r#"mkdir -p .github
-        cat > .github/gcc.json <<'EOF'
-        {"problemMatcher":[{"owner":"gcc","pattern":[{
-          "regexp":"^(.*):(\\d+):(\\d+): (error|warning): (.*)$",
-          "file":1,"line":2,"column":3,"severity":4,"message":5}]}]}
-EOF
-        echo '::add-matcher::.github/gcc.json'
-        echo '::add-matcher::not-there.json'"#;
-    let (outcome, report) = world.run(0, add).await;
-    assert_eq!(outcome, Outcome::Succeeded);
-    assert_eq!(report.annotations.len(), 1, "the one that is not there");
-    let (_, report) = world
-        .run(1, "echo 'main.c:3:7: warning: unused'; echo fine")
-        .await;
-    let found = &report.annotations[0];
-    assert_eq!(found.level, Level::Warning);
-    assert_eq!(found.file.as_deref(), Some("main.c"));
-    assert_eq!(found.message, "unused");
-    let script = "echo '::remove-matcher owner=gcc::'; echo 'main.c:3:7: error: again'";
+    let (outcome, report) = world.run(0, ADD).await;
+    assert_eq!(outcome, Outcome::Succeeded, "{report:?}");
+    let script = "echo 'main.c:3:7: warning: unused'; echo fine
+        echo \"$PWD/src/main.c:4:7: error: no\"; echo '/usr/a.h:5:7: error: no'";
+    let (_, report) = world.run(1, script).await;
+    let places: Vec<_> = report.annotations.iter().map(Annotation::place).collect();
+    let places: Vec<_> = places.iter().flatten().collect();
+    assert_eq!(places, ["main.c:3:7", "src/main.c:4:7", "/usr/a.h:5:7"]);
+    assert_eq!(report.annotations[0].level, Level::Warning);
+    assert_eq!(report.annotations[0].message, "unused");
+    let script = "echo '::remove-matcher owner=GCC::'; echo 'main.c:3:7: error: again'";
     let (_, report) = world.run(2, script).await;
     assert!(report.annotations.is_empty());
+    let script = "echo '::add-matcher::.github/gcc.json'; echo 'a.c:1:1: error: seen'
+        echo '::remove-matcher::.github/gcc.json'; echo 'a.c:1:1: error: not seen'";
+    let (_, report) = world.run(3, script).await;
+    assert_eq!(report.annotations.len(), 1);
+}
+
+const ADD: &str = r#"mkdir -p .github
+    cat > .github/gcc.json <<'EOF'
+    {"problemMatcher":[{"owner":"gcc","pattern":[{
+      "regexp":"^(.*):(\\d+):(\\d+): (error|warning): (.*)$",
+      "file":1,"line":2,"column":3,"severity":4,"message":5}]}]}
+EOF
+    echo '::add-matcher::.github/gcc.json'"#;
+
+#[tokio::test]
+async fn a_matcher_that_is_not_there_fails_the_step_and_half_a_command_is_remarked() {
+    let world = World::new();
+    for (index, command, expected) in [
+        (
+            0,
+            "::add-matcher::no.json",
+            "problem matcher `no.json`: No such file",
+        ),
+        (
+            1,
+            "::remove-matcher::no.json",
+            "problem matcher `no.json`: No such file",
+        ),
+        (2, "::set-output::1", "Required field 'name' is missing"),
+        (3, "::save-state::1", "Required field 'name' is missing"),
+    ] {
+        let (outcome, report) = world.run(index, &format!("echo '{command}'")).await;
+        assert_eq!(outcome, Outcome::Failed);
+        assert!(report.reasons[0].contains(expected), "{:?}", report.reasons);
+    }
+    for (index, command) in [
+        (4, "::add-matcher::"),
+        (5, "::remove-matcher::"),
+        (6, "::remove-matcher owner=a::b.json"),
+    ] {
+        let (outcome, report) = world.run(index, &format!("echo '{command}'")).await;
+        assert_eq!(outcome, Outcome::Succeeded);
+        assert_eq!(report.annotations[0].level, Level::Warning, "{command}");
+    }
+}
+
+#[tokio::test]
+async fn a_matcher_holds_when_the_job_is_gone_on_with_and_what_comes_anew_is_forgotten() {
+    let world = World::new();
+    world.run(0, ADD).await;
+    world
+        .run(1, "echo '::remove-matcher owner=gcc::'; exit 1")
+        .await;
+    let again = |from: u16, attempt: u32| {
+        let world = &world;
+        async move {
+            let (run, job) = (key(0).run, key(0).job);
+            world.executor.set_aside(&run, &job).await.unwrap();
+            let from = StepPath::top(from.into());
+            let prepared = world
+                .executor
+                .prepare_again(&run, &job, Attempt(attempt), Some(&from))
+                .await;
+            prepared.unwrap();
+            let mut order = order(1, "echo 'a.c:1:1: error: seen'");
+            order.key.attempt = Attempt(attempt);
+            world.run_order(order).await.1.annotations.len()
+        }
+    };
+    assert_eq!(again(2, 2).await, 0, "the second step has removed it");
+    assert_eq!(again(1, 3).await, 1, "the second step comes anew");
+    assert_eq!(again(0, 4).await, 0, "the first one, too");
+}
+
+#[tokio::test]
+async fn the_older_form_of_commands_is_heard() {
+    let world = World::new();
+    let script = "echo '##[add-mask]xyzzy'; echo 'a xyzzy'; echo '##[group]Title'
+        echo ' ##[warning file=a.rs;line=3]careful'; echo '## [error]a heading'
+        echo '##[stop-commands]tok'; echo '::error::not heard'; echo '##[tok]'";
+    let (_, report) = world.run(0, script).await;
+    let log = world.log(&key(0));
+    assert!(log.starts_with("a ***\n##[group]Title\n"), "{log}");
+    assert_eq!(report.annotations.len(), 1);
+    assert_eq!(report.annotations[0].place().as_deref(), Some("a.rs:3:1"));
+}
+
+#[tokio::test]
+async fn a_guessable_token_is_refused_unless_the_step_has_opted_in() {
+    let world = World::new();
+    let script = "echo '::stop-commands::error'; echo '::notice::stopped'; echo '::error::'
+        echo '::notice::heard'";
+    let (outcome, report) = world.run(0, script).await;
+    assert_eq!(outcome, Outcome::Failed);
+    assert!(report.reasons[0].contains("needs a token"), "{report:?}");
+    let opt = "ACTIONS_ALLOW_UNSECURE_STOPCOMMAND_TOKENS".to_owned();
+    for (index, untrusted) in [(1, false), (2, true)] {
+        let mut order = order(index, script);
+        order.env.insert(opt.clone(), "true".to_owned());
+        order.untrusted = untrusted;
+        let (outcome, report) = world.run_order(order).await;
+        assert_eq!(outcome == Outcome::Failed, untrusted, "{report:?}");
+        if !untrusted {
+            assert_eq!(report.annotations[0].message, "heard");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_place_is_named_from_the_workspace_and_may_have_an_end() {
+    let world = World::new();
+    let script = "echo \"::error file=$PWD/src/a.rs,line=3,endLine=5,title=Oh::no\"
+        echo '::notice file=./src/b.rs,line=3,col=7,endColumn=9::so'";
+    let (_, report) = world.run(0, script).await;
+    let places: Vec<_> = report.annotations.iter().map(Annotation::place).collect();
+    assert_eq!(places[0].as_deref(), Some("src/a.rs:3-5"));
+    assert_eq!(places[1].as_deref(), Some("src/b.rs:3:7-9"));
+}
+
+#[tokio::test]
+async fn what_cannot_be_read_of_a_file_is_told_without_secrets_and_not_at_length() {
+    let world = World::new();
+    let script = "printf 'hunter2 %01000d\\n' 0 >> $GITHUB_ENV; echo 'a<<X' >> $GITHUB_OUTPUT";
+    let (outcome, report) = world.run(0, script).await;
+    assert_eq!(outcome, Outcome::Failed);
+    let head = "Unable to process file command 'output' successfully. `$GITHUB_OUTPUT` line 1: \
+                Invalid value. Matching delimiter not found 'X'";
+    assert_eq!(report.reasons[0], head);
+    let long = &report.reasons[1];
+    assert!(long.contains("Invalid format '*** 000"), "{long}");
+    assert!(long.ends_with("000…") && long.len() < 500, "{long}");
+}
+
+#[tokio::test]
+async fn a_summary_beyond_its_limit_is_left_out_and_fails_nobody() {
+    let world = World::new();
+    let script = "head -c 1048577 /dev/zero | tr '\\0' a > $GITHUB_STEP_SUMMARY";
+    let (outcome, report) = world.run(0, script).await;
+    assert_eq!((outcome, report.summary), (Outcome::Succeeded, None));
+    let said = &report.annotations[0].message;
+    assert!(
+        said.starts_with("$GITHUB_STEP_SUMMARY upload aborted"),
+        "{said}"
+    );
+    let script = "head -c 1048576 /dev/zero | tr '\\0' a > $GITHUB_STEP_SUMMARY";
+    let (_, report) = world.run(1, script).await;
+    assert_eq!(report.summary.map(|text| text.len()), Some(1_048_576));
 }

@@ -153,3 +153,58 @@ async fn no_token_is_printed_with_its_grant() {
     assert!(printed.contains("ACTIONS_RUNTIME_TOKEN"), "{printed}");
     assert!(!printed.contains("eyJ"), "{printed}");
 }
+
+#[tokio::test]
+async fn a_network_has_a_door_of_its_own_that_lets_in_nobody_else() {
+    let world = World::new().await;
+    let job = world.job(job("run", "build"));
+    let bind = async |address: &str| TcpListener::bind(address).await.unwrap();
+    // The whole of loopback stands for networks: each of its addresses can be spoken from.
+    for (address, network) in [
+        ("0.0.0.0:0", "127.9.0.0/16"),
+        ("127.8.0.1:0", "127.9.0.0/16"),
+        ("127.9.0.1:0", "0.0.0.0/0"),
+    ] {
+        let refused = world
+            .service
+            .serve_network(bind(address).await, network.parse().unwrap(), async {})
+            .await;
+        assert!(
+            matches!(refused, Err(Error::NotInNetwork { .. })),
+            "{address} {network}"
+        );
+    }
+    let listener = bind("127.9.0.1:0").await;
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let service = world.service.clone();
+    let (end, ended) = tokio::sync::oneshot::channel::<()>();
+    let serving = tokio::spawn(async move {
+        let network = "127.9.0.0/16".parse().unwrap();
+        let end = async { drop(ended.await) };
+        service.serve_network(listener, network, end).await
+    });
+    let create =
+        format!("{url}/twirp/github.actions.results.api.v1.ArtifactService/CreateArtifact");
+    let ids = job.ids();
+    let from = |address: &str| {
+        let client = reqwest::Client::builder().local_address(Some(address.parse().unwrap()));
+        let client = client.no_proxy().build().unwrap();
+        let asked = client.post(&create).bearer_auth(job.token());
+        asked.json(&json!({
+            "workflow_run_backend_id": ids.0, "workflow_job_run_backend_id": ids.1,
+            "name": "inside", "version": 4,
+        }))
+    };
+    from("127.8.0.2").send().await.unwrap_err();
+    let answer = from("127.9.0.2").send().await.unwrap();
+    let created: serde_json::Value = answer.json().await.unwrap();
+    // What it says next is where the one who asked can go.
+    let signed = created["signed_upload_url"].as_str().unwrap();
+    assert!(signed.starts_with(&format!("{url}/blobs/")), "{created}");
+    let client = reqwest::Client::builder().local_address(Some([127, 9, 0, 3].into()));
+    let put = client.no_proxy().build().unwrap().put(signed);
+    let put = put.header("x-ms-blob-type", "BlockBlob").body("x");
+    assert_eq!(put.send().await.unwrap().status(), 201);
+    end.send(()).unwrap();
+    serving.await.unwrap().unwrap();
+}

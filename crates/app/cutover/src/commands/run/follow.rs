@@ -15,7 +15,7 @@ use cutover_server::{Control, view::RunView};
 use serde_json::json;
 use tokio::{sync::watch, task::JoinSet};
 
-use super::result;
+use super::{result, screen::Screen};
 use crate::render;
 
 /// Whether a gate, and not a script, said no.
@@ -175,7 +175,13 @@ impl Leg {
             return;
         };
         let mut rest: Vec<u8> = Vec::new();
+        let colours = (!self.as_json).then(render::screen).flatten();
+        let mut screen = colours.map(Screen::new);
         while let Ok(Some(chunk)) = log.next().await {
+            let chunk = match &mut screen {
+                Some(screen) => screen.push(&chunk).into(),
+                None => chunk,
+            };
             if self.as_json {
                 let text = String::from_utf8_lossy(&chunk);
                 render::json_line(&json!({
@@ -188,8 +194,13 @@ impl Leg {
                 render::bytes(&chunk);
             }
         }
-        if let Some(prefix) = &self.prefix {
-            lines(prefix, &mut rest, true);
+        let last = screen.map(|mut screen| screen.finish()).unwrap_or_default();
+        match &self.prefix {
+            Some(prefix) => {
+                rest.extend_from_slice(&last);
+                lines(prefix, &mut rest, true);
+            }
+            None => render::bytes(&last),
         }
     }
 

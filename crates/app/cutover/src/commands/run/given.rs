@@ -53,7 +53,7 @@ pub(crate) fn options(
         actions,
         docker_host: config::environment("DOCKER_HOST"),
         address: None,
-        base_env: config::base_env(),
+        base_env: config::base_env()?,
         recover: false,
         // What goes on here ends with the machine anyway.
         power_safe: false,

@@ -20,17 +20,29 @@ pub(super) fn say(view: &RunView) {
         render::talk(&format!("── summary of {} / {}", job.name, step.name));
         render::talk(summary.trim_end());
     }
+    for made in view.made() {
+        render::talk(&format!(
+            "made {} {} ({} / {})",
+            made.subject.name, made.subject.digest, made.job, made.step
+        ));
+    }
     for job in &view.jobs {
         render::talk(&ending(job));
+        for name in &job.withheld_outputs {
+            render::talk(&format!(
+                "  output `{name}` is not handed on: it may hold a secret"
+            ));
+        }
     }
     let attempt = match view.attempt.0 {
         1 => String::new(),
         attempt => format!(" at attempt {attempt}"),
     };
     render::talk(&format!(
-        "{} run #{} {}{attempt}",
+        "{} run #{} of {} {}{attempt}",
         render::mark(view.state),
         view.number,
+        view.name,
         view.state
     ));
 }
@@ -61,13 +73,8 @@ fn remark(annotation: &Annotation, of: &str) -> String {
         Level::Notice => "notice",
     };
     let mut text = format!("{level}: ");
-    if let Some(file) = &annotation.file {
-        text.push_str(file);
-        if let Some(at) = annotation.at {
-            let (line, column) = (at.line.to_string(), at.column.to_string());
-            text.extend([":", &line, ":", &column]);
-        }
-        text.push_str(": ");
+    if let Some(place) = annotation.place() {
+        text.extend([&place, ": "]);
     }
     if let Some(title) = &annotation.title {
         text.extend([title, ": "]);
@@ -93,11 +100,10 @@ mod tests {
     #[test]
     fn a_remark_says_its_place_as_compilers_do() {
         let mut annotation = Annotation {
-            level: Level::Error,
-            message: "no such thing".to_owned(),
             title: Some("E0001".to_owned()),
             file: Some("src/a.rs".to_owned()),
             at: Some(Position::new(3, 7)),
+            ..Annotation::new(Level::Error, "no such thing".to_owned())
         };
         assert_eq!(
             remark(&annotation, "build / make"),

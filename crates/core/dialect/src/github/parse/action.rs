@@ -103,6 +103,8 @@ fn inputs(node: &Node, sink: &mut Sink) -> Vec<ActionInput> {
                 default: get("default").and_then(|node| {
                     value::template(node, "`default`", context::ACTION_INPUT, sink)
                 }),
+                deprecation: get("deprecationMessage")
+                    .and_then(|node| shape::text(node, "`deprecationMessage`", sink)),
             }
         })
         .collect()

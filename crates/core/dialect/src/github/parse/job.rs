@@ -37,9 +37,10 @@ const JOB: Schema = Schema {
         "uses",
         "with",
         "secrets",
+        "snapshot",
     ],
     required: &[],
-    later: &[("snapshot", "remove it")],
+    later: &[],
 };
 
 /// A job; `None` when it is not even a mapping.
@@ -52,6 +53,11 @@ pub(super) fn job(entry: &Entry, token_is_news: &mut bool, sink: &mut Sink) -> O
     let permissions = fields
         .entry("permissions")
         .and_then(|entry| permissions::read(entry, std::mem::take(token_is_news), sink));
+    if let Some(entry) = fields.entry("snapshot") {
+        let message = "`snapshot` does nothing here: no image is made of this machine";
+        let hint = "the job runs as it would without it".to_owned();
+        sink.warning(Code::NotYet, entry.at, message, hint);
+    }
     let is_call = fields.entry("uses").is_some();
     for key in ["runs-on", "steps"] {
         if !is_call && fields.present(key).is_none() {

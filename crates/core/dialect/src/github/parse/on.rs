@@ -33,12 +33,11 @@ const WEBHOOK: Schema = Schema {
         "paths",
         "paths-ignore",
         "workflows",
+        "names",
+        "versions",
     ],
     required: &[],
-    later: &[
-        ("names", "remove it: images are not built here"),
-        ("versions", "remove it: images are not built here"),
-    ],
+    later: &[],
 };
 const PUSH: Schema = Schema {
     what: "`push`",
@@ -165,6 +164,13 @@ fn webhook(node: &Node, schema: &'static Schema, sink: &mut Sink) -> Webhook {
     let Some(fields) = Fields::open(node, schema, sink) else {
         return Webhook::default();
     };
+    for key in ["names", "versions"] {
+        if let Some(entry) = fields.entry(key) {
+            let message = format!("`{key}` is not looked at: nothing here makes images");
+            let hint = "`cutover run --event image_version` starts the workflow".to_owned();
+            sink.warning(Code::NotYet, entry.at, message, hint);
+        }
+    }
     Webhook {
         filters: Filters {
             branches: filter(&fields, "branches", "branches-ignore", sink),

@@ -269,6 +269,7 @@ pub(super) fn assigned(job: JobKey) -> Input {
             name: "here".to_owned(),
             os: "Linux".to_owned(),
             arch: "X64".to_owned(),
+            ..Runner::default()
         },
     }
 }
