@@ -106,6 +106,11 @@ impl Tree {
         Ok(tree)
     }
 
+    /// Removes what runs have left: its writing back would be in the way of the next.
+    pub(super) fn forget(&self) -> anyhow::Result<()> {
+        fs::remove_dir_all(&self.data).context("could not remove what a run left")
+    }
+
     /// What the floor is told.
     pub(super) fn floor(&self) -> [String; 3] {
         let (jobs, steps, at_once) = self.size;
@@ -116,11 +121,14 @@ impl Tree {
 /// A step that prints much, with a secret around. Its shell is the default one: without `pipefail`,
 /// because `yes` ends by a signal.
 pub(super) fn much(place: &Path) -> anyhow::Result<Tree> {
+    let line = "a line as programs print them, of some eighty bytes, and nothing in it";
+    let script = format!("yes '{line}' | head -c {MUCH}");
     let workflow = format!(
         "on: push\njobs:\n  j:\n    runs-on: ubuntu-latest\n    steps:\n      - env:\n          \
-         TOKEN: ${{{{ secrets.TOKEN }}}}\n        run: yes 'a line as programs print them, of some eighty bytes, and nothing in it' | head -c {MUCH}\n"
+         TOKEN: ${{{{ secrets.TOKEN }}}}\n        run: {script}\n"
     );
-    Tree::write(place.join("Much"), &workflow, "", (1, 1, 1))
+    let script = format!("mkdir -p ../Much.data; {script} > ../Much.data/log\n");
+    Tree::write(place.join("Much"), &workflow, &script, (1, 1, 1))
 }
 
 /// A job that waits at its end, so that somebody can look at its processes.
