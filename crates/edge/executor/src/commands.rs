@@ -78,7 +78,7 @@ pub(crate) fn prospect(line: &[u8]) -> Prospect {
     let blanks = blanks.take(BLANKS).count();
     match &line[blanks..] {
         [b':', b':', ..] | [b'#', b'#', b'[', ..] => Prospect::Likely,
-        [] | [b':'] | [b'#'] | [b'#', b'#'] if blanks < BLANKS => Prospect::Open,
+        [] | [b':' | b'#'] | [b'#', b'#'] if blanks < BLANKS => Prospect::Open,
         _ => Prospect::None,
     }
 }
@@ -126,15 +126,12 @@ impl<'a> Written<'a> {
     fn read(line: &'a str) -> Option<Self> {
         // The same blanks that a stream looks through before it gives a line up.
         let line = line.trim_start_matches([' ', '\t']);
-        let (head, data, old) = match line.strip_prefix("::") {
-            Some(rest) => {
-                let (head, data) = rest.split_once("::")?;
-                (head, data, false)
-            }
-            None => {
-                let (head, data) = line.strip_prefix("##[")?.split_once(']')?;
-                (head, data, true)
-            }
+        let (head, data, old) = if let Some(rest) = line.strip_prefix("::") {
+            let (head, data) = rest.split_once("::")?;
+            (head, data, false)
+        } else {
+            let (head, data) = line.strip_prefix("##[")?.split_once(']')?;
+            (head, data, true)
         };
         let (name, properties) = head.split_once(' ').unwrap_or((head, ""));
         let (between, of_properties, of_data): (_, &[_], &[_]) = if old {

@@ -123,12 +123,16 @@ fn pythons_are_the_real_ones_and_pip_names_its_cache() {
         let minor = version
             .rsplit_once('.')
             .map_or(version.as_str(), |(minor, _)| minor);
-        steps.push_str(&format!(
-            "      - uses: actions/setup-python@v5
-        with: {{ python-version: '{minor}', allow-prereleases: true }}
-      - run: test \"$(python3 --version)\" = 'Python {version}' && test -x \"$pythonLocation/bin/python3\"
-"
-        ));
+        let with = format!("{{ python-version: '{minor}', allow-prereleases: true }}");
+        let test = format!("test \"$(python3 --version)\" = 'Python {version}'");
+        let step = [
+            "      - uses: actions/setup-python@v5\n        with: ",
+            &with,
+            "\n      - run: ",
+            &test,
+            " && test -x \"$pythonLocation/bin/python3\"\n",
+        ];
+        steps.extend(step);
     }
     steps.push_str(
         "      - id: python
