@@ -317,7 +317,9 @@ impl ProcessExecutor {
         drop(tokio::spawn(async move {
             loop {
                 match line.news().await {
-                    News::Grew => growth.send_replace(()),
+                    News::Grew => {
+                        growth.send_replace(());
+                    }
                     News::Over => {
                         executor.free(&layout, line);
                         break;

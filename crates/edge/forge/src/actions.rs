@@ -8,6 +8,7 @@ mod objects;
 mod place;
 mod remote;
 mod token;
+mod working_copy;
 
 use std::{collections::BTreeMap, fmt, str::FromStr, sync::Arc};
 

@@ -20,6 +20,7 @@ mod seen;
 mod told;
 mod tree;
 mod upload;
+mod working_copy;
 mod working_tree;
 
 use std::collections::BTreeMap;
@@ -37,6 +38,7 @@ pub use crate::{
     repository::{Person, Repository},
     told::Told,
     upload::{Reply, Service},
+    working_copy::{Submodules, WorkingCopy},
     working_tree::WorkingTree,
 };
 

@@ -56,7 +56,7 @@ impl Remote<'_> {
         let peeled = format!("{tag}^{{}}");
         let branch = format!("refs/heads/{}", self.git_ref);
         let mut wanted = vec![peeled, tag, branch];
-        if self.git_ref.starts_with("refs/") {
+        if self.git_ref == "HEAD" || self.git_ref.starts_with("refs/") {
             wanted.push(self.git_ref.to_owned());
         }
         let answer = self
