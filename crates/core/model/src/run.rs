@@ -427,17 +427,16 @@ impl Annotation {
 
     /// The file with the place in it, as compilers write it: `src/a.rs:3:7`, `src/a.rs:3:7-9`, `src/a.rs:3-5`.
     pub fn place(&self) -> Option<String> {
-        let mut text = self.file.clone()?;
+        let file = self.file.as_ref()?;
         let Some(at) = self.at else {
-            return Some(text);
+            return Some(file.clone());
         };
         let several = self.end_line.filter(|end| *end != at.line);
-        text.push_str(&match (several, self.end_column) {
-            (Some(end), _) => format!(":{}-{end}", at.line),
-            (None, Some(end)) => format!(":{}:{}-{end}", at.line, at.column),
-            (None, None) => format!(":{}:{}", at.line, at.column),
-        });
-        Some(text)
+        Some(match (several, self.end_column) {
+            (Some(end), _) => format!("{file}:{}-{end}", at.line),
+            (None, Some(end)) => format!("{file}:{}:{}-{end}", at.line, at.column),
+            (None, None) => format!("{file}:{}:{}", at.line, at.column),
+        })
     }
 }
 

@@ -12,6 +12,9 @@ mod error;
 mod files;
 mod filter;
 mod follow;
+mod foresee;
+#[cfg(test)]
+mod fuzzing;
 mod keep;
 mod layout;
 mod mask;
@@ -34,6 +37,7 @@ pub use self::{
     },
     error::Error,
     follow::Follow,
+    foresee::{Foreseen, ReadyStep},
     keep::{KeepLimits, Kept},
     layout::{JobPlace, StepKey},
     mask::TextMask,

@@ -29,6 +29,7 @@ use crate::{
     container::{ContainerWork, InContainers},
     error::Error,
     follow::{Follow, Notices},
+    foresee::AllForeseen,
     keep::AllBorders,
     layout::{JobPlace, Layout, StepKey},
     order::{Begun, HandedKind, StepEnd, StepOrder},
@@ -83,6 +84,7 @@ pub struct ProcessExecutor {
     local: Local,
     jobs: Jobs,
     lines: Lines,
+    pub(crate) foreseen: AllForeseen,
     /// What records of steps have to survive.
     pub(crate) survives: Survives,
     /// How many bytes of log a job may write.
@@ -112,6 +114,7 @@ impl ProcessExecutor {
             local: Local::default(),
             jobs: Jobs::default(),
             lines: Lines::default(),
+            foreseen: AllForeseen::default(),
             survives: Survives::default(),
             log_limit: usual_log_limit(),
             snapshots: Snapshots::default(),
@@ -156,6 +159,13 @@ impl ProcessExecutor {
         Ok(layout.place())
     }
 
+    /// The directories of a job that this process has prepared.
+    pub fn prepared(&self, run: &RunId, job: &JobKey) -> Option<JobPlace> {
+        let layout = Layout::new(&self.root, run, job);
+        let is_ready = self.known(&layout).try_lock().is_ok_and(|ready| *ready);
+        is_ready.then(|| layout.place())
+    }
+
     pub(crate) fn known(&self, layout: &Layout) -> Arc<tokio::sync::Mutex<bool>> {
         let mut jobs = self.jobs.lock().unwrap_or_else(PoisonError::into_inner);
         Arc::clone(jobs.entry(layout.dir.clone()).or_default())
@@ -172,6 +182,8 @@ impl ProcessExecutor {
     pub(crate) fn close_lines(&self, layout: &Layout) {
         let mut lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
         lines.remove(&layout.dir);
+        drop(lines);
+        self.forget_foreseen(layout);
     }
 
     async fn make_ready(&self, layout: &Layout, job: &str) -> Result<(), Error> {
@@ -212,34 +224,20 @@ impl ProcessExecutor {
     }
 
     /// Starts a step, unless it was started before, whatever became of it then.
-    pub async fn start(&self, order: StepOrder) -> Result<(), Error> {
+    pub async fn start(&self, order: &StepOrder) -> Result<(), Error> {
         let key = &order.key;
         let layout = self.layout(key);
         if layout.started(&key.name()).exists() {
             return Ok(());
         }
-        let mut work = self.work(&order);
-        work.masks.extend(builtin::added_by_builtins(&layout)?);
+        let work = self.whole_work(&layout, order)?;
         let talk = || Error::io("talk to the supervisor of", &layout.dir);
         let request = line(&Request::Start(Box::new(work))).map_err(talk())?;
         for _ in 0..2 {
             self.prepare(&key.run, &key.job).await?;
             let answer = self.begin(&layout, &request).await.map_err(talk())?;
             match answer {
-                Some((Reply::Started, news)) => {
-                    self.hear(&layout, key, news);
-                    self.begins.notify_waiters();
-                    return Ok(());
-                }
-                Some((Reply::Done, line)) => {
-                    self.free(&layout, line);
-                    self.begins.notify_waiters();
-                    return Ok(());
-                }
-                Some((Reply::Refused(reason), line)) => {
-                    self.free(&layout, line);
-                    return Err(Error::Refused(reason));
-                }
+                Some((reply, line)) => return self.begun_by(&layout, key, reply, line),
                 None => {
                     self.forget(&layout);
                     bury(&layout).await?;
@@ -252,6 +250,33 @@ impl ProcessExecutor {
             }
         }
         Err(Error::Refused("it died twice".to_owned()))
+    }
+
+    /// What follows from the answer of a supervisor.
+    pub(crate) fn begun_by(
+        &self,
+        layout: &Layout,
+        key: &StepKey,
+        reply: Reply,
+        line: Line,
+    ) -> Result<(), Error> {
+        match reply {
+            Reply::Started => self.hear(layout, key, line),
+            Reply::Done => self.free(layout, line),
+            Reply::Refused(reason) => {
+                self.free(layout, line);
+                return Err(Error::Refused(reason));
+            }
+        }
+        self.begins.notify_waiters();
+        Ok(())
+    }
+
+    /// What the supervisor is told of a step.
+    pub(crate) fn whole_work(&self, layout: &Layout, order: &StepOrder) -> Result<Work, Error> {
+        let mut work = self.work(order);
+        work.masks.extend(builtin::added_by_builtins(layout)?);
+        Ok(work)
     }
 
     /// Asks for a step to be started, on a stream that is free or on a new one. `None` when there is no
@@ -270,7 +295,7 @@ impl ProcessExecutor {
         Ok(reply.map(|reply| (reply, line)))
     }
 
-    fn free_line(&self, layout: &Layout) -> Option<Line> {
+    pub(crate) fn free_line(&self, layout: &Layout) -> Option<Line> {
         let mut lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
         lines.get_mut(&layout.dir)?.pop()
     }
@@ -292,7 +317,9 @@ impl ProcessExecutor {
         drop(tokio::spawn(async move {
             loop {
                 match line.news().await {
-                    News::Grew => drop(growth.send_replace(())),
+                    News::Grew => {
+                        growth.send_replace(());
+                    }
                     News::Over => {
                         executor.free(&layout, line);
                         break;

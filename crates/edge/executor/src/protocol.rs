@@ -54,6 +54,11 @@ pub(crate) const fn usual_log_limit() -> u64 {
 pub(crate) enum Request {
     /// Starts a step, unless it was started before; answered by one line, and then by news of it.
     Start(Box<Work>),
+    /// Does all that comes before a step is started, in the expectation that `Go` follows on this stream.
+    /// There is no answer, and when the stream ends instead, nothing has happened.
+    Prepare(Box<Work>),
+    /// Starts it; answered as `Start` is.
+    Go,
     /// Tells when its log grows and when it has ended.
     Watch(String),
     /// Ends a step.
@@ -214,6 +219,11 @@ impl Line {
             stream,
             unread: Vec::new(),
         }))
+    }
+
+    /// Asks for something that is not answered.
+    pub(crate) async fn send(&mut self, request: &[u8]) -> io::Result<()> {
+        self.stream.write_all(request).await
     }
 
     /// Asks for a step to be started. `None` when nobody is there to answer.

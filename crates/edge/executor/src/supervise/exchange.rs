@@ -99,7 +99,7 @@ fn clear(exchange: &Utf8Path, list: &str) -> io::Result<()> {
                 .open(entry.path())?;
             match usize::try_from(data.len()) {
                 Ok(length) if !is_ours && length <= BLANK => {
-                    file.write_all(&[0; BLANK][..length])?
+                    file.write_all(&[0; BLANK][..length])?;
                 }
                 Ok(_) | Err(_) => settle(&mut file, data.len(), wanted)?,
             }
