@@ -9,9 +9,10 @@ use std::{
 use crate::{
     error::Error,
     layout::{Layout, StepKey},
+    lines::Line,
     order::StepOrder,
     process::ProcessExecutor,
-    protocol::{Line, Request, line},
+    protocol::{Request, line},
 };
 
 /// What was foreseen and has not been started yet.

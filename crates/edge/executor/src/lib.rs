@@ -17,6 +17,7 @@ mod foresee;
 mod fuzzing;
 mod keep;
 mod layout;
+mod lines;
 mod mask;
 mod matchers;
 mod order;
@@ -27,6 +28,7 @@ mod shell;
 mod shown;
 mod subjects;
 mod supervise;
+mod supervisors;
 mod visit;
 
 pub use self::{
@@ -42,9 +44,10 @@ pub use self::{
     layout::{JobPlace, StepKey},
     mask::TextMask,
     order::{Begun, HandedKind, StepEnd, StepOrder},
-    process::{ProcessExecutor, Supervisors},
+    process::ProcessExecutor,
     protocol::Grace,
     shown::{LogReader, Shown},
     supervise::supervise,
+    supervisors::Supervisors,
     visit::Visit,
 };

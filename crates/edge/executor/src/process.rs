@@ -13,7 +13,7 @@ use cutover_model::{
     RunId, Secret,
     run::{JobKey, StepPath},
 };
-use cutover_supervisor::{identity::Identity, pool::Pool, record, record::Survives, tree};
+use cutover_supervisor::{identity::Identity, record, record::Survives, tree};
 use rustix::{
     fs::{FlockOperation, flock},
     process::Signal,
@@ -32,11 +32,13 @@ use crate::{
     foresee::AllForeseen,
     keep::AllBorders,
     layout::{JobPlace, Layout, StepKey},
+    lines::Lines,
     order::{Begun, HandedKind, StepEnd, StepOrder},
     protocol::{
-        Ended, Grace, Helped, JOB_MARKER, JobOrder, Line, News, Reply, Request, Withheld, Work,
-        ask, call, line, usual_log_limit,
+        Ended, Grace, Helped, JOB_MARKER, JobOrder, Reply, Request, Withheld, Work, ask, call,
+        line, usual_log_limit,
     },
+    supervisors::Supervisors,
 };
 
 /// Steps whose news arrives in this process anyway: built-in ones, and those that it has started.
@@ -46,34 +48,6 @@ pub(crate) type Local = Arc<Mutex<BTreeMap<StepKey, watch::Sender<()>>>>;
 /// supervisor.
 type Jobs = Arc<Mutex<BTreeMap<Utf8PathBuf, Arc<tokio::sync::Mutex<bool>>>>>;
 
-/// Streams to supervisors on which the next step can be started, by the directories of their jobs.
-type Lines = Arc<Mutex<BTreeMap<Utf8PathBuf, Vec<Line>>>>;
-
-/// The supervisors of jobs that a process has started. Cheap to clone; all clones are one.
-#[derive(Debug, Clone)]
-pub struct Supervisors {
-    pool: Pool,
-    /// The command line of the hidden subcommand.
-    command: Vec<String>,
-}
-
-impl Supervisors {
-    /// `command` is the command line of the hidden subcommand: `[own executable, "supervise"]`.
-    pub fn new(command: Vec<String>) -> Self {
-        let mut jobs = command.clone();
-        jobs.push("jobs".to_owned());
-        Self {
-            pool: Pool::new(jobs),
-            command,
-        }
-    }
-
-    /// Starts one now, so that the first job need not wait for it. Within a runtime only.
-    pub fn warm_up(&self) {
-        self.pool.warm_up();
-    }
-}
-
 /// Runs steps as processes of this machine.
 #[derive(Debug, Clone)]
 pub struct ProcessExecutor {
@@ -81,9 +55,9 @@ pub struct ProcessExecutor {
     supervisors: Supervisors,
     base_env: BTreeMap<String, String>,
     grace: Grace,
-    local: Local,
+    pub(crate) local: Local,
     jobs: Jobs,
-    lines: Lines,
+    pub(crate) lines: Lines,
     pub(crate) foreseen: AllForeseen,
     /// What records of steps have to survive.
     pub(crate) survives: Survives,
@@ -93,7 +67,7 @@ pub struct ProcessExecutor {
     pub(crate) snapshots: Snapshots,
     pub(crate) borders: AllBorders,
     /// Rings each time this executor has begun a step.
-    begins: Arc<Notify>,
+    pub(crate) begins: Arc<Notify>,
 }
 
 impl ProcessExecutor {
@@ -179,13 +153,6 @@ impl ProcessExecutor {
         self.close_lines(layout);
     }
 
-    pub(crate) fn close_lines(&self, layout: &Layout) {
-        let mut lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
-        lines.remove(&layout.dir);
-        drop(lines);
-        self.forget_foreseen(layout);
-    }
-
     async fn make_ready(&self, layout: &Layout, job: &str) -> Result<(), Error> {
         for path in [
             layout.dir.clone(),
@@ -236,13 +203,11 @@ impl ProcessExecutor {
         for _ in 0..2 {
             self.prepare(&key.run, &key.job).await?;
             let answer = self.begin(&layout, &request).await.map_err(talk())?;
-            match answer {
-                Some((reply, line)) => return self.begun_by(&layout, key, reply, line),
-                None => {
-                    self.forget(&layout);
-                    bury(&layout).await?;
-                }
+            if let Some((reply, line)) = answer {
+                return self.begun_by(&layout, key, reply, line);
             }
+            self.forget(&layout);
+            bury(&layout).await?;
             // It may have died just after it had started the step.
             if layout.started(&key.name()).exists() {
                 self.begins.notify_waiters();
@@ -252,88 +217,11 @@ impl ProcessExecutor {
         Err(Error::Refused("it died twice".to_owned()))
     }
 
-    /// What follows from the answer of a supervisor.
-    pub(crate) fn begun_by(
-        &self,
-        layout: &Layout,
-        key: &StepKey,
-        reply: Reply,
-        line: Line,
-    ) -> Result<(), Error> {
-        match reply {
-            Reply::Started => self.hear(layout, key, line),
-            Reply::Done => self.free(layout, line),
-            Reply::Refused(reason) => {
-                self.free(layout, line);
-                return Err(Error::Refused(reason));
-            }
-        }
-        self.begins.notify_waiters();
-        Ok(())
-    }
-
     /// What the supervisor is told of a step.
     pub(crate) fn whole_work(&self, layout: &Layout, order: &StepOrder) -> Result<Work, Error> {
         let mut work = self.work(order);
         work.masks.extend(builtin::added_by_builtins(layout)?);
         Ok(work)
-    }
-
-    /// Asks for a step to be started, on a stream that is free or on a new one. `None` when there is no
-    /// supervisor.
-    async fn begin(&self, layout: &Layout, request: &[u8]) -> io::Result<Option<(Reply, Line)>> {
-        // Those that are left from a supervisor before this one are of no use any more.
-        while let Some(mut line) = self.free_line(layout) {
-            if let Some(reply) = line.begin(request).await? {
-                return Ok(Some((reply, line)));
-            }
-        }
-        let Some(mut line) = Line::open(&layout.dir)? else {
-            return Ok(None);
-        };
-        let reply = line.begin(request).await?;
-        Ok(reply.map(|reply| (reply, line)))
-    }
-
-    pub(crate) fn free_line(&self, layout: &Layout) -> Option<Line> {
-        let mut lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
-        lines.get_mut(&layout.dir)?.pop()
-    }
-
-    /// The next step may be started on it.
-    fn free(&self, layout: &Layout, line: Line) {
-        let mut lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
-        lines.entry(layout.dir.clone()).or_default().push(line);
-    }
-
-    /// Hands on the news of a step to whoever asks in this process, until it has ended.
-    fn hear(&self, layout: &Layout, key: &StepKey, mut line: Line) {
-        let (growth, _) = watch::channel(());
-        let (key, layout, executor) = (key.clone(), layout.clone(), self.clone());
-        self.local
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .insert(key.clone(), growth.clone());
-        drop(tokio::spawn(async move {
-            loop {
-                match line.news().await {
-                    News::Grew => {
-                        growth.send_replace(());
-                    }
-                    News::Over => {
-                        executor.free(&layout, line);
-                        break;
-                    }
-                    News::Lost => break,
-                }
-            }
-            // With the last sender the notices end, and whoever waits looks for the record.
-            executor
-                .local
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .remove(&key);
-        }));
     }
 
     pub(crate) fn work(&self, order: &StepOrder) -> Work {
