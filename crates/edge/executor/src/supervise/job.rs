@@ -290,7 +290,9 @@ impl Job {
 
     /// Kills what is left, and waits until every step has its record.
     fn finish(&self) -> Reply {
-        let steps: Vec<Arc<Step>> = lock(&self.steps).values().cloned().collect();
+        let mut steps: Vec<Arc<Step>> = lock(&self.steps).values().cloned().collect();
+        // What was only made ready will never end.
+        steps.retain(|step| !step.is_given_up());
         for step in &steps {
             step.give_up();
         }
@@ -341,7 +343,7 @@ impl Job {
         lock(&self.steps).remove(name);
     }
 
-    fn step(&self, name: &str) -> Option<Arc<Step>> {
+    pub(super) fn step(&self, name: &str) -> Option<Arc<Step>> {
         lock(&self.steps).get(name).cloned()
     }
 

@@ -6,6 +6,7 @@ use std::{
     os::unix::{fs::OpenOptionsExt as _, process::CommandExt as _},
     process::{Command, Stdio},
     sync::Arc,
+    time::Duration,
 };
 
 use camino::{Utf8Path, Utf8PathBuf};
@@ -29,6 +30,8 @@ use crate::{
 
 /// Enough for the record of an ordinary end.
 const EXIT_BYTES: u64 = 64 * 1024;
+/// How long somebody who has had a step made ready may think about it while another wants it started.
+const WORD: Duration = Duration::from_secs(10);
 /// The more a pipe holds, the less often writer and reader wait for each other.
 const PIPE: usize = 256 * 1024;
 
@@ -54,19 +57,40 @@ pub(super) fn start(job: &Arc<Job>, work: Work) -> (Reply, Option<Begun>) {
 
 /// Does all that comes before a step is started; `None` when it was started before.
 pub(super) fn make_ready(job: &Arc<Job>, work: Work) -> io::Result<Option<Ready>> {
-    let Some(step) = job.enter(&work.step) else {
+    let Some(step) = enter(job, &work.step) else {
         return Ok(None);
     };
     // Under a supervisor before us.
     if job.layout.started(&work.step).exists() {
-        job.leave(&work.step);
+        leave(job, &step);
         return Ok(None);
     }
     let ready = gather(job, &step, work);
     if ready.is_err() {
-        job.leave(&step.name);
+        leave(job, &step);
     }
     ready.map(Some)
+}
+
+/// Takes the name of a step; `None` when the step was started. One that somebody else had made ready, who
+/// has gone since, is given up in a moment.
+fn enter(job: &Job, name: &str) -> Option<Arc<Step>> {
+    for _ in 0..2 {
+        if let Some(step) = job.enter(name) {
+            return Some(step);
+        }
+        let other = job.step(name);
+        if other.is_some_and(|other| !other.was_given_up(WORD)) {
+            break;
+        }
+    }
+    None
+}
+
+/// Gives the name back: nothing was started under it.
+fn leave(job: &Job, step: &Step) {
+    job.leave(&step.name);
+    step.is_given_up();
 }
 
 /// A step of which nothing has happened yet but that its files are there.
@@ -91,6 +115,10 @@ impl Ready {
     pub(super) fn go(self) -> (Reply, Option<Begun>) {
         let (job, step) = (Arc::clone(&self.run.job), Arc::clone(&self.run.step));
         let mark = job.layout.started(&step.name);
+        if !step.goes() {
+            self.abandon();
+            return (Reply::Refused("its job is being ended".to_owned()), None);
+        }
         match self.launch(&mark) {
             Ok(Some(begun)) => (Reply::Started, Some(begun)),
             Ok(None) => (Reply::Done, None),
@@ -104,8 +132,8 @@ impl Ready {
 
     /// Nobody wants it any more.
     pub(super) fn abandon(self) {
-        self.run.job.leave(&self.run.step.name);
         fs::remove_dir_all(&self.run.exchange).ok();
+        leave(&self.run.job, &self.run.step);
     }
 
     fn launch(mut self, mark: &Utf8Path) -> io::Result<Option<Begun>> {

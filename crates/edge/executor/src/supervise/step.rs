@@ -28,8 +28,18 @@ enum Progress {
     Drained,
 }
 
+/// Whether it is to be started: it may have been made ready for somebody who is gone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+enum Word {
+    #[default]
+    Awaited,
+    Given,
+    Never,
+}
+
 #[derive(Debug, Default)]
 struct State {
+    word: Word,
     child: Option<Identity>,
     progress: Progress,
     /// Somebody wants it to end, and this patient they are.
@@ -80,6 +90,40 @@ impl Step {
             state: Mutex::default(),
             changed: Condvar::new(),
         }
+    }
+
+    /// It is started now, unless it was given up.
+    pub(super) fn goes(&self) -> bool {
+        let mut state = lock(&self.state);
+        let goes = state.word != Word::Never;
+        if goes {
+            state.word = Word::Given;
+        }
+        drop(state);
+        self.changed.notify_all();
+        goes
+    }
+
+    /// It is not started any more if it has not been; whether that is so.
+    pub(super) fn is_given_up(&self) -> bool {
+        let mut state = lock(&self.state);
+        if state.word == Word::Awaited {
+            state.word = Word::Never;
+        }
+        let never = state.word == Word::Never;
+        drop(state);
+        self.changed.notify_all();
+        never
+    }
+
+    /// Waits until it is known whether it is started, not longer than this; whether it was given up.
+    pub(super) fn was_given_up(&self, limit: Duration) -> bool {
+        let state = lock(&self.state);
+        let waited = self
+            .changed
+            .wait_timeout_while(state, limit, |state| state.word == Word::Awaited);
+        let (state, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        state.word == Word::Never
     }
 
     pub(super) fn child(&self) -> Option<Identity> {

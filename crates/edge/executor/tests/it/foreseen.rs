@@ -3,7 +3,7 @@
 use cutover_executor::Begun;
 use cutover_model::run::Outcome;
 
-use crate::world::{World, key, kill, order};
+use crate::world::{World, job, key, kill, order, run};
 
 #[tokio::test]
 async fn a_step_that_was_foreseen_begins_when_it_is_started() {
@@ -41,6 +41,18 @@ async fn what_was_foreseen_and_given_up_can_be_started_as_any_other() {
     world.run(2, "true").await;
     assert_eq!(world.run(1, "echo right").await.0, Outcome::Succeeded);
     assert_eq!(world.log(&key(1)), "right\n");
+}
+
+#[tokio::test]
+async fn a_job_ends_though_somebody_may_still_give_the_word() {
+    let world = World::new();
+    world.run(0, "true").await;
+    world.executor.foresee(order(1, "echo one")).await;
+    let foreseen = world.executor.take_foreseen(&key(1)).unwrap();
+    world.executor.destroy(&run(), &job()).await.unwrap();
+    let started = world.executor.start_foreseen(&key(1), foreseen.ready).await;
+    assert!(!started.is_ok_and(|started| started));
+    assert_eq!(world.executor.begun(&key(1)).unwrap(), Begun::No);
 }
 
 #[tokio::test]
