@@ -40,3 +40,8 @@ pub(crate) fn workflows(tree: &SourceTree) -> Vec<String> {
         .map(str::to_owned)
         .collect()
 }
+
+/// A pattern of times in numbers alone.
+pub(crate) fn times(cron: &str) -> Option<String> {
+    cron::in_numbers(cron).ok()
+}

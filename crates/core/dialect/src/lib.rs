@@ -151,6 +151,11 @@ pub fn schedules(tree: &SourceTree, path: &str) -> Vec<Schedule> {
     github::schedules(tree, path)
 }
 
+/// The pattern of a schedule in numbers alone, for whoever counts times; `None` when it is none.
+pub fn times(cron: &str) -> Option<String> {
+    github::times(cron)
+}
+
 /// The `inputs` context of a manual trigger: what was given, of the declared types, and defaults for the
 /// rest.
 pub fn inputs(

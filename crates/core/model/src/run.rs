@@ -428,14 +428,14 @@ impl Annotation {
     /// The file with the place in it, as compilers write it: `src/a.rs:3:7`, `src/a.rs:3:7-9`, `src/a.rs:3-5`.
     pub fn place(&self) -> Option<String> {
         let file = self.file.as_ref()?;
-        let Some(Position { line, column }) = self.at else {
+        let Some(at) = self.at else {
             return Some(file.clone());
         };
-        let several = self.end_line.filter(|end| *end != line);
+        let several = self.end_line.filter(|end| *end != at.line);
         Some(match (several, self.end_column) {
-            (Some(end), _) => format!("{file}:{line}-{end}"),
-            (None, Some(end)) => format!("{file}:{line}:{column}-{end}"),
-            (None, None) => format!("{file}:{line}:{column}"),
+            (Some(end), _) => format!("{file}:{}-{end}", at.line),
+            (None, Some(end)) => format!("{file}:{}:{}-{end}", at.line, at.column),
+            (None, None) => format!("{file}:{}:{}", at.line, at.column),
         })
     }
 }

@@ -124,7 +124,8 @@ struct Written<'a> {
 
 impl<'a> Written<'a> {
     fn read(line: &'a str) -> Option<Self> {
-        let line = line.trim_start();
+        // The same blanks that a stream looks through before it gives a line up.
+        let line = line.trim_start_matches([' ', '\t']);
         let old = line.strip_prefix("##[");
         let (head, data) = match old {
             Some(rest) => rest.split_once(']')?,
@@ -137,10 +138,14 @@ impl<'a> Written<'a> {
             (',', &PROPERTY_ESCAPES, &DATA_ESCAPES)
         };
         let properties = properties
+            .trim()
             .split(between)
-            .filter_map(|property| property.trim().split_once('='))
+            .filter_map(|property| property.split_once('='))
             .filter(|(_, value)| !value.is_empty())
-            .map(|(name, value)| (name.to_ascii_lowercase(), unescape(value, of_properties)))
+            .map(|(name, value)| {
+                let name = name.trim().to_ascii_lowercase();
+                (name, unescape(value, of_properties))
+            })
             .collect();
         Some(Self {
             name,
@@ -165,7 +170,11 @@ pub(crate) fn resumes(line: &str, token: &str) -> bool {
 /// As the official runner reads halves of places: an end alone is also the beginning, there are no columns
 /// where there are several lines, and what ends before it begins is nowhere.
 fn annotation(level: Level, message: String, properties: &BTreeMap<String, String>) -> Annotation {
-    let number = |name: &str| properties.get(name)?.trim().parse::<u32>().ok();
+    // Places count from 1.
+    let number = |name: &str| {
+        let number = properties.get(name)?.trim().parse::<u32>().ok();
+        number.filter(|number| *number > 0)
+    };
     let end_line = number("endline");
     let line = number("line").or(end_line);
     let one_line = line.is_some() && end_line.is_none_or(|end| line == Some(end));
@@ -222,6 +231,21 @@ mod tests {
         assert_eq!(annotation.file.as_deref(), Some("src/a,b.rs"));
         assert_eq!(annotation.title.as_deref(), Some("Oh: no"));
         assert_eq!(annotation.at, Some(Position::new(3, 7)));
+    }
+
+    #[test]
+    fn a_place_counts_from_one_and_a_value_keeps_its_blanks() {
+        let place = |line: &str| match parse(line) {
+            Some(Command::Annotate(annotation)) => annotation.at,
+            other => panic!("`{line}` is {other:?}"),
+        };
+        assert_eq!(place("::error file=a,line=0,col=3::x"), None);
+        assert_eq!(place("::error line=3,col=0::x"), Some(Position::new(3, 1)));
+        let value = |line: &str| match parse(line) {
+            Some(Command::SetOutput(name, _)) => name,
+            other => panic!("`{line}` is {other:?}"),
+        };
+        assert_eq!(value("::set-output name= a , end=x::"), " a ");
     }
 
     #[test]

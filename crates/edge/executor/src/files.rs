@@ -2,11 +2,13 @@
 //! `GITHUB_PATH`, `GITHUB_STEP_SUMMARY`.
 
 use std::{
-    fs::{self, File},
+    fs::{self, OpenOptions},
     io::{self, Read as _},
+    os::unix::fs::OpenOptionsExt as _,
 };
 
 use camino::Utf8Path;
+use rustix::fs::OFlags;
 
 /// What one file may hold.
 pub(crate) const LIMIT: u64 = 1024 * 1024;
@@ -37,22 +39,32 @@ fn key(file: &str) -> String {
     file.trim_start_matches("GITHUB_").to_ascii_lowercase()
 }
 
-/// Reads a file up to its limit. One that was removed counts as empty.
-pub(crate) fn read(file: &'static str, path: &Utf8Path) -> Result<String, Malformed> {
+/// Reads a file up to its limit. One that was removed counts as empty; one that became something else than a
+/// file is not waited for.
+pub(crate) fn bytes(file: &'static str, path: &Utf8Path) -> Result<Vec<u8>, Malformed> {
     // Most steps hand nothing on.
     if fs::metadata(path).is_ok_and(|data| data.is_file() && data.len() == 0) {
-        return Ok(String::new());
+        return Ok(Vec::new());
     }
     let mut bytes = Vec::new();
-    let read = File::open(path).and_then(|open| open.take(LIMIT + 1).read_to_end(&mut bytes));
+    // Whoever opens a pipe otherwise waits for its other end.
+    let flags = i32::try_from(OFlags::NONBLOCK.bits()).unwrap_or_default();
+    let open = OpenOptions::new().read(true).custom_flags(flags).open(path);
+    let read = open.and_then(|open| open.take(LIMIT + 1).read_to_end(&mut bytes));
     match read {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(String::new()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
         Err(source) => return Err(Malformed::Unreadable { file, source }),
         Ok(_) => {}
     }
     if u64::try_from(bytes.len()).is_ok_and(|count| count > LIMIT) {
         return Err(Malformed::Large { file });
     }
+    Ok(bytes)
+}
+
+/// The same as text.
+pub(crate) fn read(file: &'static str, path: &Utf8Path) -> Result<String, Malformed> {
+    let bytes = bytes(file, path)?;
     String::from_utf8(bytes).map_err(|error| {
         let good = &error.as_bytes()[..error.utf8_error().valid_up_to()];
         Malformed::Line {
@@ -231,6 +243,22 @@ mod tests {
             let head = "Unable to process file command 'env' successfully. `$GITHUB_ENV` ";
             assert_eq!(error.strip_prefix(head), Some(expected));
         }
+    }
+
+    #[test]
+    fn what_is_no_file_any_more_is_neither_waited_for_nor_read_without_end() {
+        let dir = tempfile::tempdir().unwrap();
+        let dir = Utf8Path::from_path(dir.path()).unwrap();
+        let pipe = dir.join("pipe");
+        let mode = rustix::fs::Mode::from_raw_mode(0o600);
+        rustix::fs::mkfifoat(rustix::fs::CWD, pipe.as_std_path(), mode).unwrap();
+        assert_eq!(bytes("GITHUB_OUTPUT", &pipe).unwrap(), b"");
+        let endless = dir.join("endless");
+        std::os::unix::fs::symlink("/dev/zero", &endless).unwrap();
+        let refused = bytes("GITHUB_STEP_SUMMARY", &endless).unwrap_err();
+        assert!(matches!(refused, Malformed::Large { .. }), "{refused}");
+        assert!(bytes("GITHUB_ENV", dir).is_err());
+        assert_eq!(bytes("GITHUB_ENV", &dir.join("none")).unwrap(), b"");
     }
 
     #[test]

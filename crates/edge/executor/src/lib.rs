@@ -13,6 +13,8 @@ mod files;
 mod filter;
 mod follow;
 mod foresee;
+#[cfg(test)]
+mod fuzzing;
 mod keep;
 mod layout;
 mod mask;

@@ -113,10 +113,16 @@ impl Matchers {
     /// Adds those of a file, each in the place of the one of the same owner. `name` is for people. Gives
     /// back what is left out, because it cannot be done here.
     pub(crate) fn add(&mut self, path: &Utf8Path, name: &str) -> Result<Vec<String>, String> {
+        let read = read(path).map_err(|why| format!("problem matcher `{name}`: {why}"))?;
+        self.add_all(read, name)
+    }
+
+    /// The same of what was read.
+    pub(crate) fn add_all(&mut self, all: Vec<Written>, name: &str) -> Result<Vec<String>, String> {
         let wrong = |why: &dyn std::fmt::Display| format!("problem matcher `{name}`: {why}");
         let mut ready = Vec::new();
         let mut left_out = Vec::new();
-        for written in read(path).map_err(|why| wrong(&why))? {
+        for written in all {
             let same = |one: &Matcher| one.is_of(&written.owner);
             if ready.iter().any(same) {
                 return Err(wrong(&format!("`{}` is there twice", written.owner)));
@@ -266,7 +272,12 @@ fn read(path: &Utf8Path) -> Result<Vec<Written>, String> {
         return Err("it is larger than 1 MiB".to_owned());
     }
     let text = fs::read_to_string(path).map_err(|error| error.to_string())?;
-    let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
+    parse(&text)
+}
+
+/// The matchers of the text of a file.
+pub(crate) fn parse(text: &str) -> Result<Vec<Written>, String> {
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let document: Document = serde_json::from_str(text).map_err(|error| error.to_string())?;
     Ok(document.matchers)
 }
@@ -339,7 +350,8 @@ impl Matcher {
             // Another word of another tool is no reason to cry.
             _ => return None,
         };
-        let number = |text: Option<String>| text?.trim().parse().ok();
+        // Places count from 1.
+        let number = |text: Option<String>| text?.trim().parse().ok().filter(|number| *number > 0);
         let from = found.from_path.or_else(|| self.from_path.clone());
         let line = number(found.line);
         let column = number(found.column).unwrap_or(1);

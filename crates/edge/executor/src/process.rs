@@ -236,13 +236,11 @@ impl ProcessExecutor {
         for _ in 0..2 {
             self.prepare(&key.run, &key.job).await?;
             let answer = self.begin(&layout, &request).await.map_err(talk())?;
-            match answer {
-                Some((reply, line)) => return self.begun_by(&layout, key, reply, line),
-                None => {
-                    self.forget(&layout);
-                    bury(&layout).await?;
-                }
+            if let Some((reply, line)) = answer {
+                return self.begun_by(&layout, key, reply, line);
             }
+            self.forget(&layout);
+            bury(&layout).await?;
             // It may have died just after it had started the step.
             if layout.started(&key.name()).exists() {
                 self.begins.notify_waiters();
@@ -317,7 +315,9 @@ impl ProcessExecutor {
         drop(tokio::spawn(async move {
             loop {
                 match line.news().await {
-                    News::Grew => growth.send_replace(()),
+                    News::Grew => {
+                        growth.send_replace(());
+                    }
                     News::Over => {
                         executor.free(&layout, line);
                         break;

@@ -137,7 +137,7 @@ fn missing(program: &str) -> ShellError {
 }
 
 /// Splits at blanks; double and single quotes hold words together.
-fn words(text: &str) -> Vec<String> {
+pub(crate) fn words(text: &str) -> Vec<String> {
     let mut found = Vec::new();
     let mut word: Option<String> = None;
     let mut quote = None;

@@ -95,6 +95,9 @@ pub enum Error {
         /// The source.
         from: Utf8PathBuf,
     },
+    /// A submodule's place is taken by something that leads elsewhere.
+    #[error("submodule `{0}` has a link in its way")]
+    SubmoduleLink(String),
     /// A file could not be read or written.
     #[error("could not {action} `{path}`")]
     File {

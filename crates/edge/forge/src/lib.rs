@@ -20,6 +20,7 @@ mod seen;
 mod told;
 mod tree;
 mod upload;
+mod working_copy;
 mod working_tree;
 
 use std::collections::BTreeMap;
@@ -27,7 +28,7 @@ use std::collections::BTreeMap;
 pub use crate::{
     actions::{
         ActionError, ActionStore, DEFAULT_ADDRESS, FoundAction, LocalRepository,
-        ParseLocalRepositoryError, Pinned, Reach,
+        ParseLocalRepositoryError, Pinned, Reach, TokenError,
     },
     error::Error,
     history::Commit,
@@ -37,6 +38,7 @@ pub use crate::{
     repository::{Person, Repository},
     told::Told,
     upload::{Reply, Service},
+    working_copy::{Submodules, WorkingCopy},
     working_tree::WorkingTree,
 };
 

@@ -209,12 +209,12 @@ fn prepare(from: &Utf8Path, into: &Utf8Path) -> Result<(), Error> {
 
 /// Directories that were seen to be directories and not links to somewhere else.
 #[derive(Default)]
-struct Folders(BTreeSet<Utf8PathBuf>);
+pub(crate) struct Folders(BTreeSet<Utf8PathBuf>);
 
 impl Folders {
     /// Whether every directory above a path is a directory in the tree itself: git lists a file also
     /// when a link has taken the place of its directory.
-    fn lead_to(&mut self, root: &Utf8Path, path: &Utf8Path) -> bool {
+    pub(crate) fn lead_to(&mut self, root: &Utf8Path, path: &Utf8Path) -> bool {
         let Some(parent) = path.parent().filter(|parent| !parent.as_str().is_empty()) else {
             return true;
         };

@@ -76,6 +76,8 @@ jobs:
         with: { name: report, path: out/one, overwrite: true }
       - uses: actions/upload-artifact@v4
         with: { name: none, path: nothing }
+      - uses: actions/upload-artifact@v7
+        with: { name: not-this, path: out/deep/two, archive: false }
   b:
     needs: a
     runs-on: ubuntu-latest
@@ -86,8 +88,14 @@ jobs:
       - uses: actions/download-artifact@v4
         with: { pattern: 'report*', path: all }
       - run: test -f all/report/one && cat all/report-2/deep/two
+      - uses: actions/download-artifact@v8
+        with: { name: two, path: plain, digest-mismatch: warn }
+      - run: test \"$(cat plain/two)\" = two
+      - uses: actions/download-artifact@v8
+        with: { name: report, path: packed, skip-decompress: true }
+      - run: test \"$(head -c 2 packed/report.zip)\" = PK && echo PACKED
       - uses: actions/download-artifact@v4
-        with: { merge-multiple: true }
+        with: { merge-multiple: true, pattern: 'report*' }
       - run: cat one deep/two && test ! -e .hidden && echo MERGED
 ";
 
@@ -100,7 +108,7 @@ fn artifacts_go_from_job_to_job_and_to_people() {
     let run = world.run_ended(1, std::time::Duration::from_mins(1));
     let log = world.cutover(&["logs", "1"]);
     assert_eq!(run["outcome"], "succeeded", "{}", log.said());
-    log.says(&["MERGED", "no file for `nothing`"]);
+    log.says(&["MERGED", "PACKED", "no file for `nothing`"]);
     let listed = world.ask(&["artifacts", "1"]);
     let names: Vec<&str> = listed["artifacts"]
         .as_array()
@@ -108,7 +116,7 @@ fn artifacts_go_from_job_to_job_and_to_people() {
         .iter()
         .map(|artifact| artifact["name"].as_str().unwrap())
         .collect();
-    assert_eq!(names, ["report-2", "report"]);
+    assert_eq!(names, ["report-2", "report", "two"]);
     let made = &listed["subjects"][0];
     assert_eq!((&made["name"], &made["job"]), (&"one".into(), &"a".into()));
     let digest = "sha256:2c8b08da5ce60398e1f19af0e5dccc744df274b826abe585eaba68c525434806";
@@ -152,11 +160,11 @@ fn tools_are_those_of_the_machine_and_what_does_not_fit_is_refused() {
     repository.workflow(&job(
         "",
         "      - uses: actions/setup-node@v4
-        with: { node-version: 4.x, registry-url: 'https://r.example' }
+        with: { node-version: 4.x, registry: 'https://r.example' }
 ",
     ));
     let refused = world.cutover(&["run", "-C", repository.path()]).exits(2);
-    refused.says(&["ci.yml:8:", "registry-url"]);
+    refused.says(&["ci.yml:8:", "has no input `registry`", "registry-url"]);
 }
 
 #[test]
@@ -189,4 +197,67 @@ fn a_role_is_taken_by_an_id_token_and_its_keys_are_never_seen() {
     assert_eq!(asked[2], "GetCallerIdentity by ASIADOUBLE");
     repository.workflow(&job("", steps));
     run().exits(1).says(&["`permissions: id-token: write`"]);
+}
+
+#[test]
+fn roles_are_taken_one_by_the_other_when_that_is_said_and_by_a_token_else() {
+    let world = World::new();
+    let aws = Aws::start();
+    let repository = Repository::new(&world, "small");
+    let role = "role-to-assume: 'arn:aws:iam::123456789012:role/r', aws-region: eu-west-1";
+    let steps = format!(
+        "      - uses: aws-actions/configure-aws-credentials@v4
+        with: {{ {role}, managed-session-policies: 'arn:aws:iam::aws:policy/ReadOnlyAccess' }}
+      - uses: aws-actions/configure-aws-credentials@v4
+        with: {{ {role} }}
+      - uses: aws-actions/configure-aws-credentials@v4
+        with: {{ {role}, role-chaining: true, disable-retry: true, retry-max-attempts: 3 }}
+      - uses: aws-actions/configure-aws-credentials@v4
+        with: {{ aws-region: eu-west-1, use-existing-credentials: true }}
+      - uses: aws-actions/amazon-ecr-login@v2
+        with: {{ registry-type: public }}
+      - uses: aws-actions/configure-aws-credentials@v4
+        with: {{ {role}, allowed-account-ids: '999999999999' }}
+"
+    );
+    repository.workflow(&job("permissions: { id-token: write }\n", &steps));
+    repository.commit("one");
+    let endpoint = format!("AWS_ENDPOINT_URL={}", aws.url());
+    let done = world.cutover(&["run", "-C", repository.path(), "--env", &endpoint]);
+    let done = done.exits(1).says(&[
+        "there are credentials that hold",
+        "logged in at public.ecr.aws",
+        "`allowed-account-ids` does not name",
+    ]);
+    assert!(!done.said().contains("of-the-role"), "{}", done.said());
+    let asked = aws.asked();
+    let calls: Vec<&str> = asked
+        .iter()
+        .filter_map(|call| call.split_once(" by "))
+        .map(|(call, _)| call)
+        .collect();
+    let (token, chained, who) = (
+        "AssumeRoleWithWebIdentity",
+        "AssumeRole",
+        "GetCallerIdentity",
+    );
+    assert_eq!(
+        calls,
+        [
+            token,
+            who,
+            token,
+            who,
+            chained,
+            who,
+            who,
+            "PublicGetAuthorizationToken",
+            token,
+            who
+        ]
+    );
+    assert!(
+        asked.contains(&"AssumeRole by ASIADOUBLE".to_owned()),
+        "{asked:?}"
+    );
 }

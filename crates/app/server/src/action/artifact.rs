@@ -3,7 +3,7 @@
 
 use camino::{Utf8Path, Utf8PathBuf};
 use cutover_executor::BuiltinLog;
-use cutover_model::Duration;
+use cutover_model::{Duration, Timestamp};
 use cutover_results::{
     Artifact, Bounds, Format, Glob, GlobOptions, PackOptions, Part, extract, pack_parts,
 };
@@ -18,6 +18,9 @@ struct Files {
 }
 
 pub(super) async fn upload(context: &Context, log: &mut BuiltinLog) -> Result<Done, Error> {
+    if !context.flag("archive", true)? {
+        return upload_one(context, log).await;
+    }
     let name = context.input("name").unwrap_or("artifact").to_owned();
     let level = match context.number("compression-level")? {
         Some(level) if level > 9 => {
@@ -31,10 +34,7 @@ pub(super) async fn upload(context: &Context, log: &mut BuiltinLog) -> Result<Do
     if files.paths.is_empty() {
         return nothing(context, log, &patterns);
     }
-    let expires = match context.number("retention-days")? {
-        None | Some(0) => None,
-        Some(days) => Some(context.control.now() + Duration::from_mins(days * 24 * 60)),
-    };
+    let expires = expires(context)?;
     let overwrite = context.flag("overwrite", false)?;
     let service = context.control.results().service().clone();
     let job = context.granted.id.clone();
@@ -64,15 +64,63 @@ pub(super) async fn upload(context: &Context, log: &mut BuiltinLog) -> Result<Do
         "{count} files are artifact `{}` ({} bytes, sha256:{})",
         artifact.name, artifact.size, artifact.sha256
     ));
+    Ok(Done::Succeeded(left(context, artifact)))
+}
+
+/// `archive: false`: one file as it is, which is also called as it is.
+async fn upload_one(context: &Context, log: &mut BuiltinLog) -> Result<Done, Error> {
+    let patterns = context.lines("path");
+    let Files { root, paths } = find(context, &patterns).await?;
+    let file = match paths.as_slice() {
+        [] => return nothing(context, log, &patterns),
+        [one] => root.join(one),
+        several => {
+            return Err(Error::Refused(format!(
+                "`archive: false` is for one file, and `path` names {}; name one, or leave `archive` out",
+                several.len()
+            )));
+        }
+    };
+    let name = file.file_name().unwrap_or("artifact").to_owned();
+    let expires = expires(context)?;
+    let overwrite = context.flag("overwrite", false)?;
+    let service = context.control.results().service().clone();
+    let job = context.granted.id.clone();
+    let to = context.place.temp.join("_artifact.bin");
+    let kept = blocking(move || {
+        // The service takes what it is given away; the workspace keeps its file.
+        std::fs::copy(&file, &to).map_err(|error| format!("`{file}`: {error}"))?;
+        if overwrite {
+            let removed = service.remove_artifact(&job, &name);
+            removed.map_err(|error| error.to_string())?;
+        }
+        let kept = service.keep_artifact(&job, &name, "application/octet-stream", &to, expires);
+        kept.map_err(|error| error.to_string())
+    });
+    let artifact = kept.await?;
+    log.line(&format!(
+        "the file is artifact `{}` ({} bytes, sha256:{})",
+        artifact.name, artifact.size, artifact.sha256
+    ));
+    Ok(Done::Succeeded(left(context, artifact)))
+}
+
+fn expires(context: &Context) -> Result<Option<Timestamp>, Error> {
+    let days = context.number("retention-days")?.filter(|days| *days > 0);
+    let until =
+        |days: u64| context.control.now() + Duration::from_mins(days.saturating_mul(24 * 60));
+    Ok(days.map(until))
+}
+
+fn left(context: &Context, artifact: Artifact) -> Left {
     let path = format!("/runs/{}/artifacts/{}", context.key.run, artifact.id);
-    let left = Left::default()
+    Left::default()
         .output("artifact-id", artifact.id.to_string())
         .output("artifact-digest", artifact.sha256)
         .output(
             "artifact-url",
             context.control.link(&path).unwrap_or_default(),
-        );
-    Ok(Done::Succeeded(left))
+        )
 }
 
 fn nothing(context: &Context, log: &mut BuiltinLog, patterns: &[String]) -> Result<Done, Error> {
@@ -138,6 +186,8 @@ pub(super) async fn download(context: &Context, log: &mut BuiltinLog) -> Result<
     all.reverse();
     let (chosen, is_one) = chosen(context, all)?;
     let merges = context.flag("merge-multiple", false)?;
+    let is_packed = context.flag("skip-decompress", false)?;
+    mismatch(context.input("digest-mismatch"))?;
     for artifact in chosen {
         let to = if is_one || merges {
             into.clone()
@@ -147,10 +197,14 @@ pub(super) async fn download(context: &Context, log: &mut BuiltinLog) -> Result<
         let service = context.control.results().service();
         let from = service.artifact_file(&artifact);
         let at = to.clone();
-        let name = artifact.name.clone();
         let is_zip = artifact.mime_type == "application/zip";
+        let name = if is_zip {
+            format!("{}.zip", artifact.name)
+        } else {
+            artifact.name.clone()
+        };
         let unpacked = blocking(move || {
-            if is_zip {
+            if is_zip && !is_packed {
                 let done = extract(&from, &at, Bounds::default());
                 return done.map(drop).map_err(|error| error.to_string());
             }
@@ -164,6 +218,16 @@ pub(super) async fn download(context: &Context, log: &mut BuiltinLog) -> Result<
     Ok(Done::Succeeded(
         Left::default().output("download-path", into.as_str()),
     ))
+}
+
+/// What was verified when it came in is read from the disk of this machine: no digest differs on the way.
+fn mismatch(said: Option<&str>) -> Result<(), Error> {
+    match said {
+        None | Some("ignore" | "info" | "warn" | "error") => Ok(()),
+        Some(other) => Err(Error::Refused(format!(
+            "`digest-mismatch: {other}` is none of `ignore`, `info`, `warn`, `error`"
+        ))),
+    }
 }
 
 /// `path`: in the workspace, the home, or anywhere.
@@ -243,6 +307,12 @@ fn chosen(context: &Context, all: Vec<Artifact>) -> Result<(Vec<Artifact>, bool)
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_a_digest_that_differs_means_is_one_of_four_words() {
+        assert!(mismatch(None).is_ok() && mismatch(Some("warn")).is_ok());
+        assert!(mismatch(Some("panic")).is_err());
+    }
 
     #[test]
     fn names_begin_where_the_original_has_them_begin() {

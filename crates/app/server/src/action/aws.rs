@@ -30,12 +30,27 @@ pub(super) async fn credentials(context: &Context, log: &mut BuiltinLog) -> Resu
         env: &env,
         now: context.control.now(),
     };
+    for flag in ["disable-retry", "special-characters-workaround"] {
+        context.flag(flag, false)?;
+    }
+    context.number("retry-max-attempts")?;
     let given = given(context)?;
     let usual = keys_of(&env);
+    if context.flag("use-existing-credentials", false)?
+        && let Some(keys) = &usual
+        && let Ok(who) = aws
+            .sts(&[("Action", "GetCallerIdentity")], Some(keys))
+            .await
+    {
+        let account = who.get("Account").cloned().unwrap_or_default();
+        allowed(context, &account)?;
+        log.line("there are credentials that hold; they are left as they are");
+        return Ok(Done::Succeeded(exported(context, &region, keys, &account)?));
+    }
     let keys = match context.input("role-to-assume") {
         Some(role) => {
-            let keys = given.as_ref().or(usual.as_ref());
-            assume(context, log, &aws, role, keys).await?
+            let by = by(context, given, usual)?;
+            assume(context, log, &aws, role, &by).await?
         }
         None => given.or(usual).ok_or_else(|| {
             Error::Refused(
@@ -55,6 +70,7 @@ pub(super) async fn credentials(context: &Context, log: &mut BuiltinLog) -> Resu
         .sts(&[("Action", "GetCallerIdentity")], Some(&keys))
         .await?;
     let account = who.get("Account").cloned().unwrap_or_default();
+    allowed(context, &account)?;
     let hides_account = context.flag("mask-aws-account-id", false)?;
     if hides_account {
         log.add_masks(&[&account])?;
@@ -69,12 +85,14 @@ pub(super) async fn credentials(context: &Context, log: &mut BuiltinLog) -> Resu
 fn exported(context: &Context, region: &str, keys: &Keys, account: &str) -> Result<Left, Error> {
     let mut left = Left::default().withheld("aws-account-id", account);
     let mut set = |name: &str, value: &str| left.env.insert(name.to_owned(), value.to_owned());
-    set("AWS_REGION", region);
-    set("AWS_DEFAULT_REGION", region);
-    set(ID, &keys.id);
-    set(SECRET, &keys.secret);
-    // One of earlier keys would not fit to these.
-    set(SESSION, keys.session.as_deref().unwrap_or_default());
+    if context.flag("output-env-credentials", true)? {
+        set("AWS_REGION", region);
+        set("AWS_DEFAULT_REGION", region);
+        set(ID, &keys.id);
+        set(SECRET, &keys.secret);
+        // One of earlier keys would not fit to these.
+        set(SESSION, keys.session.as_deref().unwrap_or_default());
+    }
     if context.flag("output-credentials", false)? {
         left = left
             .withheld("aws-access-key-id", &keys.id)
@@ -135,13 +153,54 @@ fn keys_of(env: &BTreeMap<String, String>) -> Option<Keys> {
     })
 }
 
-/// Takes a role: by keys that there are, else by an id token of the job.
+/// Refuses an account that is none of those which are wanted.
+fn allowed(context: &Context, account: &str) -> Result<(), Error> {
+    let wanted = context.words("allowed-account-ids");
+    if wanted.is_empty() || wanted.iter().any(|one| one == account) {
+        return Ok(());
+    }
+    Err(Error::Refused(
+        "the credentials are of an account that `allowed-account-ids` does not name".to_owned(),
+    ))
+}
+
+/// By what a role is taken.
+enum By {
+    Keys(Keys),
+    /// An id token of the job.
+    IdToken,
+    /// A token that somebody has written into a file.
+    File(String),
+}
+
+/// As the original chooses: keys of the inputs, a file, the keys of a role before this one when it is said so;
+/// else an id token where the job may have one; else the keys of the environment.
+fn by(context: &Context, given: Option<Keys>, usual: Option<Keys>) -> Result<By, Error> {
+    let may_ask = context
+        .granted
+        .env
+        .contains_key("ACTIONS_ID_TOKEN_REQUEST_TOKEN")
+        && !context.flag("force-skip-oidc", false)?;
+    let is_chained = context.flag("role-chaining", false)?;
+    match (given, context.input("web-identity-token-file"), usual) {
+        (Some(keys), _, _) => Ok(By::Keys(keys)),
+        (None, Some(file), _) => Ok(By::File(file.to_owned())),
+        (None, None, Some(keys)) if is_chained || !may_ask => Ok(By::Keys(keys)),
+        (None, None, None) if is_chained => Err(Error::Refused(
+            "`role-chaining` takes a role by the keys of the environment, and there are none"
+                .to_owned(),
+        )),
+        (None, None, _) => Ok(By::IdToken),
+    }
+}
+
+/// Takes a role.
 async fn assume(
     context: &Context,
     log: &mut BuiltinLog,
     aws: &Aws<'_>,
     role: &str,
-    keys: Option<&Keys>,
+    by: &By,
 ) -> Result<Keys, Error> {
     let duration = context.input("role-duration-seconds").unwrap_or("3600");
     let session = context
@@ -155,29 +214,58 @@ async fn assume(
     if let Some(policy) = context.input("inline-session-policy") {
         fields.push(("Policy", policy));
     }
+    let policies = context.lines("managed-session-policies");
+    let policies: Vec<(String, &String)> = (1..)
+        .zip(&policies)
+        .map(|(number, arn)| (format!("PolicyArns.member.{number}.arn"), arn))
+        .collect();
+    fields.extend(
+        policies
+            .iter()
+            .map(|(name, arn)| (name.as_str(), arn.as_str())),
+    );
     let token;
     let tags;
-    if keys.is_some() {
-        fields.push(("Action", "AssumeRole"));
-        if let Some(external) = context.input("role-external-id") {
-            fields.push(("ExternalId", external));
+    let keys = match by {
+        By::Keys(keys) => {
+            fields.push(("Action", "AssumeRole"));
+            if let Some(external) = context.input("role-external-id") {
+                fields.push(("ExternalId", external));
+            }
+            tags = tags_of(context)?;
+            let tags = tags
+                .iter()
+                .map(|(name, value)| (name.as_str(), value.as_str()));
+            fields.extend(tags);
+            log.line(&format!("takes the role {role} by keys"));
+            Some(keys)
         }
-        tags = tags_of(context)?;
-        let tags = tags
-            .iter()
-            .map(|(name, value)| (name.as_str(), value.as_str()));
-        fields.extend(tags);
-        log.line(&format!("takes the role {role} by keys"));
-    } else {
-        fields.push(("Action", "AssumeRoleWithWebIdentity"));
-        let audience = context.input("audience").unwrap_or(DEFAULT_AUDIENCE);
-        token = id_token(context, audience).await?;
-        log.add_masks(&[&token])?;
-        fields.push(("WebIdentityToken", &token));
-        log.line(&format!(
-            "takes the role {role} by an id token for {audience}"
-        ));
-    }
+        By::IdToken => {
+            let audience = context.input("audience").unwrap_or(DEFAULT_AUDIENCE);
+            token = id_token(context, audience).await?;
+            log.line(&format!(
+                "takes the role {role} by an id token for {audience}"
+            ));
+            log.add_masks(&[&token])?;
+            fields.extend([
+                ("Action", "AssumeRoleWithWebIdentity"),
+                ("WebIdentityToken", &token),
+            ]);
+            None
+        }
+        By::File(file) => {
+            let place = context.place.workspace.join(file);
+            let text = std::fs::read_to_string(&place).map_err(Error::io("read", &place))?;
+            token = text.trim().to_owned();
+            log.line(&format!("takes the role {role} by the token in {file}"));
+            log.add_masks(&[&token])?;
+            fields.extend([
+                ("Action", "AssumeRoleWithWebIdentity"),
+                ("WebIdentityToken", &token),
+            ]);
+            None
+        }
+    };
     let found = aws.sts(&fields, keys).await?;
     let of = |name: &str| {
         let missing = || Error::Refused(format!("STS gave no `{name}`"));

@@ -2,6 +2,8 @@
 //! on the path, and what does not fit is refused with what there is.
 
 mod caches;
+mod inside_container;
+mod registry;
 mod rust;
 mod terraform;
 mod tool;
@@ -52,7 +54,11 @@ pub(super) async fn perform(
     context: &Context,
     log: &mut BuiltinLog,
 ) -> Result<Done, Error> {
-    if context.in_container {
+    let only_here = matches!(
+        builtin,
+        Builtin::SetupRust | Builtin::RustToolchain | Builtin::SetupTerraform
+    );
+    if only_here && context.container.is_some() {
         return Err(Error::Refused(format!(
             "`{}` sets up what is on this machine, and the job runs in a container; use an image that has \
              the tool",
@@ -60,6 +66,7 @@ pub(super) async fn perform(
         )));
     }
     context.flag("check-latest", false)?;
+    architecture(context.input("architecture"))?;
     let left = match builtin {
         Builtin::SetupNode => node(context, log).await?,
         Builtin::SetupPython => python(context, log).await?,
@@ -78,10 +85,29 @@ pub(super) async fn perform(
     Ok(Done::Succeeded(left))
 }
 
-/// Its programs come first for the steps after this one. Those of the system stay where they are.
+/// Tools of another machine would not run here.
+fn architecture(said: Option<&str>) -> Result<(), Error> {
+    let own: &[&str] = match std::env::consts::ARCH {
+        "x86_64" => &["x64", "amd64", "x86_64"],
+        "aarch64" => &["arm64", "aarch64"],
+        other => &[other],
+    };
+    match said.filter(|said| !own.iter().any(|own| own.eq_ignore_ascii_case(said))) {
+        None => Ok(()),
+        Some(said) => Err(Error::Refused(format!(
+            "`architecture: {said}` cannot be had: this machine is `{}`; leave it out",
+            own.first().copied().unwrap_or_default()
+        ))),
+    }
+}
+
+/// Its programs come first for the steps after this one. Those of the system stay where they are, and
+/// those of a container are where its `PATH` found them.
 fn on_path(found: &Found) -> Left {
     let mut left = Left::default();
-    left.path.push(found.bin.to_string());
+    if !found.is_inside {
+        left.path.push(found.bin.to_string());
+    }
     left
 }
 
@@ -91,15 +117,19 @@ async fn node(context: &Context, log: &mut BuiltinLog) -> Result<Left, Error> {
         json.and_then(|json| Some(json["engines"]["node"].as_str()?.to_owned()))
     })?;
     let found = pick(context, log, &NODE, &asked).await?;
-    let left = on_path(&found)
+    let mut left = on_path(&found)
         .output("node-version", format!("v{}", found.version))
         .output("cache-hit", "false");
+    context.flag("always-auth", false)?;
+    if let Some(url) = context.input("registry-url") {
+        registry::write(context, url, &mut left)?;
+    }
     let manager = context.input("cache");
     if context.input("package-manager-cache").is_some() {
         context.flag("package-manager-cache", true)?;
     }
     match manager {
-        Some(manager) => caches::node(context, log, left, manager).await,
+        Some(manager) => caches::node(context, log, left, manager, &found).await,
         None => Ok(left),
     }
 }
@@ -115,6 +145,14 @@ async fn python(context: &Context, log: &mut BuiltinLog) -> Result<Left, Error> 
             )
         })
     })?;
+    context.flag("allow-prereleases", false)?;
+    if context.flag("freethreaded", false)? {
+        return Err(Error::Refused(
+            "`freethreaded: true` cannot be done: such builds are not told from others; put one first on \
+             the `PATH`, and leave it out"
+                .to_owned(),
+        ));
+    }
     // Several lines are several versions, of which the last is the one that `python` is.
     let asked = asked.lines().last().unwrap_or_default().trim().to_owned();
     let found = pick(context, log, &PYTHON, &asked).await?;
@@ -214,5 +252,25 @@ fn asked(
         Some(found) => Ok(found),
         None if is_plain => Ok(first()),
         None => Err(Error::Refused(format!("`{file}: {path}` names no version"))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_tools_of_this_machine_are_had() {
+        let own = if cfg!(target_arch = "aarch64") {
+            "arm64"
+        } else {
+            "x64"
+        };
+        assert!(architecture(None).is_ok() && architecture(Some(own)).is_ok());
+        let refused = architecture(Some("s390x")).unwrap_err().to_string();
+        assert!(
+            refused.contains(&format!("this machine is `{own}`")),
+            "{refused}"
+        );
     }
 }

@@ -384,6 +384,7 @@ impl Work {
                 self.run_to_its_end(order).await
             }
             Body::Builtin { action, with } => {
+                let container = containers::of_scripts(self.at(key, &place));
                 let context = Context {
                     control: self.control.clone(),
                     run: Arc::clone(&self.run),
@@ -393,7 +394,7 @@ impl Work {
                     granted,
                     env: order.env,
                     path_prepend: order.path_prepend,
-                    in_container: around.is_some(),
+                    container,
                 };
                 Ok(self.act(action, context, order.masks).await)
             }

@@ -122,8 +122,7 @@ fn occurrence(entry: &Entry, now: Timestamp, way: Way) -> Result<Timestamp, Stri
         None => TimeZone::UTC,
         Some(name) => TimeZone::get(name).map_err(|_| format!("no time zone `{name}` is known"))?,
     };
-    let cron: croner::Cron = entry
-        .cron
+    let cron: croner::Cron = spelled(&entry.cron)
         .parse()
         .map_err(|error: croner::errors::CronError| error.to_string())?;
     let now = jiff::Timestamp::from_millisecond(now.0).map_err(|error| error.to_string())?;
@@ -134,6 +133,11 @@ fn occurrence(entry: &Entry, now: Timestamp, way: Way) -> Result<Timestamp, Stri
     };
     let found = found.map_err(|error| error.to_string())?;
     Ok(Timestamp(found.timestamp().as_millisecond()))
+}
+
+/// The pattern as `croner` takes it: not all that may be written there may be written here.
+fn spelled(cron: &str) -> String {
+    cutover_dialect::times(cron).unwrap_or_else(|| cron.to_owned())
 }
 
 #[cfg(test)]
@@ -236,5 +240,57 @@ mod tests {
         calendar.set("another", Vec::new(), at("2026-11-21T07:20:00Z"));
         calendar.set("hello", vec![other], at("2026-11-21T07:20:00Z"));
         assert_eq!(due(&calendar, "2026-11-21T07:20:00Z"), []);
+    }
+
+    #[test]
+    fn a_step_from_a_number_on_is_a_time() {
+        let calendar = since("20/15 4 * * 2/2", None, "2026-11-21T12:00:00Z");
+        let next = calendar.next(at("2026-11-24T04:35:00Z"));
+        assert_eq!(next, Some(at("2026-11-24T04:50:00Z")));
+    }
+
+    /// What the dialect takes for a pattern of times is one here, too, and its times lie on their sides of now.
+    #[test]
+    fn fuzz_cron() {
+        let corpus = [
+            "*/15 0 1,15 jan-MAR 1-5\0Europe/Stockholm",
+            "5/10 4 * * sun\0America/New_York",
+            "0 0 31 2 7\0",
+            "59 23 29 2 0,7\0Asia/Kathmandu",
+        ];
+        let corpus = corpus.map(|text| text.as_bytes().to_vec()).to_vec();
+        let words = [
+            "*", "/", ",", "-", " ", "0", "1", "7", "31", "59", "60", "+", "L", "W", "#", "?",
+            "@daily", "sun", "MON", "feb", "\0", "UTC", "\t", "00", "1-", "*/", "ß",
+        ];
+        let noon = at("2026-11-21T12:00:00Z");
+        let looked = cutover_testkit::fuzz::fuzz(corpus, &words, |input| {
+            let text = String::from_utf8_lossy(input);
+            let (cron, zone) = text.split_once('\0').unwrap_or((&text, ""));
+            let zone = Some(zone).filter(|zone| TimeZone::get(zone).is_ok());
+            let on = serde_json::json!({"schedule": [{"cron": cron}]});
+            let mut tree = cutover_dialect::SourceTree::new();
+            tree.insert("w.yml", format!("on: {on}\n"));
+            let taken = cutover_dialect::schedules(&tree, "w.yml");
+            let [schedule] = taken.as_slice() else {
+                return 0;
+            };
+            let parsed: Result<croner::Cron, _> = spelled(&schedule.cron).parse();
+            assert!(parsed.is_ok(), "`{cron}`: {:?}", parsed.err());
+            let entry = entry(&schedule.cron, zone);
+            let [next, last] = [Way::Ahead, Way::Back].map(|way| occurrence(&entry, noon, way));
+            if let (Ok(next), Ok(last)) = (&next, &last) {
+                assert!(*next > noon && *last <= noon, "{last:?} {next:?}");
+                assert_eq!(
+                    occurrence(&entry, *next, Way::Back),
+                    Ok(*next),
+                    "the next is due then"
+                );
+            }
+            1 + u64::from(next.is_ok()) + 2 * u64::from(last.is_ok()) + 4 * (cron.len() as u64 / 4)
+        });
+        if let Err(finding) = looked {
+            panic!("{finding}");
+        }
     }
 }

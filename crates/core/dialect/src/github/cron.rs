@@ -1,6 +1,6 @@
 //! Patterns of times as `schedule` has them: five fields, with names for months and days of the week.
 
-use std::ops::RangeInclusive;
+use std::{collections::BTreeSet, ops::RangeInclusive};
 
 const MONTHS: [&str; 12] = [
     "jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec",
@@ -47,32 +47,71 @@ struct Field {
     names: &'static [&'static str],
 }
 
-/// Reads a pattern.
-pub(crate) fn parse(text: &str) -> Result<Cron, CronError> {
-    let fields: Vec<&str> = text.split(' ').filter(|field| !field.is_empty()).collect();
-    let [minute, hour, day, month, weekday] = fields.as_slice() else {
-        return Err(CronError::Fields(fields.len()));
-    };
+/// The five fields: what each is, what it may be, and its names.
+fn fields() -> [Field; 5] {
     let plain = |what, range| Field {
         what,
         range,
         names: &[],
     };
-    plain("a day", 1..=31).read(day)?;
-    let month_field = Field {
-        names: &MONTHS,
-        ..plain("a month", 1..=12)
-    };
-    month_field.read(month)?;
-    let weekday_field = Field {
-        names: &DAYS,
-        ..plain("a day of the week", 0..=7)
-    };
-    weekday_field.read(weekday)?;
+    [
+        plain("a minute", 0..=59),
+        plain("an hour", 0..=23),
+        plain("a day", 1..=31),
+        Field {
+            names: &MONTHS,
+            ..plain("a month", 1..=12)
+        },
+        Field {
+            names: &DAYS,
+            ..plain("a day of the week", 0..=7)
+        },
+    ]
+}
+
+fn split(text: &str) -> Result<[&str; 5], CronError> {
+    let found: Vec<&str> = text.split(' ').filter(|field| !field.is_empty()).collect();
+    let count = found.len();
+    found.try_into().map_err(|_| CronError::Fields(count))
+}
+
+/// Reads a pattern.
+pub(crate) fn parse(text: &str) -> Result<Cron, CronError> {
+    let mut numbers = Vec::new();
+    for (field, text) in fields().iter().zip(split(text)?) {
+        numbers.push(field.read(text)?);
+    }
+    let mut numbers = numbers.into_iter();
+    let mut next = || numbers.next().unwrap_or_default();
     Ok(Cron {
-        minutes: plain("a minute", 0..=59).read(minute)?,
-        hours: plain("an hour", 0..=23).read(hour)?,
+        minutes: next(),
+        hours: next(),
     })
+}
+
+/// The same pattern in numbers alone, without ranges, names and steps from a number on: whoever counts times need not
+/// know all of this. A star stays one, since days are looked at in another way then.
+pub(crate) fn in_numbers(text: &str) -> Result<String, CronError> {
+    let mut all = Vec::new();
+    for (field, text) in fields().iter().zip(split(text)?) {
+        let numbers = field.read(text)?;
+        let step = text.strip_prefix("*/").and_then(digits);
+        let step: Option<u32> = step.and_then(|step| step.parse().ok());
+        if text == "*" || step.is_some_and(|step| step <= *field.range.end()) {
+            all.push(text.to_owned());
+            continue;
+        }
+        // 7 is Sunday, as 0 is.
+        let is_week = *field.range.end() == 7;
+        let numbers = numbers.into_iter().map(|number| match number {
+            7 if is_week => 0,
+            number => number,
+        });
+        let numbers: BTreeSet<u32> = numbers.collect();
+        let numbers: Vec<String> = numbers.iter().map(ToString::to_string).collect();
+        all.push(numbers.join(","));
+    }
+    Ok(all.join(" "))
 }
 
 impl Field {
@@ -82,7 +121,10 @@ impl Field {
         let mut numbers = Vec::new();
         for part in text.split(',') {
             let (range, step) = match part.split_once('/') {
-                Some((range, step)) => (range, step.parse().ok().filter(|step| *step > 0)),
+                Some((range, step)) => {
+                    let step = digits(step).and_then(|step| step.parse().ok());
+                    (range, step.filter(|step| *step > 0))
+                }
                 None => (part, Some(1)),
             };
             let step: usize = step.ok_or_else(wrong)?;
@@ -95,7 +137,9 @@ impl Field {
                 None => {
                     let low = self.number(range).ok_or_else(wrong)?;
                     let high = if part.contains('/') {
-                        *self.range.end()
+                        // The week ends once: 7 is Sunday again.
+                        let end = *self.range.end();
+                        low.max(if end == 7 { 6 } else { end })
                     } else {
                         low
                     };
@@ -119,15 +163,35 @@ impl Field {
             .position(|name| name.eq_ignore_ascii_case(text));
         let number = match named {
             Some(at) => u32::try_from(at).ok()? + u32::from(*self.range.start() == 1),
-            None => text.parse().ok()?,
+            None => digits(text)?.parse().ok()?,
         };
         self.range.contains(&number).then_some(number)
     }
 }
 
+/// A number has no sign.
+fn digits(text: &str) -> Option<&str> {
+    let is_plain = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    is_plain.then_some(text)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_pattern_is_told_in_numbers() {
+        for (text, numbers) in [
+            ("*/15 0 1,15 jan-MAR 1-5", "*/15 0 1,15 1,2,3 1,2,3,4,5"),
+            ("20/15 * 30/2 * sun,7", "20,35,50 * 30 * 0"),
+            ("*/99 08 * * 5/1", "0 8 * * 5,6"),
+        ] {
+            assert_eq!(in_numbers(text).unwrap(), numbers, "{text}");
+        }
+        for text in ["+5 * * * *", "*/+5 * * * *", "* * * *"] {
+            assert!(in_numbers(text).is_err() && parse(text).is_err(), "{text}");
+        }
+    }
 
     #[test]
     fn patterns_hold_or_say_which_field_does_not() {

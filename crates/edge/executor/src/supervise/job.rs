@@ -235,11 +235,11 @@ impl Job {
                     continue;
                 }
                 Request::Go => {
-                    self.stay_with(&visitor, ready.go())?;
+                    Self::stay_with(&visitor, ready.go())?;
                     continue;
                 }
                 Request::Start(work) => {
-                    self.stay_with(&visitor, start::start(self, *work))?;
+                    Self::stay_with(&visitor, start::start(self, *work))?;
                     continue;
                 }
                 Request::Watch(step) => {
@@ -272,7 +272,6 @@ impl Job {
 
     /// Says whether a step was started, and stays with it to its end.
     fn stay_with(
-        &self,
         visitor: &Arc<UnixStream>,
         (reply, begun): (Reply, Option<start::Begun>),
     ) -> io::Result<()> {

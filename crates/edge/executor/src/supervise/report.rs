@@ -1,6 +1,6 @@
 //! What is left of a step: its outcome, what it handed on, and why it did not succeed.
 
-use std::{collections::BTreeMap, fs, sync::Mutex};
+use std::{collections::BTreeMap, sync::Mutex};
 
 use camino::Utf8Path;
 use cutover_model::run::{Annotation, HandedOn, Level, Outcome, StepReport};
@@ -8,7 +8,7 @@ use cutover_supervisor::{log::Log, reaper::Status};
 
 use super::job::lock;
 use crate::{
-    files::{self, LIMIT, Malformed},
+    files::{self, Malformed},
     filter::Heard,
     mask::Masker,
     protocol::Withheld,
@@ -116,10 +116,12 @@ pub(crate) fn read_files(
     };
     let outputs = file("GITHUB_OUTPUT", "output");
     let outputs = or_reason(outputs, masker, &mut report.reasons);
-    let outputs = said.outputs.into_iter().chain(outputs);
+    let mut outputs: Vec<(String, String)> = said.outputs.into_iter().chain(outputs).collect();
+    outputs.retain(|(name, _)| is_public(name, "GITHUB_OUTPUT", masker, report));
     report.outputs = hand_on(outputs, masker, &mut withheld.outputs);
     let state = or_reason(file("GITHUB_STATE", "state"), masker, &mut report.reasons);
-    let state = said.state.into_iter().chain(state);
+    let mut state: Vec<(String, String)> = said.state.into_iter().chain(state).collect();
+    state.retain(|(name, _)| is_public(name, "GITHUB_STATE", masker, report));
     report.state = hand_on(state, masker, &mut withheld.state);
     let mut env = said.env;
     env.extend(or_reason(
@@ -127,8 +129,11 @@ pub(crate) fn read_files(
         masker,
         &mut report.reasons,
     ));
-    env.retain(|(name, _)| may_set(name, said.untrusted, &mut report.annotations));
-    report.env = hand_on(env.into_iter(), masker, &mut withheld.env);
+    env.retain(|(name, _)| {
+        is_public(name, "GITHUB_ENV", masker, report)
+            && may_set(name, said.untrusted, &mut report.annotations)
+    });
+    report.env = hand_on(env, masker, &mut withheld.env);
     report.path = paths(exchange, masker, &said.path, report);
     report.summary = summary(exchange, masker, report);
     let any =
@@ -172,8 +177,20 @@ fn or_reason<T: Default>(
     })
 }
 
+/// Names are kept and shown as they are, so none may hold a secret.
+fn is_public(name: &str, file: &str, masker: &Masker, report: &mut StepReport) -> bool {
+    let is_secret = masker.is_in(name);
+    if is_secret {
+        report.annotations.push(Annotation::new(
+            Level::Error,
+            format!("a name in `${file}` is refused: it contains a secret"),
+        ));
+    }
+    !is_secret
+}
+
 fn hand_on(
-    values: impl Iterator<Item = (String, String)>,
+    values: Vec<(String, String)>,
     masker: &Masker,
     withheld: &mut BTreeMap<String, String>,
 ) -> BTreeMap<String, HandedOn> {
@@ -228,24 +245,25 @@ fn paths(
 }
 
 fn summary(exchange: &Utf8Path, masker: &Masker, report: &mut StepReport) -> Option<String> {
+    let file = "GITHUB_STEP_SUMMARY";
     let path = exchange.join("summary");
-    let length = fs::metadata(&path).map_or(0, |metadata| metadata.len());
-    if length > LIMIT {
-        report.annotations.push(Annotation::new(
-            Level::Error,
+    let left_out = match files::bytes(file, &path) {
+        Ok(bytes) if bytes.is_empty() => return None,
+        Ok(bytes) => return Some(masker.text(&String::from_utf8_lossy(&bytes))),
+        Err(Malformed::Large { .. }) => {
+            let length = path.metadata().map_or(0, |metadata| metadata.len());
             format!(
                 "$GITHUB_STEP_SUMMARY upload aborted, supports content up to a size of 1024k, got \
                  {}k",
                 length / 1024
-            ),
-        ));
-        return None;
-    }
-    if length == 0 {
-        return None;
-    }
-    let bytes = fs::read(path).ok().filter(|bytes| !bytes.is_empty())?;
-    Some(masker.text(&String::from_utf8_lossy(&bytes)))
+            )
+        }
+        Err(error) => format!("{error}; it is left out"),
+    };
+    report
+        .annotations
+        .push(Annotation::new(Level::Error, left_out));
+    None
 }
 
 fn explain(status: Option<Status>, log: &Log, report: &mut StepReport) {

@@ -9,4 +9,5 @@ mod history;
 mod http;
 mod tree;
 mod wire;
+mod working_copy;
 mod working_tree;

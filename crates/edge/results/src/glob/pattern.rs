@@ -2,7 +2,10 @@
 
 use camino::{Utf8Path, Utf8PathBuf};
 
-use super::{GlobError, segment::Segment};
+use super::{
+    GlobError,
+    segment::{self, Segment},
+};
 
 /// A line that names files.
 #[derive(Debug, Clone)]
@@ -57,19 +60,27 @@ impl Pattern {
             _ => (Some(root), 0),
         };
         parts.drain(..begins);
-        if parts.iter().any(|part| matches!(*part, "." | "..")) {
+        let literals: Vec<Option<String>> =
+            parts.iter().map(|part| segment::literal(part)).collect();
+        // `[.]` is a dot, too.
+        let is_relative = |part: &Option<String>| matches!(part.as_deref(), Some("." | ".."));
+        if literals.iter().any(is_relative) {
             return Err(wrong("has `.` or `..` in it, which is not allowed"));
         }
         let base = base.into_iter().flat_map(Utf8Path::components);
         let base = base.filter_map(|part| match part {
-            camino::Utf8Component::Normal(name) => Some(Segment::Literal(name.to_owned())),
+            camino::Utf8Component::Normal(name) => Some(name),
             _ => None,
         });
+        let mut search_path = Utf8PathBuf::from("/");
+        search_path.extend(base.clone());
+        search_path.extend(literals.into_iter().map_while(|part| part));
         let own = parts.iter().map(|part| Segment::parse(part));
+        let base = base.map(|name| Segment::Literal(name.to_owned()));
         let segments: Vec<Segment> = base.chain(own).collect();
         Ok(Self {
             is_negated,
-            search_path: search_path(&segments),
+            search_path,
             names_folders,
             is_implicit: false,
             segments,
@@ -156,17 +167,6 @@ impl Pattern {
         all.dedup();
         all
     }
-}
-
-fn search_path(segments: &[Segment]) -> Utf8PathBuf {
-    let mut path = Utf8PathBuf::from("/");
-    for segment in segments {
-        match segment.literal() {
-            Some(text) => path.push(text),
-            None => break,
-        }
-    }
-    path
 }
 
 fn names(path: &Utf8Path) -> Vec<&str> {

@@ -1,4 +1,5 @@
-//! One part of a pattern between two slashes: text, `*`, `?` and `[…]`, as minimatch reads them.
+//! One part of a pattern between two slashes: text, `*`, `?` and `[…]`, as minimatch reads them: in units of
+//! UTF-16, so that `?` is half of an emoji. What a search path is made of is read by other rules.
 
 /// What a part may be.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -13,13 +14,13 @@ pub(super) enum Segment {
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Piece {
-    Char(char),
+    Char(u16),
     /// `?`.
     One,
     /// `*`.
     Many,
     /// `[…]`: from and to, and whether all others are meant.
-    Class(Vec<(char, char)>, bool),
+    Class(Vec<(u16, u16)>, bool),
 }
 
 impl Segment {
@@ -27,43 +28,36 @@ impl Segment {
         if text == "**" {
             return Self::Any;
         }
-        let chars: Vec<char> = text.chars().collect();
+        let units: Vec<u16> = text.encode_utf16().collect();
         let mut pieces = Vec::new();
         let mut at = 0;
-        while let Some(&c) = chars.get(at) {
+        while let Some(&unit) = units.get(at) {
             at += 1;
-            pieces.push(match c {
-                '*' => Piece::Many,
-                '?' => Piece::One,
-                '\\' => {
-                    let escaped = chars.get(at).copied();
+            pieces.push(match ascii(unit) {
+                b'*' => Piece::Many,
+                b'?' => Piece::One,
+                b'\\' => {
+                    let escaped = units.get(at).copied();
                     at += usize::from(escaped.is_some());
-                    Piece::Char(escaped.unwrap_or('\\'))
+                    Piece::Char(escaped.unwrap_or(unit))
                 }
-                '[' => match class(&chars, at) {
+                b'[' => match class(&units, at) {
                     Some((class, next)) => {
                         at = next;
                         class
                     }
-                    None => Piece::Char('['),
+                    None => Piece::Char(unit),
                 },
-                c => Piece::Char(c),
+                _ => Piece::Char(unit),
             });
         }
         let plain = |piece: &Piece| match piece {
-            Piece::Char(c) => Some(*c),
+            Piece::Char(unit) => Some(*unit),
             Piece::One | Piece::Many | Piece::Class(..) => None,
         };
-        let literal: Option<String> = pieces.iter().map(plain).collect();
+        let literal: Option<Vec<u16>> = pieces.iter().map(plain).collect();
+        let literal = literal.and_then(|units| String::from_utf16(&units).ok());
         literal.map_or(Self::Form(pieces), Self::Literal)
-    }
-
-    /// The text, when it is nothing but that.
-    pub(super) fn literal(&self) -> Option<&str> {
-        match self {
-            Self::Literal(text) => Some(text),
-            Self::Any | Self::Form(_) => None,
-        }
     }
 
     /// Whether a name is of this form. `**` alone is not asked.
@@ -76,22 +70,76 @@ impl Segment {
     }
 }
 
+/// The text that GitHub's glob takes a part for, when it looks where a search begins: with an own idea of
+/// brackets: `[x]` is text, `[]` is too. `None` when it is more than text.
+pub(super) fn literal(text: &str) -> Option<String> {
+    let units: Vec<u16> = text.encode_utf16().collect();
+    let mut literal = Vec::new();
+    let mut at = 0;
+    while let Some(&unit) = units.get(at) {
+        match ascii(unit) {
+            b'\\' if at + 1 < units.len() => {
+                at += 1;
+                literal.push(units[at]);
+            }
+            b'*' | b'?' => return None,
+            b'[' if at + 1 < units.len() => {
+                let (set, closed) = bracket(&units, at + 1);
+                match (closed, set.as_slice()) {
+                    (Some(_), [_, _, ..]) => return None,
+                    (Some(closed), [only]) => {
+                        literal.push(*only);
+                        at = closed;
+                    }
+                    (_, _) => literal.push(unit),
+                }
+            }
+            _ => literal.push(unit),
+        }
+        at += 1;
+    }
+    // Empty is what the original says of whatever is more than text.
+    Some(String::from_utf16_lossy(&literal)).filter(|text| !text.is_empty())
+}
+
+/// What is between brackets, and where they are closed.
+fn bracket(units: &[u16], mut at: usize) -> (Vec<u16>, Option<usize>) {
+    let mut set = Vec::new();
+    while let Some(&unit) = units.get(at) {
+        match ascii(unit) {
+            b'\\' if at + 1 < units.len() => {
+                at += 1;
+                set.push(units[at]);
+            }
+            b']' => return (set, Some(at)),
+            _ => set.push(unit),
+        }
+        at += 1;
+    }
+    (set, None)
+}
+
+/// The unit as ASCII; 0 when it is something else.
+fn ascii(unit: u16) -> u8 {
+    u8::try_from(unit).unwrap_or_default()
+}
+
 /// What stands between the brackets, and where it goes on behind them. `None` when they are not closed, or the
 /// order is wrong: then the bracket is text.
-fn class(chars: &[char], from: usize) -> Option<(Piece, usize)> {
-    let is_negated = matches!(chars.get(from), Some('!' | '^'));
+fn class(units: &[u16], from: usize) -> Option<(Piece, usize)> {
+    let is = |at: usize, wanted: u8| units.get(at).is_some_and(|unit| ascii(*unit) == wanted);
+    let is_negated = is(from, b'!') || is(from, b'^');
     let first = from + usize::from(is_negated);
     let mut ranges = Vec::new();
     let mut at = first;
     loop {
-        match chars.get(at)? {
-            ']' if at > first => return Some((piece(ranges, is_negated), at + 1)),
-            _ => {}
+        if is(at, b']') && at > first {
+            return Some((piece(ranges, is_negated), at + 1));
         }
-        let (low, next) = member(chars, at)?;
-        let is_range = chars.get(next) == Some(&'-') && chars.get(next + 1) != Some(&']');
+        let (low, next) = member(units, at)?;
+        let is_range = is(next, b'-') && !is(next + 1, b']');
         let (high, next) = if is_range {
-            member(chars, next + 1)?
+            member(units, next + 1)?
         } else {
             (low, next)
         };
@@ -104,23 +152,24 @@ fn class(chars: &[char], from: usize) -> Option<(Piece, usize)> {
 }
 
 /// `[x]` is `x`.
-fn piece(ranges: Vec<(char, char)>, is_negated: bool) -> Piece {
+fn piece(ranges: Vec<(u16, u16)>, is_negated: bool) -> Piece {
     match ranges.as_slice() {
         [(low, high)] if low == high && !is_negated => Piece::Char(*low),
         _ => Piece::Class(ranges, is_negated),
     }
 }
 
-fn member(chars: &[char], at: usize) -> Option<(char, usize)> {
-    match chars.get(at)? {
-        '\\' => Some((*chars.get(at + 1)?, at + 2)),
-        c => Some((*c, at + 1)),
+fn member(units: &[u16], at: usize) -> Option<(u16, usize)> {
+    let unit = *units.get(at)?;
+    match ascii(unit) {
+        b'\\' => Some((*units.get(at + 1)?, at + 2)),
+        _ => Some((unit, at + 1)),
     }
 }
 
 /// Goes on from the last `*` when it does not fit: never back further than that.
 fn matches(pieces: &[Piece], name: &str) -> bool {
-    let name: Vec<char> = name.chars().collect();
+    let name: Vec<u16> = name.encode_utf16().collect();
     let (mut piece, mut at) = (0, 0);
     let mut star: Option<(usize, usize)> = None;
     while at < name.len() {
@@ -133,7 +182,7 @@ fn matches(pieces: &[Piece], name: &str) -> bool {
             Some(Piece::One) => true,
             Some(Piece::Char(c)) => *c == name[at],
             Some(Piece::Class(ranges, is_negated)) => {
-                let is_in = |(low, high): &(char, char)| (*low..=*high).contains(&name[at]);
+                let is_in = |(low, high): &(u16, u16)| (*low..=*high).contains(&name[at]);
                 ranges.iter().any(is_in) != *is_negated
             }
             None => false,

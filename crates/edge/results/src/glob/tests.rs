@@ -102,3 +102,73 @@ fn a_pattern_of_many_stars_takes_no_longer_than_others() {
     let pattern = format!("{}zz", "**/*a*a*a*/".repeat(20));
     assert!(find(&root, &pattern, PLAIN).is_empty());
 }
+
+/// What the walk relies on: where something is named, the way to it is gone. And no pattern is slow.
+#[test]
+fn fuzz_patterns() {
+    let corpus = [
+        "**/*.lock\0/w/a/x.lock",
+        "a/**/[!b]?/\0/w/a/b/cd",
+        "!/w/\\*/*\0/w/*/a",
+        "~/**/**/a*b*c\0/h/x/abc",
+        "[.]a/[[]/[]b]\0/w/.a/[",
+    ];
+    let corpus = corpus.map(|text| text.as_bytes().to_vec()).to_vec();
+    let words = [
+        "*",
+        "**",
+        "**/",
+        "?",
+        "[",
+        "]",
+        "[a-z]",
+        "[!a]",
+        "[^",
+        "-",
+        "!",
+        "\\",
+        "/",
+        "\0",
+        ".",
+        "..",
+        "~",
+        "a",
+        "*a*a*a*a*a*a*a*",
+        "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
+        "ß",
+        "\u{1f600}",
+        " ",
+    ];
+    let looked = cutover_testkit::fuzz::fuzz(corpus, &words, |input| {
+        let text = String::from_utf8_lossy(input);
+        let (line, path) = text.split_once('\0').unwrap_or((&text, "/w/a"));
+        let path = Utf8PathBuf::from(format!("/{}", path.trim_matches('/').replace("//", "")));
+        let Ok(pattern) = Pattern::new(line, Utf8Path::new("/w"), Some(Utf8Path::new("/h"))) else {
+            return 0;
+        };
+        let mut all = vec![pattern.clone()];
+        all.extend(pattern.descendants());
+        let mut named = 0;
+        for pattern in &all {
+            assert!(pattern.search_path.is_absolute(), "{pattern:?}");
+            let matched = pattern.matches(&path);
+            assert_eq!(pattern.matches(&path), matched, "asked twice");
+            assert!(
+                matched.folder || !matched.file,
+                "a file is named where a folder would be"
+            );
+            if matched.folder {
+                let mut above = path.ancestors().skip(1);
+                assert!(
+                    above.all(|folder| pattern.may_match_below(folder)),
+                    "{pattern:?}"
+                );
+                named += 1;
+            }
+        }
+        1 + named + 4 * (all.len() as u64) + 16 * (line.len() as u64 / 8)
+    });
+    if let Err(finding) = looked {
+        panic!("{finding}");
+    }
+}

@@ -6,7 +6,12 @@ const {root, cases} = JSON.parse(readFileSync(0, 'utf8'))
 process.chdir(root)
 const all = []
 for (const {patterns, options} of cases) {
-  const globber = await glob.create(patterns, options)
-  all.push({found: await globber.glob(), paths: globber.getSearchPaths()})
+  try {
+    const globber = await glob.create(patterns, options)
+    all.push({found: await globber.glob(), paths: globber.getSearchPaths()})
+  } catch (error) {
+    if (error.code === 'ERR_INVALID_ARG_TYPE') throw error
+    all.push({refused: true})
+  }
 }
 console.log('FOUND ' + JSON.stringify(all))

@@ -19,6 +19,8 @@ pub(super) struct Aws<'a> {
 
 /// How long AWS may take to answer.
 const PATIENCE: std::time::Duration = std::time::Duration::from_mins(1);
+/// Where the public registry is.
+const PUBLIC: &str = "us-east-1";
 const FORM: &str = "application/x-www-form-urlencoded; charset=utf-8";
 
 impl Aws<'_> {
@@ -58,13 +60,37 @@ impl Aws<'_> {
         } else {
             json!({ "registryIds": registries })
         };
+        let url = self.endpoint("ECR", "api.ecr");
+        self.ask_json(&url, "ecr", target, &body, keys).await
+    }
+
+    /// A login at the registry of all the world, which is in one region only.
+    pub(super) async fn ecr_public_token(&self, keys: &Keys) -> Result<Value, Error> {
+        let there = Self {
+            region: PUBLIC,
+            ..*self
+        };
+        let target = "SpencerFrontendService.GetAuthorizationToken";
+        let url = there.endpoint("ECR_PUBLIC", "api.ecr-public");
+        there
+            .ask_json(&url, "ecr-public", target, &json!({}), keys)
+            .await
+    }
+
+    async fn ask_json(
+        &self,
+        url: &str,
+        service: &str,
+        target: &str,
+        body: &Value,
+        keys: &Keys,
+    ) -> Result<Value, Error> {
         let headers = vec![
             ("content-type", "application/x-amz-json-1.1".to_owned()),
             ("x-amz-target", target.to_owned()),
         ];
-        let url = self.endpoint("ECR", "api.ecr");
         let (status, text) = self
-            .post(&url, "ecr", headers, &body.to_string(), Some(keys))
+            .post(url, service, headers, &body.to_string(), Some(keys))
             .await?;
         let answer: Value = serde_json::from_str(&text).unwrap_or_default();
         if (200..300).contains(&status) {

@@ -14,15 +14,19 @@ use crate::{
     action::{Context, Done, Left},
 };
 
+/// The registry of all the world.
+const PUBLIC: &str = "https://public.ecr.aws";
+
 pub(crate) async fn login(context: &Context, log: &mut BuiltinLog) -> Result<Done, Error> {
-    if let Some(kind) = context
-        .input("registry-type")
-        .filter(|kind| *kind != "private")
-    {
-        return Err(Error::Refused(format!(
-            "`registry-type: {kind}` is not there yet; only `private`"
-        )));
-    }
+    let is_public = match context.input("registry-type") {
+        None | Some("private") => false,
+        Some("public") => true,
+        Some(kind) => {
+            return Err(Error::Refused(format!(
+                "`registry-type: {kind}` is neither `private` nor `public`"
+            )));
+        }
+    };
     // Either way the login ends with the job, and a password is never printed.
     context.flag("skip-logout", true)?;
     context.flag("mask-password", true)?;
@@ -39,12 +43,16 @@ pub(crate) async fn login(context: &Context, log: &mut BuiltinLog) -> Result<Don
         env: &context.env,
         now: context.control.now(),
     };
-    let answer = aws.ecr_tokens(&context.words("registries"), &keys).await?;
+    let logins = if is_public {
+        public(&aws.ecr_public_token(&keys).await?)
+    } else {
+        aws.ecr_tokens(&context.words("registries"), &keys).await?
+    };
     let folder = context.place.temp.join("_docker");
     let mut config = usual_config(context);
     let mut left = Left::default();
     let mut first = None;
-    for login in answer["authorizationData"].as_array().into_iter().flatten() {
+    for login in logins["authorizationData"].as_array().into_iter().flatten() {
         let (Some(token), Some(endpoint)) = (
             login["authorizationToken"].as_str(),
             login["proxyEndpoint"].as_str(),
@@ -77,6 +85,12 @@ pub(crate) async fn login(context: &Context, log: &mut BuiltinLog) -> Result<Don
     left.env
         .insert("DOCKER_CONFIG".to_owned(), folder.into_string());
     Ok(Done::Succeeded(left.output("registry", registry)))
+}
+
+/// The one login at the public registry, in the form of those at private ones.
+fn public(answer: &Value) -> Value {
+    let token = &answer["authorizationData"]["authorizationToken"];
+    json!({ "authorizationData": [{ "authorizationToken": token, "proxyEndpoint": PUBLIC }] })
 }
 
 /// What docker is configured with otherwise goes on holding: proxies, contexts, other logins of the job.

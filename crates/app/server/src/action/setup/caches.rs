@@ -1,5 +1,6 @@
 //! `cache:` of the setup actions: what their package managers keep, by a hash of their lock files.
 
+use camino::Utf8Path;
 use cutover_executor::BuiltinLog;
 
 use super::{Found, ask};
@@ -23,10 +24,16 @@ pub(super) async fn node(
     log: &mut BuiltinLog,
     left: Left,
     manager: &str,
+    found: &Found,
 ) -> Result<Left, Error> {
-    let (name, path, files): (_, _, &[&str]) = match manager {
+    let beside = |name: &str| {
+        let beside = found.bin.join(name);
+        if beside.exists() { beside } else { name.into() }
+    };
+    let asks = async |arguments: &[&str]| folder(context, &beside(manager), arguments).await;
+    let (path, usual, files): (_, _, &[&str]) = match manager {
         "npm" => (
-            "npm",
+            asks(&["config", "get", "cache"]).await,
             "~/.npm",
             &[
                 "**/package-lock.json",
@@ -34,16 +41,43 @@ pub(super) async fn node(
                 "**/yarn.lock",
             ],
         ),
-        "yarn" => ("yarn", "~/.cache/yarn", &["**/yarn.lock"]),
-        "pnpm" => ("pnpm", "~/.local/share/pnpm/store", &["**/pnpm-lock.yaml"]),
+        // The first answers a question that the second does not know, and the other way round.
+        "yarn" => (
+            match asks(&["config", "get", "cacheFolder"]).await {
+                None => asks(&["cache", "dir"]).await,
+                found => found,
+            },
+            "~/.cache/yarn",
+            &["**/yarn.lock"],
+        ),
+        "pnpm" => (
+            asks(&["store", "path", "--silent"]).await,
+            "~/.local/share/pnpm/store",
+            &["**/pnpm-lock.yaml"],
+        ),
         other => return unknown(other, "`npm`, `yarn`, `pnpm`"),
     };
     let manager = Manager {
-        name,
-        paths: vec![path.to_owned()],
+        name: manager_name(manager),
+        paths: vec![path.unwrap_or_else(|| usual.to_owned())],
         files,
     };
     keep(context, log, left, "node-cache", manager, "").await
+}
+
+fn manager_name(said: &str) -> &'static str {
+    let known = ["npm", "yarn", "pnpm", "pip", "pipenv", "poetry"];
+    known
+        .into_iter()
+        .find(|name| *name == said)
+        .unwrap_or_default()
+}
+
+/// The folder that a package manager says it keeps things in.
+async fn folder(context: &Context, program: &Utf8Path, arguments: &[&str]) -> Option<String> {
+    let said = ask(context, program, arguments).await?;
+    let line = said.lines().map(str::trim).find(|line| !line.is_empty())?;
+    line.starts_with('/').then(|| line.to_owned())
 }
 
 pub(super) async fn python(
@@ -53,23 +87,27 @@ pub(super) async fn python(
     manager: &str,
     found: &Found,
 ) -> Result<Left, Error> {
-    let (name, path, files): (_, _, &[&str]) = match manager {
-        "pip" => (
-            "pip",
-            "~/.cache/pip",
-            &["**/requirements.txt", "**/pyproject.toml"],
+    let (paths, files): (Vec<String>, &[&str]) = match manager {
+        "pip" => {
+            let said = folder(context, &found.program, &["-m", "pip", "cache", "dir"]).await;
+            let path = said.unwrap_or_else(|| "~/.cache/pip".to_owned());
+            (vec![path], &["**/requirements.txt", "**/pyproject.toml"])
+        }
+        "pipenv" => (
+            vec!["~/.local/share/virtualenvs".to_owned()],
+            &["**/Pipfile.lock"],
         ),
-        "pipenv" => ("pipenv", "~/.local/share/virtualenvs", &["**/Pipfile.lock"]),
-        "poetry" => (
-            "poetry",
-            "~/.cache/pypoetry/virtualenvs",
-            &["**/poetry.lock"],
-        ),
+        "poetry" => {
+            let poetry = Utf8Path::new("poetry");
+            let said = folder(context, poetry, &["config", "virtualenvs.path"]).await;
+            let path = said.unwrap_or_else(|| "~/.cache/pypoetry/virtualenvs".to_owned());
+            (vec![path], &["**/poetry.lock"])
+        }
         other => return unknown(other, "`pip`, `pipenv`, `poetry`"),
     };
     let manager = Manager {
-        name,
-        paths: vec![path.to_owned()],
+        name: manager_name(manager),
+        paths,
         files,
     };
     let version = found.version.to_string();
@@ -84,8 +122,7 @@ pub(super) async fn go(
 ) -> Result<Left, Error> {
     let mut paths = Vec::new();
     for name in ["GOMODCACHE", "GOCACHE"] {
-        let said = ask(context, &found.program, &["env", name]).await;
-        paths.extend(said.map(|text| text.trim().to_owned()));
+        paths.extend(folder(context, &found.program, &["env", name]).await);
     }
     let manager = Manager {
         name: "go",
@@ -158,6 +195,18 @@ async fn keep(
     manager: Manager,
     version: &str,
 ) -> Result<Left, Error> {
+    if context.container.is_some() {
+        if let Some(said) = context.input("cache").filter(|said| *said != "true") {
+            return Err(Error::Refused(format!(
+                "`cache: {said}` keeps folders of this machine, and the job runs in a container; keep them \
+                 with `actions/cache`"
+            )));
+        }
+        log.line(
+            "nothing is cached: the job runs in a container; `actions/cache` keeps folders of it",
+        );
+        return Ok(left);
+    }
     let said = context.lines("cache-dependency-path");
     let patterns = if said.is_empty() {
         manager.files.iter().map(|&file| file.to_owned()).collect()

@@ -191,3 +191,59 @@ fn no_pattern_is_slow() {
     assert!(!pattern.regex.is_match(&"a".repeat(299)));
     assert!(pattern.regex.is_match(&"a".repeat(4000)));
 }
+
+/// The pattern that names this and nothing else.
+fn escaped(name: &str) -> String {
+    let special = |c| "\\*?+[]!".contains(c);
+    let one = |c: char| {
+        if special(c) {
+            format!("\\{c}")
+        } else {
+            c.to_string()
+        }
+    };
+    name.chars().map(one).collect()
+}
+
+#[test]
+fn fuzz_filters() {
+    let corpus = [
+        "release/**/x?\0release/a/x",
+        "v[0-9]+.*\0v1.2",
+        "**.rs\0a/b.rs",
+        "!\\*a\0*a",
+    ];
+    let corpus = corpus.iter().map(|text| text.as_bytes().to_vec()).collect();
+    let words = [
+        "*", "**", "**/", "?", "+", "[a-z]", "[", "]", "-", "!", "\\", "/", "\0", "ß", "\n", "a",
+    ];
+    let looked = cutover_testkit::fuzz::fuzz(corpus, &words, |input| {
+        let text = String::from_utf8_lossy(input);
+        let (pattern, name) = text.split_once('\0').unwrap_or((&text, "main"));
+        if !name.is_empty() && name.len() < 500 {
+            let own = patterns(&[&escaped(name)]);
+            assert!(own.matches(name), "`{name}` by itself");
+            assert!(!own.matches(&format!("{name}x")) && !own.matches(&format!("x{name}")));
+            assert!(patterns(&["**"]).matches(name));
+        }
+        let read = Pattern::parse(pattern);
+        let Ok(one) = read else {
+            return 0;
+        };
+        let is_in = Patterns::new(vec![one]).matches(name);
+        if !pattern.starts_with('!') {
+            let taken = format!("!{pattern}");
+            if let Ok(away) = Pattern::parse(&taken) {
+                let all = || Pattern::parse(pattern).unwrap();
+                let none = Patterns::new(vec![all(), away.clone()]);
+                assert!(!none.matches(name), "put in and taken away");
+                let again = Patterns::new(vec![all(), away, all()]);
+                assert_eq!(again.matches(name), is_in, "and put in again");
+            }
+        }
+        1 + u64::from(is_in) + 4 * (pattern.len() as u64 / 4)
+    });
+    if let Err(finding) = looked {
+        panic!("{finding}");
+    }
+}
