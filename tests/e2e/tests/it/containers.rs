@@ -113,6 +113,11 @@ jobs:
           test '${{ steps.one.outputs.out }}' = said
           wget -q -O- http://web/ && wget -q -O- http://other:81/
           test '${{ job.container.network }}' = '${{ job.services.web.network }}'
+      - if: github.workspace == '/__w/work-small/work-small' && runner.temp == '/__w/_temp'
+        run: |
+          echo '{\"problemMatcher\":[{\"owner\":\"o\",\"pattern\":[
+            {\"regexp\":\"^no (.*):(.*)$\",\"file\":1,\"message\":2}]}]}' > m.json
+          echo \"::add-matcher::$PWD/m.json\" && echo \"no $PWD/src/a.rs:way inside\"
       - id: image
         uses: docker://tiny
         with:
@@ -168,6 +173,7 @@ runs:
     let done = done.says(&[
         "service `web` is healthy",
         "token ***",
+        "error: src/a.rs: way inside",
         "after all: it for world",
         "by the port",
     ]);

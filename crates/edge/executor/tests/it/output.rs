@@ -116,6 +116,15 @@ async fn an_added_mask_holds_from_its_line_on_and_in_later_steps() {
 }
 
 #[tokio::test]
+async fn a_mask_of_several_lines_holds_for_the_whole_and_for_each_line() {
+    let world = World::new();
+    let script = "echo '::add-mask::first-line%0Asecond-line%0A}'
+        printf 'first-line\nsecond-line\n}\n'; echo a second-line; echo a first-line; echo '}'";
+    world.run(0, script).await;
+    assert_eq!(world.log(&key(0)), "***\na ***\na ***\n}\n");
+}
+
+#[tokio::test]
 async fn old_commands_that_set_the_environment_fail_the_step() {
     let world = World::new();
     let (outcome, report) = world.run(0, "echo '::set-env name=A::1'").await;
