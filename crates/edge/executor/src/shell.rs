@@ -204,8 +204,11 @@ mod tests {
     }
 
     /// As if everything were installed.
-    fn all(program: &str) -> Option<Utf8PathBuf> {
-        Some(Utf8PathBuf::from("/bin").join(program))
+    fn chosen(shell: Option<&str>) -> Shell {
+        Shell::choose(shell, |program| {
+            Some(Utf8PathBuf::from("/bin").join(program))
+        })
+        .unwrap()
     }
 
     #[test]
@@ -219,7 +222,7 @@ mod tests {
             (Some("bash -x {0}"), "/bin/bash -x S"),
             (Some("perl -w {0} \"a b\""), "/bin/perl -w S a b"),
         ] {
-            let shell = Shell::choose(shell, all).unwrap();
+            let shell = chosen(shell);
             assert_eq!(shell.argv("S".into()).join(" "), expected);
         }
         let bare =
@@ -240,11 +243,11 @@ mod tests {
             ("node {0}", "", "x"),
             ("cmd", ".cmd", "@echo off\nx"),
         ] {
-            let shell = Shell::choose(Some(shell), all).unwrap();
+            let shell = chosen(Some(shell));
             assert_eq!((shell.ending, shell.file("x").as_str()), (ending, file));
         }
         for shell in ["pwsh", "pwsh -NoLogo -File {0}", "powershell"] {
-            let shell = Shell::choose(Some(shell), all).unwrap();
+            let shell = chosen(Some(shell));
             let file = shell.file("x");
             assert_eq!(shell.ending, ".ps1");
             assert!(file.starts_with("$ErrorActionPreference = 'stop'\nx\nif ("));
