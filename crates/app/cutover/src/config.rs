@@ -67,7 +67,20 @@ pub(crate) fn actions(
         Some(said) => absolute(said)?.join("actions"),
         None => state_dir()?.join("cutover/actions"),
     };
-    Ok(said.store(root))
+    said.store(root)
+}
+
+/// The token for private actions: of a file, else of the environment. It has no flag: command lines are
+/// seen by everybody.
+pub(crate) fn actions_token(file: Option<&Utf8Path>) -> anyhow::Result<Option<Secret>> {
+    let text = match file {
+        Some(file) => Some(
+            std::fs::read_to_string(file)
+                .with_context(|| format!("could not read the token for actions in `{file}`"))?,
+        ),
+        None => environment("CUTOVER_ACTIONS_TOKEN"),
+    };
+    Ok(text.map(|text| Secret::new(text.trim())))
 }
 
 /// An absolute path; the supervised processes have another working directory than we.

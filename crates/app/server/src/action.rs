@@ -14,7 +14,7 @@ mod setup;
 use std::{collections::BTreeMap, sync::Arc};
 
 use camino::Utf8PathBuf;
-use cutover_engine::Run;
+use cutover_engine::{Run, containers::RunningContainer};
 use cutover_executor::{Begun, BuiltinLog, Handed, JobPlace, StepEnd, StepKey};
 use cutover_model::{
     Secret,
@@ -41,8 +41,8 @@ pub(crate) struct Context {
     pub(crate) env: BTreeMap<String, String>,
     /// Directories before those of `PATH`.
     pub(crate) path_prepend: Vec<String>,
-    /// Whether scripts of the job run in a container.
-    pub(crate) in_container: bool,
+    /// In which scripts of the job run, when it is not the machine.
+    pub(crate) container: Option<RunningContainer>,
 }
 
 /// How an action ended.

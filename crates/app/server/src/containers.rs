@@ -9,12 +9,12 @@ use std::{
 use cutover_docker::{Listed, ListedNetwork};
 use cutover_engine::{
     Run,
-    containers::{self, ContainerCall, ContainerFacts, JobContainers, Place},
-    resolve::{Given, RunnerFacts},
+    containers::{self, ContainerCall, ContainerFacts, JobContainers, Place, RunningContainer},
+    resolve::{Given, RunnerFacts, ServerFacts, Withheld},
 };
 use cutover_executor::{
-    CallOrder, CallSource, ContainerWork, InContainers, JobPlace, Mounts, SetUpOrder, SetUpService,
-    StepKey,
+    CallOrder, CallSource, ContainerWork, HandedKind, InContainers, JobPlace, Mounts, SetUpOrder,
+    SetUpService, StepKey,
 };
 use cutover_model::{
     RunId, Secret,
@@ -118,6 +118,29 @@ pub(crate) fn names_inside(
     let repository = run.trigger().map_or("", |trigger| &trigger.repository);
     containers::may_be_inside(run, job)
         .then(|| facts_inside(&Mounts::of_job(place, repository), outside))
+}
+
+/// The container in which the scripts of a job run, for what is done on the machine and asks what is in
+/// it; `None` also when it could not be made ready.
+pub(crate) fn of_scripts(at: At<'_>) -> Option<RunningContainer> {
+    let (run, job) = (at.run, &at.key.job);
+    if !run.spec(job.job())?.uses_containers() {
+        return None;
+    }
+    let executor = at.control.executor();
+    let withheld = |wanted: Withheld<'_>| {
+        let kind = HandedKind::Output;
+        let found = executor.withheld(&at.key.run, job, wanted.step, kind, wanted.name);
+        found.ok().flatten()
+    };
+    let given = Given {
+        secrets: &BTreeMap::new(),
+        withheld: &withheld,
+        hash_files: &|_| Ok(String::new()),
+        runner: &RunnerFacts::default(),
+        server: &ServerFacts::default(),
+    };
+    containers::running(run, job, &given).ok().flatten()
 }
 
 /// What expressions see of the runner in there.

@@ -62,6 +62,16 @@ pub(crate) trait Edge<M: Machine>: Send + Sync + 'static {
         events: &[Recorded<M::Event>],
         after: &M,
     ) -> impl Future<Output = Result<(), Error>> + Send;
+    /// These effects will be ordered in a moment, when what they follow from is stored. What can be done
+    /// for them without anything having happened may be done now.
+    fn foresee(
+        &self,
+        _after: &Arc<M>,
+        _owed: &[M::Effect],
+        _mailbox: &Mailbox<M>,
+    ) -> impl Future<Output = ()> + Send {
+        std::future::ready(())
+    }
     /// Does it, in a task of its own; what comes back goes to `mailbox`. It is called in the order in
     /// which the effects were decided; what has to keep that order is done before it returns.
     fn perform(&self, machine: &Arc<M>, effect: M::Effect, mailbox: &Mailbox<M>);
@@ -362,6 +372,8 @@ impl<M: Machine, E: Edge<M>> Driver<M, E> {
                 event,
             });
         }
+        let after = Arc::new(after);
+        self.edge.foresee(&after, &owed, &self.mailbox).await;
         let appended = self.edge.append(self.version, &recorded, &after).await;
         self.is_unsure = appended.is_err();
         appended?;
@@ -383,14 +395,14 @@ impl<M: Machine, E: Edge<M>> Driver<M, E> {
         }
         self.is_unsure = false;
         if version > self.version {
-            self.go_on(after, version, owed);
+            self.go_on(Arc::new(after), version, owed);
         }
         Ok(())
     }
 
     /// The events are stored: shows what they led to, and does what is to be done about them.
-    fn go_on(&mut self, after: M, version: u64, owed: Vec<M::Effect>) {
-        self.machine = Arc::new(after);
+    fn go_on(&mut self, after: Arc<M>, version: u64, owed: Vec<M::Effect>) {
+        self.machine = after;
         self.version = version;
         // Sending replaces the state even when nobody looks.
         self.publish.send_replace(Arc::clone(&self.machine));

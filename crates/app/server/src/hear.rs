@@ -264,6 +264,7 @@ impl Control {
             &update.git_ref,
             update.before.as_ref(),
             &revision,
+            repository.is_forced(update).await?,
             &commits,
         );
         let trigger = Trigger {

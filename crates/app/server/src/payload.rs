@@ -59,12 +59,14 @@ impl Scene<'_> {
         format!("{}/{}{path}", self.server, self.repository)
     }
 
-    /// Commits or a tag were pushed; `commits` are those that are new, the oldest first.
+    /// Commits or a tag were pushed; `commits` are those that are new, the oldest first. `forced` says that
+    /// what was there before is not among what is there now.
     pub fn push(
         &self,
         git_ref: &GitRef,
         before: Option<&Revision>,
         after: &Revision,
+        forced: bool,
         commits: &[Told],
     ) -> Value {
         let old = before.map_or(NOTHING, |before| before.0.as_str());
@@ -79,7 +81,7 @@ impl Scene<'_> {
         };
         self.with(json!({
             "ref": git_ref.0, "before": old, "after": after, "base_ref": null,
-            "created": before.is_none(), "deleted": false, "forced": false,
+            "created": before.is_none(), "deleted": false, "forced": forced,
             "compare": compare,
             // A tag brings no commits of its own.
             "commits": if git_ref.tag().is_some() { Vec::new() } else { listed },
@@ -207,9 +209,10 @@ mod tests {
         let commits = [told()];
         let branch = GitRef("refs/heads/main".to_owned());
         let before = commits[0].parents[0].clone();
-        let payload = SCENE.push(&branch, Some(&before), &commits[0].id, &commits);
+        let payload = SCENE.push(&branch, Some(&before), &commits[0].id, true, &commits);
         assert_eq!(payload["before"], before.0);
         assert_eq!(payload["created"], false);
+        assert_eq!(payload["forced"], true);
         assert_eq!(
             payload["head_commit"]["message"],
             "feat: greet\n\nAt length."
@@ -220,10 +223,16 @@ mod tests {
         assert_eq!(payload["sender"]["login"], "ada");
         let compare = format!("http://here/ada/hello/compare/{before}...{}", commits[0].id);
         assert_eq!(payload["compare"], compare);
-        let new = SCENE.push(&branch, None, &commits[0].id, &commits);
+        let new = SCENE.push(&branch, None, &commits[0].id, false, &commits);
         assert_eq!(new["before"], NOTHING);
         assert_eq!(new["created"], true);
-        let tag = SCENE.push(&GitRef("refs/tags/v1".to_owned()), None, &before, &commits);
+        let tag = SCENE.push(
+            &GitRef("refs/tags/v1".to_owned()),
+            None,
+            &before,
+            false,
+            &commits,
+        );
         assert_eq!(tag["commits"], json!([]));
     }
 

@@ -25,6 +25,8 @@ use crate::{
 pub(crate) struct Call {
     /// The called file.
     pub(crate) path: String,
+    /// The commit that it is of, when it is from elsewhere.
+    pub(crate) commit: Option<String>,
     /// The `inputs` that its jobs see.
     pub(crate) inputs: BTreeMap<String, Value>,
     /// Its jobs, by their ids in this run.
@@ -58,6 +60,12 @@ impl Run {
         Some(format!("{repository}/{path}@{at}"))
     }
 
+    /// The commit of the file in which a job is written; empty when that is in none.
+    pub fn workflow_sha_of(&self, job: &str) -> Option<String> {
+        let elsewhere = self.frame(job).and_then(|(_, call)| call.commit.clone());
+        elsewhere.or_else(|| Some(self.trigger()?.revision.0.clone()))
+    }
+
     /// The file in which a job is written.
     pub(crate) fn file_of(&self, job: &str) -> &str {
         match self.frame(job) {
@@ -79,6 +87,7 @@ pub(crate) fn called(run: &Run, key: &JobKey, inputs: &BTreeMap<String, Value>) 
     let jobs = call.jobs.iter().map(|spec| instance(spec, key, caller));
     Some(Call {
         path: call.path.clone(),
+        commit: call.commit.clone(),
         inputs: inputs.clone(),
         jobs: jobs.collect(),
         group: None,

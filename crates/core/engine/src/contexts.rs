@@ -147,7 +147,10 @@ impl Scope<'_> {
         let (repository, path, at) = github::written_in(trigger, file);
         let said = [
             ("workflow_ref", format!("{repository}/{path}@{at}")),
-            ("workflow_sha", trigger.revision.0.clone()),
+            (
+                "workflow_sha",
+                self.run.workflow_sha_of(&spec.id).unwrap_or_default(),
+            ),
             ("workflow_repository", repository),
             ("workflow_file_path", path),
         ];

@@ -46,7 +46,8 @@ pub(crate) fn context(scope: &Scope<'_>) -> Value {
     }
     if let (Some(trigger), Some(spec)) = (scope.run.trigger(), scope.spec) {
         let file = scope.run.file_of(&spec.id);
-        object.insert("job_workflow_sha".to_owned(), json!(trigger.revision));
+        let commit = scope.run.workflow_sha_of(&spec.id);
+        object.insert("job_workflow_sha".to_owned(), json!(commit));
         if scope.run.frame(&spec.id).is_some() {
             let (repository, path, at) = written_in(trigger, file);
             let job_ref = format!("{repository}/{path}@{at}");

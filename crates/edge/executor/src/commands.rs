@@ -126,15 +126,13 @@ impl<'a> Written<'a> {
     fn read(line: &'a str) -> Option<Self> {
         // The same blanks that a stream looks through before it gives a line up.
         let line = line.trim_start_matches([' ', '\t']);
-        let (head, data, old) = if let Some(rest) = line.strip_prefix("::") {
-            let (head, data) = rest.split_once("::")?;
-            (head, data, false)
-        } else {
-            let (head, data) = line.strip_prefix("##[")?.split_once(']')?;
-            (head, data, true)
+        let old = line.strip_prefix("##[");
+        let (head, data) = match old {
+            Some(rest) => rest.split_once(']')?,
+            None => line.strip_prefix("::")?.split_once("::")?,
         };
         let (name, properties) = head.split_once(' ').unwrap_or((head, ""));
-        let (between, of_properties, of_data): (_, &[_], &[_]) = if old {
+        let (between, of_properties, of_data): (_, &[_], &[_]) = if old.is_some() {
             (';', &OLD_ESCAPES, &OLD_ESCAPES)
         } else {
             (',', &PROPERTY_ESCAPES, &DATA_ESCAPES)

@@ -12,10 +12,12 @@ mod error;
 mod files;
 mod filter;
 mod follow;
+mod foresee;
 #[cfg(test)]
 mod fuzzing;
 mod keep;
 mod layout;
+mod lines;
 mod mask;
 mod matchers;
 mod order;
@@ -26,6 +28,7 @@ mod shell;
 mod shown;
 mod subjects;
 mod supervise;
+mod supervisors;
 mod visit;
 
 pub use self::{
@@ -36,13 +39,15 @@ pub use self::{
     },
     error::Error,
     follow::Follow,
+    foresee::{Foreseen, ReadyStep},
     keep::{KeepLimits, Kept},
     layout::{JobPlace, StepKey},
     mask::TextMask,
     order::{Begun, HandedKind, StepEnd, StepOrder},
-    process::{ProcessExecutor, Supervisors},
+    process::ProcessExecutor,
     protocol::Grace,
     shown::{LogReader, Shown},
     supervise::supervise,
+    supervisors::Supervisors,
     visit::Visit,
 };

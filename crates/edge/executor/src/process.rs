@@ -13,7 +13,7 @@ use cutover_model::{
     RunId, Secret,
     run::{JobKey, StepPath},
 };
-use cutover_supervisor::{identity::Identity, pool::Pool, record, record::Survives, tree};
+use cutover_supervisor::{identity::Identity, record, record::Survives, tree};
 use rustix::{
     fs::{FlockOperation, flock},
     process::Signal,
@@ -29,13 +29,16 @@ use crate::{
     container::{ContainerWork, InContainers},
     error::Error,
     follow::{Follow, Notices},
+    foresee::AllForeseen,
     keep::AllBorders,
     layout::{JobPlace, Layout, StepKey},
+    lines::Lines,
     order::{Begun, HandedKind, StepEnd, StepOrder},
     protocol::{
-        Ended, Grace, Helped, JOB_MARKER, JobOrder, Line, News, Reply, Request, Withheld, Work,
-        ask, call, line, usual_log_limit,
+        Ended, Grace, Helped, JOB_MARKER, JobOrder, Reply, Request, Withheld, Work, ask, call,
+        line, usual_log_limit,
     },
+    supervisors::Supervisors,
 };
 
 /// Steps whose news arrives in this process anyway: built-in ones, and those that it has started.
@@ -45,34 +48,6 @@ pub(crate) type Local = Arc<Mutex<BTreeMap<StepKey, watch::Sender<()>>>>;
 /// supervisor.
 type Jobs = Arc<Mutex<BTreeMap<Utf8PathBuf, Arc<tokio::sync::Mutex<bool>>>>>;
 
-/// Streams to supervisors on which the next step can be started, by the directories of their jobs.
-type Lines = Arc<Mutex<BTreeMap<Utf8PathBuf, Vec<Line>>>>;
-
-/// The supervisors of jobs that a process has started. Cheap to clone; all clones are one.
-#[derive(Debug, Clone)]
-pub struct Supervisors {
-    pool: Pool,
-    /// The command line of the hidden subcommand.
-    command: Vec<String>,
-}
-
-impl Supervisors {
-    /// `command` is the command line of the hidden subcommand: `[own executable, "supervise"]`.
-    pub fn new(command: Vec<String>) -> Self {
-        let mut jobs = command.clone();
-        jobs.push("jobs".to_owned());
-        Self {
-            pool: Pool::new(jobs),
-            command,
-        }
-    }
-
-    /// Starts one now, so that the first job need not wait for it. Within a runtime only.
-    pub fn warm_up(&self) {
-        self.pool.warm_up();
-    }
-}
-
 /// Runs steps as processes of this machine.
 #[derive(Debug, Clone)]
 pub struct ProcessExecutor {
@@ -80,9 +55,10 @@ pub struct ProcessExecutor {
     supervisors: Supervisors,
     base_env: BTreeMap<String, String>,
     grace: Grace,
-    local: Local,
+    pub(crate) local: Local,
     jobs: Jobs,
-    lines: Lines,
+    pub(crate) lines: Lines,
+    pub(crate) foreseen: AllForeseen,
     /// What records of steps have to survive.
     pub(crate) survives: Survives,
     /// How many bytes of log a job may write.
@@ -91,7 +67,7 @@ pub struct ProcessExecutor {
     pub(crate) snapshots: Snapshots,
     pub(crate) borders: AllBorders,
     /// Rings each time this executor has begun a step.
-    begins: Arc<Notify>,
+    pub(crate) begins: Arc<Notify>,
 }
 
 impl ProcessExecutor {
@@ -112,6 +88,7 @@ impl ProcessExecutor {
             local: Local::default(),
             jobs: Jobs::default(),
             lines: Lines::default(),
+            foreseen: AllForeseen::default(),
             survives: Survives::default(),
             log_limit: usual_log_limit(),
             snapshots: Snapshots::default(),
@@ -156,6 +133,13 @@ impl ProcessExecutor {
         Ok(layout.place())
     }
 
+    /// The directories of a job that this process has prepared.
+    pub fn prepared(&self, run: &RunId, job: &JobKey) -> Option<JobPlace> {
+        let layout = Layout::new(&self.root, run, job);
+        let is_ready = self.known(&layout).try_lock().is_ok_and(|ready| *ready);
+        is_ready.then(|| layout.place())
+    }
+
     pub(crate) fn known(&self, layout: &Layout) -> Arc<tokio::sync::Mutex<bool>> {
         let mut jobs = self.jobs.lock().unwrap_or_else(PoisonError::into_inner);
         Arc::clone(jobs.entry(layout.dir.clone()).or_default())
@@ -167,11 +151,6 @@ impl ProcessExecutor {
         jobs.remove(&layout.dir);
         drop(jobs);
         self.close_lines(layout);
-    }
-
-    pub(crate) fn close_lines(&self, layout: &Layout) {
-        let mut lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
-        lines.remove(&layout.dir);
     }
 
     async fn make_ready(&self, layout: &Layout, job: &str) -> Result<(), Error> {
@@ -212,39 +191,23 @@ impl ProcessExecutor {
     }
 
     /// Starts a step, unless it was started before, whatever became of it then.
-    pub async fn start(&self, order: StepOrder) -> Result<(), Error> {
+    pub async fn start(&self, order: &StepOrder) -> Result<(), Error> {
         let key = &order.key;
         let layout = self.layout(key);
         if layout.started(&key.name()).exists() {
             return Ok(());
         }
-        let mut work = self.work(&order);
-        work.masks.extend(builtin::added_by_builtins(&layout)?);
+        let work = self.whole_work(&layout, order)?;
         let talk = || Error::io("talk to the supervisor of", &layout.dir);
         let request = line(&Request::Start(Box::new(work))).map_err(talk())?;
         for _ in 0..2 {
             self.prepare(&key.run, &key.job).await?;
             let answer = self.begin(&layout, &request).await.map_err(talk())?;
-            match answer {
-                Some((Reply::Started, news)) => {
-                    self.hear(&layout, key, news);
-                    self.begins.notify_waiters();
-                    return Ok(());
-                }
-                Some((Reply::Done, line)) => {
-                    self.free(&layout, line);
-                    self.begins.notify_waiters();
-                    return Ok(());
-                }
-                Some((Reply::Refused(reason), line)) => {
-                    self.free(&layout, line);
-                    return Err(Error::Refused(reason));
-                }
-                None => {
-                    self.forget(&layout);
-                    bury(&layout).await?;
-                }
+            if let Some((reply, line)) = answer {
+                return self.begun_by(&layout, key, reply, line);
             }
+            self.forget(&layout);
+            bury(&layout).await?;
             // It may have died just after it had started the step.
             if layout.started(&key.name()).exists() {
                 self.begins.notify_waiters();
@@ -254,61 +217,11 @@ impl ProcessExecutor {
         Err(Error::Refused("it died twice".to_owned()))
     }
 
-    /// Asks for a step to be started, on a stream that is free or on a new one. `None` when there is no
-    /// supervisor.
-    async fn begin(&self, layout: &Layout, request: &[u8]) -> io::Result<Option<(Reply, Line)>> {
-        // Those that are left from a supervisor before this one are of no use any more.
-        while let Some(mut line) = self.free_line(layout) {
-            if let Some(reply) = line.begin(request).await? {
-                return Ok(Some((reply, line)));
-            }
-        }
-        let Some(mut line) = Line::open(&layout.dir)? else {
-            return Ok(None);
-        };
-        let reply = line.begin(request).await?;
-        Ok(reply.map(|reply| (reply, line)))
-    }
-
-    fn free_line(&self, layout: &Layout) -> Option<Line> {
-        let mut lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
-        lines.get_mut(&layout.dir)?.pop()
-    }
-
-    /// The next step may be started on it.
-    fn free(&self, layout: &Layout, line: Line) {
-        let mut lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
-        lines.entry(layout.dir.clone()).or_default().push(line);
-    }
-
-    /// Hands on the news of a step to whoever asks in this process, until it has ended.
-    fn hear(&self, layout: &Layout, key: &StepKey, mut line: Line) {
-        let (growth, _) = watch::channel(());
-        let (key, layout, executor) = (key.clone(), layout.clone(), self.clone());
-        self.local
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .insert(key.clone(), growth.clone());
-        drop(tokio::spawn(async move {
-            loop {
-                match line.news().await {
-                    News::Grew => {
-                        growth.send_replace(());
-                    }
-                    News::Over => {
-                        executor.free(&layout, line);
-                        break;
-                    }
-                    News::Lost => break,
-                }
-            }
-            // With the last sender the notices end, and whoever waits looks for the record.
-            executor
-                .local
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .remove(&key);
-        }));
+    /// What the supervisor is told of a step.
+    pub(crate) fn whole_work(&self, layout: &Layout, order: &StepOrder) -> Result<Work, Error> {
+        let mut work = self.work(order);
+        work.masks.extend(builtin::added_by_builtins(layout)?);
+        Ok(work)
     }
 
     pub(crate) fn work(&self, order: &StepOrder) -> Work {

@@ -54,6 +54,11 @@ pub(crate) const fn usual_log_limit() -> u64 {
 pub(crate) enum Request {
     /// Starts a step, unless it was started before; answered by one line, and then by news of it.
     Start(Box<Work>),
+    /// Does all that comes before a step is started, in the expectation that `Go` follows on this stream.
+    /// There is no answer, and when the stream ends instead, nothing has happened.
+    Prepare(Box<Work>),
+    /// Starts it; answered as `Start` is.
+    Go,
     /// Tells when its log grows and when it has ended.
     Watch(String),
     /// Ends a step.
@@ -158,7 +163,7 @@ pub(crate) fn with_socket<T>(
 }
 
 /// Goes to the supervisor of a job; `None` when there is none.
-fn connect(dir: &Utf8Path) -> io::Result<Option<UnixStream>> {
+pub(crate) fn connect(dir: &Utf8Path) -> io::Result<Option<UnixStream>> {
     let connected = with_socket(dir, |path| {
         let stream = std::os::unix::net::UnixStream::connect(path)?;
         stream.set_nonblocking(true)?;
@@ -196,70 +201,6 @@ pub(crate) fn line(request: &Request) -> io::Result<Vec<u8>> {
     let mut line = serde_json::to_vec(request)?;
     line.push(b'\n');
     Ok(line)
-}
-
-/// A stream to the supervisor of a job on which one step after the other is started.
-#[derive(Debug)]
-pub(crate) struct Line {
-    stream: UnixStream,
-    /// What was read and not looked at yet.
-    unread: Vec<u8>,
-}
-
-impl Line {
-    /// Opens one; `None` when there is no supervisor.
-    pub(crate) fn open(dir: &Utf8Path) -> io::Result<Option<Self>> {
-        let stream = connect(dir)?;
-        Ok(stream.map(|stream| Self {
-            stream,
-            unread: Vec::new(),
-        }))
-    }
-
-    /// Asks for a step to be started. `None` when nobody is there to answer.
-    pub(crate) async fn begin(&mut self, request: &[u8]) -> io::Result<Option<Reply>> {
-        match self.stream.write_all(request).await {
-            Err(error) if is_gone(&error) => return Ok(None),
-            written => written?,
-        }
-        loop {
-            if let Some(end) = memchr::memchr(b'\n', &self.unread) {
-                let reply = serde_json::from_slice(&self.unread[..end])?;
-                self.unread.drain(..=end);
-                return Ok(Some(reply));
-            }
-            match self.stream.read_buf(&mut self.unread).await {
-                Ok(0) if self.unread.is_empty() => return Ok(None),
-                Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
-                Ok(_) => {}
-                Err(error) if is_gone(&error) => return Ok(None),
-                Err(error) => return Err(error),
-            }
-        }
-    }
-
-    /// Waits for news of the step that was started last.
-    pub(crate) async fn news(&mut self) -> News {
-        if self.unread.is_empty()
-            && !matches!(self.stream.read_buf(&mut self.unread).await, Ok(1..))
-        {
-            return News::Lost;
-        }
-        let over = self.unread.ends_with(OVER);
-        self.unread.clear();
-        if over { News::Over } else { News::Grew }
-    }
-}
-
-/// What is told of a step after it was started.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum News {
-    /// Its log has grown.
-    Grew,
-    /// It has ended; the stream is free.
-    Over,
-    /// Nothing more is told: it has ended, or its supervisor has.
-    Lost,
 }
 
 /// Asks and waits for the answer; `None` when nobody is there to give one.

@@ -7,6 +7,7 @@ mod import;
 mod objects;
 mod place;
 mod remote;
+mod token;
 mod working_copy;
 
 use std::{collections::BTreeMap, fmt, str::FromStr, sync::Arc};
@@ -14,6 +15,8 @@ use std::{collections::BTreeMap, fmt, str::FromStr, sync::Arc};
 use camino::{Utf8Path, Utf8PathBuf};
 use cutover_model::plan::ActionTree;
 
+use self::token::Token;
+pub use self::token::TokenError;
 use crate::{
     Error, Files,
     checkout::blocking,
@@ -27,13 +30,14 @@ pub const DEFAULT_ADDRESS: &str = "https://github.com";
 #[derive(Debug, Clone)]
 pub struct ActionStore(Arc<Inner>);
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Inner {
     /// One bare repository for each that was asked for.
     root: Utf8PathBuf,
     /// What `owner/repository` stands behind.
     address: String,
     local: Vec<LocalRepository>,
+    token: Option<Token>,
 }
 
 /// `owner/repository@ref=DIR`: a directory that is taken for a repository at a ref.
@@ -104,6 +108,19 @@ pub enum ActionError {
         repository: String,
         /// The ref.
         git_ref: String,
+    },
+    /// Whoever has it wants to know who asks, or does not know of it.
+    #[error(
+        "`{repository}` is private, or not there: {}",
+        if *.with_token { "the token for actions does not open it" } else {
+            "a token for it goes into `CUTOVER_ACTIONS_TOKEN` or the file of `--actions-token-file`"
+        }
+    )]
+    Closed {
+        /// The repository.
+        repository: String,
+        /// Whether there was a token.
+        with_token: bool,
     },
     /// The one that is there is not the one that was written down.
     #[error("`{name}` has the tree {found}, and the lock says {wanted}: nothing of it is run")]
@@ -177,6 +194,14 @@ impl ActionStore {
             root,
             address: address.trim_end_matches('/').to_owned(),
             local,
+            token: None,
+        }))
+    }
+
+    fn lending(&self, token: Token) -> Self {
+        Self(Arc::new(Inner {
+            token: Some(token),
+            ..Inner::clone(&self.0)
         }))
     }
 
@@ -254,6 +279,7 @@ impl ActionStore {
             url: format!("{}/{repository}", self.0.address),
             repository,
             git_ref,
+            token: self.0.token.as_ref(),
         };
         let pinned = pin.map(|pin| pin.commit.as_str());
         remote

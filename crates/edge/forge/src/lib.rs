@@ -28,7 +28,7 @@ use std::collections::BTreeMap;
 pub use crate::{
     actions::{
         ActionError, ActionStore, DEFAULT_ADDRESS, FoundAction, LocalRepository,
-        ParseLocalRepositoryError, Pinned, Reach,
+        ParseLocalRepositoryError, Pinned, Reach, TokenError,
     },
     error::Error,
     history::Commit,

@@ -4,7 +4,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use cutover_model::{Timestamp, source::Revision};
 
 use crate::{
-    Error,
+    Error, RefUpdate,
     git::{self, Git, Place},
     working_tree::ask,
 };
@@ -141,6 +141,23 @@ impl Repository {
                 .map(|path| String::from_utf8_lossy(path).into_owned())
                 .collect(),
         ))
+    }
+
+    /// Whether a push took something away from a ref: what was there before is not behind what is there
+    /// now, or is gone. A tag that moves is always forced.
+    pub async fn is_forced(&self, update: &RefUpdate) -> Result<bool, Error> {
+        let (Some(before), Some(after)) = (&update.before, &update.after) else {
+            return Ok(false);
+        };
+        if update.git_ref.tag().is_some() || !self.has(before).await? {
+            return Ok(true);
+        }
+        let is_behind = self
+            .git("merge-base")
+            .args(["--is-ancestor", git::hex(before)?, git::hex(after)?])
+            .answer()
+            .await?;
+        Ok(is_behind.is_none())
     }
 
     /// A call of git in this repository.

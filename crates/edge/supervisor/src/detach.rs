@@ -37,12 +37,11 @@ enum Answer {
 
 /// Starts `supervisor` with these words, hands it its order, and waits for its answer.
 ///
-/// With `bare` it gets an empty environment. The order may hold secrets: it is never in `argv`.
+/// It gets our environment. The order may hold secrets: it is never in `argv`.
 pub async fn launch<T: Serialize + Sync>(
     supervisor: &[String],
     words: &[&str],
     order: &T,
-    bare: bool,
 ) -> Result<(), Error> {
     let refused = |error: io::Error| Error::Refused(error.to_string());
     let order = serde_json::to_vec(order).map_err(|error| Error::Refused(error.to_string()))?;
@@ -57,9 +56,6 @@ pub async fn launch<T: Serialize + Sync>(
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::null());
-    if bare {
-        command.env_clear();
-    }
     let mut child = command
         .spawn()
         .map_err(|error| Error::Refused(format!("`{program}` cannot be executed: {error}")))?;

@@ -128,7 +128,7 @@ pub async fn start(place: &Utf8Path, supervisor: &[String], order: &Order) -> Re
         .mode(0o700)
         .create(place)
         .map_err(Error::io("create", place))?;
-    detach::launch(supervisor, &["instance", place.as_str()], order, false).await
+    detach::launch(supervisor, &["instance", place.as_str()], order).await
 }
 
 /// What is known about it now.

@@ -297,6 +297,40 @@ jobs:
     nothing_is_left(&engine);
 }
 
+#[test]
+fn setup_actions_use_what_is_in_the_container_or_say_what_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let Some(engine) = engine(folder.path()) else {
+        return;
+    };
+    let world = engine.world();
+    let repository = Repository::new(&world, "small");
+    repository.workflow(
+        "on: push
+jobs:
+  a:
+    runs-on: ubuntu-latest
+    container: tiny
+    steps:
+      - run: |
+          mkdir -p \"$RUNNER_TEMP/own\" && cd \"$RUNNER_TEMP/own\"
+          printf '#!/bin/sh\\necho v21.5.0\\n' > node && chmod +x node && pwd >> $GITHUB_PATH
+      - { id: node, uses: actions/setup-node@v4, with: { node-version: 21 } }
+      - run: test '${{ steps.node.outputs.node-version }}' = v21.5.0 && test \"$(node)\" = v21.5.0
+      - { uses: actions/setup-node@v4, with: { node-version: 20 }, continue-on-error: true }
+      - { uses: actions/setup-python@v5, with: { python-version: 3.x }, continue-on-error: true }
+      - { uses: hashicorp/setup-terraform@v3, continue-on-error: true }
+",
+    );
+    run(&world, &repository, &[]).exits(0).says(&[
+        "node 21.5.0 in /__w/_temp/own of the container (asked for: 21)",
+        "no node `20` in the container of the job; there is 21.5.0",
+        "no Python `3.x` in the container of the job; there is none",
+        "use an image that has the tool",
+    ]);
+    nothing_is_left(&engine);
+}
+
 /// The clients run on the node of this machine, which is seen inside with its libraries.
 #[test]
 fn githubs_clients_reach_the_service_from_containers_also_after_a_restart() {

@@ -4,6 +4,8 @@ use camino::Utf8PathBuf;
 use clap::Args;
 use cutover_forge::{ActionStore, DEFAULT_ADDRESS, LocalRepository};
 
+use crate::config;
+
 /// Where actions of other repositories come from.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct Actions {
@@ -23,12 +25,25 @@ pub(crate) struct Actions {
         help_heading = "Actions"
     )]
     pub(crate) address: String,
+    /// A file with a token (`TOKEN` or `USER:TOKEN`) for those that are private; or the token in
+    /// `CUTOVER_ACTIONS_TOKEN`
+    #[arg(
+        long = "actions-token-file",
+        env = "CUTOVER_ACTIONS_TOKEN_FILE",
+        value_name = "FILE",
+        help_heading = "Actions"
+    )]
+    pub(crate) token_file: Option<Utf8PathBuf>,
 }
 
 impl Actions {
     /// The store that keeps what it fetches below this directory.
-    pub(crate) fn store(&self, root: Utf8PathBuf) -> ActionStore {
-        ActionStore::new(root, &self.address, self.local_repositories.clone())
+    pub(crate) fn store(&self, root: Utf8PathBuf) -> anyhow::Result<ActionStore> {
+        let store = ActionStore::new(root, &self.address, self.local_repositories.clone());
+        Ok(match config::actions_token(self.token_file.as_deref())? {
+            Some(token) => store.with_token(&token)?,
+            None => store,
+        })
     }
 }
 

@@ -37,18 +37,15 @@ pub(crate) async fn run(args: cli::Run) -> anyhow::Result<Exit> {
     // While git looks at the tree, it is born.
     let supervisors = given::supervisors()?;
     let shells = args.on_failure.map(|_| shell::Shells::new()).transpose()?;
-    let (tree, control) = match Tree::plain_root(&args.directory) {
+    let (tree, control) = if let Some(root) = Tree::plain_root(&args.directory) {
         // Git and the database have nothing to do with each other.
-        Some(root) => {
-            let control = open(&args, &root, supervisors);
-            let (tree, control) = tokio::join!(Tree::open(&args.directory), control);
-            (tree?, control?)
-        }
-        None => {
-            let tree = Tree::open(&args.directory).await?;
-            let control = open(&args, &tree.root, supervisors).await?;
-            (tree, control)
-        }
+        let control = open(&args, &root, supervisors);
+        let (tree, control) = tokio::join!(Tree::open(&args.directory), control);
+        (tree?, control?)
+    } else {
+        let tree = Tree::open(&args.directory).await?;
+        let control = open(&args, &tree.root, supervisors).await?;
+        (tree, control)
     };
     if let Some(shells) = shells {
         control.on_failure(Arc::new(shells));

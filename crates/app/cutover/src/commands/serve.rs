@@ -35,7 +35,7 @@ pub(crate) async fn run(args: cli::Serve) -> anyhow::Result<Exit> {
         secrets,
         vars: args.vars.into_iter().collect(),
         sources: Sources::Hosted,
-        actions: args.actions.store(data_dir.join("actions")),
+        actions: args.actions.store(data_dir.join("actions"))?,
         docker_host: config::environment("DOCKER_HOST"),
         address: Some(address.clone()),
         base_env: config::base_env()?,

@@ -2,6 +2,7 @@
 //! on the path, and what does not fit is refused with what there is.
 
 mod caches;
+mod inside_container;
 mod registry;
 mod rust;
 mod terraform;
@@ -53,7 +54,11 @@ pub(super) async fn perform(
     context: &Context,
     log: &mut BuiltinLog,
 ) -> Result<Done, Error> {
-    if context.in_container {
+    let only_here = matches!(
+        builtin,
+        Builtin::SetupRust | Builtin::RustToolchain | Builtin::SetupTerraform
+    );
+    if only_here && context.container.is_some() {
         return Err(Error::Refused(format!(
             "`{}` sets up what is on this machine, and the job runs in a container; use an image that has \
              the tool",
@@ -96,10 +101,13 @@ fn architecture(said: Option<&str>) -> Result<(), Error> {
     }
 }
 
-/// Its programs come first for the steps after this one. Those of the system stay where they are.
+/// Its programs come first for the steps after this one. Those of the system stay where they are, and
+/// those of a container are where its `PATH` found them.
 fn on_path(found: &Found) -> Left {
     let mut left = Left::default();
-    left.path.push(found.bin.to_string());
+    if !found.is_inside {
+        left.path.push(found.bin.to_string());
+    }
     left
 }
 

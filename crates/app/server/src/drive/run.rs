@@ -1,13 +1,13 @@
 //! Drives a run: runners, steps, timers.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use cutover_engine::{
     self as engine, Effect, Input, Resumption, Run,
     resolve::{self, Body, Given, ResolvedStep, RunnerFacts},
 };
 use cutover_executor::{
-    HandedKind, InContainers, JobPlace, KeepLimits, StepEnd, StepKey, StepOrder,
+    Foreseen, HandedKind, InContainers, JobPlace, KeepLimits, StepEnd, StepKey, StepOrder,
 };
 use cutover_model::{
     RunId, Secret, Timestamp,
@@ -94,14 +94,18 @@ impl Edge<Run> for RunEdge {
         Ok(())
     }
 
+    async fn foresee(&self, after: &Arc<Run>, owed: &[Effect], mailbox: &Mailbox<Run>) {
+        for effect in owed {
+            if let Effect::StartStep { job, step, attempt } = effect {
+                let key = key(&self.id, job, step, *attempt);
+                self.work(after, mailbox).foresee(&key).await;
+            }
+        }
+    }
+
     fn perform(&self, run: &Arc<Run>, effect: Effect, mailbox: &Mailbox<Run>) {
         self.in_order(run, &effect, mailbox);
-        let work = Work {
-            control: self.control.clone(),
-            id: self.id.clone(),
-            run: Arc::clone(run),
-            mailbox: mailbox.clone(),
-        };
+        let work = self.work(run, mailbox);
         match effect {
             // What is owed at the end is done after it.
             Effect::FinishJob { .. } => {
@@ -131,6 +135,15 @@ impl RunEdge {
             control,
             id,
             row: Mutex::default(),
+        }
+    }
+
+    fn work(&self, run: &Arc<Run>, mailbox: &Mailbox<Run>) -> Work {
+        Work {
+            control: self.control.clone(),
+            id: self.id.clone(),
+            run: Arc::clone(run),
+            mailbox: mailbox.clone(),
         }
     }
 
@@ -324,23 +337,13 @@ impl Work {
             None => self.let_in(key, &place).await?,
         };
         executor.border(key, self.is_alone(key)).await;
-        let (mut resolved, mut masks, around) = self.resolve(key, &place)?;
-        resolved.env.extend(granted.env.clone());
-        masks.extend(granted.masks.iter().cloned());
+        if let Some(foreseen) = executor.take_foreseen(key) {
+            return self.run_foreseen(foreseen).await;
+        }
+        let (resolved, masks, around) = self.resolve(key, &place, true)?;
         put_in_place(&self.control, &self.run, key, &place, &resolved.sources).await?;
-        let mut order = StepOrder {
-            key: key.clone(),
-            script: String::new(),
-            program: Vec::new(),
-            preface: Vec::new(),
-            shell: None,
-            working_directory: None,
-            env: resolved.env,
-            path_prepend: resolved.path_prepend,
-            masks,
-            untrusted: !self.run.may_see_secrets(),
-            containers: None,
-        };
+        let given = (resolved.env, resolved.path_prepend, masks);
+        let mut order = self.order(key, given, &granted);
         if let Some(around) = &around {
             let network = around.network.as_deref();
             let why = results::from_inside(&self.control, key, network, &mut order.env).await;
@@ -381,6 +384,7 @@ impl Work {
                 self.run_to_its_end(order).await
             }
             Body::Builtin { action, with } => {
+                let container = containers::of_scripts(self.at(key, &place));
                 let context = Context {
                     control: self.control.clone(),
                     run: Arc::clone(&self.run),
@@ -390,11 +394,76 @@ impl Work {
                     granted,
                     env: order.env,
                     path_prepend: order.path_prepend,
-                    in_container: around.is_some(),
+                    container,
                 };
                 Ok(self.act(action, context, order.masks).await)
             }
         }
+    }
+
+    /// What every step is told.
+    fn order(
+        &self,
+        key: &StepKey,
+        (mut env, path_prepend, mut masks): (BTreeMap<String, String>, Vec<String>, Vec<Secret>),
+        granted: &Granted,
+    ) -> StepOrder {
+        env.extend(granted.env.clone());
+        masks.extend(granted.masks.iter().cloned());
+        StepOrder {
+            key: key.clone(),
+            script: String::new(),
+            program: Vec::new(),
+            preface: Vec::new(),
+            shell: None,
+            working_directory: None,
+            env,
+            path_prepend,
+            masks,
+            untrusted: !self.run.may_see_secrets(),
+            containers: None,
+        }
+    }
+
+    /// Has a plain script made ready whose start is being stored. Whatever else a step is, and whatever is
+    /// wrong with it, is met when it is started.
+    async fn foresee(&self, key: &StepKey) {
+        let executor = self.control.executor();
+        let place = executor.prepared(&key.run, &key.job);
+        let granted = self.control.results().granted(&self.run, &key.job);
+        let Some((place, granted)) = place.zip(granted) else {
+            return;
+        };
+        let Ok((resolved, masks, None)) = self.resolve(key, &place, false) else {
+            return;
+        };
+        if let (
+            Body::Script {
+                script,
+                shell,
+                working_directory,
+            },
+            [],
+        ) = (resolved.body, &*resolved.sources)
+        {
+            let given = (resolved.env, resolved.path_prepend, masks);
+            let order = StepOrder {
+                script,
+                shell,
+                working_directory,
+                ..self.order(key, given, &granted)
+            };
+            executor.foresee(order).await;
+        }
+    }
+
+    async fn run_foreseen(&self, foreseen: Foreseen) -> Result<Input, String> {
+        let Foreseen { order, ready } = foreseen;
+        let started = self.control.executor().start_foreseen(&order.key, ready);
+        if started.await.map_err(|error| error.to_string())? {
+            return self.attend(order).await;
+        }
+        self.run_to_its_end(order).await
     }
 
     /// What the first step of a job finds done: the payload of the event, and the results service.
@@ -534,14 +603,17 @@ impl Work {
     }
 
     async fn run_to_its_end(&self, order: StepOrder) -> Result<Input, String> {
+        let started = self.control.executor().start(&order);
+        started.await.map_err(|error| error.to_string())?;
+        self.attend(order).await
+    }
+
+    /// Stays with a step that was started, to its end.
+    async fn attend(&self, order: StepOrder) -> Result<Input, String> {
         let executor = self.control.executor();
         let key = order.key.clone();
         let looks = self.control.onlooker().is_some() && order.containers.is_none();
-        let kept = looks.then(|| order.clone());
-        executor
-            .start(order)
-            .await
-            .map_err(|error| error.to_string())?;
+        let kept = looks.then_some(order);
         // A cancel that came before there was anything to cancel.
         if self.control.cancels().expect(&key).is_cancelled() {
             let told = executor.cancel(&key).await;
@@ -612,10 +684,12 @@ impl Work {
     }
 
     /// Secrets meet the step here, and go nowhere but to the executor.
+    /// Without `looks`, a step that asks for the files of the workspace is refused.
     fn resolve(
         &self,
         key: &StepKey,
         place: &JobPlace,
+        looks: bool,
     ) -> Result<(ResolvedStep, Vec<Secret>, Option<InContainers>), String> {
         let options = self.control.options();
         let executor = self.control.executor();
@@ -632,8 +706,12 @@ impl Work {
             })
         };
         let home = self.control.home();
-        let hash_files =
-            |patterns: &[String]| hash_files(&place.workspace, home.as_deref(), patterns);
+        let hash_files = |patterns: &[String]| {
+            if !looks {
+                return Err("the files are not looked at yet".to_owned());
+            }
+            hash_files(&place.workspace, home.as_deref(), patterns)
+        };
         let server = place::server(&self.control);
         let outside = RunnerFacts {
             exchange: place.exchange(key).to_string(),

@@ -137,7 +137,12 @@ impl Lowering<'_> {
         self.calls.open.push(path.to_owned());
         let jobs = self.jobs(workflow, own);
         self.calls.open.pop();
+        let commit = match &self.here {
+            ActionSource::Foreign(tree) => Some(tree.commit.clone()),
+            ActionSource::Workspace | ActionSource::Own => None,
+        };
         let spec = CallSpec {
+            commit,
             inputs: inputs(trigger.inputs, &call),
             secrets: call.secrets,
             outputs: trigger.outputs,

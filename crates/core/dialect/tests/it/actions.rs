@@ -244,8 +244,6 @@ fn built_in_actions_know_their_versions_and_inputs() {
         ",
         "
             8:17 1053 `actions/checkout` has no input `fetch-dept` | did you mean `fetch-depth`?
-            8:32 1053 `actions/checkout` has no input `token` | known here: `clean`, `fetch-depth`, `path`, `persist-credentials`, `ref`
-            8:42 1053 `actions/checkout` has no input `repository` | known here: `clean`, `fetch-depth`, `path`, `persist-credentials`, `ref`
             9:15 1054 `cutover/gate` is not there in version `v2` | write `cutover/gate@v1`
             10:15 W 1050 there is no built-in action `cutover/gaet` | did you mean `cutover/gate`?
             11:15 1053 `cutover/deploy` needs the input `environment`

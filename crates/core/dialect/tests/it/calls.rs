@@ -215,6 +215,7 @@ fn a_workflow_from_elsewhere_is_found_by_its_whole_reference_or_lacking() {
         .unwrap_or_else(|| panic!("{}", render(&plan.diagnostics)));
     let outer = plan.jobs[0].call.as_ref().unwrap();
     assert_eq!(outer.path, there);
+    assert_eq!(outer.commit, Some("a".repeat(40)));
     // A local path in a file from elsewhere is a path there.
     assert_eq!(outer.jobs[0].call.as_ref().unwrap().path, beside);
 }

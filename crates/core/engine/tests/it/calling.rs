@@ -379,3 +379,27 @@ fn nothing_waits_for_what_calls_it() {
              other",
         );
 }
+
+#[test]
+fn a_file_from_elsewhere_is_of_its_own_commit() {
+    let shas =
+        step("echo ${{ job.workflow_sha }} ${{ github.job_workflow_sha }} ${{ github.sha }}");
+    let own = job("own", &[], vec![shas.clone()]);
+    let inner = call("inner", &[], vec![job("go", &[], vec![shas.clone()])]);
+    let mut outer = call("outer", &[], vec![inner, job("go", &[], vec![shas])]);
+    let there = "acme/shared/.github/workflows/x.yml@v1";
+    callee(&mut outer).path = there.to_owned();
+    callee(&mut outer).commit = Some("c0ffee".to_owned());
+    let world = given(plan(vec![own, outer]))
+        .when(1, runner("own"))
+        .when(2, runner("outer.go"))
+        .when(3, runner("outer.inner.go"));
+    assert_eq!(started(&world, "own/0/1").0, "echo abc123 abc123 abc123");
+    assert_eq!(
+        started(&world, "outer.go/0/1").0,
+        "echo c0ffee c0ffee abc123"
+    );
+    // What that one calls may be of another place again.
+    let inner = started(&world, "outer.inner.go/0/1").0;
+    assert_eq!(inner, "echo abc123 abc123 abc123");
+}

@@ -13,6 +13,9 @@ pub const MAX_CALLED_JOBS: usize = 2_048;
 pub struct CallSpec {
     /// The called file: its path in the sources, or the whole reference when it is from elsewhere.
     pub path: String,
+    /// The commit that the file is of, when it is from elsewhere; empty when it is in none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub commit: Option<String>,
     /// Its declared inputs.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub inputs: Vec<CallInput>,
@@ -76,6 +79,7 @@ impl CallSpec {
     pub fn new(path: &str, jobs: Vec<JobSpec>) -> Self {
         Self {
             path: path.to_owned(),
+            commit: None,
             inputs: Vec::new(),
             secrets: CallSecrets::Named { values: Vec::new() },
             outputs: Vec::new(),

@@ -33,7 +33,7 @@ use crate::{
     container,
     layout::Layout,
     matchers::{Matchers, memory},
-    protocol::{JobOrder, Reply, Request, STEP_MARKER, Work, with_socket},
+    protocol::{JobOrder, Reply, Request, STEP_MARKER, with_socket},
 };
 
 /// Without a visitor and without a running step, a job is forgotten.
@@ -98,6 +98,29 @@ pub(super) struct Job {
 struct End {
     bell: PipeWriter,
     asked: Vec<UnixStream>,
+}
+
+/// A step that a visitor has had made ready; with the visitor's end it is given up.
+#[derive(Default)]
+struct Foreseen(Option<io::Result<Option<start::Ready>>>);
+
+impl Foreseen {
+    fn go(&mut self) -> (Reply, Option<start::Begun>) {
+        match self.0.take() {
+            Some(Ok(Some(ready))) => ready.go(),
+            Some(Ok(None)) => (Reply::Done, None),
+            Some(Err(error)) => (Reply::Refused(error.to_string()), None),
+            None => (Reply::Refused("nothing is ready".to_owned()), None),
+        }
+    }
+}
+
+impl Drop for Foreseen {
+    fn drop(&mut self) {
+        if let Some(Ok(Some(ready))) = self.0.take() {
+            ready.abandon();
+        }
+    }
 }
 
 /// Where visitors come in.
@@ -199,6 +222,7 @@ impl Job {
     fn answer(self: &Arc<Self>, visitor: UnixStream) -> io::Result<()> {
         let visitor = Arc::new(visitor);
         let mut reader = BufReader::new(&*visitor);
+        let mut ready = Foreseen::default();
         loop {
             let mut line = Vec::new();
             let mut limited = (&mut reader).take(REQUEST);
@@ -206,8 +230,16 @@ impl Job {
                 return Ok(());
             }
             let reply = match serde_json::from_slice(&line)? {
+                Request::Prepare(work) => {
+                    ready = Foreseen(Some(start::make_ready(self, *work)));
+                    continue;
+                }
+                Request::Go => {
+                    Self::stay_with(&visitor, ready.go())?;
+                    continue;
+                }
                 Request::Start(work) => {
-                    self.start(&visitor, &work)?;
+                    Self::stay_with(&visitor, start::start(self, *work))?;
                     continue;
                 }
                 Request::Watch(step) => {
@@ -238,9 +270,11 @@ impl Job {
         end.bell.write_all(b"!")
     }
 
-    /// Starts a step and stays with it to its end.
-    fn start(self: &Arc<Self>, visitor: &Arc<UnixStream>, work: &Work) -> io::Result<()> {
-        let (reply, begun) = start::start(self, work);
+    /// Says whether a step was started, and stays with it to its end.
+    fn stay_with(
+        visitor: &Arc<UnixStream>,
+        (reply, begun): (Reply, Option<start::Begun>),
+    ) -> io::Result<()> {
         let mut line = serde_json::to_vec(&reply)?;
         line.push(b'\n');
         // Who asked may have gone meanwhile; the step runs all the same.

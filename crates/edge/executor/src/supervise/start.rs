@@ -44,23 +44,100 @@ pub(crate) const EXCHANGE: [(&str, &str); 7] = [
 ];
 
 /// Starts a step, unless it was started before: then, however it ended, nothing happens.
-pub(super) fn start(job: &Arc<Job>, work: &Work) -> (Reply, Option<Begun>) {
-    let Some(step) = job.enter(&work.step) else {
-        return (Reply::Done, None);
-    };
-    let mark = job.layout.started(&work.step);
-    // Under a supervisor before us.
-    if mark.exists() {
-        job.leave(&work.step);
-        return (Reply::Done, None);
-    }
-    match launch(job, &step, work, &mark) {
-        Ok(Some(begun)) => (Reply::Started, Some(begun)),
+pub(super) fn start(job: &Arc<Job>, work: Work) -> (Reply, Option<Begun>) {
+    match make_ready(job, work) {
+        Ok(Some(ready)) => ready.go(),
         Ok(None) => (Reply::Done, None),
-        Err(error) => {
-            fs::remove_file(&mark).ok();
-            job.leave(&step.name);
-            (Reply::Refused(error.to_string()), None)
+        Err(error) => (Reply::Refused(error.to_string()), None),
+    }
+}
+
+/// Does all that comes before a step is started; `None` when it was started before.
+pub(super) fn make_ready(job: &Arc<Job>, work: Work) -> io::Result<Option<Ready>> {
+    let Some(step) = job.enter(&work.step) else {
+        return Ok(None);
+    };
+    // Under a supervisor before us.
+    if job.layout.started(&work.step).exists() {
+        job.leave(&work.step);
+        return Ok(None);
+    }
+    let ready = gather(job, &step, work);
+    if ready.is_err() {
+        job.leave(&step.name);
+    }
+    ready.map(Some)
+}
+
+/// A step of which nothing has happened yet but that its files are there.
+pub(super) struct Ready {
+    run: Run,
+    work: Work,
+    way: Way,
+}
+
+/// How it will be started.
+enum Way {
+    /// By this command line, whose output is read here.
+    Here(Box<Command>, PipeReader),
+    /// By whoever asks the engine of containers.
+    Contained,
+    /// Not at all: its shell or its directory is not there.
+    Failed(String),
+}
+
+impl Ready {
+    /// Starts it.
+    pub(super) fn go(self) -> (Reply, Option<Begun>) {
+        let (job, step) = (Arc::clone(&self.run.job), Arc::clone(&self.run.step));
+        let mark = job.layout.started(&step.name);
+        match self.launch(&mark) {
+            Ok(Some(begun)) => (Reply::Started, Some(begun)),
+            Ok(None) => (Reply::Done, None),
+            Err(error) => {
+                fs::remove_file(&mark).ok();
+                job.leave(&step.name);
+                (Reply::Refused(error.to_string()), None)
+            }
+        }
+    }
+
+    /// Nobody wants it any more.
+    pub(super) fn abandon(self) {
+        self.run.job.leave(&self.run.step.name);
+        fs::remove_dir_all(&self.run.exchange).ok();
+    }
+
+    fn launch(mut self, mark: &Utf8Path) -> io::Result<Option<Begun>> {
+        let (job, step) = (Arc::clone(&self.run.job), Arc::clone(&self.run.step));
+        record::write_for(mark, &Started { builtin: false }, job.survives)
+            .map_err(io::Error::other)?;
+        self.run.say(&self.work.preface);
+        let spawned = match (self.way, &self.work.containers) {
+            (Way::Here(mut command, output), _) => {
+                spawn(&job, &mut command)?.map(|child| (child, output))
+            }
+            (Way::Contained, Some(helped)) => {
+                contained::spawn(&job, &self.work, helped, &self.run.exchange)?
+            }
+            (Way::Contained, None) => Err("it has no container".to_owned()),
+            (Way::Failed(reason), _) => Err(reason),
+        };
+        match spawned {
+            Ok((child, output)) => {
+                let cancelled = step.runs(child.identity.clone());
+                Ok(Some(Begun {
+                    run: self.run,
+                    child,
+                    output,
+                    cancelled,
+                }))
+            }
+            Err(reason) => {
+                drop(self.run.end(None, vec![reason]));
+                step.is_drained();
+                Ok(None)
+            }
         }
     }
 }
@@ -84,12 +161,7 @@ impl Begun {
     }
 }
 
-fn launch(
-    job: &Arc<Job>,
-    step: &Arc<Step>,
-    work: &Work,
-    mark: &Utf8Path,
-) -> io::Result<Option<Begun>> {
+fn gather(job: &Arc<Job>, step: &Arc<Step>, work: Work) -> io::Result<Ready> {
     let exchange = job.layout.exchange(&work.step);
     let known = Known::read(&job.layout).map_err(io::Error::other)?;
     job.spare.open(&exchange, &known.list())?;
@@ -104,7 +176,7 @@ fn launch(
         .with_manners(Manners::of(&work.env, work.untrusted));
     let exit = job.layout.ended(&work.step);
     let exit = Reserved::new(&exit, EXIT_BYTES, job.survives).map_err(io::Error::other)?;
-    let mut run = Run {
+    let run = Run {
         job: Arc::clone(job),
         step: Arc::clone(step),
         filter,
@@ -116,45 +188,24 @@ fn launch(
         mask_faults: Vec::new(),
         contained: work.containers.as_deref().map(contained::seen),
     };
-    run.say(&work.preface);
-    record::write_for(mark, &Started { builtin: false }, job.survives).map_err(io::Error::other)?;
-    match spawn(job, work, &run.exchange)? {
-        Ok((child, output)) => {
-            let cancelled = step.runs(child.identity.clone());
-            Ok(Some(Begun {
-                run,
-                child,
-                output,
-                cancelled,
-            }))
-        }
-        Err(reason) => {
-            drop(run.end(None, vec![reason]));
-            step.is_drained();
-            Ok(None)
-        }
-    }
+    let way = match work.containers {
+        Some(_) => Way::Contained,
+        None => here(job, &work, &run.exchange)?,
+    };
+    Ok(Ready { run, work, way })
 }
 
-/// The inner error is the step's failure: its shell or its directory is not there.
-fn spawn(
-    job: &Job,
-    work: &Work,
-    exchange: &Utf8Path,
-) -> io::Result<Result<(Child, PipeReader), String>> {
-    if let Some(helped) = &work.containers {
-        return contained::spawn(job, work, helped, exchange);
-    }
+/// The process of a step on this machine, not started yet.
+fn here(job: &Job, work: &Work, exchange: &Utf8Path) -> io::Result<Way> {
     let mut directory = job.layout.workspace();
     directory.extend(&work.directory);
     if !directory.is_dir() {
-        return Ok(Err(format!(
-            "working directory `{directory}` does not exist"
-        )));
+        let reason = format!("working directory `{directory}` does not exist");
+        return Ok(Way::Failed(reason));
     }
     let argv = match command_line(work, exchange)? {
         Ok(argv) => argv,
-        Err(reason) => return Ok(Err(reason)),
+        Err(reason) => return Ok(Way::Failed(reason)),
     };
     let (reader, writer) = output()?;
     let mut command = Command::new(&argv[0]);
@@ -168,8 +219,13 @@ fn spawn(
         .stdout(writer.try_clone()?)
         .stderr(writer)
         .process_group(0);
-    match job.reaper.spawn(&mut command) {
-        Ok(child) => Ok(Ok((child, reader))),
+    Ok(Way::Here(Box::new(command), reader))
+}
+
+/// The inner error is the step's failure: its shell or its directory is not there.
+fn spawn(job: &Job, command: &mut Command) -> io::Result<Result<Child, String>> {
+    match job.reaper.spawn(command) {
+        Ok(child) => Ok(Ok(child)),
         Err(error)
             if matches!(
                 error.kind(),
@@ -179,7 +235,8 @@ fn spawn(
                     | io::ErrorKind::InvalidInput
             ) =>
         {
-            Ok(Err(format!("could not execute `{}`: {error}", argv[0])))
+            let program = command.get_program().to_string_lossy();
+            Ok(Err(format!("could not execute `{program}`: {error}")))
         }
         Err(error) => Err(error),
     }

@@ -7,6 +7,7 @@
 
 mod at_once;
 mod cancel;
+mod foreseen;
 mod hand_on;
 mod keeping;
 mod measure;

@@ -38,7 +38,7 @@ async fn starts_at_the_same_time_run_it_once() {
     let mut starts = tokio::task::JoinSet::new();
     for _ in 0..8 {
         let executor = world.executor.clone();
-        starts.spawn(async move { executor.start(order(0, "echo once")).await });
+        starts.spawn(async move { executor.start(&order(0, "echo once")).await });
     }
     while let Some(started) = starts.join_next().await {
         started.unwrap().unwrap();

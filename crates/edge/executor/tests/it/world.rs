@@ -39,7 +39,7 @@ impl World {
     }
 
     pub(crate) async fn start(&self, order: StepOrder) {
-        self.executor.start(order).await.unwrap();
+        self.executor.start(&order).await.unwrap();
     }
 
     pub(crate) async fn end(&self, key: &StepKey) -> (Outcome, StepReport) {

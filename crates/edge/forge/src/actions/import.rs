@@ -28,6 +28,7 @@ pub(super) async fn import(
             url: directory.to_string(),
             repository: &local.repository,
             git_ref: &local.git_ref,
+            token: None,
         };
         return remote.get(None, Reach::Network).await;
     }

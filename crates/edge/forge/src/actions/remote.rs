@@ -2,7 +2,7 @@
 
 use camino::Utf8Path;
 
-use super::{ActionError, Reach, git};
+use super::{ActionError, Reach, git, token::Token};
 use crate::{Error, checkout::blocking, git::Git};
 
 /// A repository somewhere else, at a ref.
@@ -12,6 +12,7 @@ pub(super) struct Remote<'a> {
     pub(super) url: String,
     pub(super) repository: &'a str,
     pub(super) git_ref: &'a str,
+    pub(super) token: Option<&'a Token>,
 }
 
 impl Remote<'_> {
@@ -58,12 +59,14 @@ impl Remote<'_> {
         if self.git_ref == "HEAD" || self.git_ref.starts_with("refs/") {
             wanted.push(self.git_ref.to_owned());
         }
-        let answer = patient(git(self.bare, "ls-remote"))
+        let answer = self
+            .patient("ls-remote")
             .args(["--quiet", "--"])
             .arg(&self.url)
             .args(&wanted)
             .text()
-            .await?;
+            .await
+            .map_err(|error| self.fault(error))?;
         let named = |name: &str| {
             answer.lines().find_map(|line| {
                 let (id, found) = line.split_once('\t')?;
@@ -87,7 +90,7 @@ impl Remote<'_> {
             Ok(file)
         })
         .await?;
-        patient(git(self.bare, "fetch"))
+        self.patient("fetch")
             .args([
                 "--quiet",
                 "--depth=1",
@@ -100,9 +103,39 @@ impl Remote<'_> {
             .arg(&self.url)
             .arg(commit)
             .run()
-            .await?;
+            .await
+            .map_err(|error| self.fault(error))?;
         drop(held);
         Ok(())
+    }
+
+    /// A call that speaks to the other side. Gives up on a line on which nothing comes; asks no person for
+    /// a password.
+    fn patient(&self, verb: &'static str) -> Git {
+        let git = git(self.bare, verb)
+            .env("GIT_HTTP_LOW_SPEED_LIMIT", "100")
+            .env("GIT_HTTP_LOW_SPEED_TIME", "30")
+            .env("GIT_LFS_SKIP_SMUDGE", "1");
+        match self.token {
+            Some(token) => token.lend(git),
+            None => git,
+        }
+    }
+
+    /// What git says when it was asked who it is, in our words.
+    fn fault(&self, error: Error) -> ActionError {
+        let is_closed = |said: &str| {
+            ["could not read Username", "Authentication failed"]
+                .iter()
+                .any(|sign| said.contains(sign))
+        };
+        match &error {
+            Error::Git { stderr, .. } if is_closed(stderr) => ActionError::Closed {
+                repository: self.repository.to_owned(),
+                with_token: self.token.is_some(),
+            },
+            _ => error.into(),
+        }
     }
 
     /// The tree of a commit whose objects are all here; `None` when it has not been fetched.
@@ -149,13 +182,6 @@ pub(super) async fn is_complete(bare: &Utf8Path, tree: &str) -> Result<bool, Act
         .answer()
         .await?;
     Ok(there.is_some())
-}
-
-/// Gives up on a line on which nothing comes; asks nobody for a password.
-fn patient(git: Git) -> Git {
-    git.env("GIT_HTTP_LOW_SPEED_LIMIT", "100")
-        .env("GIT_HTTP_LOW_SPEED_TIME", "30")
-        .env("GIT_LFS_SKIP_SMUDGE", "1")
 }
 
 /// The digits of an object of either kind of repository.

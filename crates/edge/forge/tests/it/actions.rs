@@ -7,8 +7,12 @@ use std::{
 
 use camino::{Utf8Path, Utf8PathBuf};
 use cutover_forge::{ActionError, ActionStore, FoundAction, LocalRepository, Pinned, Reach};
+use cutover_model::Secret;
 
-use crate::bench::{Bench, git, write};
+use crate::{
+    bench::{Bench, git, write},
+    http,
+};
 
 /// A repository `some/tools` with a tag `v1` and a branch, and a store that fetches from beside it.
 struct Shop {
@@ -257,4 +261,49 @@ async fn a_directory_stands_for_a_repository_as_it_is() {
         "{}",
         refused.in_full()
     );
+}
+
+#[tokio::test]
+async fn a_private_action_is_had_with_a_token_that_nothing_keeps() {
+    let shop = Shop::new();
+    let host = shop.bench.host();
+    host.create("some/tools").await.unwrap();
+    let hosted = shop.bench.path("host/some/tools.git");
+    let refs = ["refs/heads/main", "refs/tags/v1"];
+    git(
+        &shop.work,
+        &[&["push", "--quiet", hosted.as_str()][..], &refs].concat(),
+    );
+    // `x-access-token:ghp_Zq9x` and `me:ghp_Zq9x`.
+    let with_token = "Basic eC1hY2Nlc3MtdG9rZW46Z2hwX1pxOXg=";
+    let with_name = "Basic bWU6Z2hwX1pxOXg=";
+    for (word, token) in [(with_token, "ghp_Zq9x"), (with_name, "me:ghp_Zq9x")] {
+        let (address, _) = http::serve_to(host.clone(), Some(word)).await;
+        let closed = find(&shop.store_with(&address, Vec::new()), "v1", Reach::Network).await;
+        let said = closed.unwrap_err().to_string();
+        assert!(
+            said.contains("is private, or not there: a token for it"),
+            "{said}"
+        );
+        let with = |token: &str| {
+            let store = shop.store_with(&address, Vec::new());
+            store.with_token(&Secret::new(token)).unwrap()
+        };
+        let refused = find(&with("ghp_other"), "v1", Reach::Network).await;
+        let said = refused.unwrap_err().to_string();
+        assert!(said.contains("does not open it"), "{said}");
+        assert!(!said.contains("ghp_"), "{said}");
+        let found = find(&with(token), "v1", Reach::Network).await.unwrap();
+        assert_eq!(found.tree.tree, shop.tree("v1"));
+        // Asked by its id once more, as a lock does; then there is nothing to ask.
+        find(&with(token), &found.tree.commit, Reach::Network)
+            .await
+            .unwrap();
+        let kept = std::process::Command::new("grep")
+            .args(["-rl", "ghp_", shop.bench.path("store").as_str()])
+            .output()
+            .unwrap();
+        assert_eq!(String::from_utf8_lossy(&kept.stdout), "");
+        fs::remove_dir_all(shop.bench.path("store")).unwrap();
+    }
 }

@@ -1,7 +1,10 @@
 //! Commits, versions, tags.
 
-use cutover_forge::{Error, Repository, WorkingTree};
-use cutover_model::{Timestamp, source::Revision};
+use cutover_forge::{Error, RefUpdate, Repository, WorkingTree};
+use cutover_model::{
+    Timestamp,
+    source::{GitRef, Revision},
+};
 
 use crate::bench::{Bench, commit, git, person};
 
@@ -173,4 +176,43 @@ async fn a_push_is_told_with_the_files_of_each_commit() {
     assert_eq!(changed, ["later"]);
     let changed = tree.changed_since(&first).await.unwrap();
     assert_eq!(changed, ["gone", "kept", "later", "näw one"]);
+}
+
+#[tokio::test]
+async fn a_push_that_takes_something_away_is_forced() {
+    let bench = Bench::new();
+    let (local, first) = bench.repository("local", &[("a", "1")]).await;
+    let path = bench.path("local");
+    let mut commits = Vec::new();
+    for text in ["2", "3"] {
+        git(&path, &["reset", "--quiet", "--hard", &first.0]);
+        std::fs::write(path.join("a"), text).unwrap();
+        commits.push(commit(&local, text, 2_000).await);
+    }
+    let gone = Revision("0123456789".repeat(4));
+    for (name, before, after, forced) in [
+        ("refs/heads/main", None, Some(&first), false),
+        ("refs/heads/main", Some(&first), Some(&commits[0]), false),
+        ("refs/heads/main", Some(&commits[0]), Some(&first), true),
+        (
+            "refs/heads/main",
+            Some(&commits[0]),
+            Some(&commits[1]),
+            true,
+        ),
+        ("refs/heads/main", Some(&gone), Some(&first), true),
+        ("refs/heads/main", Some(&first), None, false),
+        ("refs/tags/v1", Some(&first), Some(&commits[0]), true),
+    ] {
+        let update = RefUpdate {
+            git_ref: GitRef(name.to_owned()),
+            before: before.cloned(),
+            after: after.cloned(),
+        };
+        assert_eq!(
+            local.is_forced(&update).await.unwrap(),
+            forced,
+            "{update:?}"
+        );
+    }
 }

@@ -29,6 +29,11 @@ impl Seen {
 
 /// Opens the door; its address, and what it sees.
 pub(crate) async fn serve(host: Host) -> (String, Seen) {
+    serve_to(host, None).await
+}
+
+/// The same for those alone who have this word (`Basic …`).
+pub(crate) async fn serve_to(host: Host, word: Option<&'static str>) -> (String, Seen) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = format!("http://{}", listener.local_addr().unwrap());
     let seen = Seen::default();
@@ -36,7 +41,7 @@ pub(crate) async fn serve(host: Host) -> (String, Seen) {
     tokio::spawn(async move {
         loop {
             let (stream, _) = listener.accept().await.unwrap();
-            tokio::spawn(answer(stream, host.clone(), witness.clone()));
+            tokio::spawn(answer(stream, host.clone(), witness.clone(), word));
         }
     });
     (address, seen)
@@ -49,12 +54,19 @@ struct Head {
     length: u64,
     chunked: bool,
     gzip: bool,
+    word: Option<String>,
 }
 
-async fn answer(stream: TcpStream, host: Host, seen: Seen) {
+async fn answer(stream: TcpStream, host: Host, seen: Seen, word: Option<&str>) {
     let (read, mut write) = stream.into_split();
     let mut read = BufReader::new(read);
     let head = head(&mut read).await;
+    if word.is_some() && head.word.as_deref() != word {
+        let refusal = "HTTP/1.1 401 Who\r\nConnection: close\r\nContent-Length: 0\r\n\
+             WWW-Authenticate: Basic realm=\"mine\"\r\n\r\n";
+        write.write_all(refusal.as_bytes()).await.ok();
+        return;
+    }
     let (path, query) = head.target.split_once('?').unwrap_or((&head.target, ""));
     let result = if let Some(name) = path.strip_suffix("/info/refs") {
         let service: Service = query.strip_prefix("service=").unwrap().parse().unwrap();
@@ -161,6 +173,7 @@ async fn head(read: &mut (impl AsyncBufRead + Unpin)) -> Head {
             "git-protocol" => head.protocol = Some(value.to_owned()),
             "content-length" => head.length = value.parse().unwrap(),
             "transfer-encoding" => head.chunked = value == "chunked",
+            "authorization" => head.word = Some(value.to_owned()),
             "content-encoding" => head.gzip = value == "gzip",
             _ => {}
         }

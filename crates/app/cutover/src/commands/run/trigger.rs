@@ -70,7 +70,7 @@ fn one(tree: &Tree, path: &str, kind: TriggerKind, said: Said<'_>) -> Trigger {
     };
     let told = tree.told.as_slice();
     let payload = match kind {
-        TriggerKind::Push => scene.push(&git_ref, before.as_ref(), &revision, told),
+        TriggerKind::Push => scene.push(&git_ref, before.as_ref(), &revision, false, told),
         TriggerKind::PullRequest | TriggerKind::PullRequestTarget => {
             scene.pull_request(1, [&branch, DEFAULT_BRANCH], told.first())
         }

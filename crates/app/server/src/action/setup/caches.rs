@@ -195,6 +195,18 @@ async fn keep(
     manager: Manager,
     version: &str,
 ) -> Result<Left, Error> {
+    if context.container.is_some() {
+        if let Some(said) = context.input("cache").filter(|said| *said != "true") {
+            return Err(Error::Refused(format!(
+                "`cache: {said}` keeps folders of this machine, and the job runs in a container; keep them \
+                 with `actions/cache`"
+            )));
+        }
+        log.line(
+            "nothing is cached: the job runs in a container; `actions/cache` keeps folders of it",
+        );
+        return Ok(left);
+    }
     let said = context.lines("cache-dependency-path");
     let patterns = if said.is_empty() {
         manager.files.iter().map(|&file| file.to_owned()).collect()

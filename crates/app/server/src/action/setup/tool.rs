@@ -32,6 +32,8 @@ pub(super) struct Found {
     pub(super) bin: Utf8PathBuf,
     /// The program.
     pub(super) program: Utf8PathBuf,
+    /// Whether all that is in the container of the job.
+    pub(super) is_inside: bool,
 }
 
 /// The newest that fits; refused with what there is when none does.
@@ -42,6 +44,9 @@ pub(super) async fn pick(
     asked: &str,
 ) -> Result<Found, Error> {
     let range = Range::parse(asked).map_err(Error::Refused)?;
+    if let Some(container) = &context.container {
+        return super::inside_container::pick(context, container, log, tool, (asked, &range)).await;
+    }
     let found = all(context, tool).await;
     // `PATH` says what the machine takes when nothing else is wished.
     let usual = found
@@ -124,6 +129,7 @@ async fn all(context: &Context, tool: &Tool) -> Vec<Found> {
                 version,
                 bin,
                 program,
+                is_inside: false,
             });
         }
     }
