@@ -62,7 +62,7 @@ pub(crate) trait Edge<M: Machine>: Send + Sync + 'static {
         events: &[Recorded<M::Event>],
         after: &M,
     ) -> impl Future<Output = Result<(), Error>> + Send;
-    /// These effects will be ordered in a moment, when what they follow from is stored. What can be done
+    /// These effects will be ordered in a moment: what they follow from is being stored. What can be done
     /// for them without anything having happened may be done now.
     fn foresee(
         &self,
@@ -373,8 +373,10 @@ impl<M: Machine, E: Edge<M>> Driver<M, E> {
             });
         }
         let after = Arc::new(after);
-        self.edge.foresee(&after, &owed, &self.mailbox).await;
-        let appended = self.edge.append(self.version, &recorded, &after).await;
+        let (appended, ()) = tokio::join!(
+            self.edge.append(self.version, &recorded, &after),
+            self.edge.foresee(&after, &owed, &self.mailbox),
+        );
         self.is_unsure = appended.is_err();
         appended?;
         self.go_on(after, self.version + recorded.len() as u64, owed);

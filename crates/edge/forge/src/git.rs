@@ -2,6 +2,7 @@
 
 use std::{
     ffi::OsStr,
+    io,
     process::{Output, Stdio},
 };
 
@@ -10,6 +11,7 @@ use cutover_model::source::Revision;
 use tokio::{
     io::AsyncWriteExt as _,
     process::{Child, Command},
+    task::spawn_blocking,
 };
 
 use crate::Error;
@@ -160,7 +162,9 @@ impl Git {
             self.command.stdin(Stdio::piped());
         }
         let (verb, input) = (self.verb, self.input.take());
-        let mut child = self.spawn()?;
+        // Whoever starts a process stands still until it has its program.
+        let started = spawn_blocking(move || self.spawn()).await;
+        let mut child = started.map_err(|error| Error::Start(io::Error::other(error)))??;
         let stdin = child.stdin.take();
         let feed = async {
             if let (Some(mut stdin), Some(input)) = (stdin, input) {

@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use super::{Runner, work::Shape};
+use super::{Runner, memory::Peak, work::Shape};
 
 /// A number that must not be missed.
 #[derive(Debug)]
@@ -37,7 +37,7 @@ pub(super) struct Report {
     times: BTreeMap<(Shape, Runner), Vec<Duration>>,
     /// In megabytes a second.
     speeds: BTreeMap<Runner, Vec<f64>>,
-    mebibytes: f64,
+    memory: Peak,
 }
 
 impl Report {
@@ -56,8 +56,8 @@ impl Report {
         speeds.get(speeds.len() / 2).copied().unwrap_or(0.0)
     }
 
-    pub(super) fn memory(&mut self, mebibytes: f64) {
-        self.mebibytes = mebibytes;
+    pub(super) const fn memory(&mut self, peak: Peak) {
+        self.memory = peak;
     }
 
     /// In milliseconds.
@@ -96,7 +96,7 @@ impl Report {
         }
         goals.push(Goal {
             what: "memory above the steps, MiB".to_owned(),
-            measured: self.mebibytes,
+            measured: self.memory.proportional,
             bound: Bound::AtMost(30.0),
         });
         goals.push(Goal {
@@ -135,8 +135,10 @@ impl Report {
         }
         writeln!(
             out,
-            "\n1 GB from bash into a file, without anything between: {:.0} MB/s",
-            self.median_speed(Runner::Bash)
+            "\n1 GB from bash into a file, without anything between: {:.0} MB/s. \
+             Memory with shared pages counted for each process: {:.1} MiB.",
+            self.median_speed(Runner::Bash),
+            self.memory.resident
         )?;
         if !has_wrkflw {
             writeln!(
