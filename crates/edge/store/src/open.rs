@@ -215,11 +215,11 @@ async fn pools(path: &Utf8Path, synchronous: SqliteSynchronous) -> Result<Db, sq
         let is_good = !in_doubt.take();
         Box::pin(async move { Ok(is_good) })
     });
-    let write = write.connect_with(options(path, synchronous));
+    let write = write.connect_with(options(path, synchronous)).await?;
     let read = pool()
         .max_connections(READERS)
-        .connect_with(options(path, synchronous).read_only(true));
-    let (write, read) = tokio::try_join!(write, read)?;
+        .connect_with(options(path, synchronous).read_only(true))
+        .await?;
     Ok(Db::Lite { read, write, doubt })
 }
 
