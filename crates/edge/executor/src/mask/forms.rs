@@ -10,6 +10,12 @@ const ENCODED_FROM: usize = 4;
 const LINE_FROM: usize = 4;
 /// Where `base64` and `openssl` break their lines.
 const WIDTHS: [usize; 2] = [76, 64];
+/// Shorter pieces of a broken text would hit by chance.
+const PIECE_FROM: usize = 12;
+/// Longer texts of one line are tokens that nobody breaks into lines, and have too many pieces; and no text
+/// of many lines is broken that is longer than this.
+const BROKEN_TO: usize = 384;
+const LINES_BROKEN_TO: usize = 4096;
 
 /// The digits of base 64.
 const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
@@ -40,12 +46,7 @@ fn add(found: &mut BTreeSet<Vec<u8>>, text: &str) {
         let core = base64_core(text.as_bytes(), offset);
         let url: Vec<u8> = core.iter().copied().map(url_digit).collect();
         found.insert(url);
-        if offset == 0 {
-            for width in WIDTHS.into_iter().filter(|width| core.len() > *width) {
-                let lines = core.chunks(width).filter(|line| line.len() >= 8);
-                found.extend(lines.map(<[u8]>::to_vec));
-            }
-        }
+        found.extend(pieces(&core, text, offset));
         found.insert(with_end(core.clone(), text.as_bytes(), offset));
         found.insert(core);
     }
@@ -59,8 +60,16 @@ fn add(found: &mut BTreeSet<Vec<u8>>, text: &str) {
     for other in [
         text.replace('"', "\\\""),
         text.replace('\'', "''"),
-        xml(text),
+        xml(text, ["&quot;", "&apos;"]),
+        xml(text, ["&quot;", "&#x27;"]),
+        xml(text, ["&#34;", "&#39;"]),
+        xml(text, ["\"", "'"]),
         text.trim_matches('"').to_owned(),
+        // As bash quotes it when it shows commands (`set -x`, `%q`), and as it must be written there.
+        text.replace('\'', r"'\''"),
+        behind_backslashes(text, " \t!\"#$&'()*,;<>?[\\]^`{|}~"),
+        behind_backslashes(text, " \t!\"$&'()*,;<>?[\\]^`{|}"),
+        behind_backslashes(text, "\"$\\`"),
     ] {
         if other.len() >= ENCODED_FROM {
             found.insert(other.into_bytes());
@@ -69,13 +78,55 @@ fn add(found: &mut BTreeSet<Vec<u8>>, text: &str) {
     found.extend(powershell(text).map(str::as_bytes).map(<[u8]>::to_vec));
 }
 
-/// As a text of XML.
-fn xml(text: &str) -> String {
+/// As a text of XML, with one of the ways in which tools write both kinds of quotes.
+fn xml(text: &str, [double, single]: [&str; 2]) -> String {
     text.replace('&', "&amp;")
         .replace('<', "&lt;")
         .replace('>', "&gt;")
-        .replace('"', "&quot;")
-        .replace('\'', "&apos;")
+        .replace('"', double)
+        .replace('\'', single)
+}
+
+/// With a backslash before each of these.
+fn behind_backslashes(text: &str, special: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for letter in text.chars() {
+        if special.contains(letter) {
+            out.push('\\');
+        }
+        out.push(letter);
+    }
+    out
+}
+
+/// The parts into which the digits of a text come apart when they are broken into lines, with as many bytes
+/// before it as there may be on its first line.
+fn pieces(core: &[u8], text: &str, offset: usize) -> Vec<Vec<u8>> {
+    let longest = if text.contains('\n') {
+        LINES_BROKEN_TO
+    } else {
+        BROKEN_TO
+    };
+    if text.len() > longest {
+        return Vec::new();
+    }
+    let first = (offset * 8).div_ceil(6);
+    let mut found = Vec::new();
+    for width in WIDTHS {
+        for before in (first..width).step_by(4) {
+            let (head, rest) = core.split_at(core.len().min(width - before));
+            if rest.is_empty() {
+                continue;
+            }
+            let parts = std::iter::once(head).chain(rest.chunks(width));
+            found.extend(
+                parts
+                    .filter(|part| part.len() >= PIECE_FROM)
+                    .map(<[u8]>::to_vec),
+            );
+        }
+    }
+    found
 }
 
 /// PowerShell colours the letter after the last `&` of what it could not execute, or the one after the
@@ -205,6 +256,42 @@ mod tests {
         }
         // Base 64 for addresses.
         has("\u{7ff}\u{7ff}???>>>", "37_fvz8_Pz4-Pg");
+    }
+
+    #[test]
+    fn as_shells_and_pages_quote_it() {
+        has("it's-a-Secret", r"'it'\''s-a-Secret'");
+        has("it's-a-Secret", r"it\'s-a-Secret");
+        has("it's-a-Secret", "it&#x27;s-a-Secret");
+        has("it's-a-Secret", "it&#39;s-a-Secret");
+        has("pa$$word \"x", r#"pa\$\$word\ \"x"#);
+        has("pass&word-S", r"pass\&word-S");
+        has("a<b'c", "a&lt;b'c");
+    }
+
+    #[test]
+    fn lines_of_base64_may_break_it_anywhere() {
+        let token = "ghp_aB3dE5fG7hJ9kL1mN2pQ4rS6tU8vW0xYzA1bC2dE3fH4iJ5kM6nO7pR8sT9uV0wX1yZ2";
+        let finder = aho_corasick::AhoCorasick::new(forms(token)).unwrap();
+        for (before, width) in (0..160).flat_map(|before| WIDTHS.map(|width| (before, width))) {
+            let text = format!("{}{token}{}", "u".repeat(before), "x".repeat(before % 7));
+            let digits = with_end(base64_core(text.as_bytes(), 0), text.as_bytes(), 0);
+            let wrapped = digits.chunks(width).collect::<Vec<_>>().join(&b'\n');
+            let mut seen = wrapped.clone();
+            for found in finder.find_overlapping_iter(&wrapped) {
+                seen[found.range()].fill(b'*');
+            }
+            seen.retain(|byte| *byte != b'\n');
+            let of_token = before * 8 / 6..((before + token.len()) * 8).div_ceil(6);
+            let left = seen[of_token].split(|byte| *byte == b'*');
+            let longest = left.map(<[u8]>::len).max().unwrap_or_default();
+            // Pieces at a border that are too short to be of use, and a digit that has a neighbour's bits.
+            let shown = String::from_utf8_lossy(&seen);
+            assert!(
+                longest < PIECE_FROM,
+                "{before} before, {width} wide: `{shown}`"
+            );
+        }
     }
 
     #[test]
