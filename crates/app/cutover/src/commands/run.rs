@@ -259,7 +259,10 @@ async fn compile(
     plan.map_runners(&images.collect());
     if plan.jobs.iter().any(JobSpec::uses_containers) {
         let lacking = "this workflow needs containers; on Debian: `apt-get install docker.io`";
-        control.check_containers().await.context(lacking)?;
+        if let Err(error) = control.check_containers().await.context(lacking) {
+            render::error(&error);
+            return Ok(None);
+        }
     }
     Ok(Some(control.start_run(plan, trigger).await?))
 }
@@ -299,19 +302,24 @@ pub(super) async fn finish(
     let as_json = *as_json;
     let mut wishes = signals::Wishes::listen();
     let cancelling = async {
-        loop {
+        for what in [
+            "cancelling; once more ends even what cleans up",
+            "ending all of it; once more leaves it as it is",
+        ] {
             wishes.next().await;
-            render::talk("cancelling; once more ends even what cleans up");
+            render::talk(what);
             if let Err(error) = control.cancel(id, &config::user(), None).await {
                 render::talk(&error.to_string());
             }
         }
+        // Where nothing can be stored any more, nothing ends either.
+        wishes.next().await;
+        render::talk("left as it is; its steps may go on: `cutover run --resume` finds them");
     };
-    let followed = tokio::select! {
-        followed = follow::follow(control, id, as_json) => followed,
-        never = cancelling => never,
+    let run = tokio::select! {
+        followed = follow::follow(control, id, as_json) => followed?,
+        () = cancelling => return Ok(Exit::Failed),
     };
-    let run = followed?;
     if *explain && !as_json {
         let explanations = control.explain(id, &view::About::default()).await?;
         render::talk(&view::explanation(&explanations));
