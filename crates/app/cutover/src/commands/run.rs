@@ -259,10 +259,7 @@ async fn compile(
     plan.map_runners(&images.collect());
     if plan.jobs.iter().any(JobSpec::uses_containers) {
         let lacking = "this workflow needs containers; on Debian: `apt-get install docker.io`";
-        if let Err(error) = control.check_containers().await.context(lacking) {
-            render::error(&error);
-            return Ok(None);
-        }
+        control.check_containers().await.context(lacking)?;
     }
     Ok(Some(control.start_run(plan, trigger).await?))
 }
