@@ -151,8 +151,7 @@ impl Pool {
         self.0.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Starts one, with nothing of our environment. Its threads share their memory: they are few, and mostly
-    /// wait.
+    /// Starts one, with an empty environment.
     fn start(&self) -> Result<Waiting, Error> {
         let [program, words @ ..] = &*self.0.command else {
             return Err(Error::Refused("its command line is empty".to_owned()));
@@ -161,7 +160,6 @@ impl Pool {
         let mut child = Command::new(program)
             .args(words)
             .env_clear()
-            .env("MALLOC_ARENA_MAX", "1")
             .current_dir("/")
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
