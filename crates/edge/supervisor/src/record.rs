@@ -117,8 +117,14 @@ impl Reserved {
     }
 
     fn put(&mut self, bytes: &[u8]) -> io::Result<()> {
-        if self.survives == Survives::ProcessDeath && bytes.len() <= AT_ONCE {
-            return create(&self.path)?.write_all(bytes);
+        if self.survives == Survives::ProcessDeath
+            && bytes.len() <= AT_ONCE
+            && let Some(mut first) = create_first(&self.path)?
+        {
+            // What is there by half would be in the way of the next try.
+            return first
+                .write_all(bytes)
+                .inspect_err(|_| drop(fs::remove_file(&self.path)));
         }
         let temp = self.temp();
         let file = match &mut self.room {
@@ -142,6 +148,20 @@ impl Reserved {
     }
 }
 
+/// A file that was not there before; `None` when it was. To write over a record is to lose it for whoever is
+/// killed between the two.
+fn create_first(path: &Utf8Path) -> io::Result<Option<File>> {
+    let created = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(path);
+    match created {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(None),
+        created => created.map(Some),
+    }
+}
+
 fn create(path: &Utf8Path) -> io::Result<File> {
     OpenOptions::new()
         .write(true)
@@ -157,4 +177,41 @@ pub fn is_full(error: &io::Error) -> bool {
         error.kind(),
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::MetadataExt as _;
+
+    use super::*;
+
+    #[test]
+    fn a_record_that_is_there_is_whole_until_the_next_one_is() {
+        let place = tempfile::tempdir().unwrap();
+        let place = Utf8Path::from_path(place.path()).unwrap();
+        let path = place.join("masks.json");
+        let write = |value: &str| write_for(&path, &value, Survives::ProcessDeath).unwrap();
+        let file = || fs::metadata(&path).unwrap().ino();
+        write("one");
+        // Whoever reads it while it is written has opened the old one, which stays as it is.
+        let mut before = File::open(&path).unwrap();
+        let first = file();
+        write("two");
+        assert_ne!(file(), first);
+        let mut text = String::new();
+        io::Read::read_to_string(&mut before, &mut text).unwrap();
+        assert_eq!(text, "\"one\"");
+        assert_eq!(read::<String>(&path).unwrap().as_deref(), Some("two"));
+        assert_eq!(fs::read_dir(place).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn one_that_was_cut_off_before_it_was_written_is_not_there() {
+        let place = tempfile::tempdir().unwrap();
+        let path = Utf8Path::from_path(place.path()).unwrap().join("exit.json");
+        File::create(&path).unwrap();
+        assert_eq!(read::<u8>(&path).unwrap(), None);
+        write_for(&path, &7_u8, Survives::ProcessDeath).unwrap();
+        assert_eq!(read::<u8>(&path).unwrap(), Some(7));
+    }
 }
