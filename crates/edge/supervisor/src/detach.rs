@@ -19,7 +19,7 @@ use rustix::{
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
-    process::Command,
+    process::{Child, Command},
     time::timeout,
 };
 
@@ -45,6 +45,22 @@ pub async fn launch<T: Serialize + Sync>(
 ) -> Result<(), Error> {
     let refused = |error: io::Error| Error::Refused(error.to_string());
     let order = serde_json::to_vec(order).map_err(|error| Error::Refused(error.to_string()))?;
+    let mut child = start(&mut command(supervisor, words)?)?;
+    match patiently(converse(&mut child, &order)).await {
+        Ok(Answer::Ready) => Ok(()),
+        Ok(Answer::Refused(reason)) => {
+            child.wait().await.map_err(refused)?;
+            Err(Error::Refused(reason))
+        }
+        Err(error) => {
+            child.kill().await.map_err(refused)?;
+            Err(refused(error))
+        }
+    }
+}
+
+/// The process of a supervisor that is spoken to over its standard input and output, not started yet.
+pub(crate) fn command(supervisor: &[String], words: &[&str]) -> Result<Command, Error> {
     let [program, prefix @ ..] = supervisor else {
         return Err(Error::Refused("its command line is empty".to_owned()));
     };
@@ -56,31 +72,28 @@ pub async fn launch<T: Serialize + Sync>(
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::null());
-    let mut child = command
-        .spawn()
-        .map_err(|error| Error::Refused(format!("`{program}` cannot be executed: {error}")))?;
-    let answer = timeout(PATIENCE, converse(&mut child, &order)).await;
-    match answer {
-        Ok(Ok(Answer::Ready)) => Ok(()),
-        Ok(Ok(Answer::Refused(reason))) => {
-            child.wait().await.map_err(refused)?;
-            Err(Error::Refused(reason))
-        }
-        Ok(Err(error)) => {
-            child.kill().await.map_err(refused)?;
-            Err(refused(error))
-        }
-        Err(_) => {
-            child.kill().await.map_err(refused)?;
-            Err(Error::Refused(format!(
-                "it did not answer within {} s",
-                PATIENCE.as_secs()
-            )))
-        }
-    }
+    Ok(command)
 }
 
-async fn converse(child: &mut tokio::process::Child, order: &[u8]) -> io::Result<Answer> {
+/// Starts it.
+pub(crate) fn start(command: &mut Command) -> Result<Child, Error> {
+    command.spawn().map_err(|error| {
+        let program = command.as_std().get_program().to_string_lossy();
+        Error::Refused(format!("`{program}` cannot be executed: {error}"))
+    })
+}
+
+/// Waits for an answer, but not for ever.
+pub(crate) async fn patiently<T>(answer: impl Future<Output = io::Result<T>>) -> io::Result<T> {
+    timeout(PATIENCE, answer).await.unwrap_or_else(|_| {
+        let seconds = PATIENCE.as_secs();
+        Err(io::Error::other(format!(
+            "it did not answer within {seconds} s"
+        )))
+    })
+}
+
+async fn converse(child: &mut Child, order: &[u8]) -> io::Result<Answer> {
     if let Some(mut input) = child.stdin.take() {
         // An early end is told by the answer, or by its absence.
         input.write_all(order).await.ok();

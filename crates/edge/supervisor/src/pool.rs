@@ -7,23 +7,18 @@
 use std::{
     io,
     io::{BufRead as _, Write as _},
-    process::Stdio,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
 };
 
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use tokio::{
     io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader},
-    process::{Child, ChildStdin, ChildStdout, Command},
+    process::{Child, ChildStdin, ChildStdout},
     task::{JoinHandle, spawn_blocking},
-    time::timeout,
 };
 
 use crate::{Error, detach};
 
-/// A supervisor answers within milliseconds; one that has not by then never will.
-const PATIENCE: Duration = Duration::from_secs(30);
 /// How many may wait for an order.
 const IDLE: usize = 4;
 
@@ -44,7 +39,7 @@ struct Waiting {
     input: ChildStdin,
     output: BufReader<ChildStdout>,
     /// Collected by the runtime when it has ended.
-    _child: Child,
+    child: Child,
 }
 
 /// The supervisors of one kind that this process has started. Cheap to clone; all clones are one.
@@ -99,15 +94,23 @@ impl Pool {
         let mut order =
             serde_json::to_vec(order).map_err(|error| Error::Refused(error.to_string()))?;
         order.push(b'\n');
-        // Those that wait may have been killed meanwhile.
-        while let Some(mut waiting) = self.next().await {
-            if let Ok(answer) = waiting.tell(&order).await {
-                return self.settle(waiting, answer);
+        loop {
+            let (mut waiting, is_new) = match self.next().await {
+                Some(waiting) => (waiting, false),
+                None => (self.start()?, true),
+            };
+            match detach::patiently(waiting.tell(&order)).await {
+                Ok(answer) => return self.settle(waiting, answer),
+                Err(error) => {
+                    // One that does not answer must not take the order later on.
+                    waiting.child.start_kill().ok();
+                    if is_new {
+                        return Err(refused(error));
+                    }
+                    // Those that wait may have been killed meanwhile.
+                }
             }
         }
-        let mut waiting = self.start()?;
-        let answer = waiting.tell(&order).await.map_err(refused)?;
-        self.settle(waiting, answer)
     }
 
     fn settle(&self, waiting: Waiting, answer: Answer) -> Result<(), Error> {
@@ -153,26 +156,15 @@ impl Pool {
 
     /// Starts one, with an empty environment.
     fn start(&self) -> Result<Waiting, Error> {
-        let [program, words @ ..] = &*self.0.command else {
-            return Err(Error::Refused("its command line is empty".to_owned()));
-        };
-        let cannot = |error| Error::Refused(format!("`{program}` cannot be executed: {error}"));
-        let mut child = Command::new(program)
-            .args(words)
-            .env_clear()
-            .current_dir("/")
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .map_err(cannot)?;
+        let mut command = detach::command(&self.0.command, &[])?;
+        let mut child = detach::start(command.env_clear())?;
         let piped = child.stdin.take().zip(child.stdout.take());
         let (input, output) =
             piped.ok_or_else(|| Error::Refused("it cannot be spoken to".to_owned()))?;
         Ok(Waiting {
             input,
             output: BufReader::new(output),
-            _child: child,
+            child,
         })
     }
 }
@@ -180,13 +172,7 @@ impl Pool {
 impl Waiting {
     async fn tell(&mut self, order: &[u8]) -> io::Result<Answer> {
         self.input.write_all(order).await?;
-        match timeout(PATIENCE, self.answer()).await {
-            Ok(answer) => answer,
-            Err(_) => Err(io::Error::other(format!(
-                "it did not answer within {} s",
-                PATIENCE.as_secs()
-            ))),
-        }
+        self.answer().await
     }
 
     async fn answer(&mut self) -> io::Result<Answer> {
