@@ -15,6 +15,9 @@ use crate::{
     protocol::{Request, line},
 };
 
+/// Bytes that a stream takes which nobody has written to, by far.
+const FITS: usize = 64 * 1024;
+
 /// What was foreseen and has not been started yet.
 pub(crate) type AllForeseen = Arc<Mutex<BTreeMap<StepKey, Foreseen>>>;
 
@@ -46,7 +49,10 @@ impl ProcessExecutor {
             .whole_work(&layout, &order)
             .ok()
             .and_then(|work| line(&Request::Prepare(Box::new(work))).ok());
-        let Some(request) = request else { return };
+        // What fits is taken at once, whether or not the supervisor reads just now: nobody waits for it here.
+        let Some(request) = request.filter(|request| request.len() <= FITS) else {
+            return;
+        };
         // Whoever starts it finds out what is wrong.
         if stream.send(&request).await.is_ok() {
             let (key, ready) = (order.key.clone(), ReadyStep(stream));
