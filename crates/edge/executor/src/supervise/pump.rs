@@ -27,12 +27,7 @@ use super::{
     report,
     step::Step,
 };
-use crate::{
-    container::Mounts,
-    filter::Filter,
-    protocol::Ended,
-    subjects::{Declares, Known},
-};
+use crate::{container::Mounts, filter::Filter, protocol::Ended, subjects::Declares};
 
 const CHUNK: usize = 64 * 1024;
 /// How long something in the background may keep the output open before we go on without it.
@@ -49,6 +44,8 @@ pub(super) struct Run {
     pub(super) exit: Reserved,
     /// Its files; removed at its end.
     pub(super) exchange: Utf8PathBuf,
+    /// What the steps before it had made when it began.
+    pub(super) list: String,
     pub(super) untrusted: bool,
     /// Masks that could not be written down.
     pub(super) mask_faults: Vec<String>,
@@ -258,10 +255,7 @@ impl Run {
         self.keep(made);
         // Nobody needs to wait for what follows.
         self.step.ends();
-        // Where the list cannot be read, the next step says so.
-        let list =
-            Known::read(&self.job.layout).map_or_else(|_| String::new(), |known| known.list());
-        self.job.spare.take_back(self.exchange, list);
+        self.job.spare.take_back(self.exchange, self.list);
         Rest {
             job: self.job,
             filter: self.filter,

@@ -192,15 +192,15 @@ impl Begun {
 fn gather(job: &Arc<Job>, step: &Arc<Step>, work: Work) -> io::Result<Ready> {
     let exchange = job.layout.exchange(&work.step);
     let known = Known::read(&job.layout).map_err(io::Error::other)?;
-    job.spare.open(&exchange, &known.list())?;
+    let list = known.list();
+    job.spare.open(&exchange, &list)?;
     let mut matchers = lock(&job.matchers).clone();
     matchers.begin_anew();
-    let mounts = work.containers.as_ref();
-    let mounts = mounts.map(|helped| helped.order.mounts.clone());
+    let mounts = work.containers.as_deref().map(contained::seen);
     let (secrets, known_masks) = job.secrets(&work.masks);
     let filter = Filter::new(secrets)
         .map_err(io::Error::other)?
-        .with_matchers(matchers, Place::new(job.layout.workspace(), mounts))
+        .with_matchers(matchers, Place::new(job.layout.workspace(), mounts.clone()))
         .with_manners(Manners::of(&work.env, work.untrusted));
     let exit = job.layout.ended(&work.step);
     let exit = Reserved::new(&exit, EXIT_BYTES, job.survives).map_err(io::Error::other)?;
@@ -212,9 +212,10 @@ fn gather(job: &Arc<Job>, step: &Arc<Step>, work: Work) -> io::Result<Ready> {
         log: Log::open(&job.layout.log(&work.step))?,
         exit,
         exchange,
+        list,
         untrusted: work.untrusted,
         mask_faults: Vec::new(),
-        contained: work.containers.as_deref().map(contained::seen),
+        contained: mounts,
     };
     let way = match work.containers {
         Some(_) => Way::Contained,
