@@ -8,8 +8,6 @@ use cutover_model::{
     run::{Attempt, JobKey, StepPath},
 };
 
-use crate::process::ProcessExecutor;
-
 /// One try of one step.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct StepKey {
@@ -62,13 +60,6 @@ impl JobPlace {
 
 fn exchange(temp: &Utf8Path, step: &str) -> Utf8PathBuf {
     temp.join(format!("_{step}"))
-}
-
-impl ProcessExecutor {
-    /// The directories of a job, whether they are there yet or not.
-    pub fn place_of(&self, run: &RunId, job: &JobKey) -> JobPlace {
-        Layout::new(&self.root, run, job).place()
-    }
 }
 
 /// The directory of a job.

@@ -133,6 +133,11 @@ impl ProcessExecutor {
         Ok(layout.place())
     }
 
+    /// The directories of a job, whether they are there yet or not.
+    pub fn place_of(&self, run: &RunId, job: &JobKey) -> JobPlace {
+        Layout::new(&self.root, run, job).place()
+    }
+
     /// The directories of a job that this process has prepared.
     pub fn prepared(&self, run: &RunId, job: &JobKey) -> Option<JobPlace> {
         let layout = Layout::new(&self.root, run, job);
