@@ -30,6 +30,7 @@ use std::future::Future;
 
 use clap::CommandFactory as _;
 use cutover_store::Error as StoreError;
+use tokio::runtime::Builder;
 
 use crate::{
     cli::{Cli, Command},
@@ -126,20 +127,21 @@ fn exit_of(error: &anyhow::Error) -> Exit {
 }
 
 fn on_runtime(work: impl Future<Output = anyhow::Result<Exit>>) -> anyhow::Result<Exit> {
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()?;
-    let done = runtime.block_on(work);
-    // Steps and instances have processes of their own; nothing here is worth waiting for.
-    runtime.shutdown_background();
-    done
+    finish(Builder::new_multi_thread(), work)
 }
 
+/// For what mostly waits for itself: a second thread would only have to be woken.
 fn on_one_thread(work: impl Future<Output = anyhow::Result<Exit>>) -> anyhow::Result<Exit> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()?;
+    finish(Builder::new_current_thread(), work)
+}
+
+fn finish(
+    mut runtime: Builder,
+    work: impl Future<Output = anyhow::Result<Exit>>,
+) -> anyhow::Result<Exit> {
+    let runtime = runtime.enable_all().build()?;
     let done = runtime.block_on(work);
+    // Steps and instances have processes of their own; nothing here is worth waiting for.
     runtime.shutdown_background();
     done
 }

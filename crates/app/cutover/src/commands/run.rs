@@ -37,10 +37,11 @@ pub(crate) async fn run(args: cli::Run) -> anyhow::Result<Exit> {
     // While git looks at the tree, it is born.
     let supervisors = given::supervisors()?;
     let shells = args.on_failure.map(|_| shell::Shells::new()).transpose()?;
-    let (tree, control) = if let Some(root) = Tree::plain_root(&args.directory) {
+    let (tree, control) = if let Some(git) = Tree::plain(&args.directory) {
         // Git and the database have nothing to do with each other.
+        let root = git.root().to_owned();
         let control = open(&args, &root, supervisors);
-        let (tree, control) = tokio::join!(Tree::open(&args.directory), control);
+        let (tree, control) = tokio::join!(Tree::read(git), control);
         (tree?, control?)
     } else {
         let tree = Tree::open(&args.directory).await?;

@@ -31,15 +31,18 @@ pub(crate) struct Tree {
 }
 
 impl Tree {
-    /// Where it is, when that is plain to see without asking git.
-    pub(crate) fn plain_root(directory: &Utf8Path) -> Option<Utf8PathBuf> {
-        let root = crate::config::absolute(directory).ok()?;
-        Some(WorkingTree::plain(&root)?.root().to_owned())
+    /// The working tree of a directory, not read, when it is plain to see without asking git.
+    pub(crate) fn plain(directory: &Utf8Path) -> Option<WorkingTree> {
+        WorkingTree::plain(&crate::config::absolute(directory).ok()?)
     }
 
     pub(crate) async fn open(directory: &Utf8Path) -> anyhow::Result<Self> {
         let root = crate::config::absolute(directory)?;
-        let git = WorkingTree::open(&root).await?;
+        Self::read(WorkingTree::open(&root).await?).await
+    }
+
+    /// Reads one that was found.
+    pub(crate) async fn read(git: WorkingTree) -> anyhow::Result<Self> {
         // Each may be a process of its own.
         let (tree, branch, told) = tokio::try_join!(git.tree(), git.branch(), git.told())?;
         let mut files = SourceTree::default();
