@@ -34,13 +34,9 @@ pub(super) async fn upload(context: &Context, log: &mut BuiltinLog) -> Result<Do
     if files.paths.is_empty() {
         return nothing(context, log, &patterns);
     }
-    let expires = expires(context)?;
-    let overwrite = context.flag("overwrite", false)?;
-    let service = context.control.results().service().clone();
-    let job = context.granted.id.clone();
     let count = files.paths.len();
     let to = context.place.temp.join("_artifact.zip");
-    let kept = blocking(move || {
+    let pack = move |to: &Utf8Path| {
         let options = PackOptions {
             format: Format::Zip,
             follow_links: true,
@@ -51,15 +47,10 @@ pub(super) async fn upload(context: &Context, log: &mut BuiltinLog) -> Result<Do
             prefix: Utf8PathBuf::new(),
             paths: files.paths,
         };
-        pack_parts(&[part], options, &to).map_err(|error| error.to_string())?;
-        if overwrite {
-            let removed = service.remove_artifact(&job, &name);
-            removed.map_err(|error| error.to_string())?;
-        }
-        let kept = service.keep_artifact(&job, &name, "application/zip", &to, expires);
-        kept.map_err(|error| error.to_string())
-    });
-    let artifact = kept.await?;
+        let packed = pack_parts(&[part], options, to);
+        packed.map(drop).map_err(|error| error.to_string())
+    };
+    let artifact = keep(context, (name, "application/zip"), to, pack).await?;
     log.line(&format!(
         "{count} files are artifact `{}` ({} bytes, sha256:{})",
         artifact.name, artifact.size, artifact.sha256
@@ -82,27 +73,43 @@ async fn upload_one(context: &Context, log: &mut BuiltinLog) -> Result<Done, Err
         }
     };
     let name = file.file_name().unwrap_or("artifact").to_owned();
-    let expires = expires(context)?;
-    let overwrite = context.flag("overwrite", false)?;
-    let service = context.control.results().service().clone();
-    let job = context.granted.id.clone();
     let to = context.place.temp.join("_artifact.bin");
-    let kept = blocking(move || {
-        // The service takes what it is given away; the workspace keeps its file.
-        std::fs::copy(&file, &to).map_err(|error| format!("`{file}`: {error}"))?;
-        if overwrite {
-            let removed = service.remove_artifact(&job, &name);
-            removed.map_err(|error| error.to_string())?;
-        }
-        let kept = service.keep_artifact(&job, &name, "application/octet-stream", &to, expires);
-        kept.map_err(|error| error.to_string())
-    });
-    let artifact = kept.await?;
+    // The service takes what it is given away; the workspace keeps its file.
+    let copy = move |to: &Utf8Path| {
+        let copied = std::fs::copy(&file, to);
+        copied
+            .map(drop)
+            .map_err(|error| format!("`{file}`: {error}"))
+    };
+    let artifact = keep(context, (name, "application/octet-stream"), to, copy).await?;
     log.line(&format!(
         "the file is artifact `{}` ({} bytes, sha256:{})",
         artifact.name, artifact.size, artifact.sha256
     ));
     Ok(Done::Succeeded(left(context, artifact)))
+}
+
+/// Makes a file and gives it to the service, in place of one of that name when that is wished.
+async fn keep(
+    context: &Context,
+    (name, kind): (String, &'static str),
+    to: Utf8PathBuf,
+    make: impl FnOnce(&Utf8Path) -> Result<(), String> + Send + 'static,
+) -> Result<Artifact, Error> {
+    let expires = expires(context)?;
+    let overwrite = context.flag("overwrite", false)?;
+    let service = context.control.results().service().clone();
+    let job = context.granted.id.clone();
+    let kept = blocking(move || {
+        make(&to)?;
+        if overwrite {
+            let removed = service.remove_artifact(&job, &name);
+            removed.map_err(|error| error.to_string())?;
+        }
+        let kept = service.keep_artifact(&job, &name, kind, &to, expires);
+        kept.map_err(|error| error.to_string())
+    });
+    kept.await
 }
 
 fn expires(context: &Context) -> Result<Option<Timestamp>, Error> {
