@@ -24,6 +24,13 @@ fn repository(bench: &Bench, name: &str, files: &[&str]) -> Utf8PathBuf {
     work
 }
 
+async fn copy_of(bench: &Bench, main: &Utf8Path) -> Utf8PathBuf {
+    let copy = bench.path("copy");
+    let tree = WorkingTree::open(main).await.unwrap();
+    tree.copy_to(&copy).await.unwrap();
+    copy
+}
+
 /// `main` has `lib` as a submodule at `vendor/lib`, which has `deep` in it; the copy borrows from `main`.
 async fn with_submodules(bench: &Bench) -> (Utf8PathBuf, Utf8PathBuf) {
     let deep = repository(bench, "deep", &["d"]);
@@ -34,13 +41,7 @@ async fn with_submodules(bench: &Bench) -> (Utf8PathBuf, Utf8PathBuf) {
         git(outer, &[&FILE[..], &add].concat());
         commit(outer);
     }
-    let copy = bench.path("copy");
-    WorkingTree::open(&main)
-        .await
-        .unwrap()
-        .copy_to(&copy)
-        .await
-        .unwrap();
+    let copy = copy_of(bench, &main).await;
     (main, copy)
 }
 
@@ -100,13 +101,7 @@ async fn a_copy_is_narrowed_to_folders_or_patterns_and_what_differs_stays() {
     let bench = Bench::new();
     let main = repository(&bench, "main", &["top", "a/one", "b/two", "b/c/three"]);
     write(&main.join("b/two"), "changed\n");
-    let copy = bench.path("copy");
-    WorkingTree::open(&main)
-        .await
-        .unwrap()
-        .copy_to(&copy)
-        .await
-        .unwrap();
+    let copy = copy_of(&bench, &main).await;
     let of = WorkingCopy::at(&copy);
     of.narrow(&["a".to_owned()], true).await.unwrap();
     assert!(copy.join("top").exists() && copy.join("a/one").exists());
