@@ -56,6 +56,9 @@ pub struct Options {
     pub executable: Utf8PathBuf,
     /// Those of the jobs that were started ahead; absent: none were.
     pub supervisors: Option<Supervisors>,
+    /// Where runs are numbered, when that is not the store of the data directory: others number theirs
+    /// there too.
+    pub numbers: Option<Store>,
     /// How many legs at once.
     pub runners: usize,
     /// The `secrets` context of trusted runs.

@@ -158,7 +158,8 @@ impl Control {
         trigger: Trigger,
     ) -> Result<Started, Error> {
         hooks::put_around(&mut plan, self.base_env());
-        let number = self.store().next_run_number(&trigger.repository).await?;
+        let numbers = self.options().numbers.as_ref().unwrap_or(self.store());
+        let number = numbers.next_run_number(&trigger.repository).await?;
         let name = plan.name.clone();
         let driven = self.drive_run(&run).await?;
         let create = Input::Create {
