@@ -40,7 +40,7 @@ use crate::{
         runner::Runners,
     },
     failure::{OnFailure, Onlooker},
-    keeper,
+    keeper, reader,
     results::{self, Results},
     routes::Routes,
     samples::Looks,
@@ -431,15 +431,7 @@ impl Control {
             let state = driven.state.borrow();
             return Ok(Arc::clone(&state));
         }
-        let events = self.store().read_run(id).await?;
-        if events.is_empty() {
-            return Err(Error::NotFound(format!("there is no run `{id}`")));
-        }
-        let mut run = Run::default();
-        for recorded in events {
-            cutover_engine::evolve(&mut run, recorded.at, &recorded.event);
-        }
-        Ok(Arc::new(run))
+        reader::run(self.store(), id).await
     }
 
     /// A deployment as it stands now.

@@ -12,7 +12,7 @@ use cutover_model::{
 };
 use cutover_store::RunFilter;
 
-use crate::{Control, Error, Understanding, drive::hooks, payload::Scene};
+use crate::{Control, Error, Sources, Understanding, drive::hooks, past, payload::Scene};
 
 /// What a trigger led to.
 #[derive(Debug, Default)]
@@ -176,6 +176,9 @@ impl Control {
             control.tell_workflows(&state, "requested").await;
             control.tell_workflows(&state, "in_progress").await;
         });
+        if let Sources::WorkingTree(_) = self.options().sources {
+            self.spawn(past::sweep(self.clone()));
+        }
         Ok(Started {
             run,
             number,

@@ -29,7 +29,7 @@ use futures_util::FutureExt as _;
 use serde_json::json;
 
 use self::trigger::{Said, trigger};
-pub(crate) use self::event::from_file as event_from_file;
+pub(crate) use self::{event::from_file as event_from_file, given::places};
 use super::tree::Tree;
 use crate::{cli, config, exit::Exit, render, signals};
 
