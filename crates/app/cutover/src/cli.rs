@@ -2,6 +2,7 @@
 
 mod actions;
 mod delivery;
+mod local;
 mod retry;
 
 use camino::Utf8PathBuf;
@@ -12,6 +13,7 @@ pub(crate) use actions::{Actions, Lock};
 pub(crate) use delivery::{
     Deploy, Diff, Freeze, Gc, History, OneDeployment, Promote, Rejudge, Resume, Rollback, Unfreeze,
 };
+pub(crate) use local::Local;
 pub(crate) use retry::Retry;
 
 /// From git push to safe production traffic, in one binary.
@@ -398,7 +400,9 @@ pub(crate) struct Status {
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   cutover runs --unfinished
-  cutover runs --limit 5 --json")]
+  cutover runs --limit 5 --json
+
+Without a server that answers, these are the runs of `cutover run` in this repository.")]
 pub(crate) struct Runs {
     /// How many
     #[arg(long, default_value_t = 20, value_name = "N")]
@@ -408,6 +412,8 @@ pub(crate) struct Runs {
     pub(crate) unfinished: bool,
     #[command(flatten)]
     pub(crate) listing: Listing,
+    #[command(flatten)]
+    pub(crate) local: Local,
 }
 
 #[derive(Debug, Args)]
@@ -428,10 +434,13 @@ pub(crate) struct Releases {
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   cutover logs 12               every step of run #12
+  cutover logs hello#12         … of the repository `hello`, when others have a #12 too
   cutover logs 12 -f            follow it to its end
-  cutover logs 12 --job test --step 2")]
+  cutover logs 12 --job test --step 2
+
+Without a server that answers, a run is one of `cutover run` in this repository; so it is with -C.")]
 pub(crate) struct Logs {
-    /// The run: its number or its id
+    /// The run: its number, `hello#12` where several repositories have that number, or its id
     pub(crate) run: String,
     /// Follow it to its end
     #[arg(short, long)]
@@ -444,14 +453,18 @@ pub(crate) struct Logs {
     pub(crate) step: Option<String>,
     #[command(flatten)]
     pub(crate) listing: Listing,
+    #[command(flatten)]
+    pub(crate) local: Local,
 }
 
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   cutover artifacts 12                  lists them
-  cutover artifacts 12 report --to out  unpacks `report` into out/report")]
+  cutover artifacts 12 report --to out  unpacks `report` into out/report
+
+Without a server that answers, a run is one of `cutover run` in this repository; so it is with -C.")]
 pub(crate) struct Artifacts {
-    /// The run: its number or its id
+    /// The run: its number, `hello#12` where several repositories have that number, or its id
     pub(crate) run: String,
     /// Only these
     #[arg(value_name = "NAME")]
@@ -461,6 +474,8 @@ pub(crate) struct Artifacts {
     pub(crate) to: Option<camino::Utf8PathBuf>,
     #[command(flatten)]
     pub(crate) listing: Listing,
+    #[command(flatten)]
+    pub(crate) local: Local,
 }
 
 #[derive(Debug, Args)]
@@ -480,7 +495,7 @@ pub(crate) struct AnswerGate {
 
 #[derive(Debug, Args)]
 pub(crate) struct Cancel {
-    /// The run: its number or its id
+    /// The run: its number, `hello#12` where several repositories have that number, or its id
     pub(crate) run: String,
     /// Why
     #[arg(short, long, value_name = "TEXT")]
@@ -510,9 +525,10 @@ pub(crate) enum User {
   cutover explain --event push --ref release ci.yml
   cutover explain CUT-1001
 
+Without a server that answers, a run is one of `cutover run` in this repository; so it is with -C.
 With a workflow or --event it asks nobody: the working tree says what would start, filter by filter.")]
 pub(crate) struct Explain {
-    /// The run (default: the newest), a workflow, or a code such as `CUT-1001`
+    /// The run (default: the newest; `hello#12` of a repository), a workflow, or a code such as `CUT-1001`
     pub(crate) what: Option<String>,
     /// The job: its id, or the key of a leg; `caller.inner` is a job of a called workflow
     #[arg(requires = "what")]
@@ -529,16 +545,10 @@ pub(crate) struct Explain {
     /// What the event says: a file with a JSON object
     #[arg(long, value_name = "FILE", conflicts_with = "job")]
     pub(crate) event_file: Option<Utf8PathBuf>,
-    /// The repository
-    #[arg(
-        short = 'C',
-        long = "directory",
-        value_name = "DIR",
-        default_value = "."
-    )]
-    pub(crate) directory: Utf8PathBuf,
     #[command(flatten)]
     pub(crate) listing: Listing,
+    #[command(flatten)]
+    pub(crate) local: Local,
 }
 
 #[derive(Debug, Args)]

@@ -26,6 +26,8 @@ mod status;
 mod tree;
 mod user;
 
+pub(crate) use run::places;
+
 use std::future::Future;
 
 use clap::CommandFactory as _;
@@ -108,6 +110,7 @@ fn exit_of(error: &anyhow::Error) -> Exit {
         Some(
             E::Store(StoreError::InUse { .. } | StoreError::Unusable { .. })
             | E::NotFound(_)
+            | E::Ambiguous(_)
             | E::Invalid(_),
         )
         | None => Exit::Usage,

@@ -6,6 +6,7 @@ mod commands;
 mod config;
 mod demo;
 mod exit;
+mod known;
 #[cfg(test)]
 mod reference;
 mod render;

@@ -40,7 +40,7 @@ use crate::{
         runner::Runners,
     },
     failure::{OnFailure, Onlooker},
-    keeper,
+    keeper, reader,
     results::{self, Results},
     routes::Routes,
     samples::Looks,
@@ -56,6 +56,9 @@ pub struct Options {
     pub executable: Utf8PathBuf,
     /// Those of the jobs that were started ahead; absent: none were.
     pub supervisors: Option<Supervisors>,
+    /// Where runs are numbered, when that is not the store of the data directory: others number theirs
+    /// there too.
+    pub numbers: Option<Store>,
     /// How many legs at once.
     pub runners: usize,
     /// The `secrets` context of trusted runs.
@@ -428,15 +431,7 @@ impl Control {
             let state = driven.state.borrow();
             return Ok(Arc::clone(&state));
         }
-        let events = self.store().read_run(id).await?;
-        if events.is_empty() {
-            return Err(Error::NotFound(format!("there is no run `{id}`")));
-        }
-        let mut run = Run::default();
-        for recorded in events {
-            cutover_engine::evolve(&mut run, recorded.at, &recorded.event);
-        }
-        Ok(Arc::new(run))
+        reader::run(self.store(), id).await
     }
 
     /// A deployment as it stands now.

@@ -8,6 +8,9 @@ pub enum Error {
     /// The thing that was named is not there.
     #[error("{0}")]
     NotFound(String),
+    /// Several are meant by what was said, and none of them is taken.
+    #[error("{0}")]
+    Ambiguous(String),
     /// It makes no sense now, or is not allowed.
     #[error("{0}")]
     Refused(String),

@@ -28,8 +28,8 @@ use cutover_store::RunFilter;
 use futures_util::FutureExt as _;
 use serde_json::json;
 
-pub(crate) use self::event::from_file as event_from_file;
 use self::trigger::{Said, trigger};
+pub(crate) use self::{event::from_file as event_from_file, given::places};
 use super::tree::Tree;
 use crate::{cli, config, exit::Exit, render, signals};
 
@@ -69,18 +69,20 @@ async fn open(
     let base = config::run_dir(args.data_dir.as_deref(), root)?;
     let secrets = given::secrets(args.secret_file.as_deref(), &args.secrets)?;
     let actions = config::actions(&args.actions, args.data_dir.as_deref())?;
-    let options = Options {
+    let mut options = Options {
         vars: args.vars.iter().cloned().collect(),
         supervisors: Some(supervisors),
         ..given::options(base.clone(), args.jobs, secrets, root, actions)?
     };
     for data_dir in given::places(&base) {
-        match Control::open(Options {
+        if data_dir != base && options.numbers.is_none() {
+            options.numbers = Some(given::numbers(&base).await?);
+        }
+        let there = Options {
             data_dir,
             ..options.clone()
-        })
-        .await
-        {
+        };
+        match Control::open(there).await {
             Err(cutover_server::Error::Store(cutover_store::Error::InUse { .. })) => {}
             opened => return Ok(opened?),
         }

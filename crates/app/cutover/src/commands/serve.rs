@@ -31,6 +31,7 @@ pub(crate) async fn run(args: cli::Serve) -> anyhow::Result<Exit> {
     let control = Control::open(Options {
         data_dir: data_dir.clone(),
         executable: config::executable()?,
+        numbers: None,
         runners: args.jobs.map_or_else(config::processors, usize::from),
         secrets,
         vars: args.vars.into_iter().collect(),

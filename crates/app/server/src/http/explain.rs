@@ -8,7 +8,6 @@ use axum::{
 };
 use cutover_model::run::StepPath;
 use serde::Deserialize;
-use serde_json::json;
 
 use super::{Fault, api::Answered};
 use crate::{Control, Error, view};
@@ -37,10 +36,7 @@ pub(super) async fn run(
 ) -> Answered {
     let row = control.find_run(&run).await?;
     let found = control.explain(&row.id, &which.about()?).await?;
-    let text = view::explanation(&found);
-    Ok(Json(
-        json!({ "run": row.id, "number": row.number, "explanations": found, "text": text }),
-    ))
+    Ok(Json(view::explained(&row, &found)))
 }
 
 pub(super) async fn text(

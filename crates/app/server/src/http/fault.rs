@@ -25,7 +25,7 @@ impl Fault {
         match &self.0 {
             Error::NotFound(_) => StatusCode::NOT_FOUND,
             Error::Refused(_) => StatusCode::CONFLICT,
-            Error::Invalid(_) => StatusCode::UNPROCESSABLE_ENTITY,
+            Error::Invalid(_) | Error::Ambiguous(_) => StatusCode::UNPROCESSABLE_ENTITY,
             Error::Store(cutover_store::Error::Full(_)) => StatusCode::INSUFFICIENT_STORAGE,
             Error::Closing => StatusCode::SERVICE_UNAVAILABLE,
             Error::Store(_)

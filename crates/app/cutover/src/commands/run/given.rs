@@ -9,6 +9,7 @@ use cutover_executor::Supervisors;
 use cutover_forge::ActionStore;
 use cutover_model::Secret;
 use cutover_server::{Options, Sources};
+use cutover_store::Store;
 
 use crate::{cli, config};
 
@@ -46,6 +47,7 @@ pub(crate) fn options(
         data_dir,
         executable: config::executable()?,
         supervisors: None,
+        numbers: None,
         runners: jobs.map_or_else(config::processors, usize::from),
         secrets,
         vars: BTreeMap::new(),
@@ -72,6 +74,12 @@ pub(crate) fn supervisors() -> anyhow::Result<Supervisors> {
 pub(crate) fn places(base: &Utf8Path) -> impl Iterator<Item = Utf8PathBuf> {
     let beside = (1..64).map(|place| base.join(format!("beside-{place}")));
     std::iter::once(base.to_owned()).chain(beside)
+}
+
+/// The store that numbers the runs of all these places: that of the first, whoever works there now.
+pub(crate) async fn numbers(base: &Utf8Path) -> anyhow::Result<Store> {
+    let file = base.join("cutover.db");
+    Ok(Store::open_without_power_safety(&format!("sqlite://{file}")).await?)
 }
 
 /// The options that `cutover retry` needs to find what was run so.
