@@ -19,7 +19,7 @@ mod value;
 
 pub(crate) use lower::{compile, lint};
 pub use template::{DefaultPermissions, ReadError, ReadOptions, read};
-pub(crate) use trigger::{asks_for_nothing, checks, inputs, schedules, triggered_by};
+pub(crate) use trigger::{asks_for_nothing, checks, inputs, named, schedules, triggered_by};
 
 use crate::SourceTree;
 

@@ -18,7 +18,11 @@ mod yaml;
 use std::collections::BTreeMap;
 
 use cutover_model::{
-    Diagnostic, delivery::Strategy, plan::Plan, project::Project, source::Trigger,
+    Diagnostic,
+    delivery::Strategy,
+    plan::Plan,
+    project::Project,
+    source::{Trigger, TriggerKind},
 };
 
 pub use diagnostic::{CODES, explain};
@@ -149,6 +153,20 @@ pub struct Schedule {
 /// When a workflow wants to be run by the clock.
 pub fn schedules(tree: &SourceTree, path: &str) -> Vec<Schedule> {
     github::schedules(tree, path)
+}
+
+/// What a workflow names of an event.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Named {
+    /// Its types; none when any will do, or the usual ones.
+    pub types: Vec<String>,
+    /// Of `workflow_run`: the names of the workflows that it follows.
+    pub workflows: Vec<String>,
+}
+
+/// What a workflow names of an event: nothing when it does not have it.
+pub fn named(tree: &SourceTree, path: &str, kind: TriggerKind) -> Named {
+    github::named(tree, path, kind)
 }
 
 /// The pattern of a schedule in numbers alone, for whoever counts times; `None` when it is none.

@@ -23,6 +23,10 @@ pub(crate) struct Tree {
     pub(crate) head: Option<Revision>,
     /// The branch that is checked out; absent when it is a bare commit.
     pub(crate) branch: Option<String>,
+    /// The branch that everything ends in.
+    pub(crate) default_branch: String,
+    /// Where that is.
+    pub(crate) default_tip: Option<Revision>,
     /// What is told of the commit that is checked out.
     pub(crate) told: Option<Told>,
     /// What a push of it would be said to change: what its last commit and its owner have, when some
@@ -55,7 +59,10 @@ impl Tree {
             Some(parent) if filters_paths(&files) => Some(git.changed_since(parent).await?),
             Some(_) | None => None,
         };
+        let default_branch = git.default_branch().unwrap_or_else(|| "main".to_owned());
         Ok(Self {
+            default_tip: git.tip(&default_branch),
+            default_branch,
             root: git.root().to_owned(),
             files,
             head: told.as_ref().map(|told| told.id.clone()),

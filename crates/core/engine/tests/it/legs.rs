@@ -177,6 +177,14 @@ fn only_so_many_legs_at_once() {
 }
 
 #[test]
+fn as_many_legs_as_none_are_all() {
+    three(|test| test.matrix.as_mut().unwrap().max_parallel = Some(Template::plain("0"))).then(
+        "acquire runner for test#0 (linux); acquire runner for test#1 (linux); acquire runner for test#2 \
+         (linux)",
+    );
+}
+
+#[test]
 fn the_leg_that_ends_last_and_says_an_output_wins() {
     let mut test = job("test", &[], vec![step("make=a")]);
     test.matrix = Some(matrix(json!({ "n": [1, 2] })));
