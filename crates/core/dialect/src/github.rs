@@ -8,6 +8,7 @@ mod call;
 mod context;
 mod cron;
 mod filter;
+mod ground;
 mod lint;
 mod lower;
 mod matrix;

@@ -57,6 +57,8 @@ pub struct Linted {
 pub struct Options {
     /// What becomes of actions that are not there.
     pub lacking: Lacking,
+    /// Whether required inputs of a manual trigger may be absent: the plan is looked at, and not run.
+    pub inputs_come_later: bool,
 }
 
 /// What becomes of a step whose action is not there.

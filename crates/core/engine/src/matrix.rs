@@ -115,10 +115,17 @@ fn evaluate(value: &Value, scope: &Scope<'_>) -> Result<Value, String> {
         Value::String(text) if text.contains("${{") => template::evaluate_value(text, scope)
             .map_err(|error| error.to_string())?
             .to_json(),
-        Value::Array(items) => items
-            .iter()
-            .map(|item| evaluate(item, scope))
-            .collect::<Result<_, _>>()?,
+        Value::Array(items) => {
+            let mut list = Vec::new();
+            for item in items {
+                match (item, evaluate(item, scope)?) {
+                    // A list in the place of an item is all of its items.
+                    (Value::String(_), Value::Array(inside)) => list.extend(inside),
+                    (_, value) => list.push(value),
+                }
+            }
+            list.into()
+        }
         Value::Object(object) => object
             .iter()
             .map(|(name, value)| Ok((name.clone(), evaluate(value, scope)?)))

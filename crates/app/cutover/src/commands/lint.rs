@@ -88,8 +88,12 @@ pub(crate) async fn plan(args: cli::Plan) -> anyhow::Result<Exit> {
     let path = tree.workflow(&named)?;
     let trigger = trigger(&tree, &path, Said::default());
     let actions = config::actions(&args.actions, None)?;
+    let options = dialect::Options {
+        inputs_come_later: true,
+        ..dialect::Options::default()
+    };
     let compiled = Understanding::new(&actions, &tree.files, Reach::Here)
-        .compile(&path, &trigger, dialect::Options::default())
+        .compile(&path, &trigger, options)
         .await;
     render::diagnostics(&compiled.diagnostics, |path| tree.text(path));
     let Some(plan) = compiled.plan else {

@@ -215,10 +215,14 @@ async fn compile(
     } else {
         Lacking::Refuse
     };
+    let options = dialect::Options {
+        lacking,
+        ..dialect::Options::default()
+    };
     let reach = Understanding::reach_of(&trigger);
     let actions = config::actions(&args.actions, args.data_dir.as_deref())?;
     let compiled = Understanding::new(&actions, &tree.files, reach)
-        .compile(path, &trigger, dialect::Options { lacking })
+        .compile(path, &trigger, options)
         .await;
     let mut diagnostics = compiled.diagnostics;
     for diagnostic in wrong {

@@ -224,7 +224,20 @@ fn permissions_are_read_and_said_to_give_nothing() {
           b: { runs-on: x, permissions: write-all, steps: [{ run: echo }] }
         ",
         "
-            3:20 W 1080 `permissions` has nothing to limit: cutover gives jobs no token | steps that call the forge need a secret of yours
+            4:20 W 1080 `permissions` let nobody write: cutover gives jobs no token | steps that call the forge need a secret of yours
+            ",
+    );
+    check(
+        "
+        on: push
+        permissions: { contents: read, id-token: write }
+        jobs:
+          a: { runs-on: x, permissions: read-all, steps: [{ run: echo }] }
+          b: { runs-on: x, permissions: { contents: read, issues: write }, steps: [{ run: echo }] }
+          c: { runs-on: x, permissions: { packages: write }, steps: [{ run: echo }] }
+        ",
+        "
+            5:20 W 1080 `permissions` let nobody write: cutover gives jobs no token | steps that call the forge need a secret of yours
             ",
     );
 }

@@ -227,6 +227,8 @@ fn labels_that_no_hosted_runner_has_are_told() {
           a: { runs-on: ubuntu-latets, steps: [{ run: echo }] }
           b: { runs-on: [self-hosted, linux, x64], steps: [{ run: echo }] }
           c: { runs-on: [ubuntu-latest, windows-latest], steps: [{ run: echo }] }
+          d: { runs-on: [self-hosted, big-one], steps: [{ run: echo }] }
+          e: { runs-on: { group: mine, labels: [big-one] }, steps: [{ run: echo }] }
         ";
     let said: Vec<String> = cutover_dialect::lint(&tree(&[(PATH, text)]), PATH)
         .iter()

@@ -65,6 +65,17 @@ fn include_alone_is_a_list_of_legs() {
 }
 
 #[test]
+fn a_list_in_the_place_of_an_item_is_its_items() {
+    assert_eq!(
+        names(json!({
+            "version": ["", "${{ fromJSON('[1, 2]') }}", "${{ fromJSON('[]') }}", [3, 4]],
+            "include": ["${{ fromJSON('[{\"version\": \"a\"}, {\"version\": \"b\"}]') }}"]
+        })),
+        "test; test (1); test (2); test (3, 4); test (a); test (b)"
+    );
+}
+
+#[test]
 fn what_is_no_matrix_is_a_fault_that_says_where() {
     let wide: Vec<u32> = (0..17).collect();
     for (values, words) in [
