@@ -8,6 +8,7 @@ mod diagnostic;
 mod foreign;
 mod github;
 mod graph;
+mod ignore;
 mod lock;
 mod project;
 mod shape;

@@ -46,10 +46,8 @@ pub(crate) async fn lint(args: cli::Lint) -> anyhow::Result<Exit> {
     found.extend(understanding.faults().iter().cloned());
     found.sort_by(|a, b| (&a.path, a.at).cmp(&(&b.path, b.at)));
     found.dedup();
-    let errors = found
-        .iter()
-        .filter(|one| one.severity == Severity::Error)
-        .count();
+    let count = |severity| found.iter().filter(|one| one.severity == severity).count();
+    let [errors, warnings, notes] = [Severity::Error, Severity::Warning, Severity::Note].map(count);
     let triggers = project.map_or_else(Vec::new, |project| meant(&project));
     if args.json {
         let triggers: Vec<_> = triggers
@@ -62,9 +60,8 @@ pub(crate) async fn lint(args: cli::Lint) -> anyhow::Result<Exit> {
         for (environment, means) in triggers {
             render::talk(&format!("{environment}: {means}"));
         }
-        let warnings = found.len() - errors;
         render::talk(&format!(
-            "{} files, {errors} errors, {warnings} warnings",
+            "{} files, {errors} errors, {warnings} warnings, {notes} notes",
             files.len()
         ));
     }
