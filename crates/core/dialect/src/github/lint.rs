@@ -8,6 +8,7 @@ mod contexts;
 mod deploys;
 mod events;
 mod expressions;
+mod fix;
 mod glob;
 mod jobs;
 mod matrix;
@@ -26,9 +27,10 @@ mod webhooks;
 
 use cutover_model::Diagnostic;
 
-pub(crate) use self::taint::Files;
+pub(crate) use self::{fix::fixes, taint::Files};
 use self::{model::Event, syntax::Syntax};
 use crate::{
+    Lock,
     diagnostic::{Code, Sink},
     yaml::Document,
 };
@@ -81,6 +83,9 @@ pub(crate) fn advise(
     let workflow = Syntax { sink: &mut aside }.workflow(root);
     needed::check(&workflow, sink);
     deploys::check(&workflow, sink);
+    if let (Some(lock), _) = Lock::read(files.tree) {
+        uses::movable(&lock, &workflow, sink);
+    }
     let others = taint::check(files, path, &workflow, sink);
     if is_whole {
         let is_called = workflow

@@ -14,6 +14,7 @@ mod conformance;
 mod containers;
 mod delivery;
 mod events;
+mod fixing;
 mod foreign;
 mod fuzzing;
 mod hostile;

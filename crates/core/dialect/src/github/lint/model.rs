@@ -228,7 +228,6 @@ pub(super) struct JobCall<'a> {
 #[derive(Debug)]
 pub(super) struct Step<'a> {
     /// All of it.
-    #[expect(dead_code, reason = "fixes will look at it")]
     pub(super) node: &'a Node,
     pub(super) id: Option<Text<'a>>,
     pub(super) name: Option<Text<'a>>,

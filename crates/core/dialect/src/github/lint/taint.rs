@@ -307,6 +307,14 @@ fn action<'a>(syntax: &mut Syntax<'_>, root: &'a Node) -> Option<Action<'a>> {
     is_composite.then_some(action)
 }
 
+/// The steps of an `action.yml` that is made of steps.
+pub(super) fn steps_of_action<'a>(
+    syntax: &mut Syntax<'_>,
+    root: &'a Node,
+) -> Option<Vec<Step<'a>>> {
+    action(syntax, root).map(|action| action.steps)
+}
+
 fn key<'a>(syntax: &mut Syntax<'_>, node: &'a Node, key: &str) -> Option<Text<'a>> {
     let entries = syntax.mapping(node, "", Empty::Fine, Case::Matters);
     let entry = entries.into_iter().find(|entry| entry.key == key)?;
