@@ -276,11 +276,49 @@ pub(crate) struct Lint {
         default_value = "."
     )]
     pub(crate) directory: Utf8PathBuf,
-    /// Print diagnostics as JSON
-    #[arg(long)]
+    /// Print diagnostics as JSON, with what would mend them: `--format json`
+    #[arg(long, conflicts_with = "format")]
     pub(crate) json: bool,
+    /// How diagnostics are printed
+    #[arg(long, value_enum, value_name = "FORMAT", default_value = "text")]
+    pub(crate) format: Format,
+    /// Mend what can be mended, in the files; what is left is told
+    #[arg(
+        long,
+        value_enum,
+        value_name = "KIND",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "safe"
+    )]
+    pub(crate) fix: Option<FixKind>,
+    /// With `--fix`: show what would be changed, and change nothing; 1 when there is something
+    #[arg(long, requires = "fix")]
+    pub(crate) diff: bool,
     #[command(flatten)]
     pub(crate) actions: Actions,
+}
+
+/// How diagnostics are printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    /// For people, with the lines they are about
+    Text,
+    /// With the edits that would mend them
+    Json,
+    /// SARIF 2.1.0, for services that show findings
+    Sarif,
+    /// Commands that become annotations on GitHub
+    Github,
+}
+
+/// How far mending goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum FixKind {
+    /// What the workflow does stays the same, but for what was wrong
+    Safe,
+    /// Also `permissions` where there are none: look at the jobs before you keep it
+    Unsafe,
 }
 
 #[derive(Debug, Args)]

@@ -5,9 +5,11 @@
 #![warn(missing_docs)]
 
 mod diagnostic;
+mod fix;
 mod foreign;
 mod github;
 mod graph;
+mod ignore;
 mod lock;
 mod project;
 mod shape;
@@ -26,6 +28,7 @@ use cutover_model::{
 };
 
 pub use diagnostic::{CODES, explain};
+pub use fix::{Edit, Fix, apply, fixes};
 pub use foreign::{ForeignAction, ForeignActions, ForeignFault, Wanted};
 pub use github::{DefaultPermissions, ReadError, ReadOptions, read};
 pub use lock::Lock;

@@ -332,3 +332,70 @@ fn a_directory_with_a_space() {
     command(&["down"]).exits(0);
     server.stop();
 }
+
+#[test]
+fn what_lint_can_mend_is_shown_then_written_and_told_to_programs() {
+    const FILE: &str = ".github/workflows/ci.yml";
+    const TEXT: &str = "on: issues # why
+jobs:
+  a:
+    runs-on: ubuntu-latest
+    steps:
+      - run: |
+          echo \"${{ github.event.issue.title }}\"
+          echo \"::set-output name=a::b\"
+";
+    const MENDED: &str = "on: issues # why
+jobs:
+  a:
+    runs-on: ubuntu-latest
+    steps:
+      - env:
+          ISSUE_TITLE: ${{ github.event.issue.title }}
+        run: |
+          echo \"${ISSUE_TITLE}\"
+          echo \"a=b\" >> \"$GITHUB_OUTPUT\"
+";
+    let world = World::new();
+    let repository = Repository::new(&world, "mended");
+    repository.write(FILE, TEXT).commit("wrong");
+    let path = format!("{}/{FILE}", repository.path());
+    let lint = |arguments: &[&str]| {
+        let all = ["lint", "-C", repository.path()].into_iter();
+        let all: Vec<&str> = all.chain(arguments.iter().copied()).collect();
+        world.cutover(&all)
+    };
+    let json = lint(&["--json"]).exits(1).json();
+    let said = json["diagnostics"].as_array().unwrap();
+    let edits = said.iter().find(|one| one["code"] == "CUT-1031").unwrap();
+    let edits = edits["fixes"][0]["edits"].as_array().unwrap();
+    assert_eq!(edits[0]["replacement"], "${ISSUE_TITLE}");
+    let start = usize::try_from(edits[0]["start"].as_u64().unwrap()).unwrap();
+    assert!(TEXT[start..].starts_with("${{ github"), "{json:#}");
+    let sarif = lint(&["--format", "sarif"]).exits(1).json();
+    let results = sarif["runs"][0]["results"].as_array().unwrap();
+    assert_eq!(results.len(), said.len());
+    lint(&["--format", "github"])
+        .exits(1)
+        .says(&["::error file=.github/workflows/ci.yml,line=7,col=21,title=CUT-1031::"]);
+
+    let shown = lint(&["--fix", "--diff"]).exits(1);
+    assert!(
+        shown
+            .stdout
+            .contains("+          echo \"${ISSUE_TITLE}\"\n")
+    );
+    assert_eq!(fs::read_to_string(&path).unwrap(), TEXT);
+    lint(&["--fix"])
+        .exits(0)
+        .says(&["2 fixes in 1 files were made"]);
+    assert_eq!(fs::read_to_string(&path).unwrap(), MENDED);
+    lint(&["--fix", "--diff"]).exits(0);
+    lint(&["--diff"]).exits(2);
+    lint(&["--fix=unsafe"]).exits(0);
+    let text = fs::read_to_string(&path).unwrap();
+    assert!(
+        text.contains("permissions:\n  contents: read\n\njobs:\n"),
+        "{text}"
+    );
+}

@@ -17,7 +17,7 @@ use super::{
     builtin::{self, Named},
     call::Calls,
     ground::{Ground, Lies},
-    lint as rules,
+    lint::{self as rules, Files},
     model::{Does, Job, Node, NodeHook, Runs, Step, With, Workflow},
     parse,
     parse::container,
@@ -41,7 +41,7 @@ pub(crate) fn compile(
     options: Options,
 ) -> Compiled {
     let (project, mut diagnostics) = crate::project::read(tree);
-    let mut sink = Sink::new(path);
+    let mut sink = Sink::heeding(path, tree.get(path).unwrap_or_default());
     let mut lowering = Lowering {
         options,
         project: project.as_ref(),
@@ -79,20 +79,27 @@ pub(crate) fn compile(
 /// What there is to say about a workflow. What cutover cannot do yet is no error of the file.
 pub(crate) fn lint(tree: &SourceTree, foreign: &ForeignActions, path: &str) -> Linted {
     let (project, mut diagnostics) = crate::project::read(tree);
-    let mut sink = Sink::new(path);
+    let mut sink = Sink::heeding(path, tree.get(path).unwrap_or_default());
     let mut lowering = Lowering {
         project: project.as_ref(),
         is_lint: true,
         ..Lowering::new(tree, path, foreign)
     };
-    if let Some((document, _)) = checked(tree, path, &mut sink)
+    let mut others = Vec::new();
+    if let Some((document, verdict)) = checked(tree, path, &mut sink)
         && let Some(root) = &document.root
-        && !sink.has_errors()
-        && let Some(workflow) = parse::workflow(root, &mut sink)
     {
-        lowering.workflow(path, workflow, &mut sink);
+        if !sink.has_errors()
+            && let Some(workflow) = parse::workflow(root, &mut sink)
+        {
+            lowering.workflow(path, workflow, &mut sink);
+        }
+        if verdict == Verdict::Accepted {
+            others = rules::advise(&Files { tree, foreign }, path, &document, &mut sink);
+        }
     }
     let mut all = sink.finish();
+    all.append(&mut others);
     all.append(&mut lowering.actions.diagnostics);
     if !all.iter().any(is_error) {
         all.append(&mut lowering.objections(path));

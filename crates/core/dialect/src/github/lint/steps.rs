@@ -43,9 +43,11 @@ const WAIT: [&str; 6] = [
 const PARALLEL: [&str; 3] = ["id", "name", "parallel"];
 
 impl Syntax<'_> {
-    /// A step. The last key that says what it does decides what kind of step it is.
-    pub(super) fn step<'a>(&mut self, node: &'a Node) -> Step<'a> {
-        let mut step = Step::default();
+    /// A step, with those inside of it. The last key that says what it does decides what kind of step it
+    /// is.
+    pub(super) fn step<'a>(&mut self, node: &'a Node) -> Vec<Step<'a>> {
+        let mut step = Step::new(node);
+        let mut inside = Vec::new();
         let entries = self.mapping(node, "a step", Empty::Refused, Case::Matters);
         let kind = entries
             .iter()
@@ -62,16 +64,21 @@ impl Syntax<'_> {
             let message = "a step must do something";
             self.sink
                 .error_hint(Code::MissingKey, node.at, message, hint);
-            return step;
+            return vec![step];
         };
         for entry in entries {
-            if keys.contains(&entry.key.as_str()) {
+            if entry.key == "parallel" && keys.contains(&"parallel") {
+                let items = self.sequence(&entry.value, "`parallel`", Empty::Refused);
+                let items = items.unwrap_or_default().iter();
+                inside.extend(items.flat_map(|item| self.step(item)));
+            } else if keys.contains(&entry.key.as_str()) {
                 self.step_key(&mut step, entry);
             } else {
                 self.unknown(entry, what, keys);
             }
         }
-        step
+        inside.insert(0, step);
+        inside
     }
 
     fn step_key<'a>(&mut self, step: &mut Step<'a>, entry: &'a Entry) {
@@ -99,14 +106,6 @@ impl Syntax<'_> {
             }
             "cancel" => {
                 filled("`cancel`");
-            }
-            "parallel" => {
-                for item in self
-                    .sequence(node, "`parallel`", Empty::Refused)
-                    .unwrap_or_default()
-                {
-                    self.step(item);
-                }
             }
             _ => {}
         }

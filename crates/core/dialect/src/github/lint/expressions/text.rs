@@ -103,12 +103,19 @@ impl Expressions<'_> {
             }
         };
         let mut kinds = Vec::new();
+        let mut holds = true;
         for (start, expression) in expressions {
-            let kind = self.one(text, start, expression, spot, is_script)?;
+            let Some(kind) = self.one(text, start, expression, spot, is_script) else {
+                holds = false;
+                if self.sink.is_full() {
+                    break;
+                }
+                continue;
+            };
             let open = written[..start].rfind("${{").unwrap_or(start);
             kinds.push((open, kind));
         }
-        Some(kinds)
+        holds.then_some(kinds)
     }
 
     /// The type of one expression; nothing when it does not hold.
