@@ -25,6 +25,7 @@ pub use diagnostic::{CODES, explain};
 pub use foreign::{ForeignAction, ForeignActions, ForeignFault, Wanted};
 pub use github::{DefaultPermissions, ReadError, ReadOptions, read};
 pub use lock::Lock;
+pub use suggest::nearest;
 pub use tree::SourceTree;
 
 /// What compiling gave.

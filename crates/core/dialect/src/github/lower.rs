@@ -82,12 +82,22 @@ pub(crate) fn lint(tree: &SourceTree, foreign: &ForeignActions, path: &str) -> L
         is_lint: true,
         ..Lowering::new(tree, path, foreign)
     };
-    if let Some((document, _)) = checked(tree, path, &mut sink)
-        && let Some(root) = &document.root
-        && !sink.has_errors()
-        && let Some(workflow) = parse::workflow(root, &mut sink)
+    let checked = checked(tree, path, &mut sink);
+    let document = checked.map(|(document, _)| document);
+    if let Some(root) = document
+        .as_ref()
+        .and_then(|document| document.root.as_ref())
     {
-        lowering.workflow(path, workflow, &mut sink);
+        let mut aside = sink.aside();
+        if !sink.has_errors() {
+            if let Some(workflow) = parse::workflow(root, &mut sink) {
+                lowering.workflow(path, workflow, &mut sink);
+            }
+        } else if let Some(workflow) = parse::workflow(root, &mut aside) {
+            // What is wrong elsewhere in the file is no reason not to look at what steps use.
+            lowering.workflow(path, workflow, &mut aside);
+            sink.take_independent(aside, USED);
+        }
     }
     let mut all = sink.finish();
     all.append(&mut lowering.actions.diagnostics);
@@ -108,6 +118,13 @@ pub(crate) fn lint(tree: &SourceTree, foreign: &ForeignActions, path: &str) -> L
 
 /// What matters to the hosted service alone.
 pub(super) const HOSTED: &[Code] = &[Code::RunnerLabel, Code::OutdatedAction];
+/// What is told of the actions that a file uses also when something else in it is wrong.
+const USED: &[Code] = &[
+    Code::NoAction,
+    Code::ActionNesting,
+    Code::ActionVersion,
+    Code::UnknownName,
+];
 /// What is no matter of the file, but of what cutover has.
 const OURS: &[Code] = &[Code::NotYet, Code::LackingAction, Code::NoAction];
 

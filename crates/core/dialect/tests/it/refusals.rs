@@ -119,6 +119,7 @@ fn expressions_may_use_what_their_key_has() {
             12:13 1030 context `secrets` is not available here | available here: `env`, `github`, `inputs`, `job`, `matrix`, `needs`, `runner`, `steps`, `strategy`, `vars`
             13:23 1030 function `success` is not available here
             16:20 1032 there is no property `x`
+            16:39 1030 there is no context `nope` | known here: `env`, `github`, `inputs`, `job`, `matrix`, `needs`, `runner`, `secrets`, `steps`, `strategy`, `vars`
             18:20 1030 context `matrix` is not available here | no context is available here
             18:20 1032 there is no property `shell`
             19:13 1085 the condition always holds, because there is text around the `${{ }}` | leave out `${{` and `}}`, or put them around the whole
