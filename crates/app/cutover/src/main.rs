@@ -10,6 +10,7 @@ mod exit;
 mod reference;
 mod render;
 mod signals;
+mod space;
 
 use std::process::ExitCode;
 

@@ -54,13 +54,23 @@ pub fn choose_legs(plan: &mut Plan, wanted: &[(String, String)]) -> Result<(), N
     Ok(())
 }
 
-/// What was wanted by a name that nothing has, once the only matrix of a plan is known.
+/// What was wanted by a name that nothing has, once the only matrix of a plan that had to be evaluated is
+/// known. Of several each may be the one that is meant.
 pub(crate) fn lacking(plan: &Plan, spec: &MatrixSpec, legs: &[Combination]) -> Option<String> {
-    let is_axis = |name: &String| legs.iter().any(|leg| leg.contains_key(name));
-    let (name, _) = spec.only.iter().find(|(name, _)| !is_axis(name))?;
+    let (name, _) = spec.only.iter().find(|(name, _)| !has(legs, name))?;
     let mut matrices = Vec::new();
     add_matrices(&plan.jobs, &mut matrices);
-    (matrices.len() == 1).then(|| format!("the matrix has no `{name}`; {}", there_is(legs)))
+    let known: Vec<_> = matrices
+        .iter()
+        .filter_map(|(_, spec)| legs_of(spec))
+        .collect();
+    let is_last = legs_of(spec).is_none() && known.len() + 1 == matrices.len();
+    let is_elsewhere = known.iter().any(|legs| has(legs, name));
+    (is_last && !is_elsewhere).then(|| format!("no matrix has `{name}`; here {}", there_is(legs)))
+}
+
+fn has(legs: &[Combination], name: &str) -> bool {
+    legs.iter().any(|leg| leg.contains_key(name))
 }
 
 /// `the legs are …`, for people.

@@ -158,12 +158,14 @@ fn what_a_matrix_lacks_that_is_an_expression_is_refused_when_it_is_known() {
         ),
         (
             ("os", "mac"),
-            "the matrix has no `os`; the legs are `n: 1`, `n: 2`",
+            "no matrix has `os`; here the legs are `n: 1`, `n: 2`",
         ),
     ] {
         let mut test = job("test", &[], vec![step("a")]);
         test.matrix = Some(matrix(json!("${{ fromJSON('{\"n\":[1,2]}') }}")));
-        let mut plan = plan(vec![test]);
+        let mut beside = job("beside", &["test"], vec![step("a")]);
+        beside.matrix = Some(matrix(json!({ "v": [1] })));
+        let mut plan = plan(vec![test, beside]);
         choose_legs(&mut plan, &wanted(&[pair])).unwrap();
         let world = given(plan);
         let reason = world.run.jobs().next().unwrap().reason.map(str::to_owned);
