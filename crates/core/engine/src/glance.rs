@@ -4,7 +4,7 @@
 use cutover_model::run::{Attempt, JobKey, Outcome, State, StepPath};
 
 use crate::{
-    run::Run,
+    run::{Group, Run},
     step,
     view::{self, StepView},
 };
@@ -24,6 +24,20 @@ impl Run {
     pub fn has_many_legs(&self) -> bool {
         let specs = self.specs();
         specs.len() > 1 || specs.iter().any(|spec| self.legs_of(&spec.id).len() > 1)
+    }
+
+    /// Whether a leg may begin that has not begun yet.
+    pub fn has_jobs_to_begin(&self) -> bool {
+        let waits = |key: &JobKey| {
+            let leg = self.leg(key);
+            leg.is_some_and(|leg| !leg.has_started() && !leg.state.is_finished())
+        };
+        let may_begin = |job: &str| match self.groups.get(job) {
+            Some(Group::Expanded { legs, .. }) => legs.iter().any(waits),
+            Some(Group::Ended { .. }) => false,
+            None => true,
+        };
+        !self.state().is_finished() && self.specs().iter().any(|spec| may_begin(&spec.id))
     }
 
     /// Which try of a leg it is, once it has started.

@@ -23,7 +23,7 @@ use crate::{
     layout::{JobPlace, Layout, StepKey},
     matchers::memory,
     order::Begun,
-    process::{ProcessExecutor, end, name, remove, sweep},
+    process::{ProcessExecutor, empty, end, name, remove, sweep},
     subjects,
 };
 
@@ -293,18 +293,6 @@ impl ProcessExecutor {
 /// The step of the job that a step is, or is in.
 fn index_of(step: &StepPath) -> u16 {
     step.0.first().copied().unwrap_or_default()
-}
-
-/// Nothing of what a job worked in is left; its logs and records are.
-fn empty(layout: &Layout) -> Result<(), Error> {
-    let paths = [
-        layout.workspace(),
-        layout.temp(),
-        layout.private(),
-        layout.borders(),
-        layout.actions(),
-    ];
-    paths.iter().try_for_each(|path| remove(path))
 }
 
 /// The workspace as it was before a step, as far as that is known.

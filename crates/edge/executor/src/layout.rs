@@ -153,6 +153,11 @@ impl Layout {
         self.dir.join("borders")
     }
 
+    /// What it leaves to the next job of its run.
+    pub(crate) fn left(&self) -> Utf8PathBuf {
+        self.dir.join("left")
+    }
+
     /// For which try of the run all this was made.
     pub(crate) fn prepared(&self) -> Utf8PathBuf {
         self.dir.join("attempt.json")

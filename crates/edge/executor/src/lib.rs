@@ -15,6 +15,7 @@ mod follow;
 mod foresee;
 #[cfg(test)]
 mod fuzzing;
+mod hand_down;
 mod keep;
 mod layout;
 mod lines;

@@ -30,6 +30,7 @@ use crate::{
     error::Error,
     follow::{Follow, Notices},
     foresee::AllForeseen,
+    hand_down::HandedDown,
     keep::AllBorders,
     layout::{JobPlace, Layout, StepKey},
     lines::Lines,
@@ -66,6 +67,7 @@ pub struct ProcessExecutor {
     /// When workspaces are copied.
     pub(crate) snapshots: Snapshots,
     pub(crate) borders: AllBorders,
+    pub(crate) handed_down: HandedDown,
     /// Rings each time this executor has begun a step.
     pub(crate) begins: Arc<Notify>,
 }
@@ -93,6 +95,7 @@ impl ProcessExecutor {
             log_limit: usual_log_limit(),
             snapshots: Snapshots::default(),
             borders: AllBorders::default(),
+            handed_down: HandedDown::default(),
             begins: Arc::default(),
         }
     }
@@ -159,20 +162,18 @@ impl ProcessExecutor {
     }
 
     async fn make_ready(&self, layout: &Layout, job: &str) -> Result<(), Error> {
+        if !layout.dir.exists() {
+            make(&layout.dir)?;
+            self.handed_down.take(layout);
+        }
+        // What else there may be is made by whoever has something to put into it.
         for path in [
-            layout.dir.clone(),
             layout.workspace(),
             layout.temp(),
-            layout.private(),
             layout.records(),
             layout.logs(),
-            layout.actions(),
         ] {
-            fs::DirBuilder::new()
-                .recursive(true)
-                .mode(0o700)
-                .create(&path)
-                .map_err(Error::io("create", path))?;
+            make(&path)?;
         }
         self.supervise(layout, job).await
     }
@@ -340,24 +341,28 @@ impl ProcessExecutor {
     /// Ends everything of a job and removes what it worked in. Logs and records stay.
     pub async fn destroy(&self, run: &RunId, job: &JobKey) -> Result<(), Error> {
         let layout = Layout::new(&self.root, run, job);
-        if !layout.dir.exists() {
-            return Ok(());
+        if self.close(&layout, run, job).await? {
+            clear_away(layout).await?;
         }
-        self.forget(&layout);
-        if !end(&layout).await? {
+        Ok(())
+    }
+
+    /// Ends everything of a job; whether there is anything of it.
+    pub(crate) async fn close(
+        &self,
+        layout: &Layout,
+        run: &RunId,
+        job: &JobKey,
+    ) -> Result<bool, Error> {
+        if !layout.dir.exists() {
+            return Ok(false);
+        }
+        self.forget(layout);
+        if !end(layout).await? {
             sweep(name(run, job)).await?;
         }
-        self.forget_borders(&layout);
-        let paths = [
-            layout.workspace(),
-            layout.temp(),
-            layout.private(),
-            layout.borders(),
-            layout.actions(),
-        ];
-        spawn_blocking(move || paths.iter().try_for_each(|path| remove(path)))
-            .await
-            .map_err(|error| Error::Refused(error.to_string()))?
+        self.forget_borders(layout);
+        Ok(true)
     }
 
     /// Where its log is, or will be.
@@ -451,6 +456,14 @@ impl ProcessExecutor {
     }
 }
 
+fn make(path: &Utf8Path) -> Result<(), Error> {
+    fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(path)
+        .map_err(Error::io("create", path))
+}
+
 fn ended(layout: &Layout, key: &StepKey) -> Result<Option<StepEnd>, Error> {
     let ended: Option<Ended> = record::read(&layout.ended(&key.name()))?;
     Ok(ended.map(|ended| StepEnd::Exited {
@@ -521,6 +534,26 @@ pub(crate) async fn sweep(job: String) -> Result<(), Error> {
 }
 
 /// Removes a tree, also one whose directories were made read-only (module caches do that).
+/// Removes what a job worked in, which is over. Its logs and records stay.
+pub(crate) async fn clear_away(layout: Layout) -> Result<(), Error> {
+    spawn_blocking(move || empty(&layout))
+        .await
+        .map_err(|error| Error::Refused(error.to_string()))?
+}
+
+/// The same, where we may wait for the disk.
+pub(crate) fn empty(layout: &Layout) -> Result<(), Error> {
+    let paths = [
+        layout.workspace(),
+        layout.temp(),
+        layout.private(),
+        layout.borders(),
+        layout.actions(),
+        layout.left(),
+    ];
+    paths.iter().try_for_each(|path| remove(path))
+}
+
 pub(crate) fn remove(path: &Utf8Path) -> Result<(), Error> {
     match fs::remove_dir_all(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),

@@ -1,9 +1,9 @@
 //! Small JSON files that are either there as a whole or not at all: what is empty is not there yet.
 
 use std::{
-    fs::{self, File, OpenOptions},
+    fs::{self, DirBuilder, File, OpenOptions},
     io::{self, Seek as _, Write as _},
-    os::unix::fs::OpenOptionsExt as _,
+    os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _},
     thread,
     time::Duration,
 };
@@ -151,24 +151,29 @@ impl Reserved {
 /// A file that was not there before; `None` when it was. To write over a record is to lose it for whoever is
 /// killed between the two.
 fn create_first(path: &Utf8Path) -> io::Result<Option<File>> {
-    let created = OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(path);
-    match created {
+    match open(path, OpenOptions::new().create_new(true)) {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(None),
         created => created.map(Some),
     }
 }
 
 fn create(path: &Utf8Path) -> io::Result<File> {
-    OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .mode(0o600)
-        .open(path)
+    open(path, OpenOptions::new().create(true).truncate(true))
+}
+
+/// Opens a file to write; its folder is made with the first one.
+fn open(path: &Utf8Path, options: &mut OpenOptions) -> io::Result<File> {
+    options.write(true).mode(0o600);
+    match (options.open(path), path.parent()) {
+        (Err(error), Some(folder)) if error.kind() == io::ErrorKind::NotFound => {
+            DirBuilder::new()
+                .recursive(true)
+                .mode(0o700)
+                .create(folder)?;
+            options.open(path)
+        }
+        (opened, _) => opened,
+    }
 }
 
 /// Whether there is no room on the disk, or in the user's share of it.

@@ -1,6 +1,6 @@
 //! Drives a run: runners, steps, timers.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, fs, sync::Arc};
 
 use cutover_engine::{
     self as engine, Effect, Input, Resumption, Run,
@@ -256,7 +256,11 @@ impl Work {
     async fn clean_up(&self, job: &JobKey) {
         let executor = self.control.executor();
         let conclusion = self.run.job(job).and_then(|leg| leg.conclusion);
+        let has_more = self.run.has_jobs_to_begin();
         let done = match conclusion {
+            Some(Outcome::Succeeded | Outcome::Skipped) if has_more => {
+                executor.hand_down(&self.id, job).await
+            }
             Some(Outcome::Succeeded | Outcome::Skipped) => executor.destroy(&self.id, job).await,
             _ => executor.set_aside(&self.id, job).await,
         };
@@ -265,6 +269,9 @@ impl Work {
         }
         if let Err(error) = self.control.results().revoke(&self.run, job).await {
             tracing::warn!(%error, %job, "what a job was granted is not taken back");
+        }
+        if !has_more && let Err(error) = executor.forget_handed_down(&self.id) {
+            tracing::warn!(%error, "what jobs left to others is not removed");
         }
         let now = self.control.now();
         if let Err(error) = executor.forget_kept(KeepLimits::default(), now).await {
@@ -334,7 +341,7 @@ impl Work {
             .map_err(|error| error.to_string())?;
         let granted = match self.control.results().granted(&self.run, &key.job) {
             Some(granted) => granted,
-            None => self.let_in(key, &place).await?,
+            None => self.let_in(key, &place)?,
         };
         executor.border(key, self.is_alone(key)).await;
         if let Some(foreseen) = executor.take_foreseen(key) {
@@ -467,27 +474,24 @@ impl Work {
     }
 
     /// What the first step of a job finds done: the payload of the event, and the results service.
-    async fn let_in(&self, key: &StepKey, place: &JobPlace) -> Result<Arc<Granted>, String> {
-        self.write_event(place).await?;
-        let granted = self.control.results().grant(&self.run, &key.job).await;
+    fn let_in(&self, key: &StepKey, place: &JobPlace) -> Result<Arc<Granted>, String> {
+        self.write_event(place)?;
+        let granted = self.control.results().grant(&self.run, &key.job);
         granted.map_err(|error| error.to_string())
     }
 
-    /// Lays the payload of the event where the steps of a job look for it, once.
-    async fn write_event(&self, place: &JobPlace) -> Result<(), String> {
+    /// Lays the payload of the event where the steps of a job look for it.
+    fn write_event(&self, place: &JobPlace) -> Result<(), String> {
         let path = place.temp.join(resolve::EVENT_FILE);
         let (Some(trigger), Some(folder)) = (self.run.trigger(), path.parent()) else {
             return Ok(());
         };
-        if tokio::fs::try_exists(&path).await.unwrap_or_default() {
+        let payload = trigger.payload.to_string();
+        // A job before this one may have left it, as it was or otherwise.
+        if fs::read(&path).is_ok_and(|there| there == payload.as_bytes()) {
             return Ok(());
         }
-        let payload = trigger.payload.to_string();
-        let write = async {
-            tokio::fs::create_dir_all(folder).await?;
-            tokio::fs::write(&path, payload).await
-        };
-        let wrote: std::io::Result<()> = write.await;
+        let wrote = fs::create_dir_all(folder).and_then(|()| fs::write(&path, payload));
         wrote.map_err(|error| format!("could not write `{path}`: {error}"))
     }
 

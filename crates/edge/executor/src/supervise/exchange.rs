@@ -15,7 +15,10 @@ use cutover_supervisor::tree;
 use rustix::fs::OFlags;
 
 use super::{job::lock, start::EXCHANGE};
-use crate::subjects::LIST;
+use crate::{
+    hand_down::EXCHANGE_LEFT,
+    subjects::{Known, LIST},
+};
 
 /// What a script is called, before its ending.
 pub(super) const SCRIPT: &str = "script";
@@ -43,6 +46,14 @@ impl Spare {
             && fs::rename(spare.place, exchange).is_ok()
         {
             if spare.list == list {
+                return Ok(());
+            }
+            return fs::write(exchange.join(LIST), list);
+        }
+        let left = exchange.with_file_name(EXCHANGE_LEFT);
+        if fs::rename(left, exchange).is_ok() {
+            // Another job has had it, and the list was made that of a job that has made nothing.
+            if list == Known::default().list() {
                 return Ok(());
             }
             return fs::write(exchange.join(LIST), list);
@@ -76,7 +87,7 @@ impl Spare {
 
 /// Empties the files, and refuses when there is anything else. The list is made what it has to be,
 /// whatever the step has written into it.
-fn clear(exchange: &Utf8Path, list: &str) -> io::Result<()> {
+pub(crate) fn clear(exchange: &Utf8Path, list: &str) -> io::Result<()> {
     let mut count = 0;
     for entry in exchange.read_dir_utf8()? {
         let entry = entry?;

@@ -10,3 +10,4 @@ pub(crate) mod start;
 mod step;
 
 pub use self::job::supervise;
+pub(crate) use self::{exchange::clear, start::EXCHANGE};
