@@ -1,6 +1,6 @@
 //! The way to a server: finds it, speaks JSON with it, says clearly what went wrong.
 
-use std::fmt::Write as _;
+use std::{fmt::Write as _, io::ErrorKind};
 
 use anyhow::{Context as _, bail};
 use camino::Utf8Path;
@@ -25,11 +25,13 @@ impl Beacon {
 
     fn read(data_dir: &Utf8Path) -> anyhow::Result<Self> {
         let path = data_dir.join(Self::FILE);
-        let text = std::fs::read_to_string(&path).with_context(|| {
-            format!(
-                "no server runs on `{data_dir}`; start one with `cutover serve`, or say where with --server"
-            )
-        })?;
+        let none = format!(
+            "no server runs on `{data_dir}`; start one with `cutover serve`, or say where with --server"
+        );
+        let text = match std::fs::read_to_string(&path) {
+            Err(error) if error.kind() == ErrorKind::NotFound => bail!(none),
+            read => read.context(none)?,
+        };
         serde_json::from_str(&text).with_context(|| format!("`{path}` is damaged"))
     }
 }

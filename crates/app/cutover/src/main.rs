@@ -11,6 +11,7 @@ mod known;
 mod reference;
 mod render;
 mod signals;
+mod space;
 
 use std::process::ExitCode;
 

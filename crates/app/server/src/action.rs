@@ -231,6 +231,7 @@ fn settle(done: Option<Result<Done, Error>>, log: &mut BuiltinLog) -> ActionEnd 
                 Error::Refused(_)
                 | Error::NotFound(_)
                 | Error::Ambiguous(_)
+                | Error::Malformed(_)
                 | Error::Invalid(_) => Outcome::Failed,
                 _ => Outcome::Faulted,
             };

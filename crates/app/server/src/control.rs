@@ -179,8 +179,11 @@ impl Control {
             .mode(0o700)
             .create(dir)
             .await
-            .map_err(Error::io("create", dir))?;
-        let lock = cutover_store::lock_directory(dir)?;
+            .map_err(Error::data_dir(dir))?;
+        let lock = cutover_store::lock_directory(dir).map_err(|error| match error {
+            cutover_store::Error::File { source, .. } => Error::data_dir(dir)(source),
+            error => error.into(),
+        })?;
         let owner = lock::owner(dir).await?;
         let place = format!("sqlite://{dir}/cutover.db");
         let store = if options.power_safe {

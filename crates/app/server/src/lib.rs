@@ -39,7 +39,7 @@ mod which;
 
 pub use control::{Control, Notice, Options, Sources};
 pub use deliver::{Ask, Begun};
-pub use error::Error;
+pub use error::{Error, Mistake};
 pub use failure::{FailedStep, Look, Looking, OnFailure};
 pub use hear::{Heard, Started};
 pub use operate::Answer;

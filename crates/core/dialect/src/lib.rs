@@ -32,6 +32,7 @@ pub use fix::{Edit, Fix, apply, fixes};
 pub use foreign::{ForeignAction, ForeignActions, ForeignFault, Wanted};
 pub use github::{DefaultPermissions, ReadError, ReadOptions, read};
 pub use lock::Lock;
+pub use suggest::nearest;
 pub use tree::SourceTree;
 
 /// What compiling gave.

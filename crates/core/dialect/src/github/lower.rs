@@ -85,17 +85,23 @@ pub(crate) fn lint(tree: &SourceTree, foreign: &ForeignActions, path: &str) -> L
         is_lint: true,
         ..Lowering::new(tree, path, foreign)
     };
+    let checked = checked(tree, path, &mut sink);
     let mut others = Vec::new();
-    if let Some((document, verdict)) = checked(tree, path, &mut sink)
+    if let Some((document, verdict)) = &checked
         && let Some(root) = &document.root
     {
-        if !sink.has_errors()
-            && let Some(workflow) = parse::workflow(root, &mut sink)
-        {
-            lowering.workflow(path, workflow, &mut sink);
+        let mut aside = sink.aside();
+        if !sink.has_errors() {
+            if let Some(workflow) = parse::workflow(root, &mut sink) {
+                lowering.workflow(path, workflow, &mut sink);
+            }
+        } else if let Some(workflow) = parse::workflow(root, &mut aside) {
+            // What is wrong elsewhere in the file is no reason not to look at what steps use.
+            lowering.workflow(path, workflow, &mut aside);
+            sink.take_independent(aside, USED);
         }
-        if verdict == Verdict::Accepted {
-            others = rules::advise(&Files { tree, foreign }, path, &document, &mut sink);
+        if *verdict == Verdict::Accepted {
+            others = rules::advise(&Files { tree, foreign }, path, document, &mut sink);
         }
     }
     let mut all = sink.finish();
@@ -118,6 +124,13 @@ pub(crate) fn lint(tree: &SourceTree, foreign: &ForeignActions, path: &str) -> L
 
 /// What matters to the hosted service alone.
 pub(super) const HOSTED: &[Code] = &[Code::RunnerLabel, Code::OutdatedAction];
+/// What is told of the actions that a file uses also when something else in it is wrong.
+const USED: &[Code] = &[
+    Code::NoAction,
+    Code::ActionNesting,
+    Code::ActionVersion,
+    Code::UnknownName,
+];
 /// What is no matter of the file, but of what cutover has.
 const OURS: &[Code] = &[Code::NotYet, Code::LackingAction, Code::NoAction];
 

@@ -240,6 +240,8 @@ fn permissions_are_read_and_said_to_give_nothing() {
         ",
         "
             5:20 W 1080 `permissions` let nobody write: cutover gives jobs no token | steps that call the forge need a secret of yours
+            5:51 W 1097 job `b` does not need `issues: write` | enough is `permissions: {}`
+            6:35 W 1097 job `c` does not need `packages: write` | enough is `permissions: {}`
             ",
     );
 }

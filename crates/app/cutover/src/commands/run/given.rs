@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 use camino::{Utf8Path, Utf8PathBuf};
 use cutover_executor::Supervisors;
 use cutover_forge::ActionStore;
@@ -11,7 +11,10 @@ use cutover_model::Secret;
 use cutover_server::{Options, Sources};
 use cutover_store::Store;
 
-use crate::{cli, config};
+use crate::{
+    cli::{self, values::check_secret},
+    config,
+};
 
 /// Secrets from a file, and those that were named; without a value, from the environment.
 pub(crate) fn secrets(
@@ -23,13 +26,21 @@ pub(crate) fn secrets(
         secrets = config::secret_file(path)?;
     }
     for given in named {
+        let name = given.split_once('=').map_or(&**given, |(name, _)| name);
+        if name.trim().is_empty() {
+            bail!("--secret: the name is missing: write `NAME`, or `NAME=VALUE`");
+        }
+        if let Err(rule) = check_secret(name) {
+            bail!("--secret: `{name}` cannot be a secret: {rule}");
+        }
         if let Some((name, value)) = given.split_once('=') {
             secrets.insert(name.to_owned(), Secret::new(value));
             continue;
         }
         let name = given;
-        let value = config::environment(name)
-            .with_context(|| format!("--secret {name}: no environment variable has that name"))?;
+        let value = config::environment(name).with_context(|| {
+            format!("--secret {name}: no environment variable has that name; or write `--secret {name}=VALUE`")
+        })?;
         secrets.insert(name.clone(), Secret::new(value));
     }
     Ok(secrets)
