@@ -262,7 +262,7 @@ async fn compile(
         Some((label.clone(), image.to_owned()))
     });
     plan.map_runners(&images.collect());
-    if plan.jobs.iter().any(JobSpec::uses_containers) {
+    if plan.jobs.iter().any(JobSpec::needs_containers) {
         let lacking = "this workflow needs containers; on Debian: `apt-get install docker.io`";
         control.check_containers().await.context(lacking)?;
     }
