@@ -19,6 +19,8 @@ fn filters_paths(files: &SourceTree) -> bool {
 pub(crate) struct Tree {
     pub(crate) root: Utf8PathBuf,
     pub(crate) files: SourceTree,
+    /// `OWNER/NAME` of where it comes from, when that has such a name.
+    pub(crate) origin: Option<String>,
     /// The commit that is checked out; absent before the first.
     pub(crate) head: Option<Revision>,
     /// The branch that is checked out; absent when it is a bare commit.
@@ -57,6 +59,7 @@ impl Tree {
         };
         Ok(Self {
             root: git.root().to_owned(),
+            origin: git.origin(),
             files,
             head: told.as_ref().map(|told| told.id.clone()),
             branch,
