@@ -14,6 +14,7 @@ mod history;
 mod host;
 mod name;
 mod origin;
+mod plain_refs;
 mod receive;
 mod refs;
 mod repository;

@@ -156,6 +156,8 @@ fn tools_are_those_of_the_machine_and_what_does_not_fit_is_refused() {
         "this is v4.2.6",
         "no node `3` on this machine; there is",
         "4.2.6",
+        // It is an annotation, too.
+        "(a / Run actions/setup-node)",
     ]);
     repository.workflow(&job(
         "",

@@ -36,6 +36,7 @@ mod judged;
 mod kill_nine;
 mod killed;
 mod load;
+mod looking_back;
 mod operating;
 mod queue;
 mod registry;

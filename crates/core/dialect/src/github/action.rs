@@ -167,7 +167,7 @@ impl Actions {
                 too_deep(reference.at, sink);
                 return None;
             }
-            let mut own = Sink::new(&place.name(&path));
+            let mut own = Sink::heeding(&place.name(&path), bytes);
             let action = parse::action(bytes, &mut own);
             self.open.push(name);
             let lowered = action.map(|action| Rc::new(lower(self, action, &mut own)));

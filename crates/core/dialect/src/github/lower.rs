@@ -15,7 +15,7 @@ use super::{
     builtin::{self, Named},
     call::Calls,
     ground::{Ground, Lies},
-    lint as rules,
+    lint::{self as rules, Files},
     model::{Does, Job, Node, NodeHook, Runs, Step, With, Workflow},
     parse,
     parse::container,
@@ -39,7 +39,7 @@ pub(crate) fn compile(
     options: Options,
 ) -> Compiled {
     let (project, mut diagnostics) = crate::project::read(tree);
-    let mut sink = Sink::new(path);
+    let mut sink = Sink::heeding(path, tree.get(path).unwrap_or_default());
     let mut lowering = Lowering {
         options,
         own: &trigger.repository,
@@ -78,20 +78,33 @@ pub(crate) fn compile(
 /// What there is to say about a workflow. What cutover cannot do yet is no error of the file.
 pub(crate) fn lint(tree: &SourceTree, foreign: &ForeignActions, path: &str) -> Linted {
     let (project, mut diagnostics) = crate::project::read(tree);
-    let mut sink = Sink::new(path);
+    let mut sink = Sink::heeding(path, tree.get(path).unwrap_or_default());
     let mut lowering = Lowering {
         project: project.as_ref(),
         is_lint: true,
         ..Lowering::new(tree, path, foreign)
     };
-    if let Some((document, _)) = checked(tree, path, &mut sink)
+    let checked = checked(tree, path, &mut sink);
+    let mut others = Vec::new();
+    if let Some((document, verdict)) = &checked
         && let Some(root) = &document.root
-        && !sink.has_errors()
-        && let Some(workflow) = parse::workflow(root, &mut sink)
     {
-        lowering.workflow(path, workflow, &mut sink);
+        let mut aside = sink.aside();
+        if !sink.has_errors() {
+            if let Some(workflow) = parse::workflow(root, &mut sink) {
+                lowering.workflow(path, workflow, &mut sink);
+            }
+        } else if let Some(workflow) = parse::workflow(root, &mut aside) {
+            // What is wrong elsewhere in the file is no reason not to look at what steps use.
+            lowering.workflow(path, workflow, &mut aside);
+            sink.take_independent(aside, USED);
+        }
+        if *verdict == Verdict::Accepted {
+            others = rules::advise(&Files { tree, foreign }, path, document, &mut sink);
+        }
     }
     let mut all = sink.finish();
+    all.append(&mut others);
     all.append(&mut lowering.actions.diagnostics);
     if !all.iter().any(is_error) {
         all.append(&mut lowering.objections(path));
@@ -110,6 +123,13 @@ pub(crate) fn lint(tree: &SourceTree, foreign: &ForeignActions, path: &str) -> L
 
 /// What matters to the hosted service alone.
 pub(super) const HOSTED: &[Code] = &[Code::RunnerLabel, Code::OutdatedAction];
+/// What is told of the actions that a file uses also when something else in it is wrong.
+const USED: &[Code] = &[
+    Code::NoAction,
+    Code::ActionNesting,
+    Code::ActionVersion,
+    Code::UnknownName,
+];
 /// What is no matter of the file, but of what cutover has.
 const OURS: &[Code] = &[Code::NotYet, Code::LackingAction, Code::NoAction];
 

@@ -12,7 +12,7 @@ use super::{
     parse,
 };
 use crate::{
-    Check, Schedule, SourceTree, Triggered,
+    Check, Named, Schedule, SourceTree, Triggered,
     diagnostic::{Code, Sink},
     yaml::Value,
 };
@@ -102,6 +102,26 @@ pub(crate) fn schedules(tree: &SourceTree, path: &str) -> Vec<Schedule> {
         }
     }
     found
+}
+
+/// What a workflow names of an event; nothing when its `on:` does not hold.
+pub(crate) fn named(tree: &SourceTree, path: &str, kind: TriggerKind) -> Named {
+    let mut sink = Sink::new(path);
+    let Some(mut on) = read_on(tree, path, &mut sink).filter(|_| !sink.has_errors()) else {
+        return Named::default();
+    };
+    if kind == TriggerKind::RepositoryDispatch {
+        let types = on.repository_dispatch.and_then(|it| it.types);
+        return Named {
+            types: types.unwrap_or_default(),
+            workflows: Vec::new(),
+        };
+    }
+    let webhook = on.webhooks.remove(kind.event_name()).unwrap_or_default();
+    Named {
+        types: webhook.types.unwrap_or_default(),
+        workflows: webhook.workflows.unwrap_or_default(),
+    }
 }
 
 struct Filtering<'t> {

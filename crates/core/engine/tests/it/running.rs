@@ -185,17 +185,17 @@ fn outputs_reach_the_jobs_behind() {
 
 #[test]
 fn ends_are_told_apart() {
-    for (outcome, topic) in [
-        (Outcome::Failed, "run.failed"),
-        (Outcome::TimedOut, "run.failed"),
-        (Outcome::Faulted, "run.faulted"),
-        (Outcome::Cancelled, "run.cancelled"),
+    for (outcome, of_the_run, topic) in [
+        (Outcome::Failed, Outcome::Failed, "run.failed"),
+        (Outcome::TimedOut, Outcome::Failed, "run.failed"),
+        (Outcome::Faulted, Outcome::Faulted, "run.faulted"),
+        (Outcome::Cancelled, Outcome::Cancelled, "run.cancelled"),
     ] {
         given(plan(vec![job("build", &[], vec![step("a")])]))
             .when(1, runner("build"))
             .when(2, exited("build/0/1", outcome))
             .then(&format!(
-                "finish build; notify {topic}: run #7 of ci {outcome} after 2m"
+                "finish build; notify {topic}: run #7 of ci {of_the_run} after 2m"
             ));
     }
 }

@@ -277,6 +277,11 @@ enum Platform {
     Windows,
 }
 
+/// Whether labels are those of a system whose shell is `bash`.
+pub(super) fn is_unix(labels: &[Text<'_>]) -> bool {
+    platform(labels) == Platform::Unix
+}
+
 fn platform(labels: &[Text<'_>]) -> Platform {
     let mut platform = Platform::Any;
     for label in labels {
