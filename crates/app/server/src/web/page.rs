@@ -84,9 +84,10 @@ pub(super) fn fault(status: u16, why: &str, lists: Option<(&Lists, Timestamp)>) 
             p.facts { "status " (status) }
         }
     };
-    let main = match lists {
-        Some((lists, now)) => with_lists(lists, now, "", &content),
-        None => html! { div.content data-part="content" { (content) } },
+    let main = if let Some((lists, now)) = lists {
+        with_lists(lists, now, "", &content)
+    } else {
+        html! { div.content data-part="content" { (content) } }
     };
     frame(title, None, &main)
 }
