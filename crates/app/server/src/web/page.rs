@@ -130,8 +130,8 @@ fn run_row(row: &RunRow, now: Timestamp, current: &str) -> Markup {
         a href={ "/runs/" (row.id) } aria-current=[is_current] {
             (mark(&row.state))
             span.what { "#" (row.number) " " (row.name) }
-            small { (row.git_ref.short()) " · " (row.trigger.replace('_', " ")) " · "
-                (took(Some(row.created_at), row.finished_at, now)) }
+            small { (row.git_ref.short()) " · " (took(Some(row.created_at), row.finished_at, now))
+                " · " (row.trigger.replace('_', " ")) }
         }
     }
 }
