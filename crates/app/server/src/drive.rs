@@ -406,11 +406,15 @@ impl<M: Machine, E: Edge<M>> Driver<M, E> {
     fn go_on(&mut self, after: Arc<M>, version: u64, owed: Vec<M::Effect>) {
         self.machine = after;
         self.version = version;
-        // Sending replaces the state even when nobody looks.
-        self.publish.send_replace(Arc::clone(&self.machine));
-        self.edge.announce(self.version);
+        // The state is there for whoever asks; who only looks on is woken behind what is to be done.
+        self.publish.send_if_modified(|state| {
+            *state = Arc::clone(&self.machine);
+            false
+        });
         for effect in owed {
             self.edge.perform(&self.machine, effect, &self.mailbox);
         }
+        self.publish.send_modify(|_| ());
+        self.edge.announce(self.version);
     }
 }

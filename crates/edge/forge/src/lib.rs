@@ -13,6 +13,7 @@ mod git;
 mod history;
 mod host;
 mod name;
+mod plain_refs;
 mod receive;
 mod refs;
 mod repository;

@@ -37,6 +37,7 @@ mod judged;
 mod kill_nine;
 mod killed;
 mod load;
+mod looking_back;
 mod operating;
 mod queue;
 mod registry;

@@ -7,7 +7,6 @@ use axum::{
 };
 use cutover_model::run::StepPath;
 use serde::Deserialize;
-use serde_json::json;
 
 use super::api::Answered;
 use crate::{Control, Error, view, web};
@@ -36,10 +35,7 @@ pub(super) async fn run(
 ) -> Answered {
     let row = control.find_run(&run).await?;
     let found = control.explain(&row.id, &which.about()?).await?;
-    let text = view::explanation(&found);
-    Ok(Json(
-        json!({ "run": row.id, "number": row.number, "explanations": found, "text": text }),
-    ))
+    Ok(Json(view::explained(&row, &found)))
 }
 
 pub(super) async fn page(

@@ -135,6 +135,7 @@ fn everything(workflow: &[u8]) {
         refused,
         "no plan exactly when refused"
     );
+    lint(&tree, PATH);
     triggered_by(&tree, PATH, &push());
     project(&tree);
 }
