@@ -19,6 +19,8 @@ fn filters_paths(files: &SourceTree) -> bool {
 pub(crate) struct Tree {
     pub(crate) root: Utf8PathBuf,
     pub(crate) files: SourceTree,
+    /// `OWNER/NAME` of where it comes from, when that has such a name.
+    pub(crate) origin: Option<String>,
     /// The commit that is checked out; absent before the first.
     pub(crate) head: Option<Revision>,
     /// The branch that is checked out; absent when it is a bare commit.
@@ -67,6 +69,7 @@ impl Tree {
             default_tip: git.tip(&default_branch),
             default_branch,
             root: git.root().to_owned(),
+            origin: git.origin(),
             files,
             head: told.as_ref().map(|told| told.id.clone()),
             branch,
@@ -136,6 +139,7 @@ mod tests {
         let mut tree = Tree {
             root: Utf8PathBuf::from_path_buf(place.path().to_owned()).unwrap(),
             files: SourceTree::default(),
+            origin: None,
             head: None,
             branch: None,
             default_branch: "main".to_owned(),
