@@ -8,6 +8,7 @@ mod cache;
 mod checkout;
 mod deploy;
 mod gate;
+mod inside;
 mod release;
 mod setup;
 
@@ -21,7 +22,7 @@ use cutover_model::{
     gate::ApprovalRule,
     plan::Builtin,
     project::Project,
-    run::{HandedOn, Outcome, Phase, StepReport},
+    run::{HandedOn, Level, Outcome, Phase, StepReport},
     source::Trigger,
 };
 use parking_lot::Mutex;
@@ -158,13 +159,14 @@ pub(crate) async fn perform(builtin: Builtin, context: Context, masks: Vec<Secre
     };
     let cancelled = context.control.cancels().expect(&key);
     let done = dispatch(builtin, &context, &mut log, &cancelled).await;
-    let end = settle(done, &mut log);
-    if let ActionEnd::Exited { outcome, report } = &end
-        && let Err(error) = log.finish(*outcome, report.clone())
-    {
-        return faulted(error.to_string());
+    let (outcome, report) = match settle(done, &mut log) {
+        ActionEnd::Exited { outcome, report } => (outcome, report),
+        other => return other,
+    };
+    match log.finish(outcome, report) {
+        Ok(report) => ActionEnd::Exited { outcome, report },
+        Err(error) => faulted(error.to_string()),
     }
-    end
 }
 
 async fn dispatch(
@@ -226,7 +228,11 @@ fn settle(done: Option<Result<Done, Error>>, log: &mut BuiltinLog) -> ActionEnd 
         }
         Some(Err(error)) => {
             let outcome = match error {
-                Error::Refused(_) | Error::NotFound(_) | Error::Invalid(_) => Outcome::Failed,
+                Error::Refused(_)
+                | Error::NotFound(_)
+                | Error::Ambiguous(_)
+                | Error::Malformed(_)
+                | Error::Invalid(_) => Outcome::Failed,
                 _ => Outcome::Faulted,
             };
             (outcome, Left::default(), vec![error.to_string()])
@@ -244,7 +250,7 @@ fn settle(done: Option<Result<Done, Error>>, log: &mut BuiltinLog) -> ActionEnd 
         }
     }
     for reason in &reasons {
-        log.line(&format!("::error::{reason}"));
+        log.remark(Level::Error, reason);
     }
     let mut report = StepReport {
         summary: left.summary.map(|text| log.mask(&text)),

@@ -113,10 +113,7 @@ fn told(control: &Control, run: &Run) -> Value {
         return json!({});
     };
     let outcome = run.state().outcome();
-    let conclusion = outcome.map(|outcome| match outcome {
-        Outcome::TimedOut => "timed_out",
-        other => other.github_word(),
-    });
+    let conclusion = outcome.map(Outcome::github_word);
     let head = trigger.head_ref.as_deref();
     let head_commit = &trigger.payload["head_commit"];
     let message = head_commit["message"].as_str();

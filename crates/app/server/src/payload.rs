@@ -1,6 +1,9 @@
 //! `github.event` where nobody supplies it: what git and we know, in the shape in which workflows look at
 //! it. Nothing is asked here; what is not known is left out.
 
+mod other;
+
+pub use self::other::Happened;
 use cutover_forge::Told;
 use cutover_model::source::{GitRef, Revision};
 use serde_json::{Map, Value, json};
@@ -45,13 +48,22 @@ impl Scene<'_> {
         json!({
             "name": name,
             "full_name": self.repository,
-            "owner": { "login": owner, "name": owner },
+            "owner": { "login": owner, "name": owner, "type": "User" },
             "default_branch": self.default_branch,
             "master_branch": self.default_branch,
             "html_url": self.link(""),
             "clone_url": format!("{}/git/{}.git", self.server, self.repository),
+            "url": self.link(""),
             "private": true,
+            "visibility": "private",
             "fork": false,
+            "archived": false,
+            "disabled": false,
+            "is_template": false,
+            "description": null,
+            "homepage": null,
+            "language": null,
+            "topics": [],
         })
     }
 
@@ -101,28 +113,52 @@ impl Scene<'_> {
         })
     }
 
-    /// A branch wants to enter another. `head` is its last commit, when that is known.
-    pub fn pull_request(&self, number: u64, branches: [&str; 2], head: Option<&Told>) -> Value {
-        let [from, into] = branches;
+    /// A branch wants to enter another. `head` is its last commit, when that is known, `base` where the other
+    /// one is now.
+    pub fn pull_request(
+        &self,
+        action: &str,
+        number: u64,
+        branches: [&str; 2],
+        head: Option<&Told>,
+        base: Option<&Revision>,
+    ) -> Value {
+        let pull = self.pull(number, branches, head, base);
+        self.with(json!({ "action": action, "number": number, "pull_request": pull }))
+    }
+
+    fn pull(
+        &self,
+        number: u64,
+        [from, into]: [&str; 2],
+        head: Option<&Told>,
+        base: Option<&Revision>,
+    ) -> Value {
         let message = head.map_or(from, |told| told.message.as_str());
         let (title, body) = message.split_once('\n').unwrap_or((message, ""));
-        let base = head.and_then(|told| told.parents.first());
+        let base = base.or_else(|| head.and_then(|told| told.parents.first()));
         let side = |branch: &str, sha: Option<&Revision>| {
             json!({
                 "ref": branch, "sha": sha, "label": branch,
                 "repo": self.repository(), "user": self.user(),
             })
         };
-        self.with(json!({
-            "action": "opened", "number": number,
-            "pull_request": {
-                "number": number, "state": "open", "title": title, "body": body.trim(),
-                "draft": false, "merged": false, "labels": [], "user": self.user(),
-                "html_url": self.link(&format!("/pull/{number}")),
-                "head": side(from, head.map(|told| &told.id)),
-                "base": side(into, base),
-            },
-        }))
+        let at = head.map(|told| &told.at);
+        let link = self.link(&format!("/pull/{number}"));
+        json!({
+            "number": number, "state": "open", "title": title, "body": body.trim(),
+            "draft": false, "locked": false, "merged": false, "mergeable": null,
+            "merged_at": null, "merged_by": null, "closed_at": null,
+            "created_at": at, "updated_at": at,
+            // What the run is of.
+            "merge_commit_sha": head.map(|told| &told.id),
+            "labels": [], "assignees": [], "assignee": null, "milestone": null,
+            "requested_reviewers": [], "requested_teams": [], "auto_merge": null,
+            "author_association": "OWNER", "user": self.user(),
+            "html_url": link, "diff_url": format!("{link}.diff"), "patch_url": format!("{link}.patch"),
+            "head": side(from, head.map(|told| &told.id)),
+            "base": side(into, base),
+        })
     }
 
     /// A person asked for a workflow.
@@ -238,11 +274,15 @@ mod tests {
 
     #[test]
     fn a_pull_request_is_titled_by_its_commit() {
-        let payload = SCENE.pull_request(7, ["topic", "main"], Some(&told()));
+        let payload = SCENE.pull_request("opened", 7, ["topic", "main"], Some(&told()), None);
         assert_eq!(payload["pull_request"]["title"], "feat: greet");
         assert_eq!(payload["pull_request"]["body"], "At length.");
         assert_eq!(payload["pull_request"]["head"]["ref"], "topic");
         assert_eq!(payload["pull_request"]["base"]["sha"], "a".repeat(40));
         assert_eq!(payload["number"], 7);
+        let tip = Revision("f".repeat(40));
+        let closed = SCENE.pull_request("closed", 7, ["topic", "main"], Some(&told()), Some(&tip));
+        assert_eq!(closed["action"], "closed");
+        assert_eq!(closed["pull_request"]["base"]["sha"], tip.0);
     }
 }

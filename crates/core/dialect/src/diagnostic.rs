@@ -219,6 +219,18 @@ impl Sink {
         self.beyond += aside.beyond;
     }
 
+    /// Takes on what another one has collected of these codes in lines of which nothing wrong is told yet:
+    /// what stands there may only follow from that.
+    pub(crate) fn take_independent(&mut self, aside: Self, codes: &[Code]) {
+        let errors = self.list.iter().filter(|it| it.severity == Severity::Error);
+        let told: BTreeSet<u32> = errors.map(|it| it.at.line).collect();
+        for it in aside.list {
+            if !told.contains(&it.at.line) && codes.iter().any(|code| code.id() == it.code) {
+                self.keep(it);
+            }
+        }
+    }
+
     pub(crate) fn error(&mut self, code: Code, at: Position, message: impl Into<String>) {
         self.push(Severity::Error, code, at, message.into(), None);
     }

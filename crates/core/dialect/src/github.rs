@@ -8,6 +8,7 @@ mod call;
 mod context;
 mod cron;
 mod filter;
+mod ground;
 mod lint;
 mod lower;
 mod matrix;
@@ -20,7 +21,7 @@ mod value;
 pub(crate) use lint::fixes;
 pub(crate) use lower::{compile, lint};
 pub use template::{DefaultPermissions, ReadError, ReadOptions, read};
-pub(crate) use trigger::{asks_for_nothing, checks, inputs, schedules, triggered_by};
+pub(crate) use trigger::{asks_for_nothing, checks, inputs, named, schedules, triggered_by};
 
 use crate::{Lock, SourceTree};
 

@@ -20,7 +20,11 @@ mod yaml;
 use std::collections::BTreeMap;
 
 use cutover_model::{
-    Diagnostic, delivery::Strategy, plan::Plan, project::Project, source::Trigger,
+    Diagnostic,
+    delivery::Strategy,
+    plan::Plan,
+    project::Project,
+    source::{Trigger, TriggerKind},
 };
 
 pub use diagnostic::{CODES, explain};
@@ -28,6 +32,7 @@ pub use fix::{Edit, Fix, apply, fixes};
 pub use foreign::{ForeignAction, ForeignActions, ForeignFault, Wanted};
 pub use github::{DefaultPermissions, ReadError, ReadOptions, read};
 pub use lock::Lock;
+pub use suggest::nearest;
 pub use tree::SourceTree;
 
 /// What compiling gave.
@@ -56,6 +61,8 @@ pub struct Linted {
 pub struct Options {
     /// What becomes of actions that are not there.
     pub lacking: Lacking,
+    /// Whether required inputs of a manual trigger may be absent: the plan is looked at, and not run.
+    pub inputs_come_later: bool,
 }
 
 /// What becomes of a step whose action is not there.
@@ -152,6 +159,20 @@ pub struct Schedule {
 /// When a workflow wants to be run by the clock.
 pub fn schedules(tree: &SourceTree, path: &str) -> Vec<Schedule> {
     github::schedules(tree, path)
+}
+
+/// What a workflow names of an event.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Named {
+    /// Its types; none when any will do, or the usual ones.
+    pub types: Vec<String>,
+    /// Of `workflow_run`: the names of the workflows that it follows.
+    pub workflows: Vec<String>,
+}
+
+/// What a workflow names of an event: nothing when it does not have it.
+pub fn named(tree: &SourceTree, path: &str, kind: TriggerKind) -> Named {
+    github::named(tree, path, kind)
 }
 
 /// The pattern of a schedule in numbers alone, for whoever counts times; `None` when it is none.

@@ -199,11 +199,11 @@ pub(crate) fn job_status(run: &Run, spec: &JobSpec) -> Status {
     {
         match conclusion {
             Outcome::Succeeded => {}
-            // What somebody ended has not failed: nobody asks for that with `failure()`.
-            Outcome::Skipped | Outcome::Cancelled | Outcome::Superseded => {
+            // What somebody ended, or its time, has not failed: nobody asks for that with `failure()`.
+            Outcome::Skipped | Outcome::Cancelled | Outcome::TimedOut | Outcome::Superseded => {
                 status = Status::Skipped;
             }
-            Outcome::Failed | Outcome::Faulted | Outcome::TimedOut | Outcome::RolledBack => {
+            Outcome::Failed | Outcome::Faulted | Outcome::RolledBack => {
                 return Status::Failure;
             }
         }

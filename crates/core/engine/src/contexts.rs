@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use cutover_model::{
     plan::StepBody,
-    run::{HandedOn, State, StepPath},
+    run::{HandedOn, Outcome, State, StepPath},
 };
 use serde_json::{Map, Value, json};
 
@@ -127,7 +127,7 @@ impl Scope<'_> {
 
     /// How a job ended, and what it handed on.
     pub(crate) fn result_of(&self, job: &str) -> Value {
-        let result = condition::conclusion(self.run, job).map_or("", |end| end.github_word());
+        let result = condition::conclusion(self.run, job).map_or("", Outcome::github_result);
         let outputs = self.outputs_of(job);
         json!({ "result": result, "outputs": outputs })
     }

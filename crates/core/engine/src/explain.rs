@@ -5,7 +5,7 @@ use cutover_expr::Tree;
 use cutover_model::{
     event::{Recorded, RunEvent},
     plan::{Expression, JobSpec},
-    run::{Attempt, JobKey, StepPath},
+    run::{Attempt, JobKey, Outcome, StepPath},
 };
 use serde::Serialize;
 
@@ -204,7 +204,7 @@ fn name_of(run: &Run, spec: &JobSpec) -> String {
 fn needs(run: &Run, spec: &JobSpec) -> Vec<(String, String)> {
     let result = |job: &String| {
         let end = condition::conclusion(run, job);
-        let word = end.map_or("not ended", |end| end.github_word());
+        let word = end.map_or("not ended", Outcome::github_result);
         (call::own_id(job).to_owned(), word.to_owned())
     };
     spec.needs.iter().map(result).collect()

@@ -38,10 +38,8 @@ impl Contexts for Scope<'_> {
         Some(match conclusion {
             Outcome::Succeeded => JobStatus::Success,
             Outcome::Skipped => JobStatus::Skipped,
-            Outcome::Cancelled | Outcome::Superseded => JobStatus::Cancelled,
-            Outcome::Failed | Outcome::Faulted | Outcome::TimedOut | Outcome::RolledBack => {
-                JobStatus::Failure
-            }
+            Outcome::Cancelled | Outcome::TimedOut | Outcome::Superseded => JobStatus::Cancelled,
+            Outcome::Failed | Outcome::Faulted | Outcome::RolledBack => JobStatus::Failure,
         })
     }
 

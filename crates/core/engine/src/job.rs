@@ -226,9 +226,14 @@ fn finish(draft: &mut Draft, spec: &JobSpec, key: &JobKey) {
     let run = &draft.run;
     let top = StepPath::default();
     let stop = run.leg(key).and_then(|leg| leg.stop.clone());
-    let (outcome, reason) = match stop {
-        Some(stop) => (stop.outcome, Some(stop.reason)),
-        None => (level_outcome(run, key, &top), failing_step(run, key)),
+    let (outcome, reason) = if let Some(stop) = stop {
+        (stop.outcome, Some(stop.reason))
+    } else {
+        // The time of the step was over, and not that of the job.
+        let found = level_outcome(run, key, &top);
+        let is_late = found == Outcome::TimedOut;
+        let outcome = if is_late { Outcome::Failed } else { found };
+        (outcome, failing_step(run, key))
     };
     end(draft, spec, key, outcome, reason);
 }

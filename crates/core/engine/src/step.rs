@@ -184,7 +184,9 @@ fn in_words(phase: Phase, name: &str) -> String {
 /// Its name, evaluated; as written when that is not possible, since a name must not stop a step.
 fn name(run: &Run, key: &JobKey, path: &StepPath, spec: &StepSpec) -> String {
     let plain = plain_name(spec);
+    let status = condition::status(run, key, &condition::level_of(path));
     let name = Scope::step(run, key, path, None)
+        .map(|scope| scope.with_status(status))
         .and_then(|scope| expression::text(&scope, &Template::plain(plain.clone()), ""))
         .unwrap_or(plain);
     // A value may bring lines of its own; a name is one.

@@ -43,7 +43,7 @@ pub(crate) fn of(scope: &Scope<'_>, spec: &JobSpec, file: &str) -> Result<Strate
         None => true,
     };
     let max_parallel = match &written.max_parallel {
-        Some(template) => Some(count(scope, template, file)?),
+        Some(template) => count(scope, template, file)?,
         None => None,
     };
     Ok(Strategy {
@@ -69,7 +69,7 @@ fn computed(
     for (name, value) in values {
         match (name.as_str(), value) {
             ("fail-fast", Value::Bool(fail_fast)) => strategy.fail_fast = fail_fast,
-            ("max-parallel", value) => strategy.max_parallel = Some(whole(&value).map_err(wrong)?),
+            ("max-parallel", value) => strategy.max_parallel = whole(&value).map_err(wrong)?,
             ("matrix", value) => {
                 let values = unwrapped(value);
                 strategy.combinations = matrix::of_values(values, written, file)?;
@@ -91,22 +91,23 @@ fn unwrapped(value: Value) -> Value {
     }
 }
 
-fn whole(value: &Value) -> Result<u32, String> {
+fn whole(value: &Value) -> Result<Option<u32>, String> {
     let number = value.as_f64().filter(|number| number.fract() == 0.0);
     number
         .and_then(|_| value.to_string().trim_end_matches(".0").parse().ok())
-        .filter(|count| *count > 0)
-        .ok_or_else(|| format!("`max-parallel: {value}` is not a number of legs above zero"))
+        .map(above_zero)
+        .ok_or_else(|| format!("`max-parallel: {value}` is not a number of legs"))
 }
 
-fn count(scope: &Scope<'_>, template: &Template, file: &str) -> Result<u32, Fault> {
+fn count(scope: &Scope<'_>, template: &Template, file: &str) -> Result<Option<u32>, Fault> {
     let text = expression::text(scope, template, file)?;
-    text.trim()
-        .parse()
-        .ok()
-        .filter(|count| *count > 0)
-        .ok_or_else(|| {
-            let message = format!("`{text}` is not a number of legs above zero");
-            Fault::of(file, template, message)
-        })
+    text.trim().parse().map(above_zero).map_err(|_| {
+        let message = format!("`{text}` is not a number of legs");
+        Fault::of(file, template, message)
+    })
+}
+
+/// As on GitHub, 0 sets no limit.
+fn above_zero(count: u32) -> Option<u32> {
+    (count > 0).then_some(count)
 }

@@ -60,7 +60,13 @@ pub(crate) fn of_step(run: &Run, key: &JobKey, path: &StepPath) -> Result<Option
         return Ok(None);
     };
     let scope = Scope::step(run, key, path, None)?;
-    minutes(&scope, template, &step::file(run, key, path)).map(Some)
+    let file = step::file(run, key, path);
+    // As on GitHub, what is not above zero sets no limit to a step.
+    let text = expression::text(&scope, template, &file)?;
+    if text.trim().parse().is_ok_and(|number: f64| number <= 0.0) {
+        return Ok(None);
+    }
+    minutes(&scope, template, &file).map(Some)
 }
 
 /// A positive number of minutes, which may have a fraction.

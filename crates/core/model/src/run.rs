@@ -46,13 +46,28 @@ impl Outcome {
         }
     }
 
-    /// The word that GitHub's `result`, `outcome` and `conclusion` contexts have for it.
+    /// The word that GitHub's `outcome` and `conclusion` have for it, of a step or of a whole run.
     pub const fn github_word(self) -> &'static str {
         match self {
             Self::Succeeded => "success",
             Self::Cancelled | Self::Superseded => "cancelled",
             Self::Skipped => "skipped",
             Self::Failed | Self::Faulted | Self::TimedOut | Self::RolledBack => "failure",
+        }
+    }
+
+    /// The word that GitHub's `result` has for a job that ended so: what has had its time is cancelled
+    /// there, while a step that has had it has failed.
+    pub const fn github_result(self) -> &'static str {
+        match self {
+            Self::TimedOut => "cancelled",
+            Self::Succeeded
+            | Self::Cancelled
+            | Self::Superseded
+            | Self::Skipped
+            | Self::Failed
+            | Self::Faulted
+            | Self::RolledBack => self.github_word(),
         }
     }
 }

@@ -3,6 +3,7 @@
 //! A thin wall around `bollard`: nothing of it is seen outside. It makes no choices; who runs what and
 //! when is decided elsewhere. Of ours it knows only the words in which people write flags of containers.
 
+mod archive;
 mod build;
 mod container;
 mod context;

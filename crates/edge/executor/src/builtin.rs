@@ -3,12 +3,14 @@
 
 use std::{collections::BTreeMap, fmt, fs, sync::PoisonError};
 
-use cutover_model::run::{HandedOn, Outcome, StepReport};
+use cutover_model::run::{Annotation, HandedOn, Level, Outcome, StepReport};
 use cutover_supervisor::{log::Log, record, record::Survives};
 use tokio::sync::watch;
 
 use crate::{
+    commands,
     error::Error,
+    filter::ANNOTATIONS,
     layout::{Layout, StepKey},
     mask::Masker,
     process::Local,
@@ -22,6 +24,7 @@ pub struct BuiltinLog {
     masks: Vec<String>,
     masker: Masker,
     log: Log,
+    remarks: Vec<Annotation>,
     local: Local,
     survives: Survives,
 }
@@ -82,6 +85,7 @@ impl BuiltinLog {
             masks,
             masker,
             log,
+            remarks: Vec::new(),
             local,
             survives,
         })
@@ -97,6 +101,16 @@ impl BuiltinLog {
     /// Adds a line.
     pub fn line(&mut self, text: &str) {
         self.write(format!("{text}\n").as_bytes());
+    }
+
+    /// Adds a remark: a line of the log, as a script would print it, and an annotation of the step.
+    pub fn remark(&mut self, level: Level, text: &str) {
+        let text = self.mask(text);
+        self.line(&commands::written(level, &text));
+        let alike = self.remarks.iter().filter(|known| known.level == level);
+        if alike.count() < ANNOTATIONS {
+            self.remarks.push(Annotation::new(level, text));
+        }
     }
 
     /// A text without secrets, as it may stand in a report.
@@ -155,17 +169,21 @@ impl BuiltinLog {
         Ok(())
     }
 
-    /// Writes the record of its end; the number of bytes in the report is filled in here.
-    pub fn finish(mut self, outcome: Outcome, mut report: StepReport) -> Result<(), Error> {
+    /// Writes the record of its end; the number of bytes and the remarks in the report are filled in here.
+    /// Says the report as it was written.
+    pub fn finish(mut self, outcome: Outcome, mut report: StepReport) -> Result<StepReport, Error> {
         let mut out = Vec::new();
         self.masker.finish(&mut out);
         self.put(&out);
         report.log_bytes = self.log.length();
+        report.annotations.append(&mut self.remarks);
         let path = self.layout.ended(&self.key.name());
         if !fs::exists(&path).map_err(Error::io("look for", &path))? {
-            record::write_for(&path, &Ended { outcome, report }, self.survives)?;
+            let ended = Ended { outcome, report };
+            record::write_for(&path, &ended, self.survives)?;
+            return Ok(ended.report);
         }
-        Ok(())
+        Ok(report)
     }
 
     fn put(&mut self, bytes: &[u8]) {

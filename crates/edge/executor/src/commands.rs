@@ -155,6 +155,21 @@ impl<'a> Written<'a> {
     }
 }
 
+/// A remark as a line of output says it.
+pub(crate) fn written(level: Level, text: &str) -> String {
+    let name = match level {
+        Level::Error => "error",
+        Level::Warning => "warning",
+        Level::Notice => "notice",
+    };
+    // The sign of the escapes is escaped first, so that it is not taken for one of them.
+    let text = DATA_ESCAPES
+        .iter()
+        .rev()
+        .fold(text.to_owned(), |text, (to, from)| text.replace(from, to));
+    format!("::{name}::{text}")
+}
+
 /// Whether this token may end `stop-commands`: one that others can guess is no protection.
 pub(crate) fn is_token(token: &str) -> bool {
     !token.trim().is_empty()
@@ -231,6 +246,15 @@ mod tests {
         assert_eq!(annotation.file.as_deref(), Some("src/a,b.rs"));
         assert_eq!(annotation.title.as_deref(), Some("Oh: no"));
         assert_eq!(annotation.at, Some(Position::new(3, 7)));
+    }
+
+    #[test]
+    fn a_remark_that_is_written_is_read_as_it_was() {
+        let text = "100%\r\nof %0A: it";
+        let line = written(Level::Notice, text);
+        assert_eq!(line, "::notice::100%25%0D%0Aof %250A: it");
+        let said = Annotation::new(Level::Notice, text.to_owned());
+        assert_eq!(parse(&line), Some(Command::Annotate(said)));
     }
 
     #[test]

@@ -18,7 +18,7 @@ use crate::{
 /// A longer line is no command; this is also what is held back at most.
 const LINE: usize = 64 * 1024;
 /// Annotations of each level that are kept of one step.
-const ANNOTATIONS: usize = 50;
+pub(crate) const ANNOTATIONS: usize = 50;
 /// Values of `set-output` and `save-state` that are kept of one step.
 const VALUES: usize = 1000;
 /// Masks that one step may add, and how long each may be.

@@ -15,7 +15,7 @@ use std::{collections::BTreeMap, fmt, str::FromStr, sync::Arc};
 use camino::{Utf8Path, Utf8PathBuf};
 use cutover_model::plan::ActionTree;
 
-use self::token::Token;
+pub(crate) use self::token::Token;
 pub use self::token::TokenError;
 use crate::{
     Error, Files,

@@ -1,9 +1,12 @@
 //! What is done to a working copy after it was made: parts of it are left out, tags and submodules come.
 
+use std::collections::BTreeSet;
+
 use camino::{Utf8Path, Utf8PathBuf};
 
 use crate::{
     Error,
+    actions::Token,
     checkout::blocking,
     git::{self, Git, Place},
     working_tree::{Folders, WorkingTree},
@@ -14,6 +17,8 @@ use crate::{
 pub struct WorkingCopy {
     root: Utf8PathBuf,
     git_dir: Utf8PathBuf,
+    /// For what asks who is there.
+    token: Option<Token>,
 }
 
 /// Which submodules come, and from where.
@@ -35,7 +40,40 @@ impl WorkingCopy {
         Self {
             root: root.to_owned(),
             git_dir: root.join(".git"),
+            token: None,
         }
+    }
+
+    /// The same, with a token that git may have when it fetches. Nothing of the copy keeps it.
+    pub(crate) fn lent(self, token: Option<Token>) -> Self {
+        Self { token, ..self }
+    }
+
+    /// A call that may speak to another side.
+    fn asking(&self, verb: &'static str) -> Git {
+        let git = self.git(verb);
+        match &self.token {
+            Some(token) => token.lend(git),
+            None => git,
+        }
+    }
+
+    /// Whether git works in it.
+    pub fn is_there(&self) -> bool {
+        self.git_dir.is_dir()
+    }
+
+    /// The paths that git knows of.
+    pub async fn tracked(&self) -> Result<BTreeSet<Utf8PathBuf>, Error> {
+        let list = self.git("ls-files").args(["-z"]).bytes().await?;
+        let names = list
+            .split(|byte| *byte == 0)
+            .filter(|name| !name.is_empty());
+        let text = |name: &[u8]| match std::str::from_utf8(name) {
+            Ok(name) => Ok(Utf8PathBuf::from(name)),
+            Err(_) => Err(git::strange("ls-files", name)),
+        };
+        names.map(text).collect()
     }
 
     fn git(&self, verb: &'static str) -> Git {
@@ -64,7 +102,9 @@ impl WorkingCopy {
 
     /// Brings all tags of where it came from, with `depth` commits of each.
     pub async fn fetch_tags(&self, depth: Option<u32>) -> Result<(), Error> {
-        let mut fetch = self.git("fetch").args(["--quiet", "--force", "--no-tags"]);
+        let mut fetch = self
+            .asking("fetch")
+            .args(["--quiet", "--force", "--no-tags"]);
         if let Some(depth) = depth {
             fetch = fetch.arg(format!("--depth={}", depth.max(1)));
         }
@@ -114,7 +154,7 @@ impl WorkingCopy {
             "https:http"
         };
         let mut update = self
-            .git("submodule")
+            .asking("submodule")
             .env("GIT_ALLOW_PROTOCOL", ways)
             .args(["--quiet", "update", "--init", "--force"]);
         if how.is_recursive {
@@ -143,7 +183,8 @@ impl WorkingCopy {
         if how.is_recursive {
             let beside = Some(&tree);
             let how = Submodules { beside, ..how };
-            Self::at(&into).submodules(how).await?;
+            let inner = Self::at(&into).lent(self.token.clone());
+            inner.submodules(how).await?;
         }
         Ok(())
     }

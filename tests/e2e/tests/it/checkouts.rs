@@ -51,14 +51,20 @@ fn inputs_that_change_nothing_refuse_nothing_and_parts_are_parts() {
     repository.workflow(&job("      - uses: actions/checkout@v4
         with: { ref: v1, path: old }
       - uses: actions/checkout@v4
-        with: { path: new, clean: true }
-      - run: cat old/top new/top && git -C old log -1 --format=%s
+        with: { path: new, clean: true, persist-credentials: true }
+      - run: cat old/top new/top && git -C old log -1 --format=%s && echo made > new/made
+      - run: git -C new fetch -q origin && git -C new push -q origin HEAD:refs/heads/made && echo PUSHED
+      - uses: actions/checkout@v4
+        with: { path: new, clean: false, ref: v1 }
+      - run: cat new/made new/top
       - uses: actions/checkout@v4
         with: { ref: nowhere }
 "));
     run().exits(1).says(&[
         "not committed",
         "first",
+        "PUSHED",
+        "made",
         "`ref: nowhere` is no branch, tag or commit there",
     ]);
 }

@@ -212,6 +212,61 @@ jobs:
 }
 
 #[test]
+fn caches_and_artifacts_are_of_files_that_only_the_container_has() {
+    let folder = tempfile::tempdir().unwrap();
+    let Some(engine) = engine(folder.path()) else {
+        return;
+    };
+    let world = engine.world();
+    let repository = Repository::new(&world, "small");
+    repository.workflow(
+        "on: push
+jobs:
+  a:
+    runs-on: ubuntu-latest
+    container: { image: tiny, env: { HOME: /elsewhere }, volumes: ['/kept'] }
+    steps:
+      - id: c
+        uses: actions/cache@v4
+        with:
+          key: k
+          path: |
+            /opt/tool
+            !/opt/tool/not
+            ~/.tool
+            /kept/*.txt
+      - run: |
+          echo \"hit=${{ steps.c.outputs.cache-hit }}\" && test \"$HOME\" = /github/home
+          cat /opt/tool/made ~/.tool/made /kept/a.txt || true
+          test ! -e /opt/tool || test \"$(readlink /opt/tool/link)\" = /bin/busybox
+          mkdir -p /opt/tool ~/.tool && echo from-opt > /opt/tool/made && echo from-home > ~/.tool/made
+          ln -sf /bin/busybox /opt/tool/link && echo from-volume > /kept/a.txt && chmod 700 /opt/tool
+      - uses: actions/upload-artifact@v4
+        with: { name: inside, path: /opt/tool/made }
+      - uses: actions/download-artifact@v4
+        id: d
+        with: { name: inside, path: /var/got }
+      - run: sed s/^/GOT-/ /var/got/made && echo 'in ${{ steps.d.outputs.download-path }}'
+      - uses: actions/upload-artifact@v4
+        with: { name: none, path: /no/such }
+",
+    );
+    repository.commit("one");
+    let first = run(&world, &repository, &[]).exits(0);
+    let first = first.says(&[
+        "hit=false",
+        "GOT-from-opt",
+        "in /var/got",
+        "no file for `/no/such`",
+    ]);
+    assert!(!first.said().contains("from-home"), "{}", first.said());
+    let again = run(&world, &repository, &[]).exits(0);
+    again.says(&["hit=true", "from-opt", "from-home", "from-volume"]);
+    assert!(!Path::new("/var/got").exists());
+    nothing_is_left(&engine);
+}
+
+#[test]
 fn what_is_cancelled_ends_inside_and_what_is_not_well_says_why() {
     let folder = tempfile::tempdir().unwrap();
     let Some(engine) = engine(folder.path()) else {

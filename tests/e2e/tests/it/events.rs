@@ -233,3 +233,22 @@ jobs:
             "no  branch `topic` does not match `branches`",
         ]);
 }
+
+#[test]
+fn an_event_that_nobody_recorded_is_made_from_git() {
+    let world = World::new();
+    let repository = Repository::new(&world, "events");
+    let on = "{ release: { types: [created, published] }, pull_request: { types: [closed] } }";
+    let script = "echo \"told ${{ github.event.action }} ${{ github.event.release.tag_name }} \
+        ${{ github.event.pull_request.base.sha == github.sha }} ${{ github.event.repository.default_branch }}\"";
+    write(&repository, "told", on, script);
+    repository.commit("one");
+    repository.git(&["branch", "-M", "trunk"]).exits(0);
+    repository.git(&["branch", "master"]).exits(0);
+    let local = |arguments: &[&str]| {
+        let arguments = [&["run", "-C", repository.path()][..], arguments].concat();
+        world.cutover(&arguments).exits(0)
+    };
+    local(&["--event", "release", "--ref", "refs/tags/v2"]).says(&["told created v2 false master"]);
+    local(&["--event", "pull_request"]).says(&["told closed  true master"]);
+}

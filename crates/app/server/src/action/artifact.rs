@@ -3,18 +3,20 @@
 
 use camino::{Utf8Path, Utf8PathBuf};
 use cutover_executor::BuiltinLog;
-use cutover_model::{Duration, Timestamp};
+use cutover_model::{Duration, Timestamp, run::Level};
 use cutover_results::{
-    Artifact, Bounds, Format, Glob, GlobOptions, PackOptions, Part, extract, pack_parts,
+    Artifact, Bounds, Format, GlobOptions, PackOptions, Part, extract, pack_parts,
 };
 
-use super::{Context, Done, Left, blocking};
-use crate::Error;
+use super::{Context, Done, Left, blocking, inside::Files};
+use crate::{Error, which};
 
 /// What to pack, and from where names begin.
-struct Files {
+struct Found {
     root: Utf8PathBuf,
     paths: Vec<Utf8PathBuf>,
+    /// Links are packed as what they lead to.
+    follow_links: bool,
 }
 
 pub(super) async fn upload(context: &Context, log: &mut BuiltinLog) -> Result<Done, Error> {
@@ -39,7 +41,7 @@ pub(super) async fn upload(context: &Context, log: &mut BuiltinLog) -> Result<Do
     let pack = move |to: &Utf8Path| {
         let options = PackOptions {
             format: Format::Zip,
-            follow_links: true,
+            follow_links: files.follow_links,
             level,
         };
         let part = Part {
@@ -51,6 +53,7 @@ pub(super) async fn upload(context: &Context, log: &mut BuiltinLog) -> Result<Do
         packed.map(drop).map_err(|error| error.to_string())
     };
     let artifact = keep(context, (name, "application/zip"), to, pack).await?;
+    Files::of(context).clear().await?;
     log.line(&format!(
         "{count} files are artifact `{}` ({} bytes, sha256:{})",
         artifact.name, artifact.size, artifact.sha256
@@ -61,7 +64,7 @@ pub(super) async fn upload(context: &Context, log: &mut BuiltinLog) -> Result<Do
 /// `archive: false`: one file as it is, which is also called as it is.
 async fn upload_one(context: &Context, log: &mut BuiltinLog) -> Result<Done, Error> {
     let patterns = context.lines("path");
-    let Files { root, paths } = find(context, &patterns).await?;
+    let Found { root, paths, .. } = find(context, &patterns).await?;
     let file = match paths.as_slice() {
         [] => return nothing(context, log, &patterns),
         [one] => root.join(one),
@@ -82,6 +85,7 @@ async fn upload_one(context: &Context, log: &mut BuiltinLog) -> Result<Done, Err
             .map_err(|error| format!("`{file}`: {error}"))
     };
     let artifact = keep(context, (name, "application/octet-stream"), to, copy).await?;
+    Files::of(context).clear().await?;
     log.line(&format!(
         "the file is artifact `{}` ({} bytes, sha256:{})",
         artifact.name, artifact.size, artifact.sha256
@@ -133,7 +137,7 @@ fn left(context: &Context, artifact: Artifact) -> Left {
 fn nothing(context: &Context, log: &mut BuiltinLog, patterns: &[String]) -> Result<Done, Error> {
     let what = format!("no file for `{}`; no artifact", patterns.join("`, `"));
     match context.input("if-no-files-found").unwrap_or("warn") {
-        "warn" => log.line(&format!("::warning::{what}")),
+        "warn" => log.remark(Level::Warning, &what),
         "ignore" => log.line(&what),
         "error" => return Ok(Done::Failed(Left::default(), vec![what])),
         other => {
@@ -145,24 +149,26 @@ fn nothing(context: &Context, log: &mut BuiltinLog, patterns: &[String]) -> Resu
     Ok(Done::Succeeded(Left::default()))
 }
 
-async fn find(context: &Context, patterns: &[String]) -> Result<Files, Error> {
+async fn find(context: &Context, patterns: &[String]) -> Result<Found, Error> {
     let options = GlobOptions {
         follow_links: true,
         implicit_descendants: true,
         exclude_hidden: !context.flag("include-hidden-files", false)?,
     };
-    let (workspace, home) = (context.place.workspace.clone(), context.home());
-    let patterns = patterns.join("\n");
+    let files = Files::of(context);
+    let glob = files.glob(patterns, options)?;
+    let follow_links = !files.has_copies(&glob);
+    files.clear().await?;
+    files.copy_out(context, &glob.search_paths()).await?;
     blocking(move || {
-        let glob = Glob::new(&patterns, &workspace, home.as_deref(), options);
-        let glob = glob.map_err(|error| error.to_string())?;
         let mut found = glob.find().map_err(|error| error.to_string())?;
         found.retain(|path| !path.is_dir());
         let root = root(&glob.search_paths(), &found);
         let below = |path: &Utf8PathBuf| Some(path.strip_prefix(&root).ok()?.to_owned());
-        Ok(Files {
+        Ok(Found {
             paths: found.iter().filter_map(below).collect(),
             root,
+            follow_links,
         })
     })
     .await
@@ -184,7 +190,9 @@ fn root(searched: &[Utf8PathBuf], found: &[Utf8PathBuf]) -> Utf8PathBuf {
 }
 
 pub(super) async fn download(context: &Context, log: &mut BuiltinLog) -> Result<Done, Error> {
-    let into = place(context)?;
+    let files = Files::of(context);
+    files.clear().await?;
+    let into = files.workspace.join(place(context, &files)?);
     let mut all = available(context).await?;
     // Of several by one name, tries of a job, the newest counts.
     all.sort_by(|left, right| (&left.name, left.id).cmp(&(&right.name, right.id)));
@@ -220,10 +228,13 @@ pub(super) async fn download(context: &Context, log: &mut BuiltinLog) -> Result<
             copied.map_err(|error| format!("`{at}`: {error}"))
         });
         unpacked.await?;
-        log.line(&format!("artifact `{}` is in {to}", artifact.name));
+        let shown = files.inside(&to);
+        log.line(&format!("artifact `{}` is in {shown}", artifact.name));
     }
+    files.copy_in(context, std::slice::from_ref(&into)).await?;
+    files.clear().await?;
     Ok(Done::Succeeded(
-        Left::default().output("download-path", into.as_str()),
+        Left::default().output("download-path", files.inside(&into)),
     ))
 }
 
@@ -238,14 +249,14 @@ fn mismatch(said: Option<&str>) -> Result<(), Error> {
 }
 
 /// `path`: in the workspace, the home, or anywhere.
-fn place(context: &Context) -> Result<Utf8PathBuf, Error> {
-    let path = context.input("path").unwrap_or_default();
-    match (path.strip_prefix('~'), context.home()) {
-        (Some(rest), Some(home)) => Ok(home.join(rest.trim_start_matches('/'))),
+fn place(context: &Context, files: &Files) -> Result<String, Error> {
+    let path = files.outside(context.input("path").unwrap_or_default());
+    match (path.strip_prefix('~'), &files.home) {
+        (Some(rest), Some(home)) => Ok(home.join(rest.trim_start_matches('/')).into_string()),
         (Some(_), None) => Err(Error::Refused(
             "`path` needs a home; none is known".to_owned(),
         )),
-        (None, _) => Ok(context.place.workspace.join(path)),
+        (None, _) => Ok(path),
     }
 }
 
@@ -261,7 +272,13 @@ async fn available(context: &Context) -> Result<Vec<Artifact>, Error> {
     }
     let own = context.key.run.to_string();
     let run = match context.input("run-id") {
-        Some(text) if text != own => context.control.find_run(text).await?.id.to_string(),
+        Some(text) if text != own => {
+            let store = context.control.store();
+            which::find(store, text, Some(repository))
+                .await?
+                .id
+                .to_string()
+        }
         _ => own.clone(),
     };
     let service = context.control.results().service().clone();

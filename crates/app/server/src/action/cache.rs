@@ -1,18 +1,21 @@
 //! `actions/cache`, and the caches of the setup actions: restored when the step runs, saved when the job has
 //! gone well. Files of the workspace, of the home and of elsewhere come back to where they were.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use camino::{Utf8Path, Utf8PathBuf};
 use cutover_executor::BuiltinLog;
-use cutover_model::run::HandedOn;
+use cutover_model::run::{HandedOn, Level};
 use cutover_results::{
     Bounds, Format, Glob, GlobOptions, PackOptions, Part, extract_part, pack_parts,
 };
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-use super::{Context, Done, Left, blocking};
+use super::{Context, Done, Left, blocking, inside::Files};
 use crate::Error;
 
 /// Changes with the form of our archives, so that none of another form is found.
@@ -43,55 +46,37 @@ impl Wanted {
         hex::encode(Sha256::digest(text.as_bytes()))
     }
 
-    fn glob(&self, places: &Places) -> Result<Glob, Error> {
+    fn glob(&self, files: &Files) -> Result<Glob, Error> {
         let options = GlobOptions {
             follow_links: true,
             implicit_descendants: false,
             exclude_hidden: false,
         };
-        let home = places.home.as_deref();
-        Glob::new(&self.paths.join("\n"), &places.workspace, home, options)
-            .map_err(|error| Error::Refused(error.to_string()))
+        files.glob(&self.paths, options)
     }
 }
 
-/// Where cached files may lie.
-#[derive(Clone)]
-struct Places {
-    workspace: Utf8PathBuf,
-    home: Option<Utf8PathBuf>,
+/// Where cached files may lie: their folders in an archive, the narrowest first.
+fn places(files: &Files) -> Vec<(&'static str, &Utf8Path)> {
+    let mut all = vec![("workspace", files.workspace.as_path())];
+    all.extend(files.home.as_deref().map(|home| ("home", home)));
+    all.push(("root", files.root.as_path()));
+    all
 }
 
-impl Places {
-    fn of(context: &Context) -> Self {
-        Self {
-            workspace: context.place.workspace.clone(),
-            home: context.home(),
-        }
-    }
-
-    /// Their folders in an archive, the narrowest first.
-    fn all(&self) -> Vec<(&'static str, &Utf8Path)> {
-        let mut all = vec![("workspace", self.workspace.as_path())];
-        all.extend(self.home.as_deref().map(|home| ("home", home)));
-        all.push(("root", Utf8Path::new("/")));
-        all
-    }
-
-    /// Those in which the patterns begin.
-    fn used(&self, glob: &Glob) -> Vec<(&'static str, &Utf8Path)> {
-        let used: BTreeSet<&str> = glob
-            .search_paths()
-            .iter()
-            .filter_map(|path| {
-                let mut all = self.all().into_iter();
-                all.find_map(|(name, place)| path.starts_with(place).then_some(name))
-            })
-            .collect();
-        let mut all = self.all();
-        all.retain(|(name, _)| used.contains(name));
-        all
-    }
+/// Those in which the patterns begin.
+fn used<'a>(files: &'a Files, glob: &Glob) -> Vec<(&'static str, &'a Utf8Path)> {
+    let used: BTreeSet<&str> = glob
+        .search_paths()
+        .iter()
+        .filter_map(|path| {
+            let mut all = places(files).into_iter();
+            all.find_map(|(name, place)| path.starts_with(place).then_some(name))
+        })
+        .collect();
+    let mut all = places(files);
+    all.retain(|(name, _)| used.contains(name));
+    all
 }
 
 /// `actions/cache` and `actions/cache/restore`.
@@ -168,17 +153,22 @@ pub(super) async fn bring(
         log.line(&format!("there is a cache `{}`; not restored", cache.key));
         return Ok(Some(cache.key));
     }
-    let (places, wanted) = (Places::of(context), wanted.clone());
+    let files = Arc::new(Files::of(context));
+    let glob = wanted.glob(&files)?;
+    let begin = glob.search_paths();
+    files.clear().await?;
+    let into = Arc::clone(&files);
     let unpacked = blocking(move || {
-        let glob = wanted.glob(&places).map_err(|error| error.to_string())?;
         let mut bytes = 0;
-        for (prefix, into) in places.used(&glob) {
+        for (prefix, into) in used(&into, &glob) {
             let done = extract_part(&file, Utf8Path::new(prefix), into, Bounds::default());
             bytes += done.map_err(|error| error.to_string())?.bytes;
         }
         Ok(bytes)
     });
     let bytes = unpacked.await?;
+    files.copy_in(context, &begin).await?;
+    files.clear().await?;
     log.line(&format!("restored cache `{}` ({bytes} bytes)", cache.key));
     Ok(Some(cache.key))
 }
@@ -206,8 +196,11 @@ pub(super) async fn save_after(context: &Context, log: &mut BuiltinLog) -> Resul
 
 /// Packs and saves. That there is one already, or nothing to save, is no failure.
 async fn put(context: &Context, log: &mut BuiltinLog, wanted: &Wanted) -> Result<(), Error> {
-    let places = Places::of(context);
-    let glob = wanted.glob(&places)?;
+    let files = Arc::new(Files::of(context));
+    let glob = wanted.glob(&files)?;
+    files.clear().await?;
+    files.copy_out(context, &glob.search_paths()).await?;
+    let from = Arc::clone(&files);
     let archive = context.place.temp.join("_cache.tgz");
     let to = archive.clone();
     let packed = blocking(move || {
@@ -220,15 +213,18 @@ async fn put(context: &Context, log: &mut BuiltinLog, wanted: &Wanted) -> Result
             follow_links: false,
             level: None,
         };
-        let parts = parts(&places.used(&glob), &found);
+        let parts = parts(&used(&from, &glob), &found);
         let packed = pack_parts(&parts, options, &to).map_err(|error| error.to_string())?;
         Ok(Some(packed))
     });
-    let Some(packed) = packed.await? else {
-        log.line(&format!(
-            "::warning::no file for `{}`; nothing is cached",
+    let packed = packed.await?;
+    files.clear().await?;
+    let Some(packed) = packed else {
+        let none = format!(
+            "no file for `{}`; nothing is cached",
             wanted.paths.join("`, `")
-        ));
+        );
+        log.remark(Level::Warning, &none);
         return Ok(());
     };
     let service = context.control.results().service().clone();
@@ -285,9 +281,9 @@ mod tests {
     fn files_come_back_to_where_they_were() {
         let dir = tempfile::tempdir().unwrap();
         let root = Utf8PathBuf::from_path_buf(dir.path().to_owned()).unwrap();
-        let places = |name: &str| Places {
-            workspace: root.join(name).join("workspace"),
-            home: Some(root.join(name).join("home")),
+        let places = |name: &str| {
+            let home = root.join(name).join("home");
+            Files::on_machine(root.join(name).join("workspace"), Some(home))
         };
         let (from, to) = (places("one"), places("two"));
         let write = |path: Utf8PathBuf| {
@@ -305,7 +301,7 @@ mod tests {
             restore_keys: Vec::new(),
         };
         let glob = wanted.glob(&from).unwrap();
-        let parts = parts(&from.used(&glob), &glob.find().unwrap());
+        let parts = parts(&used(&from, &glob), &glob.find().unwrap());
         let archive = root.join("archive");
         let options = PackOptions {
             format: Format::TarGz,
@@ -314,7 +310,7 @@ mod tests {
         };
         pack_parts(&parts, options, &archive).unwrap();
         let glob = wanted.glob(&to).unwrap();
-        for (prefix, into) in to.used(&glob) {
+        for (prefix, into) in used(&to, &glob) {
             extract_part(&archive, Utf8Path::new(prefix), into, Bounds::default()).unwrap();
         }
         assert!(to.workspace.join("target/a/b").is_file());

@@ -1,5 +1,6 @@
 //! `actions/checkout`: the sources of the run's revision into the workspace, or those of another repository.
 
+mod kept;
 mod wanted;
 
 use camino::Utf8Path;
@@ -19,19 +20,37 @@ pub(super) async fn perform(context: &Context, log: &mut BuiltinLog) -> Result<D
         Some(path) => inside(&context.place.workspace, path)?,
         None => context.place.workspace.clone(),
     };
+    let kept = if wanted.cleans {
+        None
+    } else {
+        kept::put_aside(context, &into, log).await?
+    };
     let left = match (&wanted.other, &context.control.options().sources) {
-        (Some(name), _) => other(context, name, &wanted, &into, log).await?,
+        (Some(name), _) => other(context, name, &wanted, &into, log).await,
         (None, Sources::WorkingTree(path)) => {
             let tree = WorkingTree::open(path).await?;
             let ours = (&tree, trigger);
-            own(context, ours, &wanted, &into, log).await?
+            own(context, ours, &wanted, &into, log).await
         }
         (None, Sources::Hosted) => {
             let repository = context.control.host().repository(&trigger.repository)?;
-            hosted(context, &repository, &wanted, &into, log).await?
+            hosted(context, &repository, &wanted, &into, log).await
         }
     };
-    Ok(Done::Succeeded(left))
+    // Also when nothing new has come: it is not ours to lose.
+    if let Some(kept) = kept {
+        kept.bring_back().await?;
+    }
+    Ok(Done::Succeeded(left?))
+}
+
+/// A working copy that may be asked for more: with the token for actions, but not for strangers.
+fn copy(context: &Context, into: &Utf8Path) -> WorkingCopy {
+    if context.run.may_see_secrets() {
+        context.control.actions().working_copy(into)
+    } else {
+        WorkingCopy::at(into)
+    }
 }
 
 /// Of the tree that somebody works on: as it stands, unless another ref of its repository is asked for.
@@ -107,7 +126,7 @@ async fn at(
         .checkout(&revision, &git_ref, into, wanted.depth)
         .await?;
     if wanted.has_tags && wanted.depth.is_some() {
-        WorkingCopy::at(into).fetch_tags(wanted.depth).await?;
+        copy(context, into).fetch_tags(wanted.depth).await?;
     }
     narrow(wanted, into, log).await?;
     submodules(context, wanted, into, None, log).await?;
@@ -156,7 +175,7 @@ async fn other(
     })?;
     log.line(&format!("{name} at {revision} ({git_ref})"));
     if wanted.has_tags && wanted.depth.is_some() {
-        WorkingCopy::at(into).fetch_tags(wanted.depth).await?;
+        copy(context, into).fetch_tags(wanted.depth).await?;
     }
     narrow(wanted, into, log).await?;
     submodules(context, wanted, into, None, log).await?;
@@ -188,7 +207,7 @@ async fn submodules(
         // What others write into `.gitmodules` does not lead to what this machine has.
         may_be_here: context.run.may_see_secrets(),
     };
-    for path in WorkingCopy::at(into).submodules(how).await? {
+    for path in copy(context, into).submodules(how).await? {
         log.line(&format!("submodule `{path}`, as it stands"));
     }
     Ok(())

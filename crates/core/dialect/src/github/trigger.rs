@@ -12,7 +12,7 @@ use super::{
     parse,
 };
 use crate::{
-    Check, Schedule, SourceTree, Triggered,
+    Check, Named, Schedule, SourceTree, Triggered,
     diagnostic::{Code, Sink},
     yaml::Value,
 };
@@ -104,6 +104,26 @@ pub(crate) fn schedules(tree: &SourceTree, path: &str) -> Vec<Schedule> {
     found
 }
 
+/// What a workflow names of an event; nothing when its `on:` does not hold.
+pub(crate) fn named(tree: &SourceTree, path: &str, kind: TriggerKind) -> Named {
+    let mut sink = Sink::new(path);
+    let Some(mut on) = read_on(tree, path, &mut sink).filter(|_| !sink.has_errors()) else {
+        return Named::default();
+    };
+    if kind == TriggerKind::RepositoryDispatch {
+        let types = on.repository_dispatch.and_then(|it| it.types);
+        return Named {
+            types: types.unwrap_or_default(),
+            workflows: Vec::new(),
+        };
+    }
+    let webhook = on.webhooks.remove(kind.event_name()).unwrap_or_default();
+    Named {
+        types: webhook.types.unwrap_or_default(),
+        workflows: webhook.workflows.unwrap_or_default(),
+    }
+}
+
 struct Filtering<'t> {
     trigger: &'t Trigger,
     checks: Vec<Check>,
@@ -179,7 +199,10 @@ impl Filtering<'_> {
         if let Some(filter) = &webhook.filters.branches {
             self.branch(filter);
         }
-        self.paths(webhook.filters.paths.as_ref());
+        // Of a merge group paths may be written, and nobody looks at them.
+        if kind.is_pull_request() {
+            self.paths(webhook.filters.paths.as_ref());
+        }
     }
 
     fn types(&mut self, written: Option<&[String]>, usual: &[&str]) {

@@ -78,19 +78,24 @@ pub(crate) fn number(node: &Node, what: &str, scope: Scope, sink: &mut Sink) -> 
     )
 }
 
-/// A whole number greater than zero or an expression.
-pub(crate) fn whole(node: &Node, what: &str, scope: Scope, sink: &mut Sink) -> Option<Template> {
+/// A number or an expression; what is not above zero sets no limit.
+pub(crate) fn limit(node: &Node, what: &str, scope: Scope, sink: &mut Sink) -> Option<Template> {
     typed(
         node,
         what,
-        "a whole number greater than 0",
+        "a number",
         scope,
         sink,
-        |kind| {
-            matches!(kind, Kind::Number(value)
-                if value > 0.0 && value.is_finite() && value.fract() == 0.0)
-        },
+        |kind| matches!(kind, Kind::Number(value) if value.is_finite()),
     )
+}
+
+/// A whole number from zero or an expression.
+pub(crate) fn whole(node: &Node, what: &str, scope: Scope, sink: &mut Sink) -> Option<Template> {
+    typed(node, what, "a whole number from 0", scope, sink, |kind| {
+        matches!(kind, Kind::Number(value)
+                if value >= 0.0 && value.is_finite() && value.fract() == 0.0)
+    })
 }
 
 fn typed(

@@ -387,3 +387,26 @@ fn every_key_may_use_what_github_lets_it_use_and_nothing_else() {
         assert_eq!(found, allowed, "{workflow}");
     }
 }
+
+#[test]
+fn what_does_nothing_is_no_reason_to_refuse_a_run() {
+    let workflow = "on: push
+jobs:
+  a:
+    runs-on: x
+    strategy: { max-parallel: 0, matrix: { n: [1] } }
+    steps:
+      - run: ''
+      - run:
+      - { run: echo, timeout-minutes: 0 }
+";
+    let plan = plan(&[(PATH, workflow)]);
+    let steps = &plan.jobs[0].steps;
+    assert_eq!(steps.len(), 3);
+    let limit = steps[2].timeout_minutes.as_ref().unwrap();
+    assert_eq!(limit.text, "0");
+    // To lint it cannot be meant.
+    let said = render(&lint(&tree(&[(PATH, workflow)]), PATH));
+    assert!(said.contains("`run` must not be empty"), "{said}");
+    assert!(said.contains("`max-parallel` must be above 0"), "{said}");
+}

@@ -242,6 +242,7 @@ fn lacking_actions_refuse_the_file_or_fault_when_reached() {
     );
     let options = Options {
         lacking: Lacking::FaultWhenReached,
+        ..Options::default()
     };
     let compiled = compile(&tree(&[(PATH, FOREIGN)]), PATH, &push(), options);
     assert!(render(&compiled.diagnostics).starts_with("10:15 W 1050 action"));

@@ -225,8 +225,23 @@ fn permissions_are_read_and_said_to_give_nothing() {
           b: { runs-on: x, permissions: write-all, steps: [{ run: echo }] }
         ",
         "
-            3:20 W 1080 `permissions` has nothing to limit: cutover gives jobs no token | steps that call the forge need a secret of yours
+            4:20 W 1080 `permissions` let nobody write: cutover gives jobs no token | steps that call the forge need a secret of yours
             4:33 W 1097 `write-all` lets every step change everything in the repository | enough is `permissions: {}`
+            ",
+    );
+    check(
+        "
+        on: push
+        permissions: { contents: read, id-token: write }
+        jobs:
+          a: { runs-on: x, permissions: read-all, steps: [{ run: echo }] }
+          b: { runs-on: x, permissions: { contents: read, issues: write }, steps: [{ run: echo }] }
+          c: { runs-on: x, permissions: { packages: write }, steps: [{ run: echo }] }
+        ",
+        "
+            5:20 W 1080 `permissions` let nobody write: cutover gives jobs no token | steps that call the forge need a secret of yours
+            5:51 W 1097 job `b` does not need `issues: write` | enough is `permissions: {}`
+            6:35 W 1097 job `c` does not need `packages: write` | enough is `permissions: {}`
             ",
     );
 }

@@ -1,12 +1,14 @@
 //! Steps in the background: who waits, when what they left is seen, and how they end a job.
 
+use cutover_engine::TimerKey;
 use cutover_model::{
     plan::{StepBody, StepSpec, Template},
     run::{HandedOn, Outcome, StepReport},
 };
 
 use crate::support::{
-    World, action, cancel, exited, failed, gave, given, job, ok, plan, reported, runner, step,
+    World, action, cancel, exited, failed, gave, given, job, ok, place, plan, reported, runner,
+    step, woke,
 };
 
 fn background(text: &str) -> StepSpec {
@@ -114,6 +116,29 @@ fn one_that_nobody_waits_for_fails_its_job_at_the_end() {
         .when(3, ok("build/1/1"))
         .then("finish build; notify run.failed: run #7 of ci failed after 3m")
         .because("build", "step `Run a` failed");
+}
+
+#[test]
+fn one_that_has_had_its_time_fails_at_the_wait_and_its_job_has_failed() {
+    let mut slow = background("a=a");
+    slow.timeout_minutes = Some(Template::plain("3"));
+    let (leg, path, attempt) = place("build/0/1");
+    let timer = TimerKey::StepTimeout {
+        job: leg,
+        step: path,
+        attempt,
+    };
+    build(vec![slow, step("b"), wait(&["a"]), step("c ? failure()")])
+        .timers("timeout of build at 361; timeout of build/0/1 at 4")
+        .when(2, ok("build/1/1"))
+        .then("")
+        .when(4, woke(timer))
+        .then("cancel build/0/1")
+        .when(5, exited("build/0/1", Outcome::Cancelled))
+        .then("start build/3/1")
+        .steps("build", "0 timed_out; 1 succeeded; 2 failed; 3 running")
+        .when(6, ok("build/3/1"))
+        .jobs("build failed");
 }
 
 #[test]

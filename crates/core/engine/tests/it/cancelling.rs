@@ -143,6 +143,46 @@ fn a_job_has_its_time_and_then_time_to_clean_up() {
 }
 
 #[test]
+fn a_job_that_had_its_time_counts_as_cancelled() {
+    let steps = vec![
+        step("a"),
+        step("b ? failure()"),
+        step("c ? cancelled()"),
+        step("d ? always() && job.status == 'cancelled'"),
+    ];
+    let mut build = job("build", &[], steps);
+    build.timeout_minutes = Some(Template::plain("10"));
+    build.steps[3].name = Some(Template::plain("is ${{ job.status }}"));
+    let behind = |id: &str, condition: &str| {
+        let mut job = job(id, &["build"], vec![step("a")]);
+        job.condition = Some(expression(condition));
+        job
+    };
+    let jobs = vec![
+        build,
+        job("then", &["build"], vec![step("a")]),
+        behind("failed", "failure() || failure('build')"),
+        behind("called-off", "cancelled()"),
+        behind("not", "!cancelled() && needs.build.result == 'cancelled'"),
+        behind("always", "always()"),
+    ];
+    let world = given(plan(jobs))
+        .when(1, runner("build"))
+        .when(11, job_timer("build"))
+        .then("cancel build/0/1")
+        .when(12, exited("build/0/1", Outcome::Cancelled))
+        .then("start build/2/1")
+        .when(13, ok("build/2/1"))
+        .then("start build/3/1")
+        .when(14, ok("build/3/1"))
+        .then("finish build; acquire runner for not (linux); acquire runner for always (linux)")
+        .steps("build", "0 cancelled; 1 skipped; 2 succeeded; 3 succeeded")
+        .because("build", "took longer than 10m");
+    let build = world.run.jobs().find(|job| job.name == "build").unwrap();
+    assert_eq!(build.steps[3].name, "is cancelled");
+}
+
+#[test]
 fn a_step_has_its_time() {
     let mut slow = step("a");
     slow.timeout_minutes = Some(Template::plain("3"));
@@ -167,7 +207,11 @@ fn a_step_has_its_time() {
     // Whatever its process made of the signal.
     .when(6, ok("build/0/1"))
     .then("start build/2/1")
-    .steps("build", "0 timed_out; 1 skipped; 2 running");
+    .steps("build", "0 timed_out; 1 skipped; 2 running")
+    // It was not the time of the job.
+    .when(7, ok("build/2/1"))
+    .then("finish build; notify run.failed: run #7 of ci failed after 7m")
+    .because("build", "step `Run a` timed_out: took longer than 3m");
 }
 
 #[test]
@@ -189,6 +233,10 @@ fn a_time_may_have_a_fraction_and_come_from_an_expression() {
             "${{ fromJSON('0.5') }}",
             "timeout of build at 361; timeout of build/0/1 at 1m30s",
         ),
+        // None at all, as on GitHub.
+        ("0", "timeout of build at 361"),
+        ("${{ 0 }}", "timeout of build at 361"),
+        ("-1", "timeout of build at 361"),
     ] {
         let mut slow = step("a");
         slow.timeout_minutes = Some(Template::plain(written));

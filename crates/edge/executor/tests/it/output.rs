@@ -3,7 +3,7 @@
 use std::fs;
 
 use camino::Utf8Path;
-use cutover_model::run::{Annotation, Attempt, Level, Outcome, StepPath};
+use cutover_model::run::{Annotation, Attempt, Level, Outcome, StepPath, StepReport};
 
 use crate::world::{World, key, order};
 
@@ -268,6 +268,29 @@ async fn a_builtin_step_is_followed_and_waited_for_like_any_other() {
     assert_eq!(follow.next().await.unwrap(), None);
     let (outcome, report) = world.end(&key(0)).await;
     assert_eq!((outcome, report.log_bytes), (Outcome::Failed, 8));
+}
+
+#[tokio::test]
+async fn what_a_builtin_step_remarks_is_a_line_and_an_annotation() {
+    let world = World::new();
+    let masks = order(0, "").masks;
+    let mut builtin = world.executor.builtin_log(&key(0), &masks).await.unwrap();
+    for _ in 0..51 {
+        builtin.remark(Level::Warning, "the hunter2\nis 100% gone");
+    }
+    builtin.remark(Level::Error, "no");
+    let report = StepReport::default();
+    let written = builtin.finish(Outcome::Failed, report).unwrap();
+    let (_, report) = world.end(&key(0)).await;
+    assert_eq!(report, written);
+    // As many of each kind as scripts may have.
+    assert_eq!(report.annotations.len(), 51);
+    let first = Annotation::new(Level::Warning, "the ***\nis 100% gone".to_owned());
+    assert_eq!(report.annotations[0], first);
+    assert_eq!(report.annotations[50].level, Level::Error);
+    let log = world.log(&key(0));
+    assert!(log.starts_with("::warning::the ***%0Ais 100%25 gone\n"));
+    assert!(log.ends_with("::error::no\n"));
 }
 
 #[tokio::test]

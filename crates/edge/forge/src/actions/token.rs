@@ -30,7 +30,7 @@ pub enum TokenError {
 
 /// A token, and where it is good.
 #[derive(Debug, Clone)]
-pub(super) struct Token {
+pub(crate) struct Token {
     /// `https://github.com`.
     origin: String,
     name: String,
@@ -39,7 +39,7 @@ pub(super) struct Token {
 
 impl Token {
     /// Lets git have it for this call.
-    pub(super) fn lend(&self, git: Git) -> Git {
+    pub(crate) fn lend(&self, git: Git) -> Git {
         git.env("GIT_CONFIG_COUNT", "2")
             // No helper of anybody else keeps it.
             .env("GIT_CONFIG_KEY_0", "credential.helper")

@@ -6,12 +6,17 @@ use cutover_model::{Timestamp, source::GitRef, source::Revision};
 
 use super::{ActionError, ActionStore, Reach, git, remote::is_id};
 use crate::{
-    Repository,
+    Repository, WorkingCopy,
     git::{Git, Place},
     repository::{Person, signed_by},
 };
 
 impl ActionStore {
+    /// The working copy in this directory, which git may ask for more with the token for actions.
+    pub fn working_copy(&self, root: &Utf8Path) -> WorkingCopy {
+        WorkingCopy::at(root).lent(self.0.token.clone())
+    }
+
     /// Makes a working copy of what a ref of a repository names, by its commit alone. `git_ref` may be `HEAD`: the
     /// default branch. Without `depth` all history comes, which only the network has.
     pub async fn check_out(
@@ -50,6 +55,10 @@ impl ActionStore {
             return Err(ActionError::NotHere(format!("the history of {repository}")));
         }
         let fetch = git(&git_dir, "fetch").args(["--quiet", "--no-auto-maintenance"]);
+        let fetch = match &self.0.token {
+            Some(token) => token.lend(fetch),
+            None => fetch,
+        };
         let fetch = match depth {
             Some(depth) => fetch.arg(format!("--depth={depth}")),
             None => fetch.args(["--unshallow", "--tags"]),

@@ -264,6 +264,44 @@ async fn a_directory_stands_for_a_repository_as_it_is() {
 }
 
 #[tokio::test]
+async fn all_of_a_private_repository_comes_with_the_token() {
+    let shop = Shop::new();
+    let host = shop.bench.host();
+    host.create("some/tools").await.unwrap();
+    let hosted = shop.bench.path("host/some/tools.git");
+    let refs = ["refs/heads/main", "refs/tags/v1"];
+    git(
+        &shop.work,
+        &[&["push", "--quiet", hosted.as_str()][..], &refs].concat(),
+    );
+    let with_token = "Basic eC1hY2Nlc3MtdG9rZW46Z2hwX1pxOXg=";
+    let (address, _) = http::serve_to(host, Some(with_token)).await;
+    let store = shop.store_with(&address, Vec::new());
+    let store = store.with_token(&Secret::new("ghp_Zq9x")).unwrap();
+    let into = shop.bench.path("w/tools");
+    let check_out = async |depth| {
+        store
+            .check_out("some/tools", "main", &into, depth, Reach::Network)
+            .await
+            .unwrap()
+    };
+    check_out(None).await;
+    let count = git(&shop.work, &["rev-list", "--count", "main"]);
+    assert_eq!(git(&into, &["rev-list", "--count", "HEAD"]), count);
+    check_out(Some(1)).await;
+    let alone = cutover_forge::WorkingCopy::at(&into);
+    let refused = alone.fetch_tags(Some(1)).await.unwrap_err();
+    assert!(refused.to_string().contains("Username"), "{refused}");
+    store.working_copy(&into).fetch_tags(Some(1)).await.unwrap();
+    assert_eq!(git(&into, &["tag"]), "v1");
+    let kept = std::process::Command::new("grep")
+        .args(["-rl", "ghp_", into.as_str()])
+        .output()
+        .unwrap();
+    assert_eq!(String::from_utf8_lossy(&kept.stdout), "");
+}
+
+#[tokio::test]
 async fn a_private_action_is_had_with_a_token_that_nothing_keeps() {
     let shop = Shop::new();
     let host = shop.bench.host();

@@ -191,6 +191,29 @@ async fn a_copy_never_takes_the_place_of_its_original() {
 }
 
 #[tokio::test]
+async fn where_everything_ends_is_read_without_asking() {
+    let bench = Bench::new();
+    let (_, head) = bench.repository("tree", &[("a", "1")]).await;
+    let path = bench.path("tree");
+    let tree = WorkingTree::open(&path).await.unwrap();
+    git(&path, &["branch", "-M", "master"]);
+    assert_eq!(tree.default_branch().as_deref(), Some("master"));
+    assert_eq!(tree.tip("master"), Some(head.clone()));
+    assert_eq!(tree.tip("main"), None);
+    git(&path, &["pack-refs", "--all"]);
+    assert_eq!(tree.default_branch().as_deref(), Some("master"));
+    assert_eq!(tree.tip("master"), Some(head.clone()));
+    git(&path, &["update-ref", "refs/remotes/origin/trunk", "HEAD"]);
+    let origin = "refs/remotes/origin/HEAD";
+    git(
+        &path,
+        &["symbolic-ref", origin, "refs/remotes/origin/trunk"],
+    );
+    assert_eq!(tree.default_branch().as_deref(), Some("trunk"));
+    assert_eq!(tree.tip("trunk"), Some(head));
+}
+
+#[tokio::test]
 async fn a_directory_without_git_is_refused_in_words() {
     let bench = Bench::new();
     for path in [bench.root.clone(), bench.path("not/there")] {

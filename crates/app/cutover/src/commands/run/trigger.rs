@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use cutover_dialect as dialect;
 use cutover_model::source::{GitRef, Revision, Trigger, TriggerKind, Trust};
-use cutover_server::payload::Scene;
+use cutover_server::payload::{Happened, Scene};
 use serde_json::json;
 
 use super::super::tree::Tree;
@@ -37,8 +37,8 @@ pub(crate) fn trigger(tree: &Tree, path: &str, said: Said<'_>) -> Trigger {
     one(tree, path, event, said)
 }
 
-/// The branch that everything ends in, as far as a working tree knows.
-const DEFAULT_BRANCH: &str = "main";
+/// The type of a pull request that starts most workflows.
+const OPENED: &str = "opened";
 
 fn one(tree: &Tree, path: &str, kind: TriggerKind, said: Said<'_>) -> Trigger {
     let revision = tree
@@ -47,12 +47,15 @@ fn one(tree: &Tree, path: &str, kind: TriggerKind, said: Said<'_>) -> Trigger {
         .unwrap_or_else(|| Revision("0".repeat(40)));
     let name = tree.root.file_name().unwrap_or("repository");
     let actor = said.actor.map_or_else(config::user, ToOwned::to_owned);
-    let repository = format!("local/{name}");
+    // Many a condition asks whether this is the repository itself, and not a fork of it.
+    let here = || format!("local/{name}");
+    let repository = tree.origin.clone().unwrap_or_else(here);
     let pushed = pushed_ref(tree, said.git_ref);
-    let branch = pushed.branch().unwrap_or(DEFAULT_BRANCH).to_owned();
+    let default_branch = tree.default_branch.as_str();
+    let branch = pushed.branch().unwrap_or(default_branch).to_owned();
     let git_ref = match kind {
         TriggerKind::PullRequest => GitRef("refs/pull/1/merge".to_owned()),
-        TriggerKind::PullRequestTarget => GitRef(format!("refs/heads/{DEFAULT_BRANCH}")),
+        TriggerKind::PullRequestTarget => GitRef(format!("refs/heads/{default_branch}")),
         _ => pushed,
     };
     let inputs: BTreeMap<String, serde_json::Value> = said
@@ -64,15 +67,22 @@ fn one(tree: &Tree, path: &str, kind: TriggerKind, said: Said<'_>) -> Trigger {
     let before = before.filter(|_| git_ref.branch().is_some()).cloned();
     let scene = Scene {
         repository: &repository,
-        default_branch: DEFAULT_BRANCH,
+        default_branch,
         actor: &actor,
         server: "",
     };
     let told = tree.told.as_slice();
+    let named = || dialect::named(&tree.files, path, kind);
     let payload = match kind {
         TriggerKind::Push => scene.push(&git_ref, before.as_ref(), &revision, false, told),
         TriggerKind::PullRequest | TriggerKind::PullRequestTarget => {
-            scene.pull_request(1, [&branch, DEFAULT_BRANCH], told.first())
+            let named = named();
+            let is_usual = named.types.is_empty() || named.types.iter().any(|it| it == OPENED);
+            let action = named.types.first().filter(|_| !is_usual);
+            let action = action.map_or(OPENED, String::as_str);
+            let branches = [branch.as_str(), default_branch];
+            let base = tree.default_tip.as_ref();
+            scene.pull_request(action, 1, branches, told.first(), base)
         }
         TriggerKind::WorkflowDispatch => scene.workflow_dispatch(&git_ref, path, json!(inputs)),
         TriggerKind::Schedule => match dialect::schedules(&tree.files, path).first() {
@@ -83,7 +93,15 @@ fn one(tree: &Tree, path: &str, kind: TriggerKind, said: Said<'_>) -> Trigger {
             scene.create_or_delete(&git_ref)
         }
         TriggerKind::RepositoryDispatch | TriggerKind::WorkflowRun | TriggerKind::Other(_) => {
-            scene.bare()
+            let named = named();
+            scene.other(Happened {
+                event: kind.event_name(),
+                action: named.types.first().map(String::as_str),
+                workflow: named.workflows.first().map(String::as_str),
+                git_ref: &git_ref,
+                head: told.first(),
+                base: tree.default_tip.as_ref(),
+            })
         }
     };
     let pulls = kind.is_pull_request();
@@ -94,7 +112,7 @@ fn one(tree: &Tree, path: &str, kind: TriggerKind, said: Said<'_>) -> Trigger {
         revision,
         before: before.filter(|_| kind == TriggerKind::Push),
         actor,
-        base_ref: pulls.then(|| DEFAULT_BRANCH.to_owned()),
+        base_ref: pulls.then(|| default_branch.to_owned()),
         head_ref: pulls.then(|| branch.clone()),
         changed_paths: tree.changed_paths.clone(),
         inputs,
@@ -110,7 +128,7 @@ fn pushed_ref(tree: &Tree, said: Option<&str>) -> GitRef {
         Some(full) if full.starts_with("refs/") => GitRef(full.to_owned()),
         Some(branch) => GitRef(format!("refs/heads/{branch}")),
         None => {
-            let branch = tree.branch.as_deref().unwrap_or(DEFAULT_BRANCH);
+            let branch = tree.branch.as_deref().unwrap_or(&tree.default_branch);
             GitRef(format!("refs/heads/{branch}"))
         }
     }

@@ -2,6 +2,7 @@
 //! would be a promise that is not kept is refused.
 
 use cutover_executor::BuiltinLog;
+use cutover_model::run::Level;
 
 use super::Context;
 use crate::Error;
@@ -27,6 +28,8 @@ pub(super) struct Wanted {
     pub(super) sparse: Option<(Vec<String>, bool)>,
     /// Files in LFS are to be there.
     pub(super) has_lfs: bool,
+    /// What lies there and is no source goes.
+    pub(super) cleans: bool,
 }
 
 impl Wanted {
@@ -47,6 +50,7 @@ impl Wanted {
             submodules: which(context.input("submodules"))?,
             sparse: (!patterns.is_empty()).then_some((patterns, is_cone)),
             has_lfs: context.flag("lfs", false)?,
+            cleans: context.flag("clean", true)?,
         })
     }
 }
@@ -55,32 +59,25 @@ impl Wanted {
 pub(super) fn say_what_is_not_needed(context: &Context, wanted: &Wanted, log: &mut BuiltinLog) {
     let why = match wanted.other {
         None => "the sources of the run are on this machine",
-        Some(_) => "what is fetched is fetched without credentials",
+        Some(_) => "what is fetched is fetched with the token for actions, if there is one",
     };
     for name in ["token", "ssh-key", "ssh-known-hosts", "ssh-user", "filter"] {
         if context.input(name).is_some() {
             log.line(&format!("`{name}` changes nothing: {why}"));
         }
     }
+    if let (Some(other), Ok(true)) = (&wanted.other, context.flag("persist-credentials", false)) {
+        let why = format!(
+            "`persist-credentials: true`: no credential is written into a workspace; git asks for none where \
+             `{other}` is on this machine, and elsewhere later steps have to bring their own"
+        );
+        log.remark(Level::Warning, &why);
+    }
 }
 
 /// Inputs whose other value would be a promise that is not kept.
 fn refuse_what_is_not_done(context: &Context) -> Result<(), Error> {
-    let done = [
-        ("clean", "true", "the workspace is always a fresh one"),
-        (
-            "persist-credentials",
-            "false",
-            "no credential is ever written into a workspace",
-        ),
-    ];
-    for (name, value, why) in done {
-        if let Some(said) = context.input(name).filter(|said| *said != value) {
-            return Err(Error::Refused(format!(
-                "`{name}: {said}` cannot be done: {why}; write `{name}: {value}`, or leave it out"
-            )));
-        }
-    }
+    context.flag("persist-credentials", true)?;
     let server = context.input("github-server-url");
     let own = context.env.get("GITHUB_SERVER_URL").map(String::as_str);
     match server.filter(|said| Some(*said) != own && *said != "https://github.com") {

@@ -2,6 +2,7 @@
 
 use camino::Utf8Path;
 use cutover_executor::BuiltinLog;
+use cutover_model::run::Level;
 
 use super::{Found, ask};
 use crate::{
@@ -221,7 +222,7 @@ async fn keep(
     let hash = hash.await?;
     if hash.is_empty() {
         let none = format!("no file for `{}`; nothing is cached", patterns.join("`, `"));
-        log.line(&none);
+        log.remark(Level::Warning, &none);
         return Ok(left);
     }
     let mut parts = vec![

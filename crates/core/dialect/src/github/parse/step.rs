@@ -93,7 +93,7 @@ fn step(node: &Node, scopes: &StepScopes, sink: &mut Sink) -> Option<Step> {
             .and_then(|node| value::condition(node, scopes.condition, sink)),
         env: value::env(fields.get("env"), other, sink),
         timeout_minutes: timeout
-            .and_then(|entry| value::number(&entry.value, "`timeout-minutes`", other, sink)),
+            .and_then(|entry| value::limit(&entry.value, "`timeout-minutes`", other, sink)),
         continue_on_error: fields
             .get("continue-on-error")
             .and_then(|node| value::truth(node, "`continue-on-error`", other, sink)),
@@ -184,7 +184,8 @@ fn run(
     let working_directory = fields
         .get("working-directory")
         .and_then(|node| value::filled(node, "`working-directory`", scopes.other, sink));
-    match value::filled(script, "`run`", scopes.other, sink) {
+    // As on GitHub, one that is empty does nothing.
+    match value::template(script, "`run`", scopes.other, sink) {
         Some(script) => Does::Run {
             script,
             shell,

@@ -21,6 +21,8 @@ pub(super) struct Story {
     tries: Attempt,
     /// What is to be done after the last step of a leg, because the step has begun.
     posts: BTreeSet<(JobKey, StepPath)>,
+    /// Those that have had their time.
+    late: BTreeSet<JobKey>,
     plan: Option<Plan>,
 }
 
@@ -33,6 +35,7 @@ impl Default for Story {
             cancelled: false,
             tries: Attempt::FIRST,
             posts: BTreeSet::new(),
+            late: BTreeSet::new(),
             plan: None,
         }
     }
@@ -72,7 +75,22 @@ impl Story {
             RunEvent::StepSkipped { job, step, .. } | RunEvent::StepFinished { job, step, .. } => {
                 self.posts.remove(&(job.clone(), step.clone()));
             }
-            RunEvent::JobFinished { job, .. } => {
+            RunEvent::JobStopRequested {
+                job,
+                outcome: Outcome::TimedOut,
+                ..
+            } => {
+                self.late.insert(job.clone());
+            }
+            RunEvent::JobFinished { job, outcome, .. } => {
+                let is_call = self
+                    .plan
+                    .as_ref()
+                    .and_then(|plan| plan.job(job.job()))
+                    .is_some_and(|spec| spec.call.is_some());
+                if *outcome == Outcome::TimedOut && !is_call && !self.late.contains(job) {
+                    return Err(format!("{job} timed out before its time was over"));
+                }
                 if let Some((_, post)) = self.posts.iter().find(|(leg, _)| leg == job) {
                     return Err(format!("{job} has ended without {post}"));
                 }
@@ -83,6 +101,7 @@ impl Story {
                 }
                 self.tries = *attempt;
                 self.cancelled = false;
+                self.late.clear();
             }
             RunEvent::CancelRequested { .. } => self.cancelled = true,
             RunEvent::RunFinished { outcome } => {
