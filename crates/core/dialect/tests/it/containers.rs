@@ -2,7 +2,7 @@
 
 use cutover_dialect::{Options, compile};
 use cutover_model::plan::{
-    StepBody, Template,
+    JobSpec, StepBody, Template,
     container::{ContainerImage, ContainerUse, Credentials, SET_UP_NAME, Services},
 };
 
@@ -131,6 +131,6 @@ fn what_may_come_to_no_container_needs_none_beforehand() {
         ";
     let compiled = compile(&tree(&[(PATH, text)]), PATH, &push(), Options::default());
     let plan = compiled.plan.unwrap();
-    let needs: Vec<bool> = plan.jobs.iter().map(|job| job.needs_containers()).collect();
+    let needs: Vec<bool> = plan.jobs.iter().map(JobSpec::needs_containers).collect();
     assert_eq!(needs, [false, false, true, true, true]);
 }
