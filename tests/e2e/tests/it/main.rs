@@ -25,6 +25,7 @@ mod calls;
 mod canary;
 mod candidates;
 mod checkouts;
+mod chrome;
 mod clients;
 mod containers;
 mod docker;

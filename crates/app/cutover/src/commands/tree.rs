@@ -110,10 +110,11 @@ impl Tree {
             ),
         }
     }
+
     /// Whether there is such a file, but not where workflows are.
     fn is_elsewhere(&self, wanted: &str) -> bool {
-        let is_yaml = wanted.ends_with(".yml") || wanted.ends_with(".yaml");
-        is_yaml && self.root.join(wanted).is_file()
+        let ending = Utf8Path::new(wanted).extension();
+        matches!(ending, Some("yml" | "yaml")) && self.root.join(wanted).is_file()
     }
 }
 

@@ -296,7 +296,7 @@ async fn read(
     while let (true, Some(chunk)) = (goes_on, bytes.next().await) {
         let chunk = chunk.map_err(Error::io("read", &path))?;
         lines.push(&chunk, |line, remark| {
-            goes_on = goes_on && take(line, remark)
+            goes_on = goes_on && take(line, remark);
         });
     }
     if goes_on {

@@ -55,7 +55,7 @@ struct Drawing<'a> {
 }
 
 impl<'a> Drawing<'a> {
-    fn put(&mut self, other: Drawing<'a>, x: usize, y: usize) {
+    fn put(&mut self, other: Self, x: usize, y: usize) {
         self.width = self.width.max(x + other.width);
         self.height = self.height.max(y + other.height);
         for mut shape in other.shapes {

@@ -84,9 +84,10 @@ pub(super) fn fault(status: u16, why: &str, lists: Option<(&Lists, Timestamp)>) 
             p.facts { "status " (status) }
         }
     };
-    let main = match lists {
-        Some((lists, now)) => with_lists(lists, now, "", &content),
-        None => html! { div.content data-part="content" { (content) } },
+    let main = if let Some((lists, now)) = lists {
+        with_lists(lists, now, "", &content)
+    } else {
+        html! { div.content data-part="content" { (content) } }
     };
     frame(title, None, &main)
 }
@@ -129,8 +130,8 @@ fn run_row(row: &RunRow, now: Timestamp, current: &str) -> Markup {
         a href={ "/runs/" (row.id) } aria-current=[is_current] {
             (mark(&row.state))
             span.what { "#" (row.number) " " (row.name) }
-            small { (row.git_ref.short()) " · " (row.trigger.replace('_', " ")) " · "
-                (took(Some(row.created_at), row.finished_at, now)) }
+            small { (row.git_ref.short()) " · " (took(Some(row.created_at), row.finished_at, now))
+                " · " (row.trigger.replace('_', " ")) }
         }
     }
 }

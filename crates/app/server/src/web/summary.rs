@@ -112,7 +112,7 @@ impl Reader {
         }
     }
 
-    fn end<'a>(&mut self, tag: TagEnd, out: &mut Vec<Event<'a>>) {
+    fn end(&mut self, tag: TagEnd, out: &mut Vec<Event<'_>>) {
         match tag {
             TagEnd::HtmlBlock => {
                 let block = self.block.take().unwrap_or_default();

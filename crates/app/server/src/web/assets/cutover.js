@@ -86,8 +86,10 @@ function handle(element) {
   return around ? '#' + CSS.escape(around.id) + ' > ' + element.localName : null;
 }
 
+let events = null;
+
 function hear() {
-  const events = new EventSource('/events');
+  events = new EventSource('/events');
   events.addEventListener('open', () => { live.textContent = 'live'; live.classList.add('on'); refresh(); });
   events.addEventListener('error', () => { live.textContent = 'reconnecting'; live.classList.remove('on'); });
   events.addEventListener('stored', refresh);
@@ -106,6 +108,7 @@ let stream = null;
 let queue = [];
 let head = null;
 let timer = 0;
+let pause = 80; // milliseconds
 let openLine = null;
 
 function place() {
@@ -184,18 +187,25 @@ function tail() {
   own.addEventListener('lines', (event) => {
     const news = JSON.parse(event.data);
     queue.push(...news.lines);
-    if (queue.length > 2 * MOST) { queue.splice(0, queue.length - MOST); queue.gap = true; }
+    // Of a flood the end is shown; what was passed over is had by looking further up.
+    if (queue.length > WINDOW) { queue.splice(0, queue.length - WINDOW); queue.gap = true; }
     [queue.open, head] = [news.open, news.head];
-    timer = timer || setTimeout(flush, 80);
+    timer = timer || setTimeout(flush, pause);
   });
   own.addEventListener('fault', (event) => { tell(JSON.parse(event.data)); own.close(); });
   own.addEventListener('end', () => { own.close(); if (stream === own) flush(); });
 }
 
-// What has come since the last time, however much it is.
+// What has come since the last time. The longer it takes the more rarely it is done: the page stays free.
 function flush() {
   clearTimeout(timer);
+  const begun = performance.now();
+  draw();
   timer = 0;
+  requestAnimationFrame(() => { pause = Math.min(2000, Math.max(80, 4 * (performance.now() - begun))); });
+}
+
+function draw() {
   const [lines, at, count] = [queue, head, screen.getElementsByClassName('line').length];
   queue = [];
   if (!stream || (!lines.length && lines.open === undefined)) return;
@@ -468,5 +478,15 @@ if (panel) {
     if (event.key === 'Escape' && narrow.matches && document.body.classList.contains('reading')) panel.querySelector('.back').click();
   });
 }
+// A page that was left is kept for the way back, with its streams: browsers have six of them for all pages.
+addEventListener('pagehide', () => {
+  events.close();
+  if (stream) stream.close();
+});
+addEventListener('pageshow', (event) => {
+  if (!event.persisted) return;
+  hear();
+  if (stream) tail();
+});
 hear();
 go();

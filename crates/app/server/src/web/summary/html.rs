@@ -159,12 +159,10 @@ impl Writer {
                 let alt = said("alt").filter(|alt| !alt.is_empty());
                 let alt = format!("image: {}", alt.as_deref().unwrap_or("without a name"));
                 let source = said("src").filter(|source| is_address(source));
-                return match source.filter(|_| !self.is_in("a")) {
-                    Some(source) => {
-                        out.push_str(&format!("{}{}</a>", link(&source), escaped(&alt)));
-                    }
-                    None => out.push_str(&escaped(&alt)),
-                };
+                let begin = source.filter(|_| !self.is_in("a"));
+                let begin = begin.map(|source| link(&source));
+                let end = if begin.is_some() { "</a>" } else { "" };
+                return out.extend([begin.as_deref().unwrap_or_default(), &escaped(&alt), end]);
             }
             _ => {}
         }

@@ -60,8 +60,8 @@ fn assert_harmless(text: &str, shown: &str) {
             known.split_whitespace().any(|it| it == name),
             "`{tag}` of {text:?}\nin\n{shown}"
         );
-        if tag.starts_with('/') {
-            assert_eq!(tag[1..], *name, "{text:?}");
+        if let Some(closed) = tag.strip_prefix('/') {
+            assert_eq!(closed, name, "{text:?}");
             continue;
         }
         let mut quoted = tag.split('"');
