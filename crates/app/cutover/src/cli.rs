@@ -270,6 +270,7 @@ pub(crate) enum OnFailure {
 #[command(after_help = "Examples:
   cutover lint                             all workflows, and cutover.yml
   cutover lint ci.yml cutover.yml
+  cutover lint --fix --diff                what could be mended by itself
   cutover lint --json | jq '.diagnostics[].code'
 
 Leaves with 1 when there is an error; warnings alone are none. `cutover explain CUT-1010` says more.")]
@@ -563,7 +564,9 @@ pub(crate) struct Cancel {
 pub(crate) enum User {
     /// Create a user, or give one a new token; it is shown once
     #[command(after_help = "Examples:
-  cutover user add ada                     then: git push http://ada:TOKEN@HOST:7800/git/NAME.git HEAD:main")]
+  cutover user add ada
+
+Then: git push http://ada:TOKEN@127.0.0.1:7800/git/NAME.git HEAD:main")]
     Add {
         /// The name
         name: String,

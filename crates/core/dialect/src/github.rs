@@ -23,7 +23,7 @@ pub(crate) use lower::{compile, lint};
 pub use template::{DefaultPermissions, ReadError, ReadOptions, read};
 pub(crate) use trigger::{asks_for_nothing, checks, inputs, named, schedules, triggered_by};
 
-use crate::SourceTree;
+use crate::{Lock, SourceTree};
 
 /// Where workflows live.
 const FOLDER: &str = ".github/workflows/";
@@ -50,7 +50,8 @@ pub(crate) fn times(cron: &str) -> Option<String> {
 
 /// Whether a file that was changed reads as well as before.
 pub(crate) fn stays_right(tree: &SourceTree, path: &str, text: &str) -> bool {
-    if !path.ends_with(".yml") && !path.ends_with(".yaml") {
+    // Files of ours that are no YAML are changed by whole lines.
+    if path == Lock::PATH {
         return true;
     }
     let count = |bytes: &[u8]| {

@@ -4,6 +4,7 @@
 use std::{
     fs,
     io::{BufRead as _, BufReader},
+    path::Path,
     process::Stdio,
     time::Duration,
 };
@@ -306,11 +307,13 @@ fn a_run_on_a_full_disk_says_so_and_goes_on_when_there_is_room() {
     };
     let repository = Repository::new(&world, "small");
     let go = world.path("go");
-    let script = format!(
-        "echo it goes; until [ -e '{}' ]; do sleep 0.1; done",
-        go.display()
+    let heard = world.path("heard");
+    let wait = |file: &Path| format!("until [ -e '{}' ]; do sleep 0.1; done", file.display());
+    let steps = format!(
+        "[{{ run: \"echo it goes; {}\" }}, {{ run: \"{}\" }}]",
+        wait(&go),
+        wait(&heard)
     );
-    let steps = format!("[{{ run: \"{script}\" }}, {{ run: 'true' }}]");
     repository.workflow(&GOOD.replace("[{ run: 'true' }]", &steps));
     let data = disk.0.join("runs");
     let mut command = world.command(&["run", "--json", "-C", repository.path(), "--data-dir"]);
@@ -339,6 +342,7 @@ fn a_run_on_a_full_disk_says_so_and_goes_on_when_there_is_room() {
     );
     fs::remove_file(&filler).unwrap();
     until("\"event\":\"room\"");
+    fs::write(&heard, "").unwrap();
     until("\"outcome\":\"succeeded\"");
     std::thread::spawn(move || said.for_each(drop));
     finish_child(child, "cutover run").exits(0);

@@ -72,7 +72,7 @@ pub(super) fn env(text: &str) -> Result<(String, String), String> {
 /// `K=V`, where `K` can be the name of one of `vars`.
 pub(super) fn var(text: &str) -> Result<(String, String), String> {
     let (name, value) = pair(text)?;
-    if is_name(&name) && !is_reserved(&name) {
+    if of_environment(&name).is_some_and(|name| is_name(name) && !is_reserved(name)) {
         return Ok((name, value));
     }
     Err(format!("`{name}` cannot be a variable: {NAME}"))
@@ -81,11 +81,22 @@ pub(super) fn var(text: &str) -> Result<(String, String), String> {
 /// Whether something can be the name of one of `secrets`; says the rule when not. The token that the hosted
 /// service makes itself is given here by whoever has one.
 pub(crate) fn check_secret(name: &str) -> Result<(), &'static str> {
-    let is_token = name.eq_ignore_ascii_case("GITHUB_TOKEN");
-    if is_name(name) && (is_token || !is_reserved(name)) {
+    let may_be = |name: &str| {
+        let is_token = name.eq_ignore_ascii_case("GITHUB_TOKEN");
+        is_name(name) && (is_token || !is_reserved(name))
+    };
+    if of_environment(name).is_some_and(may_be) {
         return Ok(());
     }
     Err(NAME)
+}
+
+/// The name without that of the environment, `ENVIRONMENT/NAME`, which alone has it.
+fn of_environment(name: &str) -> Option<&str> {
+    match name.split_once('/') {
+        Some((environment, name)) => (!environment.trim().is_empty()).then_some(name),
+        None => Some(name),
+    }
 }
 
 fn is_name(name: &str) -> bool {
@@ -120,17 +131,20 @@ mod tests {
             "GITHUB_TOKEN",
             "github_token",
             "GITHUB",
+            "production/TOKEN",
         ] {
             assert_eq!(check_secret(name), Ok(()), "{name}");
         }
         for name in [
-            "", " ", "A B", "2A", "a-b", "ä", "GITHUB_X", "github_x", "a.b",
+            "", " ", "A B", "2A", "a-b", "ä", "GITHUB_X", "github_x", "a.b", "/A", "p/", "p/a-b",
         ] {
             assert!(check_secret(name).is_err(), "{name}");
             assert!(var(&format!("{name}=x")).is_err(), "{name}");
         }
         assert!(var("GITHUB_TOKEN=x").is_err());
-        assert!(var("REGION=eu=north").is_ok());
+        for said in ["REGION=eu=north", "production/REGION=eu"] {
+            assert!(var(said).is_ok(), "{said}");
+        }
         for said in ["A B=x", "A\tB=x", "A&B=x", "=x"] {
             assert!(env(said).is_err(), "{said}");
         }

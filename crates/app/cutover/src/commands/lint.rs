@@ -3,6 +3,7 @@
 mod format;
 mod mend;
 
+use anyhow::bail;
 use cutover_dialect as dialect;
 use cutover_forge::Reach;
 use cutover_model::{
@@ -68,7 +69,10 @@ async fn look(tree: &Tree, args: &cli::Lint) -> anyhow::Result<Findings> {
     }
     for wanted in &args.files {
         match wanted.trim_start_matches("./") {
-            "cutover.yml" | "cutover.yaml" => {
+            name @ ("cutover.yml" | "cutover.yaml") => {
+                if tree.files.get(name).is_none() {
+                    bail!("there is no `{name}` in `{}`", tree.root);
+                }
                 let (read, diagnostics) = dialect::project(&tree.files);
                 project = read;
                 found.extend(diagnostics);

@@ -284,7 +284,7 @@ async fn prepare(args: &cli::Run, control: &Control, plan: &mut Plan) -> anyhow:
         Some((label.clone(), image.to_owned()))
     });
     plan.map_runners(&images.collect());
-    if plan.jobs.iter().any(JobSpec::uses_containers) {
+    if plan.jobs.iter().any(JobSpec::needs_containers) {
         let lacking = "this workflow needs containers; on Debian: `apt-get install docker.io`";
         control.check_containers().await.context(lacking)?;
     }

@@ -19,6 +19,8 @@ fn filters_paths(files: &SourceTree) -> bool {
 pub(crate) struct Tree {
     pub(crate) root: Utf8PathBuf,
     pub(crate) files: SourceTree,
+    /// `OWNER/NAME` of where it comes from, when that has such a name.
+    pub(crate) origin: Option<String>,
     /// The commit that is checked out; absent before the first.
     pub(crate) head: Option<Revision>,
     /// The branch that is checked out; absent when it is a bare commit.
@@ -67,6 +69,7 @@ impl Tree {
             default_tip: git.tip(&default_branch),
             default_branch,
             root: git.root().to_owned(),
+            origin: git.origin(),
             files,
             head: told.as_ref().map(|told| told.id.clone()),
             branch,
@@ -107,10 +110,11 @@ impl Tree {
             ),
         }
     }
+
     /// Whether there is such a file, but not where workflows are.
     fn is_elsewhere(&self, wanted: &str) -> bool {
-        let is_yaml = wanted.ends_with(".yml") || wanted.ends_with(".yaml");
-        is_yaml && self.root.join(wanted).is_file()
+        let ending = Utf8Path::new(wanted).extension();
+        matches!(ending, Some("yml" | "yaml")) && self.root.join(wanted).is_file()
     }
 }
 
@@ -135,6 +139,7 @@ mod tests {
         let mut tree = Tree {
             root: Utf8PathBuf::from_path_buf(place.path().to_owned()).unwrap(),
             files: SourceTree::default(),
+            origin: None,
             head: None,
             branch: None,
             default_branch: "main".to_owned(),

@@ -174,7 +174,7 @@ impl Asked {
 const SHOWN: usize = 20;
 
 /// What there is in the place of what was named: the nearest name, else all of them.
-fn there_is<'a>(wanted: &str, all: &[&'a str]) -> String {
+fn there_is(wanted: &str, all: &[&str]) -> String {
     if let Some(nearest) = dialect::nearest(wanted, all.iter().copied()) {
         return format!("did you mean `{nearest}`?");
     }

@@ -67,3 +67,25 @@ pub(super) fn chain(error: &dyn std::error::Error) -> String {
     }
     text
 }
+
+#[cfg(test)]
+mod tests {
+    use cutover_forge::Error as Forge;
+    use cutover_store::Error as Store;
+
+    use super::*;
+
+    #[test]
+    fn a_mistake_of_whoever_asks_is_not_ours() {
+        let name = || "..".to_owned();
+        let of = |error: Error| Fault(error).status().as_u16();
+        assert_eq!(of(Forge::Name(name()).into()), 422);
+        assert_eq!(of(Forge::NoRepository(name()).into()), 404);
+        assert_eq!(of(Forge::Revision(name()).into()), 404);
+        assert_eq!(of(Error::Malformed(name())), 422);
+        assert_eq!(of(Error::Refused(name())), 409);
+        assert_eq!(of(Error::Closing), 503);
+        assert_eq!(of(Store::Full(name()).into()), 507);
+        assert_eq!(of(Store::Damaged(name()).into()), 500);
+    }
+}

@@ -1,7 +1,7 @@
 //! What a job has checked out where, as far as its file says it in fixed texts: `./path` names an action
 //! of whatever lies there when its turn comes. What scripts put into the workspace nobody knows here.
 
-use cutover_model::plan::Bindings;
+use cutover_model::plan::{Bindings, Builtin, StepBody};
 
 use super::value;
 
@@ -27,15 +27,29 @@ pub(super) enum Lies {
 }
 
 impl Ground {
-    /// Takes note of an `actions/checkout`. One that only happens sometimes, and then takes the place of
+    /// Takes note of what a step checks out, be it in an action made of steps.
+    pub(super) fn see_step(&mut self, body: &StepBody, own: &str, is_conditional: bool) {
+        if let StepBody::Builtin { action, with } = body
+            && *action == Builtin::Checkout
+        {
+            self.see(with, own, is_conditional);
+        }
+        if let StepBody::Composite { steps, .. } = body {
+            for step in steps {
+                self.see_step(&step.body, own, is_conditional || step.condition.is_some());
+            }
+        }
+    }
+
+    /// Takes note of an `actions/checkout` in a run of the repository `own`, as far as that is known. One that only happens sometimes, and then takes the place of
     /// everything, is passed over.
-    pub(super) fn see(&mut self, with: &Bindings, is_conditional: bool) {
+    fn see(&mut self, with: &Bindings, own: &str, is_conditional: bool) {
         let given = |name: &str| {
             let value = with.iter().find(|(own, _)| own == name);
             value.map_or("", |(_, value)| value.text.trim())
         };
         let (path, repository, git_ref) = (given("path"), given("repository"), given("ref"));
-        let (Some(path), Some(is_own)) = (plain(path), is_own(repository)) else {
+        let (Some(path), Some(is_own)) = (plain(path), is_own(repository, own)) else {
             return;
         };
         if path.is_empty() && is_conditional {
@@ -51,7 +65,9 @@ impl Ground {
                 Some((repository.to_owned(), short.unwrap_or(named).to_owned()))
             }
         };
-        self.0.push(Checkout { path, other });
+        let checkout = Checkout { path, other };
+        self.0.retain(|seen| *seen != checkout);
+        self.0.push(checkout);
     }
 
     /// Whose files lie in a directory of the workspace: of what is checked out closest to it, the last.
@@ -107,12 +123,12 @@ fn plain(path: &str) -> Option<String> {
 }
 
 /// Whether a repository is that of the run; `None` when it is not known.
-fn is_own(repository: &str) -> Option<bool> {
+fn is_own(repository: &str, own: &str) -> Option<bool> {
     let spoken: String = repository.chars().filter(|it| *it != ' ').collect();
     match spoken.as_str() {
         "" | "${{github.repository}}" => Some(true),
         other if value::is_dynamic(other) => None,
-        _ => Some(false),
+        other => Some(!own.is_empty() && other.eq_ignore_ascii_case(own)),
     }
 }
 
@@ -145,23 +161,25 @@ mod tests {
     fn the_closest_checkout_counts_and_of_those_the_last() {
         let mut ground = Ground::default();
         assert_eq!(ground.at("act"), Lies::Own(String::new()));
-        ground.see(&checkout(&[]), false);
+        ground.see(&checkout(&[]), "me/it", false);
         assert_eq!(ground.key(), "");
         let tools = [("repository", "some/tools"), ("path", "./tools/")];
-        ground.see(&checkout(&tools), true);
+        ground.see(&checkout(&tools), "me/it", true);
         assert_eq!(
             ground.at("tools/act"),
             Lies::Other("some/tools/act@HEAD".to_owned())
         );
         assert_eq!(ground.at("toolshed"), Lies::Own(String::new()));
         let pinned = [tools[0], tools[1], ("ref", "refs/tags/v1")];
-        ground.see(&checkout(&pinned), false);
+        ground.see(&checkout(&pinned), "me/it", false);
         assert_eq!(ground.at("tools"), Lies::Other("some/tools@v1".to_owned()));
-        let again = [
-            ("repository", "${{ github.repository }}"),
+        let again = [("repository", "Me/It"), ("path", "tools/own")];
+        ground.see(&checkout(&again), "me/it", false);
+        let spoken = [
+            ("repository", "${{github.repository}}"),
             ("path", "tools/own"),
         ];
-        ground.see(&checkout(&again), false);
+        ground.see(&checkout(&spoken), "me/it", false);
         assert_eq!(
             ground.at("tools/own/act"),
             Lies::Own("tools/own".to_owned())
@@ -171,12 +189,12 @@ mod tests {
     #[test]
     fn what_nobody_knows_is_passed_over() {
         let mut ground = Ground::default();
-        ground.see(&checkout(&[("path", "${{ env.X }}")]), false);
-        ground.see(&checkout(&[("repository", "${{ env.X }}")]), false);
-        ground.see(&checkout(&[("path", "../out")]), false);
+        ground.see(&checkout(&[("path", "${{ env.X }}")]), "me/it", false);
+        ground.see(&checkout(&[("repository", "${{ env.X }}")]), "me/it", false);
+        ground.see(&checkout(&[("path", "../out")]), "me/it", false);
         let dynamic = [("repository", "a/b"), ("ref", "${{ github.sha }}")];
-        ground.see(&checkout(&dynamic), false);
-        ground.see(&checkout(&[("repository", "a/b")]), true);
+        ground.see(&checkout(&dynamic), "me/it", false);
+        ground.see(&checkout(&[("repository", "a/b")]), "me/it", true);
         assert_eq!(ground, Ground::default());
     }
 }

@@ -4,9 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use cutover_model::{
     Diagnostic, Position, Severity,
-    plan::{
-        ActionSource, ActionUse, Builtin, Hook, JobSpec, Plan, RunDefaults, StepBody, StepSpec,
-    },
+    plan::{ActionSource, ActionUse, Hook, JobSpec, Plan, RunDefaults, StepBody, StepSpec},
     project::Project,
     source::{Trigger, TriggerKind},
 };
@@ -44,6 +42,7 @@ pub(crate) fn compile(
     let mut sink = Sink::heeding(path, tree.get(path).unwrap_or_default());
     let mut lowering = Lowering {
         options,
+        own: &trigger.repository,
         project: project.as_ref(),
         ..Lowering::new(tree, path, foreign)
     };
@@ -183,6 +182,8 @@ pub(super) struct Lowering<'t> {
     steps: usize,
     /// What is used and was not handed in, each once.
     wanted: Vec<Wanted>,
+    /// The repository of the run; empty when there is no run.
+    own: &'t str,
     /// What the job that is lowered just now has checked out.
     ground: Ground,
     /// What has been said of those that could not be had.
@@ -202,6 +203,7 @@ impl<'t> Lowering<'t> {
             here: ActionSource::Workspace,
             steps: 0,
             wanted: Vec::new(),
+            own: "",
             ground: Ground::default(),
             lacks: BTreeSet::new(),
             calls: Calls::of(path),
@@ -314,12 +316,9 @@ impl<'t> Lowering<'t> {
             // It is not one step, and comes in with its list.
             Does::Parallel(_) | Does::Nothing => return None,
         };
-        if let StepBody::Builtin { action, with } = &body
-            && *action == Builtin::Checkout
-            && self.actions.open.is_empty()
-        {
-            let mut ground = self.ground.clone();
-            ground.see(with, step.condition.is_some());
+        let mut ground = self.ground.clone();
+        ground.see_step(&body, self.own, step.condition.is_some());
+        if ground != self.ground {
             self.now_on(ground);
         }
         Some(StepSpec {

@@ -25,7 +25,7 @@ fn without_permissions_the_default_is_told_and_what_is_enough() {
         )],
         PERMISSIONS,
         "
-        3:3 N 1097 no `permissions`: 2 jobs have the default of the repository, which is to write everything where nobody has changed it | enough is `permissions: { contents: read, pull-requests: write }`
+        3:3 N 1097 no `permissions`: 2 jobs have the default of the repository, which may be to write everything | enough is `permissions: { contents: read, pull-requests: write }`
         ",
     );
     // Of what nobody knows nothing is promised.
@@ -33,7 +33,7 @@ fn without_permissions_the_default_is_told_and_what_is_enough() {
         &[(PATH, "{ on: push, jobs: { a: { runs-on: x, steps: [{ uses: some/one@v1 }] } } }")],
         PERMISSIONS,
         "
-        1:21 N 1097 no `permissions`: job `a` has the default of the repository, which is to write everything where nobody has changed it | begin with `permissions: { contents: read }`, and add what is refused
+        1:21 N 1097 no `permissions`: job `a` has the default of the repository, which may be to write everything | begin with `permissions: { contents: read }`, and add what is refused
         ",
     );
 }

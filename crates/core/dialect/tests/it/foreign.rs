@@ -354,6 +354,44 @@ fn actions_of_what_a_job_checks_out_elsewhere_are_found_there() {
 }
 
 #[test]
+fn an_action_may_check_out_those_that_come_after_it() {
+    let text = "
+        on: push
+        jobs:
+          a:
+            runs-on: ubuntu-latest
+            steps:
+              - uses: some/ci@v1
+              - uses: ./.github/ci/deep
+          b:
+            runs-on: ubuntu-latest
+            steps:
+              - uses: some/ci@v1
+              - uses: ./.github/ci/deep
+        ";
+    let brings = "
+        runs:
+          using: composite
+          steps:
+            - uses: actions/checkout@v4
+              with: { repository: some/ci, path: .github/ci, ref: v2 }
+        ";
+    let known = foreign(&[
+        ("some/ci", "v1", &[("action.yml", brings)]),
+        ("some/ci", "v2", &[("deep/action.yml", SCRIPT)]),
+    ]);
+    let found = compiled(text, &known);
+    assert_eq!(render(&found.diagnostics), "");
+    for job in found.plan.unwrap().jobs {
+        let StepBody::Composite { source, path, .. } = &job.steps[1].body else {
+            panic!("no action");
+        };
+        let there = ActionSource::Foreign(action_tree("some/ci", "v2"));
+        assert_eq!((source, path.as_str()), (&there, "deep"));
+    }
+}
+
+#[test]
 fn what_is_lacking_is_told_where_it_is_used_first() {
     let twice = USES.replace(
         "- uses: some/tools/deep/js@v1\n",

@@ -107,8 +107,7 @@ fn absent(workflow: &Workflow<'_>, jobs: &[(&Job<'_>, &Needs)], sink: &mut Sink)
         jobs => format!("{} jobs have", jobs.len()),
     };
     let message = format!(
-        "no `permissions`: {who} the default of the repository, which is to write everything where \
-         nobody has changed it"
+        "no `permissions`: {who} the default of the repository, which may be to write everything"
     );
     let hint = least(jobs).map_or_else(
         || "begin with `permissions: { contents: read }`, and add what is refused".to_owned(),

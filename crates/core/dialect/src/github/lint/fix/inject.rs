@@ -81,7 +81,9 @@ pub(super) fn fix(
     if edits.is_empty() {
         return None;
     }
-    edits.extend(variables(source, step.node, &names.new)?);
+    if !names.new.is_empty() {
+        edits.push(variables(source, step.node, &names.new)?);
+    }
     let shown: Vec<&str> = names.new.iter().map(|(name, _)| name.as_str()).collect();
     let title = match shown.as_slice() {
         [] => "takes the text from the variable that is there".to_owned(),
@@ -258,10 +260,7 @@ fn variables(
     source: &Source<'_>,
     step: &crate::yaml::Node,
     new: &[(String, String)],
-) -> Option<Option<Edit>> {
-    if new.is_empty() {
-        return Some(None);
-    }
+) -> Option<Edit> {
     let Value::Mapping(entries) = &*step.value else {
         return None;
     };
@@ -272,32 +271,31 @@ fn variables(
     let lines: Option<Vec<String>> = new.iter().map(|(name, value)| line(name, value)).collect();
     let lines = lines?;
     let env = entries.iter().find(|entry| entry.key == "env");
-    let (start, text) = match env {
-        Some(env) => {
-            let Value::Mapping(variables) = &*env.value.value else {
-                return None;
-            };
-            let indent = " ".repeat(own_column(source, variables)?);
-            let first = variables.first()?;
-            // Behind an alias it is the variables of others, too.
-            if first.at != env.value.at
-                || first.at.line <= env.at.line
-                || first.at.column <= env.at.column
-            {
-                return None;
-            }
-            let lines = lines.iter().map(|line| format!("{line}\n{indent}"));
-            (source.byte(first.at)?, lines.collect::<String>())
+    let (start, text) = if let Some(env) = env {
+        let Value::Mapping(variables) = &*env.value.value else {
+            return None;
+        };
+        let indent = " ".repeat(own_column(source, variables)?);
+        let first = variables.first()?;
+        // Behind an alias it is the variables of others, too.
+        let is_own = first.at == env.value.at
+            && first.at.line > env.at.line
+            && first.at.column > env.at.column;
+        if !is_own {
+            return None;
         }
-        None => {
-            let run = entries.iter().find(|entry| entry.key == "run")?;
-            let indent = " ".repeat(column);
-            let lines = lines.iter().map(|line| format!("{indent}  {line}\n"));
-            let lines: String = lines.collect();
-            (source.byte(run.at)?, format!("env:\n{lines}{indent}"))
-        }
+        let lines = lines.iter().map(|line| format!("{line}\n{indent}"));
+        let lines: Vec<String> = lines.collect();
+        (source.byte(first.at)?, lines.concat())
+    } else {
+        let run = entries.iter().find(|entry| entry.key == "run")?;
+        let indent = " ".repeat(column);
+        let lines = lines.iter().map(|line| format!("{indent}  {line}\n"));
+        let lines: Vec<String> = lines.collect();
+        let lines = lines.concat();
+        (source.byte(run.at)?, format!("env:\n{lines}{indent}"))
     };
-    Some(Some(source.edit(start, start, text)?))
+    source.edit(start, start, text)
 }
 
 /// The blanks before the keys of a mapping whose keys stand in lines of their own.
