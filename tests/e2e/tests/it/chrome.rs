@@ -15,7 +15,7 @@ use tokio_tungstenite::{WebSocketStream, client_async, tungstenite::Message};
 use crate::{wire, world::World};
 
 /// How long a page may take for anything.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// What is wrong with a page, collected before anything of it runs.
 const WATCH: &str = "window.faults = [];
@@ -47,7 +47,7 @@ pub(crate) fn chromium() -> Option<PathBuf> {
 }
 
 /// What it needs to run anywhere, and nothing of the tester's own.
-pub(crate) const ALONE: [&str; 4] = [
+const ALONE: [&str; 4] = [
     "--headless",
     "--no-sandbox",
     "--disable-gpu",
@@ -112,7 +112,7 @@ impl Chrome {
             message["sessionId"] = json!(session);
         }
         let socket = &mut self.socket;
-        let answer = self.runtime.block_on(timeout(PATIENCE, async {
+        let exchange = async {
             let message = Message::text(message.to_string());
             socket.send(message).await.expect("the browser hears");
             while let Some(Ok(message)) = socket.next().await {
@@ -125,7 +125,9 @@ impl Chrome {
                 }
             }
             panic!("the browser has gone");
-        }));
+        };
+        let in_time = async { timeout(PATIENCE, exchange).await };
+        let answer = self.runtime.block_on(in_time);
         answer.unwrap_or_else(|_| panic!("no answer to {method} {params}"))
     }
 
@@ -145,6 +147,14 @@ impl Chrome {
         let url = format!("{}{path}", self.address);
         self.ask("Page.navigate", &json!({ "url": url }));
         self.until("document.readyState === 'complete'");
+    }
+
+    /// The page at this address, as the browser has it.
+    #[track_caller]
+    pub(crate) fn page(&mut self, path: &str) -> String {
+        self.open(path);
+        let page = self.see("document.documentElement.outerHTML");
+        page.as_str().unwrap_or_default().to_owned()
     }
 
     /// What an expression, or what it promises, comes to on the page.

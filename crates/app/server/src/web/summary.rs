@@ -17,7 +17,7 @@ pub(super) fn shown(text: &str) -> Markup {
     html! {
         div.markdown { (PreEscaped(rendered(&text[..end]))) }
         @if end < text.len() {
-            p.facts { (text.len() - end) " bytes more are not shown here; `cutover runs --json` has them" }
+            p.facts { (text.len() - end) " bytes more are not shown here; `/api/v1/runs/…` has them" }
         }
     }
 }
