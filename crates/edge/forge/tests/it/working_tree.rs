@@ -205,7 +205,10 @@ async fn where_everything_ends_is_read_without_asking() {
     assert_eq!(tree.tip("master"), Some(head.clone()));
     git(&path, &["update-ref", "refs/remotes/origin/trunk", "HEAD"]);
     let origin = "refs/remotes/origin/HEAD";
-    git(&path, &["symbolic-ref", origin, "refs/remotes/origin/trunk"]);
+    git(
+        &path,
+        &["symbolic-ref", origin, "refs/remotes/origin/trunk"],
+    );
     assert_eq!(tree.default_branch().as_deref(), Some("trunk"));
     assert_eq!(tree.tip("trunk"), Some(head));
 }
