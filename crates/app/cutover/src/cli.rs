@@ -2,7 +2,9 @@
 
 mod actions;
 mod delivery;
+mod local;
 mod retry;
+pub(crate) mod values;
 
 use camino::Utf8PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -12,7 +14,9 @@ pub(crate) use actions::{Actions, Lock};
 pub(crate) use delivery::{
     Deploy, Diff, Freeze, Gc, History, OneDeployment, Promote, Rejudge, Resume, Rollback, Unfreeze,
 };
+pub(crate) use local::Local;
 pub(crate) use retry::Retry;
+use values::{env, event, log, matrix_value, pair, place, var};
 
 /// From git push to safe production traffic, in one binary.
 #[derive(Debug, Parser)]
@@ -99,6 +103,9 @@ pub(crate) enum Command {
     #[command(subcommand)]
     User(User),
     /// Stop every instance and the balancer of a server
+    #[command(after_help = "Examples:
+  cutover down
+  cutover down --data-dir /srv/cutover")]
     Down(Listing),
     /// Tell why something did or did not run, or more about an error code
     Explain(Explain),
@@ -148,6 +155,9 @@ pub(crate) struct Connection {
 }
 
 #[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  cutover demo                             until Ctrl-C, with a page to look at
+  cutover demo --once --rate 50")]
 pub(crate) struct Demo {
     /// End after the table; exit 0 only if everything held
     #[arg(long)]
@@ -190,7 +200,7 @@ pub(crate) struct Run {
     )]
     pub(crate) directory: Utf8PathBuf,
     /// The event to run it for; default: push, else the first that the workflow wants
-    #[arg(long, value_name = "NAME", value_parser = event)]
+    #[arg(long, value_name = "NAME", value_parser = event(), hide_possible_values = true)]
     pub(crate) event: Option<TriggerKind>,
     /// What the event says (`github.event`): a file with a JSON object; default: what git knows
     #[arg(long, value_name = "FILE")]
@@ -202,7 +212,7 @@ pub(crate) struct Run {
     #[arg(long = "matrix", value_name = "K:V", value_parser = matrix_value)]
     pub(crate) matrix: Vec<(String, String)>,
     /// A variable of the environment of all steps, unless the workflow says otherwise
-    #[arg(long = "env", value_name = "K=V", value_parser = pair)]
+    #[arg(long = "env", value_name = "K=V", value_parser = env)]
     pub(crate) env: Vec<(String, String)>,
     /// Where jobs of a label run: `host`, or `docker://IMAGE`; without it, on this machine
     #[arg(long = "runs-on", value_name = "LABEL=PLACE", value_parser = place)]
@@ -214,7 +224,7 @@ pub(crate) struct Run {
     #[arg(long = "input", value_name = "K=V", value_parser = pair)]
     pub(crate) inputs: Vec<(String, String)>,
     /// A variable (`vars.K`)
-    #[arg(long = "var", value_name = "K=V", value_parser = pair)]
+    #[arg(long = "var", value_name = "K=V", value_parser = var)]
     pub(crate) vars: Vec<(String, String)>,
     /// A secret (`secrets.K`); without a value, from the environment variable of the same name
     #[arg(long = "secret", value_name = "K[=V]")]
@@ -256,13 +266,14 @@ pub(crate) enum OnFailure {
     Shell,
 }
 
-/// One of the events that workflows can be run for.
-fn event(text: &str) -> Result<TriggerKind, String> {
-    text.parse()
-        .map_err(|error: cutover_model::source::UnknownEvent| error.to_string())
-}
-
 #[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  cutover lint                             all workflows, and cutover.yml
+  cutover lint ci.yml cutover.yml
+  cutover lint --fix --diff                what could be mended by itself
+  cutover lint --json | jq '.diagnostics[].code'
+
+Leaves with 1 when there is an error; warnings alone are none. `cutover explain CUT-1010` says more.")]
 pub(crate) struct Lint {
     /// Workflows; default: all of them, and `cutover.yml`
     pub(crate) files: Vec<String>,
@@ -274,11 +285,49 @@ pub(crate) struct Lint {
         default_value = "."
     )]
     pub(crate) directory: Utf8PathBuf,
-    /// Print diagnostics as JSON
-    #[arg(long)]
+    /// Print diagnostics as JSON, with what would mend them: `--format json`
+    #[arg(long, conflicts_with = "format")]
     pub(crate) json: bool,
+    /// How diagnostics are printed
+    #[arg(long, value_enum, value_name = "FORMAT", default_value = "text")]
+    pub(crate) format: Format,
+    /// Mend what can be mended, in the files; what is left is told
+    #[arg(
+        long,
+        value_enum,
+        value_name = "KIND",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "safe"
+    )]
+    pub(crate) fix: Option<FixKind>,
+    /// With `--fix`: show what would be changed, and change nothing; 1 when there is something
+    #[arg(long, requires = "fix")]
+    pub(crate) diff: bool,
     #[command(flatten)]
     pub(crate) actions: Actions,
+}
+
+/// How diagnostics are printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    /// For people, with the lines they are about
+    Text,
+    /// With the edits that would mend them
+    Json,
+    /// SARIF 2.1.0, for services that show findings
+    Sarif,
+    /// Commands that become annotations on GitHub
+    Github,
+}
+
+/// How far mending goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum FixKind {
+    /// What the workflow does stays the same, but for what was wrong
+    Safe,
+    /// Also `permissions` where there are none: look at the jobs before you keep it
+    Unsafe,
 }
 
 #[derive(Debug, Args)]
@@ -359,14 +408,15 @@ pub(crate) struct Serve {
     #[arg(long, value_name = "FILE")]
     pub(crate) secret_file: Option<Utf8PathBuf>,
     /// A variable (`vars.K`)
-    #[arg(long = "var", value_name = "K=V", value_parser = pair)]
+    #[arg(long = "var", value_name = "K=V", value_parser = var)]
     pub(crate) vars: Vec<(String, String)>,
     /// How much is told on stderr: `error`, `warn`, `info`, `debug`
     #[arg(
         long,
         env = "CUTOVER_LOG",
         default_value = "warn",
-        value_name = "LEVEL"
+        value_name = "LEVEL",
+        value_parser = log
     )]
     pub(crate) log: String,
     #[command(flatten)]
@@ -398,7 +448,9 @@ pub(crate) struct Status {
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   cutover runs --unfinished
-  cutover runs --limit 5 --json")]
+  cutover runs --limit 5 --json
+
+Without a server that answers, these are the runs of `cutover run` in this repository.")]
 pub(crate) struct Runs {
     /// How many
     #[arg(long, default_value_t = 20, value_name = "N")]
@@ -408,6 +460,8 @@ pub(crate) struct Runs {
     pub(crate) unfinished: bool,
     #[command(flatten)]
     pub(crate) listing: Listing,
+    #[command(flatten)]
+    pub(crate) local: Local,
 }
 
 #[derive(Debug, Args)]
@@ -428,10 +482,13 @@ pub(crate) struct Releases {
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   cutover logs 12               every step of run #12
+  cutover logs hello#12         … of the repository `hello`, when others have a #12 too
   cutover logs 12 -f            follow it to its end
-  cutover logs 12 --job test --step 2")]
+  cutover logs 12 --job test --step 2
+
+Without a server that answers, a run is one of `cutover run` in this repository; so it is with -C.")]
 pub(crate) struct Logs {
-    /// The run: its number or its id
+    /// The run: its number, `hello#12` where several repositories have that number, or its id
     pub(crate) run: String,
     /// Follow it to its end
     #[arg(short, long)]
@@ -444,14 +501,18 @@ pub(crate) struct Logs {
     pub(crate) step: Option<String>,
     #[command(flatten)]
     pub(crate) listing: Listing,
+    #[command(flatten)]
+    pub(crate) local: Local,
 }
 
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   cutover artifacts 12                  lists them
-  cutover artifacts 12 report --to out  unpacks `report` into out/report")]
+  cutover artifacts 12 report --to out  unpacks `report` into out/report
+
+Without a server that answers, a run is one of `cutover run` in this repository; so it is with -C.")]
 pub(crate) struct Artifacts {
-    /// The run: its number or its id
+    /// The run: its number, `hello#12` where several repositories have that number, or its id
     pub(crate) run: String,
     /// Only these
     #[arg(value_name = "NAME")]
@@ -461,6 +522,8 @@ pub(crate) struct Artifacts {
     pub(crate) to: Option<camino::Utf8PathBuf>,
     #[command(flatten)]
     pub(crate) listing: Listing,
+    #[command(flatten)]
+    pub(crate) local: Local,
 }
 
 #[derive(Debug, Args)]
@@ -479,8 +542,13 @@ pub(crate) struct AnswerGate {
 }
 
 #[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  cutover cancel 12
+  cutover cancel run_01… -m 'the wrong branch'
+
+What cleans up (`if: always()`) still runs; said a second time, it ends too.")]
 pub(crate) struct Cancel {
-    /// The run: its number or its id
+    /// The run: its number, `hello#12` where several repositories have that number, or its id
     pub(crate) run: String,
     /// Why
     #[arg(short, long, value_name = "TEXT")]
@@ -490,8 +558,15 @@ pub(crate) struct Cancel {
 }
 
 #[derive(Debug, Subcommand)]
+#[command(after_help = "Examples:
+  cutover user add ada
+  cutover user list")]
 pub(crate) enum User {
     /// Create a user, or give one a new token; it is shown once
+    #[command(after_help = "Examples:
+  cutover user add ada
+
+Then: git push http://ada:TOKEN@127.0.0.1:7800/git/NAME.git HEAD:main")]
     Add {
         /// The name
         name: String,
@@ -499,6 +574,9 @@ pub(crate) enum User {
         listing: Listing,
     },
     /// List users
+    #[command(after_help = "Examples:
+  cutover user list
+  cutover user list --json")]
     List(Listing),
 }
 
@@ -510,9 +588,10 @@ pub(crate) enum User {
   cutover explain --event push --ref release ci.yml
   cutover explain CUT-1001
 
+Without a server that answers, a run is one of `cutover run` in this repository; so it is with -C.
 With a workflow or --event it asks nobody: the working tree says what would start, filter by filter.")]
 pub(crate) struct Explain {
-    /// The run (default: the newest), a workflow, or a code such as `CUT-1001`
+    /// The run (default: the newest; `hello#12` of a repository), a workflow, or a code such as `CUT-1001`
     pub(crate) what: Option<String>,
     /// The job: its id, or the key of a leg; `caller.inner` is a job of a called workflow
     #[arg(requires = "what")]
@@ -521,7 +600,7 @@ pub(crate) struct Explain {
     #[arg(requires = "job")]
     pub(crate) step: Option<String>,
     /// Whether this event would start the workflows of the working tree
-    #[arg(long, value_name = "NAME", value_parser = event, conflicts_with = "job")]
+    #[arg(long, value_name = "NAME", value_parser = event(), hide_possible_values = true, conflicts_with = "job")]
     pub(crate) event: Option<TriggerKind>,
     /// The branch, or the whole ref, instead of the one that is checked out
     #[arg(long = "ref", value_name = "REF", conflicts_with = "job")]
@@ -529,16 +608,10 @@ pub(crate) struct Explain {
     /// What the event says: a file with a JSON object
     #[arg(long, value_name = "FILE", conflicts_with = "job")]
     pub(crate) event_file: Option<Utf8PathBuf>,
-    /// The repository
-    #[arg(
-        short = 'C',
-        long = "directory",
-        value_name = "DIR",
-        default_value = "."
-    )]
-    pub(crate) directory: Utf8PathBuf,
     #[command(flatten)]
     pub(crate) listing: Listing,
+    #[command(flatten)]
+    pub(crate) local: Local,
 }
 
 #[derive(Debug, Args)]
@@ -575,7 +648,8 @@ pub(crate) struct Expr {
     /// The expression, without `${{` and `}}`
     #[arg(
         required_unless_present = "stdin_ndjson",
-        conflicts_with = "stdin_ndjson"
+        conflicts_with = "stdin_ndjson",
+        allow_hyphen_values = true
     )]
     pub(crate) expression: Option<String>,
     /// What it can see: a JSON object of contexts
@@ -588,6 +662,10 @@ pub(crate) struct Expr {
 }
 
 #[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  source <(cutover completions bash)
+  cutover completions zsh > ~/.zfunc/_cutover        with ~/.zfunc in fpath
+  cutover completions fish > ~/.config/fish/completions/cutover.fish")]
 pub(crate) struct Completions {
     /// The shell
     pub(crate) shell: clap_complete::Shell,
@@ -646,37 +724,6 @@ pub(crate) fn wants_json(matches: &clap::ArgMatches) -> bool {
     }
 }
 
-/// `K=V`.
-/// `NAME:VALUE`, as a matrix has them.
-fn matrix_value(text: &str) -> Result<(String, String), String> {
-    match text.split_once(':') {
-        Some((name, value)) if !name.is_empty() => {
-            Ok((name.trim().to_owned(), value.trim().to_owned()))
-        }
-        _ => Err("write `AXIS:VALUE`".to_owned()),
-    }
-}
-
-/// `LABEL=host`; containers are refused as long as there are none.
-fn place(text: &str) -> Result<(String, String), String> {
-    let (label, place) = pair(text)?;
-    match place.as_str() {
-        "host" => Ok((label, place)),
-        docker if docker.len() > "docker://".len() && docker.starts_with("docker://") => {
-            Ok((label, place))
-        }
-        _ => Err("a place is `host` or `docker://IMAGE`".to_owned()),
-    }
-}
-
-fn pair(text: &str) -> Result<(String, String), String> {
-    let (name, value) = text.split_once('=').ok_or("write `NAME=VALUE`")?;
-    if name.is_empty() {
-        return Err("the name is missing: write `NAME=VALUE`".to_owned());
-    }
-    Ok((name.to_owned(), value.to_owned()))
-}
-
 #[cfg(test)]
 mod tests {
     use clap::CommandFactory as _;
@@ -698,12 +745,5 @@ mod tests {
         assert!(wants("cutover plan deploy 1.0.0 --to staging --json"));
         assert!(!wants("cutover status"));
         assert!(!wants("cutover explain CUT-1001"));
-    }
-
-    #[test]
-    fn a_pair_needs_a_name() {
-        assert_eq!(pair("a=b=c"), Ok(("a".to_owned(), "b=c".to_owned())));
-        assert!(pair("a").is_err());
-        assert!(pair("=b").is_err());
     }
 }

@@ -1,5 +1,7 @@
 //! The way to a server: finds it, speaks JSON with it, says clearly what went wrong.
 
+use std::{fmt::Write as _, io::ErrorKind};
+
 use anyhow::{Context as _, bail};
 use camino::Utf8Path;
 use reqwest::{Method, Response, StatusCode};
@@ -23,13 +25,30 @@ impl Beacon {
 
     fn read(data_dir: &Utf8Path) -> anyhow::Result<Self> {
         let path = data_dir.join(Self::FILE);
-        let text = std::fs::read_to_string(&path).with_context(|| {
-            format!(
-                "no server runs on `{data_dir}`; start one with `cutover serve`, or say where with --server"
-            )
-        })?;
+        let none = format!(
+            "no server runs on `{data_dir}`; start one with `cutover serve`, or say where with --server"
+        );
+        let text = match std::fs::read_to_string(&path) {
+            Err(error) if error.kind() == ErrorKind::NotFound => bail!(none),
+            read => read.context(none)?,
+        };
         serde_json::from_str(&text).with_context(|| format!("`{path}` is damaged"))
     }
+}
+
+/// The path of a run in the API. What people say (`owner/hello#12`) has characters that mean something
+/// else in an address.
+pub(crate) fn run_path(said: &str) -> String {
+    let mut path = "/api/v1/runs/".to_owned();
+    for byte in said.bytes() {
+        if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.') {
+            path.push(char::from(byte));
+        } else {
+            // Writing to a string does not fail.
+            write!(path, "%{byte:02X}").ok();
+        }
+    }
+    path
 }
 
 /// What a server refused, with the code to leave with.
@@ -38,6 +57,8 @@ impl Beacon {
 pub(crate) struct Refused {
     pub(crate) message: String,
     pub(crate) exit: Exit,
+    /// Whether what was named is not there.
+    pub(crate) is_missing: bool,
 }
 
 /// A server, and who we are to it.
@@ -78,6 +99,11 @@ impl Client {
             address,
             token,
         })
+    }
+
+    /// Whether anybody is there.
+    pub(crate) async fn answers(&self) -> bool {
+        self.http.get(self.link("/healthz")).send().await.is_ok()
     }
 
     /// The page about something.
@@ -152,6 +178,22 @@ impl Client {
             | StatusCode::FORBIDDEN => Exit::Usage,
             _ => Exit::Fault,
         };
-        bail!(Refused { message, exit })
+        let is_missing = status == StatusCode::NOT_FOUND;
+        bail!(Refused {
+            message,
+            exit,
+            is_missing
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_run_is_one_part_of_a_path_whatever_it_is_called() {
+        assert_eq!(run_path("12"), "/api/v1/runs/12");
+        assert_eq!(run_path("o/h.x#1"), "/api/v1/runs/o%2Fh.x%231");
     }
 }

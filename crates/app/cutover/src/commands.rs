@@ -26,10 +26,12 @@ mod status;
 mod tree;
 mod user;
 
+pub(crate) use run::places;
+
 use std::future::Future;
 
 use clap::CommandFactory as _;
-use cutover_store::Error as StoreError;
+use cutover_server::Mistake;
 use tokio::runtime::Builder;
 
 use crate::{
@@ -101,28 +103,13 @@ pub(crate) fn run(cli: Cli, as_json: bool) -> Exit {
 
 /// Whose fault an error is.
 fn exit_of(error: &anyhow::Error) -> Exit {
-    use cutover_server::Error as E;
-    match error.downcast_ref::<E>() {
-        Some(E::Refused(_)) => Exit::Refused,
-        // Another server has the directory, or it is not ours: a mistake in the command, not in us.
-        Some(
-            E::Store(StoreError::InUse { .. } | StoreError::Unusable { .. })
-            | E::NotFound(_)
-            | E::Invalid(_),
-        )
-        | None => Exit::Usage,
-        Some(
-            E::Store(_)
-            | E::Forge(_)
-            | E::Target(_)
-            | E::Executor(_)
-            | E::Results(_)
-            | E::Docker(_)
-            | E::Balancer(_)
-            | E::Io { .. }
-            | E::Corrupt(_)
-            | E::Closing,
-        ) => Exit::Fault,
+    let Some(error) = error.downcast_ref::<cutover_server::Error>() else {
+        return Exit::Usage;
+    };
+    match error.mistake() {
+        Some(Mistake::Refused) => Exit::Refused,
+        Some(Mistake::NotThere | Mistake::Wrong) => Exit::Usage,
+        None => Exit::Fault,
     }
 }
 

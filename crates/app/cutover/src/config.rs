@@ -7,6 +7,8 @@ use anyhow::{Context as _, bail};
 use camino::{Utf8Path, Utf8PathBuf};
 use cutover_model::Secret;
 
+use crate::cli::values::check_secret;
+
 /// An environment variable that is set and not empty.
 #[expect(
     clippy::disallowed_methods,
@@ -74,10 +76,11 @@ pub(crate) fn actions(
 /// seen by everybody.
 pub(crate) fn actions_token(file: Option<&Utf8Path>) -> anyhow::Result<Option<Secret>> {
     let text = match file {
-        Some(file) => Some(
-            std::fs::read_to_string(file)
-                .with_context(|| format!("could not read the token for actions in `{file}`"))?,
-        ),
+        Some(path) => Some(self::file(
+            "--actions-token-file",
+            path,
+            "a token, `TOKEN` or `USER:TOKEN`",
+        )?),
         None => environment("CUTOVER_ACTIONS_TOKEN"),
     };
     Ok(text.map(|text| Secret::new(text.trim())))
@@ -134,6 +137,30 @@ const REFUSED: [(&str, &str); 2] = [
     ),
 ];
 
+/// The text of a file that an option names; `what` it holds is said when it cannot be read, and which file is
+/// meant when one of nearly that name is there.
+pub(crate) fn file(option: &str, path: &Utf8Path, what: &str) -> anyhow::Result<String> {
+    let error = match std::fs::read_to_string(path) {
+        Ok(text) => return Ok(text),
+        Err(error) => error,
+    };
+    let beside = match path.parent() {
+        Some(parent) if parent != "" => parent.read_dir_utf8(),
+        Some(_) | None => Utf8Path::new(".").read_dir_utf8(),
+    };
+    let beside: Vec<String> = beside
+        .into_iter()
+        .flatten()
+        .filter_map(|entry| Some(entry.ok()?.file_name().to_owned()))
+        .collect();
+    let wanted = path.file_name().unwrap_or_default();
+    let is_missing = error.kind() == std::io::ErrorKind::NotFound;
+    let near = cutover_dialect::nearest(wanted, beside.iter().map(String::as_str))
+        .filter(|near| is_missing && *near != wanted)
+        .map_or_else(String::new, |near| format!("; did you mean `{near}`?"));
+    bail!("{option} names a file with {what}; could not read `{path}`: {error}{near}")
+}
+
 /// The environment that every step begins with.
 pub(crate) fn base_env() -> anyhow::Result<BTreeMap<String, String>> {
     refuse(environment)?;
@@ -173,8 +200,7 @@ pub(crate) fn processors() -> usize {
 
 /// A file of secrets: `K=V` a line, `#` begins a comment, quotes around a value are taken off.
 pub(crate) fn secret_file(path: &Utf8Path) -> anyhow::Result<BTreeMap<String, Secret>> {
-    let text = std::fs::read_to_string(path)
-        .with_context(|| format!("could not read the secrets in `{path}`"))?;
+    let text = file("--secret-file", path, "secrets, `K=V` a line")?;
     let mut secrets = BTreeMap::new();
     for (number, line) in text.lines().enumerate() {
         let line = line.trim();
@@ -186,6 +212,12 @@ pub(crate) fn secret_file(path: &Utf8Path) -> anyhow::Result<BTreeMap<String, Se
             bail!("{path}:{}: not `NAME=VALUE`", number + 1);
         };
         let name = name.trim().trim_start_matches("export ").trim();
+        if let Err(rule) = check_secret(name) {
+            bail!(
+                "{path}:{}: before the `=` is no name of a secret: {rule}",
+                number + 1
+            );
+        }
         let value = value.trim();
         let bare = ['"', '\'']
             .iter()
@@ -218,11 +250,28 @@ mod tests {
         let secrets = secret_file(&path).unwrap();
         assert_eq!(secrets["A"].expose(), "1");
         assert_eq!(secrets["B"].expose(), "x y");
-        std::fs::write(&path, "A=1\nhunter2\n").unwrap();
-        let error = secret_file(&path).unwrap_err().to_string();
+        for line in ["hunter2", "hunter2 x=1", "=hunter2", "hunter2+hunter2=="] {
+            std::fs::write(&path, format!("A=1\n{line}\n")).unwrap();
+            let error = secret_file(&path).unwrap_err().to_string();
+            assert!(
+                error.contains(":2:") && !error.contains("hunter2"),
+                "{error}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_file_that_is_not_there_is_told_with_what_it_holds_and_what_is_near() {
+        let dir = tempfile::tempdir().unwrap();
+        let dir = Utf8PathBuf::from_path_buf(dir.path().to_owned()).unwrap();
+        std::fs::write(dir.join("secrets.env"), "A=1").unwrap();
+        let said = |name: &str| secret_file(&dir.join(name)).unwrap_err().to_string();
+        let near = said("secret.env");
         assert!(
-            error.contains(":2:") && !error.contains("hunter2"),
-            "{error}"
+            near.contains("--secret-file") && near.contains("`K=V` a line"),
+            "{near}"
         );
+        assert!(near.ends_with("did you mean `secrets.env`?"), "{near}");
+        assert!(said("nope").ends_with("(os error 2)"), "{}", said("nope"));
     }
 }

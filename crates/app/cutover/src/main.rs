@@ -6,10 +6,12 @@ mod commands;
 mod config;
 mod demo;
 mod exit;
+mod known;
 #[cfg(test)]
 mod reference;
 mod render;
 mod signals;
+mod space;
 
 use std::process::ExitCode;
 

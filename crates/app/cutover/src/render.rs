@@ -130,6 +130,7 @@ fn snippet(diagnostic: &Diagnostic, source: Option<&str>) -> String {
     let level = match diagnostic.severity {
         Severity::Error => Level::ERROR,
         Severity::Warning => Level::WARNING,
+        Severity::Note => Level::NOTE,
     };
     let title = level
         .primary_title(&diagnostic.message)

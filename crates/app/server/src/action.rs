@@ -228,7 +228,11 @@ fn settle(done: Option<Result<Done, Error>>, log: &mut BuiltinLog) -> ActionEnd 
         }
         Some(Err(error)) => {
             let outcome = match error {
-                Error::Refused(_) | Error::NotFound(_) | Error::Invalid(_) => Outcome::Failed,
+                Error::Refused(_)
+                | Error::NotFound(_)
+                | Error::Ambiguous(_)
+                | Error::Malformed(_)
+                | Error::Invalid(_) => Outcome::Failed,
                 _ => Outcome::Faulted,
             };
             (outcome, Left::default(), vec![error.to_string()])

@@ -40,7 +40,7 @@ use crate::{
         runner::Runners,
     },
     failure::{OnFailure, Onlooker},
-    keeper,
+    keeper, reader,
     results::{self, Results},
     routes::Routes,
     samples::Looks,
@@ -56,6 +56,9 @@ pub struct Options {
     pub executable: Utf8PathBuf,
     /// Those of the jobs that were started ahead; absent: none were.
     pub supervisors: Option<Supervisors>,
+    /// Where runs are numbered, when that is not the store of the data directory: others number theirs
+    /// there too.
+    pub numbers: Option<Store>,
     /// How many legs at once.
     pub runners: usize,
     /// The `secrets` context of trusted runs.
@@ -176,8 +179,11 @@ impl Control {
             .mode(0o700)
             .create(dir)
             .await
-            .map_err(Error::io("create", dir))?;
-        let lock = cutover_store::lock_directory(dir)?;
+            .map_err(Error::data_dir(dir))?;
+        let lock = cutover_store::lock_directory(dir).map_err(|error| match error {
+            cutover_store::Error::File { source, .. } => Error::data_dir(dir)(source),
+            error => error.into(),
+        })?;
         let owner = lock::owner(dir).await?;
         let place = format!("sqlite://{dir}/cutover.db");
         let store = if options.power_safe {
@@ -428,15 +434,7 @@ impl Control {
             let state = driven.state.borrow();
             return Ok(Arc::clone(&state));
         }
-        let events = self.store().read_run(id).await?;
-        if events.is_empty() {
-            return Err(Error::NotFound(format!("there is no run `{id}`")));
-        }
-        let mut run = Run::default();
-        for recorded in events {
-            cutover_engine::evolve(&mut run, recorded.at, &recorded.event);
-        }
-        Ok(Arc::new(run))
+        reader::run(self.store(), id).await
     }
 
     /// A deployment as it stands now.

@@ -12,7 +12,7 @@ use cutover_model::{
 };
 use cutover_store::RunFilter;
 
-use crate::{Control, Error, Understanding, drive::hooks, payload::Scene};
+use crate::{Control, Error, Sources, Understanding, drive::hooks, past, payload::Scene};
 
 /// What a trigger led to.
 #[derive(Debug, Default)]
@@ -158,7 +158,8 @@ impl Control {
         trigger: Trigger,
     ) -> Result<Started, Error> {
         hooks::put_around(&mut plan, self.base_env());
-        let number = self.store().next_run_number(&trigger.repository).await?;
+        let numbers = self.options().numbers.as_ref().unwrap_or(self.store());
+        let number = numbers.next_run_number(&trigger.repository).await?;
         let name = plan.name.clone();
         let driven = self.drive_run(&run).await?;
         let create = Input::Create {
@@ -175,6 +176,9 @@ impl Control {
             control.tell_workflows(&state, "requested").await;
             control.tell_workflows(&state, "in_progress").await;
         });
+        if let Sources::WorkingTree(_) = self.options().sources {
+            self.spawn(past::sweep(self.clone()));
+        }
         Ok(Started {
             run,
             number,

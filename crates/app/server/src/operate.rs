@@ -8,7 +8,7 @@ use cutover_rollout::Input as DeploymentInput;
 use cutover_store::RunRow;
 use cutover_target::{Generation, Place};
 
-use crate::{Control, Error};
+use crate::{Control, Error, which};
 
 /// How long runs and deployments have to end when everything is taken down.
 const END_LIMIT: Duration = Duration::from_secs(30);
@@ -73,20 +73,10 @@ impl Control {
             .await?)
     }
 
-    /// A run by its id or by the number people say aloud (`12` or `#12`).
+    /// A run by its id (`run_01…`) or by the number that people say aloud: `12`, `#12`, `hello#12`,
+    /// `owner/hello#12`. A number that several repositories have is refused.
     pub async fn find_run(&self, text: &str) -> Result<RunRow, Error> {
-        let found = match text.parse::<RunId>() {
-            Ok(id) => self.store().run(&id).await?,
-            Err(_) => match text.trim_start_matches('#').parse::<u64>() {
-                Ok(number) => self.store().run_by_number(None, number).await?,
-                Err(_) => None,
-            },
-        };
-        found.ok_or_else(|| {
-            Error::NotFound(format!(
-                "there is no run `{text}`; `cutover runs` lists them"
-            ))
-        })
+        which::find(self.store(), text, None).await
     }
 
     /// Waits until a run has ended, and gives it as it ended.

@@ -28,7 +28,7 @@ impl Control {
                 .chars()
                 .all(|c| c.is_ascii_alphanumeric() || "._-".contains(c));
         if !fine {
-            return Err(Error::Refused(format!(
+            return Err(Error::Malformed(format!(
                 "`{name}` is not a user name: letters, digits, `.`, `_` and `-`, at most 64"
             )));
         }
@@ -121,6 +121,7 @@ mod tests {
         Control::open(Options {
             data_dir: dir.to_owned(),
             executable: "/nowhere".into(),
+            numbers: None,
             runners: 1,
             secrets: BTreeMap::new(),
             vars: BTreeMap::new(),
@@ -150,7 +151,7 @@ mod tests {
         let first = control.add_user_by("bob", "ada").await.unwrap();
         for name in ["ada", "eve"] {
             let refused = control.add_user_by(name, "bob").await;
-            assert!(matches!(refused, Err(Error::Refused(_))), "{name}");
+            assert!(matches!(refused, Err(Error::Malformed(_))), "{name}");
         }
         let second = control.add_user_by("bob", "bob").await.unwrap();
         let user = control.user_of(first.expose()).await.unwrap();

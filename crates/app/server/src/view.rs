@@ -9,7 +9,10 @@ mod run;
 mod timeline;
 mod verbs;
 
+use cutover_engine::{Run, explain::Explanation};
+use cutover_results::Artifact;
 use serde::Serialize;
+use serde_json::{Value, json};
 
 use cutover_store::{ApprovalRow, DeploymentFilter, DeploymentRow, RunFilter, RunRow};
 
@@ -61,6 +64,19 @@ pub struct Notifications {
     pub waiting: u64,
     /// Given up.
     pub dead: u64,
+}
+
+/// Why things of a run did or did not run, for programs.
+pub fn explained(row: &RunRow, found: &[Explanation]) -> Value {
+    let text = explanation(found);
+    json!({ "run": row.id, "number": row.number, "explanations": found, "text": text })
+}
+
+/// What a run has kept, and what its steps say to have made, for programs.
+pub fn kept(row: &RunRow, run: &Run, artifacts: &[Artifact]) -> Value {
+    let view = RunView::of(run);
+    let subjects: Vec<_> = view.iter().flat_map(RunView::made).collect();
+    json!({ "run": row.id, "artifacts": artifacts, "subjects": subjects })
 }
 
 /// Everything that is going on.

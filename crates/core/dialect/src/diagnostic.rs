@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use cutover_model::{Diagnostic, Position, Severity};
 
-use crate::yaml::Fault;
+use crate::{ignore::Ignores, yaml::Fault};
 
 /// The most diagnostics for one file; what is beyond is counted and not kept.
 const MAX_PER_FILE: usize = 200;
@@ -59,6 +59,8 @@ codes! {
         "The official reader of workflows does not accept the file, in the words given. It would not run there, so it does not run here.";
     UnusedAnchor, "CUT-1017", "an anchor that nothing uses",
         "An anchor (`&name`) without an alias (`*name`) often is a slip in one of the two names.";
+    Ignore, "CUT-1018", "an ignore that ignores nothing",
+        "`# cutover: ignore[CUT-1031]` at the end of a line, or in a line of its own above it, keeps lint from saying that code of that line; several codes stand between commas. One that keeps nothing from being said is told, since it would hide what comes later. What makes a file unreadable cannot be ignored, nor what the hosted service refuses.";
     BadId, "CUT-1020", "an id that is not allowed",
         "Ids consist of letters, digits, `_` and `-`, begin with a letter or `_`, and have fewer than 100 characters. Those that begin with `__` are reserved.";
     DuplicateId, "CUT-1021", "an id is there twice",
@@ -72,7 +74,7 @@ codes! {
     Expression, "CUT-1030", "an expression does not hold",
         "The text between `${{` and `}}` (or of an `if`) is not an expression, or uses a context or a function that is not available for this key. The words are those of the official runner.";
     Untrusted, "CUT-1031", "text of strangers in a script",
-        "Titles, messages and names of branches are written by whoever opens a request. Put into a script by `${{ }}` they become commands of it. As variables (`env:`) they stay text.";
+        "Titles, messages and names of branches are written by whoever opens a request. Put into a script by `${{ }}` they become commands of it. That holds also when they come by a detour, which is told: through `env`, an output of a step or a job, the matrix, an input of a workflow or an action. As variables they stay text.\n\nBad: `run: echo \"${{ github.event.issue.title }}\"`. Good: `env: { TITLE: \"${{ github.event.issue.title }}\" }` with `run: echo \"$TITLE\"`. `cutover lint --fix` writes the second where the first stands in a script of `bash` or `sh`.";
     Typing, "CUT-1032", "an expression that cannot be meant",
         "The parts of the expression do not fit together: a property that is not there, an object where a text is wanted, a comparison that is never true. It evaluates, most often to nothing.";
     UnknownEvent, "CUT-1040", "an unknown event",
@@ -122,7 +124,7 @@ codes! {
     ConstantCondition, "CUT-1085", "a condition that does not depend on anything",
         "With text around `${{ }}` a condition is a text that is not empty, and holds. A plain `true` or `false` says nothing either.";
     DeprecatedCommand, "CUT-1086", "a command that goes away",
-        "`::set-output::`, `::save-state::`, `::set-env::` and `::add-path::` have been replaced by files, whose names are in `GITHUB_OUTPUT`, `GITHUB_STATE`, `GITHUB_ENV` and `GITHUB_PATH`.";
+        "`::set-output::`, `::save-state::`, `::set-env::` and `::add-path::` have been replaced by files, whose names are in `GITHUB_OUTPUT`, `GITHUB_STATE`, `GITHUB_ENV` and `GITHUB_PATH`.\n\nBad: `echo \"::set-output name=a::1\"`. Good: `echo \"a=1\" >> \"$GITHUB_OUTPUT\"`. `cutover lint --fix` writes the second where the first is a plain `echo` in a line of its own.";
     Input, "CUT-1090", "inputs that the workflow does not take",
         "The inputs given must be those that `on.workflow_dispatch.inputs` declares, of the declared types.";
     ForeignSources, "CUT-1091", "sources of strangers run with the rights of the repository",
@@ -137,6 +139,12 @@ codes! {
         "`contains` with a text looks for a part of it, so that the name of a branch which is a part of the text is enough. `github.actor` is who did the last thing: whoever pushes to a branch of a bot's pull request, or has it run again, is another one than who wrote it.";
     NeverTaken, "CUT-1096", "a value that is never taken",
         "`a && b || c` gives `c` whenever `b` counts as false: an empty text, 0 and null do.";
+    Permissions, "CUT-1097", "permissions that are wider than needed",
+        "Without `permissions` the token of a job has the default of the repository or of the organisation, which may be to write everything (a note). `write-all`, a scope that no job needs, and one that only some of the jobs need and all of them get, are warned of. What a job needs is known for widely used actions and for scripts that name no token; of other jobs nothing is said.\n\nBad: `permissions: write-all`, and `contents: write` at the top for the sake of one job. Good: `permissions: { contents: read }` at the top, and `permissions: { contents: write }` in the job that releases.";
+    Overlap, "CUT-1098", "two deployments at once, or half of one",
+        "A job with an `environment` deploys. Two runs of it at the same time end in an order that nobody chose, so that the older one may win; `concurrency` lets one wait for the other. With `cancel-in-progress: true` the next run stops the one before wherever it is. `cutover/deploy` queues by itself, and calls leave it to their callers.\n\nBad: a job with `environment: production` and no `concurrency`. Good: `concurrency: { group: production, cancel-in-progress: false }` in that job.";
+    Movable, "CUT-1099", "an action that is named by what can move",
+        "The lock names the commit, so nothing else runs here. Where the file runs without cutover, the branch or tag counts, and its owner can move it. A note; `cutover lint --fix` writes the commit of the lock in its place.\n\nBad: `uses: owner/action@v4`. Good: `uses: owner/action@<40 digits> # v4`.";
     UnknownName, "CUT-1101", "a name that `cutover.yml` does not have",
         "Environments, services and gates are named in `cutover.yml` at the root of the sources, at the same revision.";
     PromotionCycle, "CUT-1102", "environments follow each other in a circle",
@@ -159,6 +167,7 @@ pub(crate) struct Sink {
     path: String,
     list: Vec<Diagnostic>,
     beyond: usize,
+    ignores: Ignores,
 }
 
 impl Sink {
@@ -167,6 +176,22 @@ impl Sink {
             path: path.to_owned(),
             list: Vec::new(),
             beyond: 0,
+            ignores: Ignores::default(),
+        }
+    }
+
+    /// One that heeds the comments of the file.
+    pub(crate) fn heeding(path: &str, bytes: &[u8]) -> Self {
+        Self {
+            ignores: Ignores::read(bytes),
+            ..Self::new(path)
+        }
+    }
+
+    /// Says which comments have kept nothing from being said, but for those of some codes.
+    pub(crate) fn unused_ignores(&mut self, but: &[Code]) {
+        for (at, message, hint) in std::mem::take(&mut self.ignores).idle(but) {
+            self.warning(Code::Ignore, at, message, hint);
         }
     }
 
@@ -185,13 +210,25 @@ impl Sink {
         for it in aside.list {
             let is_advice = advice.iter().any(|code| code.id() == it.code);
             let severity = if is_advice {
-                Severity::Warning
+                it.severity.min(Severity::Warning)
             } else {
                 it.severity
             };
             self.keep(Diagnostic { severity, ..it });
         }
         self.beyond += aside.beyond;
+    }
+
+    /// Takes on what another one has collected of these codes in lines of which nothing wrong is told yet:
+    /// what stands there may only follow from that.
+    pub(crate) fn take_independent(&mut self, aside: Self, codes: &[Code]) {
+        let errors = self.list.iter().filter(|it| it.severity == Severity::Error);
+        let told: BTreeSet<u32> = errors.map(|it| it.at.line).collect();
+        for it in aside.list {
+            if !told.contains(&it.at.line) && codes.iter().any(|code| code.id() == it.code) {
+                self.keep(it);
+            }
+        }
     }
 
     pub(crate) fn error(&mut self, code: Code, at: Position, message: impl Into<String>) {
@@ -219,6 +256,17 @@ impl Sink {
         self.push(Severity::Warning, code, at, message.into(), hint.into());
     }
 
+    /// Something good to know.
+    pub(crate) fn note(
+        &mut self,
+        code: Code,
+        at: Position,
+        message: impl Into<String>,
+        hint: impl Into<Option<String>>,
+    ) {
+        self.push(Severity::Note, code, at, message.into(), hint.into());
+    }
+
     fn push(
         &mut self,
         severity: Severity,
@@ -238,6 +286,9 @@ impl Sink {
     }
 
     fn keep(&mut self, diagnostic: Diagnostic) {
+        if self.ignores.meets(&diagnostic) {
+            return;
+        }
         if self.is_full() {
             self.beyond += 1;
             // A file is refused for its errors, also for those that are not shown.
@@ -282,7 +333,7 @@ impl Sink {
         self.list
             .retain(|it| !out.iter().any(|code| code.id() == it.code));
         for diagnostic in &mut self.list {
-            diagnostic.severity = Severity::Warning;
+            diagnostic.severity = diagnostic.severity.min(Severity::Warning);
         }
     }
 

@@ -95,7 +95,12 @@ pub(crate) fn reference(text: &str) -> Option<Reference<'_>> {
     let (owner, name) = (parts.next()?, parts.next()?);
     let rest: Vec<&str> = parts.filter(|part| !part.is_empty()).collect();
     let leads_out = |part: &&str| matches!(*part, "." | "..") || part.contains('\\');
-    let holds = is_name(owner) && is_name(name) && is_ref(git_ref) && !rest.iter().any(leads_out);
+    // Repositories may be called `.github`; nobody is called `.`-something.
+    let holds = is_name(owner)
+        && !owner.starts_with('.')
+        && is_name(name)
+        && is_ref(git_ref)
+        && !rest.iter().any(leads_out);
     holds.then(|| Reference {
         repository: format!("{owner}/{name}"),
         path: rest.join("/"),
@@ -108,7 +113,8 @@ fn is_name(text: &str) -> bool {
     !text.is_empty()
         && text.len() <= 100
         && text.bytes().all(plain)
-        && !text.starts_with(['-', '.'])
+        && !text.starts_with('-')
+        && !matches!(text, "." | "..")
         && !text.to_ascii_lowercase().ends_with(".git")
 }
 
@@ -139,6 +145,11 @@ mod tests {
             ("deep/er", "releases/v1.2")
         );
         assert_eq!(reference("a/b@v1").unwrap().path, "");
+        let shared = reference("some-one/.github/.github/workflows/x.yml@main").unwrap();
+        assert_eq!(
+            (shared.repository.as_str(), shared.path.as_str()),
+            ("some-one/.github", ".github/workflows/x.yml")
+        );
     }
 
     #[test]
@@ -156,7 +167,10 @@ mod tests {
             "../b@v1",
             "a/b/../../c@v1",
             "a/b.git@v1",
-            "a/.b@v1",
+            ".a/b@v1",
+            "a/.@v1",
+            "a/..@v1",
+            "a/.git@v1",
             "a/b?x=1@v1",
             "a/b@v1\n",
         ] {

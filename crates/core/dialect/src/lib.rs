@@ -5,9 +5,11 @@
 #![warn(missing_docs)]
 
 mod diagnostic;
+mod fix;
 mod foreign;
 mod github;
 mod graph;
+mod ignore;
 mod lock;
 mod project;
 mod shape;
@@ -26,9 +28,11 @@ use cutover_model::{
 };
 
 pub use diagnostic::{CODES, explain};
+pub use fix::{Edit, Fix, apply, fixes};
 pub use foreign::{ForeignAction, ForeignActions, ForeignFault, Wanted};
 pub use github::{DefaultPermissions, ReadError, ReadOptions, read};
 pub use lock::Lock;
+pub use suggest::nearest;
 pub use tree::SourceTree;
 
 /// What compiling gave.
@@ -57,6 +61,8 @@ pub struct Linted {
 pub struct Options {
     /// What becomes of actions that are not there.
     pub lacking: Lacking,
+    /// Whether required inputs of a manual trigger may be absent: the plan is looked at, and not run.
+    pub inputs_come_later: bool,
 }
 
 /// What becomes of a step whose action is not there.

@@ -6,7 +6,7 @@ const MAX_LENGTH: usize = 64;
 const MAX_KNOWN: usize = 100;
 
 /// The nearest of `known`, when it is near enough that a slip is likely.
-pub(crate) fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+pub fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     if word.len() > MAX_LENGTH || word.is_empty() {
         return None;
     }

@@ -9,6 +9,7 @@
 mod approval;
 mod background;
 mod call;
+mod choice;
 mod condition;
 pub mod containers;
 mod contexts;
@@ -38,6 +39,7 @@ mod strategy;
 mod timeout;
 mod view;
 
+pub use choice::{NoSuchLeg, choose_legs};
 pub use decide::decide;
 pub use effect::{Effect, TimerKey};
 pub use evolve::evolve;

@@ -5,7 +5,7 @@ use cutover_expr::template;
 use cutover_model::plan::{MAX_LEGS, MatrixSpec};
 use serde_json::{Map, Value};
 
-use crate::{Fault, scope::Scope};
+use crate::{Fault, choice, scope::Scope};
 
 /// One combination.
 pub(crate) type Combination = Map<String, Value>;
@@ -64,13 +64,15 @@ pub(crate) fn of_values(
     let mut legs = product(&axes);
     legs.retain(|leg| !exclude.iter().any(|entry| covers(leg, entry)));
     let mut legs = add(legs, &axes, &include);
-    let some = !legs.is_empty();
+    if !legs.is_empty() && !legs.iter().any(|leg| is_wanted(leg, &spec.only)) {
+        return Err(wrong(format!(
+            "no combination of the matrix is {}; {}",
+            choice::pairs(&spec.only),
+            choice::there_is(&legs)
+        )));
+    }
     legs.retain(|leg| is_wanted(leg, &spec.only));
     match legs.len() {
-        0 if some => Err(wrong(format!(
-            "no combination of the matrix is {}",
-            wanted(&spec.only)
-        ))),
         0 => Err(wrong("the matrix has no combination left".to_owned())),
         count if count > MAX_LEGS => Err(wrong(too_many(&count.to_string()))),
         _ => Ok(legs),
@@ -79,7 +81,7 @@ pub(crate) fn of_values(
 
 /// Whether a leg has the values that were asked for. What it has no axis for does not count against
 /// it: another job may have.
-fn is_wanted(leg: &Combination, only: &[(String, String)]) -> bool {
+pub(crate) fn is_wanted(leg: &Combination, only: &[(String, String)]) -> bool {
     let mut names: Vec<&String> = only.iter().map(|(name, _)| name).collect();
     names.dedup();
     names.into_iter().all(|name| {
@@ -90,14 +92,6 @@ fn is_wanted(leg: &Combination, only: &[(String, String)]) -> bool {
         only.iter()
             .any(|(key, value)| key == name && *value == text)
     })
-}
-
-fn wanted(only: &[(String, String)]) -> String {
-    let all: Vec<String> = only
-        .iter()
-        .map(|(name, value)| format!("`{name}: {value}`"))
-        .collect();
-    all.join(", ")
 }
 
 fn too_many(count: &str) -> String {
@@ -115,10 +109,17 @@ fn evaluate(value: &Value, scope: &Scope<'_>) -> Result<Value, String> {
         Value::String(text) if text.contains("${{") => template::evaluate_value(text, scope)
             .map_err(|error| error.to_string())?
             .to_json(),
-        Value::Array(items) => items
-            .iter()
-            .map(|item| evaluate(item, scope))
-            .collect::<Result<_, _>>()?,
+        Value::Array(items) => {
+            let mut list = Vec::new();
+            for item in items {
+                match (item, evaluate(item, scope)?) {
+                    // A list in the place of an item is all of its items.
+                    (Value::String(_), Value::Array(inside)) => list.extend(inside),
+                    (_, value) => list.push(value),
+                }
+            }
+            list.into()
+        }
         Value::Object(object) => object
             .iter()
             .map(|(name, value)| Ok((name.clone(), evaluate(value, scope)?)))

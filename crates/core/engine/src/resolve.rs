@@ -375,13 +375,21 @@ fn saved(scope: &Scope<'_>, path: &StepPath) -> BTreeMap<String, String> {
     env
 }
 
-/// The inputs of a built-in action. An empty text is as good as none.
+/// The inputs of a built-in action. An empty text is as good as none, and what stands around a text does
+/// not count: people write them as blocks, which end in a line break.
 fn with_inputs(
     scope: &Scope<'_>,
     with: &Bindings,
     file: &str,
 ) -> Result<BTreeMap<String, String>, Fault> {
-    scope.evaluate(with, file)
+    let mut inputs: BTreeMap<String, String> = scope.evaluate(with, file)?;
+    for value in inputs.values_mut() {
+        let bare = value.trim();
+        if bare.len() != value.len() {
+            *value = bare.to_owned();
+        }
+    }
+    Ok(inputs)
 }
 
 /// An expression may come to nothing: then the next best thing holds.

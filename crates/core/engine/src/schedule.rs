@@ -7,7 +7,7 @@ use cutover_model::{
 };
 
 use crate::{
-    Fault, call, condition,
+    Fault, call, choice, condition,
     decide::Draft,
     expression, group, job, matrix, retry,
     run::{Group, Run},
@@ -117,6 +117,11 @@ fn expand(run: &Run, spec: &JobSpec) -> Result<RunEvent, Fault> {
         fail_fast,
         max_parallel,
     } = strategy::of(&before, spec, file)?;
+    let lacking = run.plan().zip(spec.matrix.as_ref());
+    let lacking = lacking.and_then(|(plan, matrix)| choice::lacking(plan, matrix, &combinations));
+    if let (Some(message), Some(matrix)) = (lacking, &spec.matrix) {
+        return Err(Fault::new(file, matrix.at, message));
+    }
     let total = combinations.len();
     let legs = combinations
         .into_iter()

@@ -101,7 +101,8 @@ impl Run {
     }
 
     /// The legs that wait, by name, and on what; in the order of the plan. That a job comes after
-    /// others is its place in the graph, and not told.
+    /// others is its place in the graph, and not told. Nor is a concurrency group that was just asked for:
+    /// most often nobody holds it.
     pub fn waits(&self) -> impl Iterator<Item = (&str, &WaitingOn)> {
         let specs = self.specs();
         let legs = specs.into_iter().flat_map(|spec| self.legs_of(&spec.id));
@@ -109,13 +110,15 @@ impl Run {
             State::Waiting { on, .. } => Some(("the run", on)),
             State::Pending | State::Running { .. } | State::Finished { .. } => None,
         };
+        let is_told =
+            |(_, on): &(&str, &WaitingOn)| !matches!(on, WaitingOn::Group { holder: None, .. });
         let legs = legs
             .filter_map(|key| self.leg(key))
             .filter_map(|leg| match &leg.state {
                 State::Waiting { on, .. } => Some((leg.spec.name.as_str(), on)),
                 State::Pending | State::Running { .. } | State::Finished { .. } => None,
             });
-        whole.into_iter().chain(legs)
+        whole.into_iter().chain(legs).filter(is_told)
     }
 
     /// The questions that wait for people, in the order of their ids.

@@ -2,7 +2,7 @@
 //! must not be seen, and the copies at the borders of its steps. Bounded, and given up when it is old.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     fs, io,
     sync::{Arc, Mutex, PoisonError},
     time::{Duration, UNIX_EPOCH},
@@ -276,6 +276,12 @@ impl ProcessExecutor {
             }
         }
         Ok(notes)
+    }
+
+    /// The runs of which something is kept.
+    pub(crate) fn noted_runs(&self) -> Result<BTreeSet<RunId>, Error> {
+        let notes = self.read_notes()?;
+        Ok(notes.into_iter().map(|(note, _)| note.run).collect())
     }
 
     /// Where it is noted what is kept, so that nobody has to look through all runs for it.

@@ -22,6 +22,7 @@ mod lines;
 mod mask;
 mod matchers;
 mod order;
+mod past;
 mod place;
 mod process;
 mod protocol;
@@ -45,6 +46,7 @@ pub use self::{
     layout::{JobPlace, StepKey},
     mask::TextMask,
     order::{Begun, HandedKind, StepEnd, StepOrder},
+    past::{LogLimits, has_left, log_below},
     process::ProcessExecutor,
     protocol::Grace,
     shown::{LogReader, Shown},

@@ -13,6 +13,7 @@ mod git;
 mod history;
 mod host;
 mod name;
+mod origin;
 mod plain_refs;
 mod receive;
 mod refs;

@@ -14,10 +14,11 @@ use crate::{
     checkout::blocking,
     files,
     git::{self, Git, Place},
+    origin,
 };
 
 /// Where the repository of a working tree is.
-const DOT_GIT: &str = ".git";
+pub(crate) const DOT_GIT: &str = ".git";
 
 /// The working tree of a person.
 #[derive(Debug, Clone)]
@@ -61,6 +62,11 @@ impl WorkingTree {
     /// Its topmost directory.
     pub fn root(&self) -> &Utf8Path {
         &self.root
+    }
+
+    /// `OWNER/NAME` of the repository that it was cloned from, when the address of its `origin` has one.
+    pub fn origin(&self) -> Option<String> {
+        origin::name(&self.root)
     }
 
     /// The commit that is checked out; `None` before the first.

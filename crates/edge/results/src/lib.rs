@@ -37,5 +37,5 @@ pub use crate::{
     clock::{Clock, SystemClock},
     glob::{Glob, GlobError, GlobOptions},
     job::{CacheMode, Grant, GrantId, Identity, JobGrant},
-    service::{Error, Limits, Service, Settings, Swept},
+    service::{Error, Limits, Service, Settings, Swept, artifacts_in},
 };

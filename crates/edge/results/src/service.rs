@@ -11,7 +11,7 @@ use serde_json::Value;
 use tokio::net::TcpListener;
 
 use crate::{
-    artifacts::Artifact,
+    artifacts::{Artifact, Shelf},
     blobs,
     caches::{self, Cache},
     clock::{Clock, SystemClock},
@@ -109,6 +109,26 @@ pub enum Error {
     /// A token could not be signed.
     #[error("a token for the job could not be signed")]
     Token,
+}
+
+/// The artifacts of a run in the folder of a service, oldest first, and where their bytes are: for whoever
+/// only looks, also while a service works there. Blocks.
+pub fn artifacts_in(
+    dir: &Utf8Path,
+    run: &str,
+    now: Timestamp,
+) -> Result<Vec<(Artifact, Utf8PathBuf)>, Error> {
+    let shelf = Shelf::at(dir.join("artifacts"));
+    let found = shelf.of_run(&backend_id(&[run]), now);
+    let found = found.map_err(|error| Error::Folder {
+        dir: dir.to_owned(),
+        error,
+    })?;
+    let with_file = |artifact: Artifact| {
+        let file = shelf.blob(&artifact);
+        (artifact, file)
+    };
+    Ok(found.into_iter().map(with_file).collect())
 }
 
 /// What [`Service::sweep`] has removed.

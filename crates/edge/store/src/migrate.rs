@@ -10,6 +10,9 @@ use sqlx::{
 
 use crate::{Error, db::Db};
 
+/// What sqlx notes of them is the same in both databases.
+const NEWEST: &str = "SELECT MAX(version) FROM _sqlx_migrations";
+
 /// Number, name, text for SQLite, text for PostgreSQL.
 const MIGRATIONS: &[(i64, &str, &str, &str)] = &[
     (
@@ -42,6 +45,19 @@ pub(crate) async fn run(db: &Db) -> Result<(), Error> {
         MigrateError::Execute(source) | MigrateError::ExecuteMigration(source, _) => source.into(),
         other => Error::Migrate(Box::new(other)),
     })
+}
+
+/// Refuses a database that a newer cutover has worked with. An older one is as good for whoever only
+/// looks: tables are only added.
+pub(crate) async fn check_known(db: &Db) -> Result<(), Error> {
+    let found = fetch_optional!(db, (Option<i64>,), NEWEST)?;
+    match found.and_then(|(found,)| found) {
+        Some(found) if found > newest() => Err(Error::Newer {
+            found,
+            known: newest(),
+        }),
+        Some(_) | None => Ok(()),
+    }
 }
 
 fn newest() -> i64 {

@@ -66,6 +66,21 @@ impl Store {
         Ok(store)
     }
 
+    /// Opens a file to look at it, also while others write: makes nothing, and brings nothing to another
+    /// schema. `None` when there is no such file.
+    pub async fn open_to_read(path: &Utf8Path) -> Result<Option<Self>, Error> {
+        if !is_there(path)? {
+            return Ok(None);
+        }
+        let db = open_existing(path, SqliteSynchronous::Normal, Access::Read).await?;
+        migrate::check_known(&db).await?;
+        let store = Self {
+            db,
+            newest: Arc::new(watch::Sender::new(0)),
+        };
+        Ok(Some(store))
+    }
+
     /// Writes a copy to a file that does not exist yet, while others read and write.
     pub async fn backup_to(&self, path: &Utf8Path) -> Result<(), Error> {
         let Db::Lite { read, .. } = &self.db else {
@@ -89,17 +104,35 @@ impl Store {
 }
 
 async fn open_file(path: &Utf8Path, synchronous: SqliteSynchronous) -> Result<Db, Error> {
-    let there = path.try_exists().map_err(|source| Error::File {
+    if !is_there(path)? {
+        create(path).await?;
+    }
+    open_existing(path, synchronous, Access::Write).await
+}
+
+fn is_there(path: &Utf8Path) -> Result<bool, Error> {
+    path.try_exists().map_err(|source| Error::File {
         action: "look at",
         path: path.to_owned(),
         source,
-    })?;
-    if !there {
-        create(path).await?;
-    }
+    })
+}
+
+/// What may be done with a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Access {
+    Read,
+    Write,
+}
+
+async fn open_existing(
+    path: &Utf8Path,
+    synchronous: SqliteSynchronous,
+    access: Access,
+) -> Result<Db, Error> {
     check_head(path)?;
     let opened = async {
-        let db = pools(path, synchronous).await?;
+        let db = pools(path, synchronous, access).await?;
         Ok::<_, sqlx::Error>((is_ours(&db).await?, db))
     };
     let (is_ours, db) = opened.await.map_err(|error| match Error::from(error) {
@@ -201,7 +234,11 @@ fn check_head(path: &Utf8Path) -> Result<(), Error> {
     Ok(())
 }
 
-async fn pools(path: &Utf8Path, synchronous: SqliteSynchronous) -> Result<Db, sqlx::Error> {
+async fn pools(
+    path: &Utf8Path,
+    synchronous: SqliteSynchronous,
+    access: Access,
+) -> Result<Db, sqlx::Error> {
     let pool = || {
         SqlitePoolOptions::new()
             .acquire_timeout(ACQUIRE)
@@ -215,7 +252,11 @@ async fn pools(path: &Utf8Path, synchronous: SqliteSynchronous) -> Result<Db, sq
         let is_good = !in_doubt.take();
         Box::pin(async move { Ok(is_good) })
     });
-    let write = write.connect_with(options(path, synchronous)).await?;
+    let write = match access {
+        Access::Write => write.connect_with(options(path, synchronous)).await?,
+        // Nobody is let in who would write.
+        Access::Read => write.connect_lazy_with(options(path, synchronous).read_only(true)),
+    };
     let read = pool()
         .max_connections(READERS)
         .connect_with(options(path, synchronous).read_only(true))

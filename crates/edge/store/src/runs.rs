@@ -21,8 +21,10 @@ sql! {
                   waiting_on = excluded.waiting_on, finished_at = excluded.finished_at";
     BY_ID = "SELECT * FROM run WHERE id = $1";
     BY_NUMBER = "SELECT * FROM run
-                 WHERE number = $1 AND (CAST($2 AS TEXT) IS NULL OR repository = $2)
-                 ORDER BY created_at DESC, id DESC LIMIT 1";
+                 WHERE number = $1
+                   AND (CAST($2 AS TEXT) IS NULL OR repository = $2
+                        OR substr(repository, length(repository) - length($2)) = '/' || $2)
+                 ORDER BY created_at DESC, id DESC LIMIT 100";
     LIST = "SELECT * FROM run
             WHERE (CAST($1 AS TEXT) IS NULL OR repository = $1)
               AND (CAST($2 AS TEXT) IS NULL OR workflow = $2)
@@ -142,13 +144,14 @@ impl Store {
         Ok(fetch_optional!(&self.db, RunRow, BY_ID, run.as_str())?)
     }
 
-    /// The run with a number; without a repository the newest of those that have it.
-    pub async fn run_by_number(
+    /// The runs with a number, the newest first, at most a hundred: each repository has its own
+    /// numbers. With a repository those of it alone; `hello` is also `owner/hello`.
+    pub async fn runs_by_number(
         &self,
         repository: Option<&str>,
         number: u64,
-    ) -> Result<Option<RunRow>, Error> {
-        Ok(fetch_optional!(
+    ) -> Result<Vec<RunRow>, Error> {
+        Ok(fetch_all!(
             &self.db,
             RunRow,
             BY_NUMBER,

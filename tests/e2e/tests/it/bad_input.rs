@@ -1,11 +1,17 @@
 //! Files that are wrong, places that are taken or damaged: each gets a clear refusal, and what was
 //! there before is untouched.
 
-use std::{fs, time::Duration};
+use std::{
+    fs,
+    io::{BufRead as _, BufReader},
+    path::Path,
+    process::Stdio,
+    time::Duration,
+};
 
 use crate::{
     repository::{Repository, project},
-    world::{Done, World, finish},
+    world::{Done, World, finish, finish_child},
 };
 
 const LIMIT: Duration = Duration::from_secs(30);
@@ -291,6 +297,128 @@ fn a_full_disk() {
     world.stop();
 }
 
+/// What a run has still to do is not done silently: whoever looks on learns what it waits for.
+#[test]
+fn a_run_on_a_full_disk_says_so_and_goes_on_when_there_is_room() {
+    let world = World::new();
+    let Some(disk) = Disk::mount(&world, "8m") else {
+        eprintln!("SKIPPED: a run on a full disk, because mounting is not allowed");
+        return;
+    };
+    let repository = Repository::new(&world, "small");
+    let go = world.path("go");
+    let heard = world.path("heard");
+    let wait = |file: &Path| format!("until [ -e '{}' ]; do sleep 0.1; done", file.display());
+    let steps = format!(
+        "[{{ run: \"echo it goes; {}\" }}, {{ run: \"{}\" }}]",
+        wait(&go),
+        wait(&heard)
+    );
+    repository.workflow(&GOOD.replace("[{ run: 'true' }]", &steps));
+    let data = disk.0.join("runs");
+    let mut command = world.command(&["run", "--json", "-C", repository.path(), "--data-dir"]);
+    command
+        .arg(&data)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    let mut said = BufReader::new(child.stdout.take().unwrap()).lines();
+    let mut until = |words: &str| {
+        let found = said.find(|line| line.as_ref().unwrap().contains(words));
+        found
+            .unwrap_or_else(|| panic!("it never said {words}"))
+            .unwrap()
+    };
+    until("it goes");
+    let filler = disk.0.join("filler");
+    let mut fill = world.program("sh");
+    let write = format!("head -c 100000000 /dev/zero > '{}'", filler.display());
+    fill.arg("-c").arg(write).status().unwrap();
+    fs::write(&go, "").unwrap();
+    let full = until("\"event\":\"full\"");
+    assert!(
+        full.contains(data.to_str().unwrap()) && full.contains("Ctrl-C"),
+        "{full}"
+    );
+    fs::remove_file(&filler).unwrap();
+    until("\"event\":\"room\"");
+    fs::write(&heard, "").unwrap();
+    until("\"outcome\":\"succeeded\"");
+    std::thread::spawn(move || said.for_each(drop));
+    finish_child(child, "cutover run").exits(0);
+}
+
+#[test]
+fn a_place_that_cannot_be_written() {
+    let world = World::new();
+    let file = world.path("file");
+    fs::write(&file, "").unwrap();
+    let repository = Repository::new(&world, "small");
+    repository.workflow(GOOD).commit("one");
+    let mut places = vec![file.clone(), file.join("below")];
+    let disk = Disk::mount(&world, "1m,ro");
+    if let Some(disk) = &disk {
+        places.extend([disk.0.clone(), disk.0.join("below")]);
+    } else {
+        eprintln!("SKIPPED: a disk that is read-only, because mounting is not allowed");
+    }
+    for place in places {
+        let place = place.to_str().unwrap();
+        let words = ["nothing can be kept in", place, "--data-dir"];
+        not_served(&world, place, "127.0.0.1:0", &words).exits(2);
+        let run = ["run", "-C", repository.path(), "--data-dir", place];
+        world.cutover(&run).exits(2).says(&words);
+    }
+}
+
+#[test]
+fn names_of_repositories_refs_and_workflows_that_are_not_there() {
+    let world = World::new();
+    world.serve();
+    let repository = Repository::new(&world, "good");
+    repository.workflow(GOOD).ship("one");
+    for name in [".hidden", "a/b/c", "a%20b"] {
+        let url = repository.url().replace("good", name);
+        let pushed = repository.git(&["push", &url, "HEAD:main"]);
+        assert_eq!(pushed.code, Some(128), "{}", pushed.said());
+        pushed.says(&[
+            "is not a name for a repository: write `name` or `owner/name`",
+            "422",
+        ]);
+    }
+    let url = repository.url().replace("good", "nope");
+    let fetched = repository.git(&["fetch", &url, "main"]);
+    fetched
+        .exits(128)
+        .says(&["remote: cutover: there is no repository `nope`"]);
+    for (line, words) in [
+        (
+            "nope ci.yml",
+            "there is no repository `nope`: there is `good`",
+        ),
+        ("goood ci.yml", "did you mean `good`?"),
+        ("..x ci.yml", "`..x` is not a name for a repository"),
+        (
+            "good nope.yml",
+            "no workflow `nope.yml` at that revision: there is `ci.yml`",
+        ),
+        (
+            "good ci.yml --ref nope",
+            "no branch, tag or whole commit id `nope`: there is `main`",
+        ),
+        ("nope --type x", "there is no repository `nope`"),
+    ] {
+        let mut arguments = vec!["dispatch"];
+        arguments.extend(line.split(' '));
+        world.cutover(&arguments).exits(2).says(&[words]);
+    }
+    assert!(
+        !world.server_log().contains("ERROR"),
+        "{}",
+        world.server_log()
+    );
+}
+
 #[test]
 fn a_directory_with_a_name_too_long_for_a_socket() {
     let world = World::new();
@@ -331,4 +459,71 @@ fn a_directory_with_a_space() {
     command(&["deploy", "1.0.0", "production"]).exits(0);
     command(&["down"]).exits(0);
     server.stop();
+}
+
+#[test]
+fn what_lint_can_mend_is_shown_then_written_and_told_to_programs() {
+    const FILE: &str = ".github/workflows/ci.yml";
+    const TEXT: &str = "on: issues # why
+jobs:
+  a:
+    runs-on: ubuntu-latest
+    steps:
+      - run: |
+          echo \"${{ github.event.issue.title }}\"
+          echo \"::set-output name=a::b\"
+";
+    const MENDED: &str = "on: issues # why
+jobs:
+  a:
+    runs-on: ubuntu-latest
+    steps:
+      - env:
+          ISSUE_TITLE: ${{ github.event.issue.title }}
+        run: |
+          echo \"${ISSUE_TITLE}\"
+          echo \"a=b\" >> \"$GITHUB_OUTPUT\"
+";
+    let world = World::new();
+    let repository = Repository::new(&world, "mended");
+    repository.write(FILE, TEXT).commit("wrong");
+    let path = format!("{}/{FILE}", repository.path());
+    let lint = |arguments: &[&str]| {
+        let all = ["lint", "-C", repository.path()].into_iter();
+        let all: Vec<&str> = all.chain(arguments.iter().copied()).collect();
+        world.cutover(&all)
+    };
+    let json = lint(&["--json"]).exits(1).json();
+    let said = json["diagnostics"].as_array().unwrap();
+    let edits = said.iter().find(|one| one["code"] == "CUT-1031").unwrap();
+    let edits = edits["fixes"][0]["edits"].as_array().unwrap();
+    assert_eq!(edits[0]["replacement"], "${ISSUE_TITLE}");
+    let start = usize::try_from(edits[0]["start"].as_u64().unwrap()).unwrap();
+    assert!(TEXT[start..].starts_with("${{ github"), "{json:#}");
+    let sarif = lint(&["--format", "sarif"]).exits(1).json();
+    let results = sarif["runs"][0]["results"].as_array().unwrap();
+    assert_eq!(results.len(), said.len());
+    lint(&["--format", "github"])
+        .exits(1)
+        .says(&["::error file=.github/workflows/ci.yml,line=7,col=21,title=CUT-1031::"]);
+
+    let shown = lint(&["--fix", "--diff"]).exits(1);
+    assert!(
+        shown
+            .stdout
+            .contains("+          echo \"${ISSUE_TITLE}\"\n")
+    );
+    assert_eq!(fs::read_to_string(&path).unwrap(), TEXT);
+    lint(&["--fix"])
+        .exits(0)
+        .says(&["2 fixes in 1 files were made"]);
+    assert_eq!(fs::read_to_string(&path).unwrap(), MENDED);
+    lint(&["--fix", "--diff"]).exits(0);
+    lint(&["--diff"]).exits(2);
+    lint(&["--fix=unsafe"]).exits(0);
+    let text = fs::read_to_string(&path).unwrap();
+    assert!(
+        text.contains("permissions:\n  contents: read\n\njobs:\n"),
+        "{text}"
+    );
 }

@@ -3,7 +3,7 @@
 use camino::Utf8PathBuf;
 use clap::Args;
 
-use super::{Actions, Listing};
+use super::{Actions, Listing, Local};
 
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
@@ -16,7 +16,7 @@ use super::{Actions, Listing};
 A number is a run of the server when one runs on the data directory, else one of `cutover run` here.
 What succeeded keeps its results and its outputs. Secrets of `cutover run` are not kept: give them again.")]
 pub(crate) struct Retry {
-    /// A run: its number or its id. Or a deployment: its id, or where it was (`production`,
+    /// A run: its number, `hello#12` where several repositories have that number, or its id. Or a deployment: its id, or where it was (`production`,
     /// `hello@production`): the newest there
     #[arg(value_name = "RUN|DEPLOYMENT")]
     pub(crate) what: String,
@@ -41,14 +41,8 @@ pub(crate) struct Retry {
 /// What a run of `cutover run` needs to go on.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct Here {
-    /// The repository in which `cutover run` was said
-    #[arg(
-        short = 'C',
-        long = "directory",
-        value_name = "DIR",
-        help_heading = "Runs of `cutover run`"
-    )]
-    pub(crate) directory: Option<Utf8PathBuf>,
+    #[command(flatten)]
+    pub(crate) local: Local,
     /// A secret (`secrets.K`); without a value, from the environment variable of the same name
     #[arg(
         long = "secret",
@@ -62,14 +56,6 @@ pub(crate) struct Here {
     /// How many jobs at once; default: the number of processors
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..), help_heading = "Runs of `cutover run`")]
     pub(crate) jobs: Option<u16>,
-    /// Where runs are kept: what was said with `cutover run --data-dir`
-    #[arg(
-        long,
-        env = "CUTOVER_RUN_DIR",
-        value_name = "DIR",
-        help_heading = "Runs of `cutover run`"
-    )]
-    pub(crate) run_dir: Option<Utf8PathBuf>,
     #[command(flatten)]
     pub(crate) actions: Actions,
 }
@@ -82,7 +68,7 @@ impl Retry {
             (self.failed, "--failed"),
             (self.from.is_some(), "--from"),
             (self.job.is_some(), "--job"),
-            (here.directory.is_some(), "-C"),
+            (here.local.directory.is_some(), "-C"),
             (!here.secrets.is_empty(), "--secret"),
             (here.secret_file.is_some(), "--secret-file"),
             (here.jobs.is_some(), "--jobs"),

@@ -7,15 +7,11 @@ use futures_util::StreamExt as _;
 use serde_json::{Value, json};
 use tokio::io::AsyncWriteExt as _;
 
-use crate::{cli, client::Client, exit::Exit, render};
+use crate::{cli, exit::Exit, known::Known, render};
 
 pub(crate) async fn run(args: cli::Artifacts) -> anyhow::Result<Exit> {
-    let client = Client::new(&args.listing.connection)?;
-    let path = format!(
-        "/api/v1/runs/{}/artifacts",
-        args.run.trim_start_matches('#')
-    );
-    let answer = client.get(&path, &[]).await?;
+    let known = Known::find(&args.listing.connection, &args.local, Some(&args.run)).await?;
+    let answer = known.artifacts(&args.run).await?;
     let mut rows = answer["artifacts"].as_array().cloned().unwrap_or_default();
     for name in &args.names {
         if !rows.iter().any(|row| row["name"] == name.as_str()) {
@@ -27,7 +23,7 @@ pub(crate) async fn run(args: cli::Artifacts) -> anyhow::Result<Exit> {
     }
     if let Some(to) = &args.to {
         for row in &rows {
-            fetch(&client, &path, row, to).await?;
+            fetch(&known, &said(&answer, "run"), row, to).await?;
         }
         return Ok(Exit::Ok);
     }
@@ -68,15 +64,15 @@ fn said(row: &Value, name: &str) -> String {
 }
 
 /// Brings one here and unpacks it into a folder of its name.
-async fn fetch(client: &Client, path: &str, row: &Value, to: &Utf8Path) -> anyhow::Result<()> {
+async fn fetch(known: &Known, run: &str, row: &Value, to: &Utf8Path) -> anyhow::Result<()> {
     let name = row["name"].as_str().unwrap_or_default();
     let folder = to.join(name);
     tokio::fs::create_dir_all(&folder)
         .await
         .with_context(|| format!("could not create `{folder}`"))?;
     let place = to.join(format!(".{name}.part"));
-    let answer = client.stream(&format!("{path}/{}", row["id"]), &[]).await?;
-    let mut bytes = answer.bytes_stream();
+    let id = row["id"].as_u64().unwrap_or_default();
+    let mut bytes = known.artifact(run, id).await?;
     let mut file = tokio::fs::File::create(&place).await?;
     while let Some(chunk) = bytes.next().await {
         file.write_all(&chunk?).await?;

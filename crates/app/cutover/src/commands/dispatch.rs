@@ -3,7 +3,7 @@
 use anyhow::{Context as _, bail};
 use serde_json::{Map, Value, json};
 
-use crate::{cli, client::Client, exit::Exit, render};
+use crate::{cli, client::Client, config, exit::Exit, render};
 
 pub(crate) async fn run(args: cli::Dispatch) -> anyhow::Result<Exit> {
     let client = Client::new(&args.listing.connection)?;
@@ -63,8 +63,7 @@ fn payload(said: Option<&str>) -> anyhow::Result<Value> {
         return Ok(json!({}));
     };
     let text = match said.strip_prefix('@') {
-        Some(file) => std::fs::read_to_string(file)
-            .with_context(|| format!("could not read the payload in `{file}`"))?,
+        Some(path) => config::file("--payload", path.into(), "a JSON object")?,
         None => said.to_owned(),
     };
     serde_json::from_str(&text).context("the payload is not JSON")

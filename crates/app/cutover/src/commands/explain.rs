@@ -10,7 +10,7 @@ use super::{
     run::trigger::{Said, trigger},
     tree::Tree,
 };
-use crate::{cli, client::Client, exit::Exit, render};
+use crate::{cli, exit::Exit, known::Known, render};
 
 pub(crate) async fn run(args: cli::Explain) -> anyhow::Result<Exit> {
     match &args.what {
@@ -50,24 +50,20 @@ fn explain_code(code: &str) -> Exit {
     }
 }
 
-/// What a server knows about a run.
+/// What is known about a run.
 async fn of_run(args: cli::Explain) -> anyhow::Result<Exit> {
-    let client = Client::new(&args.listing.connection)?;
-    let run = if let Some(run) = &args.what {
-        run.trim_start_matches('#').to_owned()
+    let known = Known::find(&args.listing.connection, &args.local, args.what.as_deref());
+    let known = known.await?;
+    let run = if let Some(run) = args.what {
+        run
     } else {
-        let limit = [("limit", "1".to_owned())];
-        let newest = client.get("/api/v1/runs", &limit).await?;
+        let newest = known.runs(1, false).await?;
         match newest["runs"][0]["id"].as_str() {
             Some(id) => id.to_owned(),
             None => bail!("there is no run yet: push something"),
         }
     };
-    let mut query = Vec::new();
-    query.extend(args.job.map(|job| ("job", job)));
-    query.extend(args.step.map(|step| ("step", step)));
-    let path = format!("/api/v1/runs/{run}/explain");
-    let answer = client.get(&path, &query).await?;
+    let answer = known.explain(&run, args.job, args.step).await?;
     if args.listing.json {
         render::json(&answer);
     } else {
@@ -78,7 +74,8 @@ async fn of_run(args: cli::Explain) -> anyhow::Result<Exit> {
 
 /// Whether an event would start workflows of a working tree, filter by filter.
 async fn filters(args: cli::Explain) -> anyhow::Result<Exit> {
-    let tree = Tree::open(&args.directory).await?;
+    let directory = args.local.directory.as_deref().unwrap_or(".".into());
+    let tree = Tree::open(directory).await?;
     let paths = match &args.what {
         Some(named) => vec![tree.workflow(named)?],
         None => dialect::workflows(&tree.files),

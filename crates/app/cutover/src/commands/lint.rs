@@ -1,5 +1,9 @@
 //! `cutover lint` and `cutover plan`: compile, and say what is wrong, or what would be done.
 
+mod format;
+mod mend;
+
+use anyhow::bail;
 use cutover_dialect as dialect;
 use cutover_forge::Reach;
 use cutover_model::{
@@ -15,10 +19,45 @@ use super::{
     run::trigger::{Said, trigger},
     tree::Tree,
 };
-use crate::{cli, config, exit::Exit, render};
+use crate::{
+    cli::{self, Format},
+    config,
+    exit::Exit,
+    render,
+};
+use mend::Mended;
 
 pub(crate) async fn lint(args: cli::Lint) -> anyhow::Result<Exit> {
-    let tree = Tree::open(&args.directory).await?;
+    let mut tree = Tree::open(&args.directory).await?;
+    let mut said = look(&tree, &args).await?;
+    if let Some(kind) = args.fix {
+        let mut mended = Mended::new(kind);
+        for _ in 0..mend::MOST_ROUNDS {
+            if !mended.round(&mut tree.files, &said.found) {
+                break;
+            }
+            said = look(&tree, &args).await?;
+        }
+        if args.diff {
+            mended.show(&tree.files);
+            let is_right = mended.made.is_empty();
+            return Ok(if is_right { Exit::Ok } else { Exit::Failed });
+        }
+        mended.write(&tree.root, &tree.files)?;
+    }
+    let has_errors = said.found.iter().any(|one| one.severity == Severity::Error);
+    said.print(&tree, if args.json { Format::Json } else { args.format });
+    Ok(if has_errors { Exit::Failed } else { Exit::Ok })
+}
+
+/// What there is to say.
+struct Findings {
+    files: Vec<String>,
+    found: Vec<Diagnostic>,
+    project: Option<Project>,
+}
+
+async fn look(tree: &Tree, args: &cli::Lint) -> anyhow::Result<Findings> {
     let mut found: Vec<Diagnostic> = Vec::new();
     let mut files = Vec::new();
     let mut project = None;
@@ -30,7 +69,10 @@ pub(crate) async fn lint(args: cli::Lint) -> anyhow::Result<Exit> {
     }
     for wanted in &args.files {
         match wanted.trim_start_matches("./") {
-            "cutover.yml" | "cutover.yaml" => {
+            name @ ("cutover.yml" | "cutover.yaml") => {
+                if tree.files.get(name).is_none() {
+                    bail!("there is no `{name}` in `{}`", tree.root);
+                }
                 let (read, diagnostics) = dialect::project(&tree.files);
                 project = read;
                 found.extend(diagnostics);
@@ -46,29 +88,55 @@ pub(crate) async fn lint(args: cli::Lint) -> anyhow::Result<Exit> {
     found.extend(understanding.faults().iter().cloned());
     found.sort_by(|a, b| (&a.path, a.at).cmp(&(&b.path, b.at)));
     found.dedup();
-    let errors = found
-        .iter()
-        .filter(|one| one.severity == Severity::Error)
-        .count();
-    let triggers = project.map_or_else(Vec::new, |project| meant(&project));
-    if args.json {
-        let triggers: Vec<_> = triggers
-            .into_iter()
-            .map(|(environment, means)| json!({ "environment": environment, "means": means }))
-            .collect();
-        render::json(&json!({ "files": files, "diagnostics": found, "triggers": triggers }));
-    } else {
-        render::diagnostics(&found, |path| tree.text(path));
+    Ok(Findings {
+        files,
+        found,
+        project,
+    })
+}
+
+impl Findings {
+    fn print(&self, tree: &Tree, format: Format) {
+        let triggers = self.project.as_ref().map_or_else(Vec::new, meant);
+        let found = &self.found;
+        match format {
+            Format::Text => self.talk(tree, triggers),
+            Format::Json => {
+                let triggers: Vec<_> = triggers
+                    .into_iter()
+                    .map(|(environment, means)| {
+                        json!({ "environment": environment, "means": means })
+                    })
+                    .collect();
+                let found = format::plain(found, &mend::fixes(&tree.files, found));
+                let files = &self.files;
+                render::json(
+                    &json!({ "files": files, "diagnostics": found, "triggers": triggers }),
+                );
+            }
+            Format::Sarif => {
+                render::json(&format::sarif(found, &mend::fixes(&tree.files, found)));
+            }
+            Format::Github => render::bytes(format::commands(found).as_bytes()),
+        }
+    }
+
+    fn talk(&self, tree: &Tree, triggers: Vec<(String, String)>) {
+        render::diagnostics(&self.found, |path| tree.text(path));
         for (environment, means) in triggers {
             render::talk(&format!("{environment}: {means}"));
         }
-        let warnings = found.len() - errors;
+        let count = |severity| {
+            let all = self.found.iter();
+            all.filter(|one| one.severity == severity).count()
+        };
+        let [errors, warnings, notes] =
+            [Severity::Error, Severity::Warning, Severity::Note].map(count);
         render::talk(&format!(
-            "{} files, {errors} errors, {warnings} warnings",
-            files.len()
+            "{} files, {errors} errors, {warnings} warnings, {notes} notes",
+            self.files.len()
         ));
     }
-    Ok(if errors > 0 { Exit::Failed } else { Exit::Ok })
 }
 
 /// What each rollback trigger is taken to mean, with its environment.
@@ -88,8 +156,12 @@ pub(crate) async fn plan(args: cli::Plan) -> anyhow::Result<Exit> {
     let path = tree.workflow(&named)?;
     let trigger = trigger(&tree, &path, Said::default());
     let actions = config::actions(&args.actions, None)?;
+    let options = dialect::Options {
+        inputs_come_later: true,
+        ..dialect::Options::default()
+    };
     let compiled = Understanding::new(&actions, &tree.files, Reach::Here)
-        .compile(&path, &trigger, dialect::Options::default())
+        .compile(&path, &trigger, options)
         .await;
     render::diagnostics(&compiled.diagnostics, |path| tree.text(path));
     let Some(plan) = compiled.plan else {

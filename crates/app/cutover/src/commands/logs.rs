@@ -6,18 +6,25 @@ use serde_json::{Value, json};
 
 use crate::{
     cli,
-    client::{Client, Refused},
     exit::Exit,
+    known::{Known, StepName},
     render,
 };
 
 pub(crate) async fn run(args: cli::Logs) -> anyhow::Result<Exit> {
-    let client = Client::new(&args.listing.connection)?;
-    let path = format!("/api/v1/runs/{}", args.run.trim_start_matches('#'));
+    let known = Known::find(&args.listing.connection, &args.local, Some(&args.run)).await?;
     let mut shown = Vec::new();
-    let mut events = client.stream("/events", &[]).await?.bytes_stream();
+    let mut news = known.news().await?;
     loop {
-        let run = client.get(&path, &[]).await?;
+        let run = known.run(&args.run).await?;
+        let has_ended = !run["outcome"].is_null();
+        if args.follow && !has_ended && matches!(known, Known::Here(_)) {
+            bail!(
+                "run {} goes on in a process of its own, and is followed there; without -f its log is shown as \
+                 far as it has come",
+                args.run
+            );
+        }
         let mut found = false;
         for (job, step) in steps(&run, &args) {
             found = true;
@@ -32,23 +39,27 @@ pub(crate) async fn run(args: cli::Logs) -> anyhow::Result<Exit> {
             }
             if step["outcome"].is_null() && !args.follow {
                 render::talk(&format!(
-                    "{} / {} still runs; follow it with -f",
+                    "{} / {} still runs{}",
                     text(&job["name"]),
-                    text(&step["name"])
+                    text(&step["name"]),
+                    match known {
+                        Known::Server(_) => "; follow it with -f",
+                        Known::Here(_) => "",
+                    }
                 ));
             }
-            print(&client, &args, &run, job, step).await?;
+            print(&known, &args, &run, job, step).await?;
             shown.push(id);
         }
         if !found && args.job.is_some() {
             bail!("there is no such job or step in run {}", args.run);
         }
-        if !args.follow || !run["outcome"].is_null() {
+        if !args.follow || has_ended {
             return Ok(Exit::Ok);
         }
-        match events.next().await {
+        match news.next().await {
             Some(chunk) => drop(chunk?),
-            None => events = client.stream("/events", &[]).await?.bytes_stream(),
+            None => news = known.news().await?,
         }
     }
 }
@@ -80,7 +91,7 @@ fn steps<'a>(run: &'a Value, args: &'a cli::Logs) -> impl Iterator<Item = (&'a V
 }
 
 async fn print(
-    client: &Client,
+    known: &Known,
     args: &cli::Logs,
     run: &Value,
     job: &Value,
@@ -94,22 +105,18 @@ async fn print(
         ));
     }
     let has_ended = !step["outcome"].is_null();
-    let path = format!("/api/v1/runs/{}/log", text(&run["id"]));
-    let query = [
-        ("job", text(&job["key"]).to_owned()),
-        ("step", text(&step["path"]).to_owned()),
-        ("attempt", step["attempt"].to_string()),
-        // One that has ended without ever having begun a log would be waited for without end.
-        ("follow", (args.follow && !has_ended).to_string()),
-    ];
-    let mut log = match client.stream(&path, &query).await {
-        Ok(answer) => answer.bytes_stream(),
+    let attempt = step["attempt"].as_u64().unwrap_or(1);
+    let name = StepName {
+        run: text(&run["id"]),
+        job: text(&job["key"]),
+        step: text(&step["path"]),
+        attempt: u32::try_from(attempt)?,
+    };
+    // One that has ended without ever having begun a log would be waited for without end.
+    let Some(mut log) = known.log(&name, args.follow && !has_ended).await? else {
         // Faulted before it could say anything: what it has to say are its reasons.
-        Err(error) if has_ended && error.is::<Refused>() => {
-            reasons(args, job, step);
-            return Ok(());
-        }
-        Err(error) => return Err(error),
+        reasons(args, job, step);
+        return Ok(());
     };
     while let Some(chunk) = log.next().await {
         let chunk = chunk?;

@@ -4,34 +4,34 @@
 use anyhow::bail;
 use cutover_engine::Wish;
 use cutover_model::RunId;
-use cutover_server::{Control, Retried};
+use cutover_server::{Control, Reader, Retried, Said};
 use futures_util::StreamExt as _;
 use serde_json::{Value, json};
 
 use super::{deployments, run as local, tree::Tree};
-use crate::{cli, client::Client, config, exit::Exit, render};
+use crate::{
+    cli,
+    client::{Client, Refused, run_path},
+    config,
+    exit::Exit,
+    known, render,
+};
 
 pub(crate) async fn run(args: cli::Retry) -> anyhow::Result<Exit> {
-    let number = args.what.trim_start_matches('#');
-    let is_run = args.what.parse::<RunId>().is_ok() || number.parse::<u64>().is_ok();
-    if !is_run {
+    if Said::parse(&args.what).is_none() {
         if let Some(said) = args.of_runs() {
             bail!("`{said}` is for runs, and `{}` is not one", args.what);
         }
         return deployments::retry(args).await;
     }
     let connection = &args.listing.connection;
-    let is_here = args.here.directory.is_some();
-    let server = connection.server.as_deref();
-    let data_dir = connection.data_dir.as_ref().map(|dir| dir.as_str());
-    // What the environment says is for whoever says nothing.
-    let is_said =
-        |said: Option<&str>, name| said.is_some() && config::environment(name).as_deref() != said;
-    if is_here && (is_said(server, "CUTOVER_SERVER") || is_said(data_dir, "CUTOVER_DATA_DIR")) {
-        bail!("-C is for runs of `cutover run`, and --server for those of a server");
+    let here_said = args.here.local.said();
+    if let (Some(here), Some(there)) = (here_said, connection.said()) {
+        bail!("`{here}` is for runs of `cutover run`, and `{there}` for those of a server");
     }
-    let is_there = !is_here && (server.is_some() || data_dir.is_some());
-    let path = format!("/api/v1/runs/{number}");
+    let is_here = here_said.is_some();
+    let is_there = !is_here && (connection.server.is_some() || connection.said().is_some());
+    let path = run_path(&args.what);
     let mut from_server = None;
     if !is_here && let Ok(client) = Client::new(connection) {
         match client.get(&path, &[]).await {
@@ -39,10 +39,14 @@ pub(crate) async fn run(args: cli::Retry) -> anyhow::Result<Exit> {
             Err(error) => from_server = Some(error),
         }
     }
-    if is_there {
+    let is_refused = |error: &anyhow::Error| {
+        let refused = error.downcast_ref::<Refused>();
+        refused.is_some_and(|refused| !refused.is_missing)
+    };
+    if is_there || from_server.as_ref().is_some_and(is_refused) {
         return Err(from_server.unwrap_or_else(|| anyhow::anyhow!("the server does not answer")));
     }
-    match find(&args, number).await? {
+    match find(&args, &args.what).await? {
         Some((control, id)) => {
             let done = here(&args, &control, &id).await;
             control.settle().await;
@@ -68,37 +72,20 @@ fn wish(args: &cli::Retry) -> Wish {
 
 /// The run among those of this repository, and the directory that it is in, opened.
 async fn find(args: &cli::Retry, wanted: &str) -> anyhow::Result<Option<(Control, RunId)>> {
-    let directory = args.here.directory.as_deref().unwrap_or(".".into());
+    let here = &args.here;
+    let base = known::base(&here.local).await?;
+    let readers = known::look(&base).await?;
+    let (place, run) = match Reader::find(&readers, wanted).await {
+        Ok((reader, row)) => (reader.dir().to_owned(), row.id),
+        Err(cutover_server::Error::NotFound(_)) => return Ok(None),
+        Err(error) => return Err(error.into()),
+    };
+    let directory = here.local.directory.as_deref().unwrap_or(".".into());
     let tree = Tree::open(directory).await?;
-    let base = config::run_dir(args.here.run_dir.as_deref(), &tree.root)?;
-    let secrets = local::given::secrets(args.here.secret_file.as_deref(), &args.here.secrets)?;
-    let actions = config::actions(&args.here.actions, args.here.run_dir.as_deref())?;
-    let mut in_use = None;
-    for place in local::given::places(&base).filter(|place| place.join("cutover.db").exists()) {
-        let options = local::given::options(
-            place,
-            args.here.jobs,
-            secrets.clone(),
-            &tree.root,
-            actions.clone(),
-        )?;
-        let control = match Control::open(options).await {
-            Ok(control) => control,
-            Err(cutover_server::Error::Store(error)) => {
-                in_use = Some(error);
-                continue;
-            }
-            Err(error) => return Err(error.into()),
-        };
-        if let Ok(row) = control.find_run(wanted).await {
-            return Ok(Some((control, row.id)));
-        }
-        control.settle().await;
-    }
-    match in_use {
-        Some(error) => Err(error.into()),
-        None => Ok(None),
-    }
+    let secrets = local::given::secrets(here.secret_file.as_deref(), &here.secrets)?;
+    let actions = config::actions(&here.actions, here.local.run_dir.as_deref())?;
+    let options = local::given::options(place, here.jobs, secrets, &tree.root, actions)?;
+    Ok(Some((Control::open(options).await?, run)))
 }
 
 /// Of a run of `cutover run`: goes on in this process, and is followed.
@@ -131,10 +118,10 @@ async fn here(args: &cli::Retry, control: &Control, id: &RunId) -> anyhow::Resul
 
 fn options(args: &cli::Retry) -> String {
     let mut words = String::new();
-    if let Some(directory) = &args.here.directory {
+    if let Some(directory) = &args.here.local.directory {
         words.extend([" -C ", directory.as_str()]);
     }
-    if let Some(dir) = &args.here.run_dir {
+    if let Some(dir) = &args.here.local.run_dir {
         words.extend([" --run-dir ", dir.as_str()]);
     }
     if let Some(file) = &args.here.secret_file {

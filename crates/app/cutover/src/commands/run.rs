@@ -18,20 +18,20 @@ use cutover_dialect::{self as dialect, Lacking};
 use cutover_engine::Wish;
 use cutover_executor::Supervisors;
 use cutover_model::{
-    RunId, Severity,
-    plan::JobSpec,
+    Diagnostic, RunId, Severity,
+    plan::{JobSpec, Plan},
     run::Outcome,
     source::{Trigger, TriggerKind},
 };
-use cutover_server::{Control, Options, Started, Understanding, view};
+use cutover_server::{Control, Options, Understanding, view};
 use cutover_store::RunFilter;
 use futures_util::FutureExt as _;
 use serde_json::json;
 
-pub(crate) use self::event::from_file as event_from_file;
 use self::trigger::{Said, trigger};
+pub(crate) use self::{event::from_file as event_from_file, given::places};
 use super::tree::Tree;
-use crate::{cli, config, exit::Exit, render, signals};
+use crate::{cli, config, exit::Exit, render, signals, space};
 
 pub(crate) async fn run(args: cli::Run) -> anyhow::Result<Exit> {
     // While git looks at the tree, it is born.
@@ -69,19 +69,24 @@ async fn open(
     let base = config::run_dir(args.data_dir.as_deref(), root)?;
     let secrets = given::secrets(args.secret_file.as_deref(), &args.secrets)?;
     let actions = config::actions(&args.actions, args.data_dir.as_deref())?;
-    let options = Options {
+    let mut options = Options {
         vars: args.vars.iter().cloned().collect(),
         supervisors: Some(supervisors),
         ..given::options(base.clone(), args.jobs, secrets, root, actions)?
     };
     for data_dir in given::places(&base) {
-        match Control::open(Options {
+        if data_dir != base && options.numbers.is_none() {
+            options.numbers = Some(given::numbers(&base).await?);
+        }
+        let there = Options {
             data_dir,
             ..options.clone()
-        })
-        .await
-        {
+        };
+        match Control::open(there).await {
             Err(cutover_server::Error::Store(cutover_store::Error::InUse { .. })) => {}
+            Err(error @ cutover_server::Error::Store(_)) => {
+                return Err(error).with_context(|| format!("runs are kept in `{base}`"));
+            }
             opened => return Ok(opened?),
         }
     }
@@ -116,6 +121,56 @@ async fn resume(args: &cli::Run, control: &Control) -> anyhow::Result<Exit> {
 }
 
 async fn start(args: &cli::Run, tree: &Tree, control: &Control) -> anyhow::Result<Exit> {
+    let paths = wanted(args, tree)?;
+    if paths.is_empty() {
+        render::talk(
+            "a push of this branch would run nothing; name a workflow to run it all the same",
+        );
+        return Ok(Exit::Nothing);
+    }
+    let mut exit = Exit::Ok;
+    let mut plans = Vec::new();
+    let mut triggers = Vec::new();
+    for path in paths {
+        let mut trigger = trigger(tree, &path, said(args));
+        if let Some(file) = &args.event_file {
+            event::from_file(&mut trigger, file)?;
+        }
+        match compile(args, tree, &path, &mut trigger).await? {
+            Some(plan) => {
+                plans.push(plan);
+                triggers.push(trigger);
+            }
+            None => exit = worse(exit, Exit::Usage),
+        }
+    }
+    // What is wanted of them is looked at before the first one begins.
+    let chosen = select::choose(&mut plans, &select::Wanted::of(args))?;
+    let mut ready = Vec::new();
+    for ((mut plan, trigger), is_chosen) in plans.into_iter().zip(triggers).zip(chosen) {
+        if is_chosen {
+            prepare(args, control, &mut plan).await?;
+            ready.push((plan, trigger));
+        }
+    }
+    cancel_interrupted(control).await?;
+    let mut wishes = signals::Wishes::listen();
+    for (plan, trigger) in ready {
+        let started = control.start_run(plan, trigger).await?;
+        exit = worse(
+            exit,
+            finish(control, &started.run, &Telling::of(args)).await?,
+        );
+        // Who wanted this one to end does not want the next one to begin.
+        if wishes.next().now_or_never().is_some() {
+            break;
+        }
+    }
+    Ok(exit)
+}
+
+/// What was interrupted is over when another one begins.
+async fn cancel_interrupted(control: &Control) -> anyhow::Result<()> {
     for row in interrupted(control).await? {
         render::talk(&format!(
             "run #{} was interrupted; it is cancelled now (`cutover run --resume` would have gone on)",
@@ -127,34 +182,7 @@ async fn start(args: &cli::Run, tree: &Tree, control: &Control) -> anyhow::Resul
         control.cancel(&row.id, "cutover run", None).await.ok();
         control.run_ended(&row.id).await?;
     }
-    let paths = wanted(args, tree)?;
-    if paths.is_empty() {
-        render::talk(
-            "a push of this branch would run nothing; name a workflow to run it all the same",
-        );
-        return Ok(Exit::Nothing);
-    }
-    let mut exit = Exit::Ok;
-    let mut wishes = signals::Wishes::listen();
-    for path in paths {
-        let mut trigger = trigger(tree, &path, said(args));
-        if let Some(file) = &args.event_file {
-            event::from_file(&mut trigger, file)?;
-        }
-        let Some(started) = compile(args, tree, control, &path, trigger).await? else {
-            exit = worse(exit, Exit::Usage);
-            continue;
-        };
-        exit = worse(
-            exit,
-            finish(control, &started.run, &Telling::of(args)).await?,
-        );
-        // Who wanted this one to end does not want the next one to begin.
-        if wishes.next().now_or_never().is_some() {
-            break;
-        }
-    }
-    Ok(exit)
+    Ok(())
 }
 
 fn said(args: &cli::Run) -> Said<'_> {
@@ -196,27 +224,33 @@ fn wanted(args: &cli::Run, tree: &Tree) -> anyhow::Result<Vec<String>> {
 async fn compile(
     args: &cli::Run,
     tree: &Tree,
-    control: &Control,
     path: &str,
-    mut trigger: Trigger,
-) -> anyhow::Result<Option<Started>> {
-    if let dialect::Triggered::No(reason) = dialect::triggered_by(&tree.files, path, &trigger) {
+    trigger: &mut Trigger,
+) -> anyhow::Result<Option<Plan>> {
+    if let dialect::Triggered::No(reason) = dialect::triggered_by(&tree.files, path, trigger) {
         render::talk(&format!(
             "note: {} would not trigger {path}: {reason}",
             trigger.kind.event_name()
         ));
     }
-    let (inputs, wrong) = dialect::inputs(&tree.files, path, &trigger);
-    trigger.take_inputs(inputs);
+    let (inputs, wrong) = dialect::inputs(&tree.files, path, trigger);
+    let is_error = |one: &Diagnostic| one.severity == Severity::Error;
+    if !wrong.iter().any(is_error) {
+        trigger.take_inputs(inputs);
+    }
     let lacking = if args.as_far_as_possible {
         Lacking::FaultWhenReached
     } else {
         Lacking::Refuse
     };
-    let reach = Understanding::reach_of(&trigger);
+    let options = dialect::Options {
+        lacking,
+        ..dialect::Options::default()
+    };
+    let reach = Understanding::reach_of(trigger);
     let actions = config::actions(&args.actions, args.data_dir.as_deref())?;
     let compiled = Understanding::new(&actions, &tree.files, reach)
-        .compile(path, &trigger, dialect::Options { lacking })
+        .compile(path, trigger, options)
         .await;
     let mut diagnostics = compiled.diagnostics;
     for diagnostic in wrong {
@@ -232,37 +266,29 @@ async fn compile(
     } else {
         render::diagnostics(&diagnostics, |path| tree.text(path));
     }
-    if diagnostics
-        .iter()
-        .any(|one| one.severity == Severity::Error)
-        && compiled.plan.is_some()
-    {
+    if diagnostics.iter().any(is_error) && compiled.plan.is_some() {
         return Ok(None);
     }
-    let Some(mut plan) = compiled.plan else {
-        if diagnostics
-            .iter()
-            .any(|one| one.code == dialect::LACKING_ACTION)
-        {
-            render::talk("run all that can be run of it with --as-far-as-possible");
-        }
-        return Ok(None);
-    };
-    if let Some(job) = &args.job {
-        select::only(&mut plan, job)?;
+    let is_lacking = |one: &Diagnostic| one.code == dialect::LACKING_ACTION;
+    if compiled.plan.is_none() && diagnostics.iter().any(is_lacking) {
+        render::talk("run all that can be run of it with --as-far-as-possible");
     }
-    select::legs(&mut plan, &args.matrix)?;
-    event::environment(&mut plan, &args.env);
+    Ok(compiled.plan)
+}
+
+/// What else the command line says of a plan.
+async fn prepare(args: &cli::Run, control: &Control, plan: &mut Plan) -> anyhow::Result<()> {
+    event::environment(plan, &args.env);
     let images = args.runs_on.iter().filter_map(|(label, place)| {
         let image = place.strip_prefix("docker://")?;
         Some((label.clone(), image.to_owned()))
     });
     plan.map_runners(&images.collect());
-    if plan.jobs.iter().any(JobSpec::uses_containers) {
+    if plan.jobs.iter().any(JobSpec::needs_containers) {
         let lacking = "this workflow needs containers; on Debian: `apt-get install docker.io`";
         control.check_containers().await.context(lacking)?;
     }
-    Ok(Some(control.start_run(plan, trigger).await?))
+    Ok(())
 }
 
 /// How a run is told of.
@@ -285,6 +311,10 @@ impl Telling {
     }
 }
 
+/// How to leave a run that cannot go on, for lack of space.
+const LEAVING: &str =
+    "; or leave it with Ctrl-C three times, and go on later with `cutover run --resume`";
+
 /// Follows a run to its end; Ctrl-C cancels it, a second one harder.
 /// After a failure says the command that goes on from there, with the options it needs.
 pub(super) async fn finish(
@@ -306,9 +336,13 @@ pub(super) async fn finish(
         ] {
             wishes.next().await;
             render::talk(what);
-            if let Err(error) = control.cancel(id, &config::user(), None).await {
-                render::talk(&error.to_string());
-            }
+            let (control, id) = (control.clone(), id.clone());
+            // While nothing can be stored there is no answer, and the next wish is to be heard.
+            drop(tokio::spawn(async move {
+                if let Err(error) = control.cancel(&id, &config::user(), None).await {
+                    render::talk(&error.to_string());
+                }
+            }));
         }
         // Where nothing can be stored any more, nothing ends either.
         wishes.next().await;
@@ -317,6 +351,7 @@ pub(super) async fn finish(
     let run = tokio::select! {
         followed = follow::follow(control, id, as_json) => followed?,
         () = cancelling => return Ok(Exit::Failed),
+        never = space::tell(&control.options().data_dir, as_json, LEAVING) => match never {},
     };
     if *explain && !as_json {
         let explanations = control.explain(id, &view::About::default()).await?;

@@ -2,16 +2,17 @@
 
 use serde_json::json;
 
-use crate::{cli, client::Client, exit::Exit, render};
+use crate::{
+    cli,
+    client::{Client, run_path},
+    exit::Exit,
+    known::Known,
+    render,
+};
 
 pub(crate) async fn list(args: cli::Runs) -> anyhow::Result<Exit> {
-    let query = [
-        ("limit", args.limit.to_string()),
-        ("unfinished", args.unfinished.to_string()),
-    ];
-    let answer = Client::new(&args.listing.connection)?
-        .get("/api/v1/runs", &query)
-        .await?;
+    let known = Known::find(&args.listing.connection, &args.local, None).await?;
+    let answer = known.runs(args.limit, args.unfinished).await?;
     let rows = answer["runs"].as_array().cloned().unwrap_or_default();
     if args.listing.json {
         render::json(&answer);
@@ -24,7 +25,7 @@ pub(crate) async fn list(args: cli::Runs) -> anyhow::Result<Exit> {
 }
 
 pub(crate) async fn cancel(args: cli::Cancel) -> anyhow::Result<Exit> {
-    let path = format!("/api/v1/runs/{}/cancel", args.run.trim_start_matches('#'));
+    let path = format!("{}/cancel", run_path(&args.run));
     let body = json!({ "comment": args.message });
     let answer = Client::new(&args.listing.connection)?
         .post(&path, &body)

@@ -7,7 +7,7 @@ use cutover_server::{Control, Options, Sources, http};
 use tokio::net::TcpListener;
 use tracing_subscriber::EnvFilter;
 
-use crate::{cli, client::Beacon, config, exit::Exit, render, signals};
+use crate::{cli, client::Beacon, config, exit::Exit, render, signals, space};
 
 /// How long the store may take to close.
 const CLOSE_LIMIT: std::time::Duration = std::time::Duration::from_secs(5);
@@ -31,6 +31,7 @@ pub(crate) async fn run(args: cli::Serve) -> anyhow::Result<Exit> {
     let control = Control::open(Options {
         data_dir: data_dir.clone(),
         executable: config::executable()?,
+        numbers: None,
         runners: args.jobs.map_or_else(config::processors, usize::from),
         secrets,
         vars: args.vars.into_iter().collect(),
@@ -59,7 +60,10 @@ pub(crate) async fn run(args: cli::Serve) -> anyhow::Result<Exit> {
         config::user(),
         address.trim_start_matches("http://")
     ));
-    http::serve(control.clone(), listener, signals::stop()).await?;
+    tokio::select! {
+        served = http::serve(control.clone(), listener, signals::stop()) => served?,
+        never = space::tell(&data_dir, false, "") => match never {},
+    }
     // Writes what lies in the write-ahead log into the database, so that it is whole by itself.
     tokio::time::timeout(CLOSE_LIMIT, control.store().close())
         .await

@@ -19,6 +19,8 @@ fn filters_paths(files: &SourceTree) -> bool {
 pub(crate) struct Tree {
     pub(crate) root: Utf8PathBuf,
     pub(crate) files: SourceTree,
+    /// `OWNER/NAME` of where it comes from, when that has such a name.
+    pub(crate) origin: Option<String>,
     /// The commit that is checked out; absent before the first.
     pub(crate) head: Option<Revision>,
     /// The branch that is checked out; absent when it is a bare commit.
@@ -42,6 +44,9 @@ impl Tree {
 
     pub(crate) async fn open(directory: &Utf8Path) -> anyhow::Result<Self> {
         let root = crate::config::absolute(directory)?;
+        if !root.is_dir() {
+            bail!("there is no directory `{root}`; -C names that of a repository");
+        }
         Self::read(WorkingTree::open(&root).await?).await
     }
 
@@ -64,6 +69,7 @@ impl Tree {
             default_tip: git.tip(&default_branch),
             default_branch,
             root: git.root().to_owned(),
+            origin: git.origin(),
             files,
             head: told.as_ref().map(|told| told.id.clone()),
             branch,
@@ -90,14 +96,69 @@ impl Tree {
         });
         match found {
             Some(path) => Ok(path.clone()),
+            None if self.is_elsewhere(wanted_path) => bail!(
+                "`{wanted}` is no workflow: those are the files in `.github/workflows` of `{}`",
+                self.root
+            ),
             None if all.is_empty() => bail!(
                 "there is no workflow in `{}/.github/workflows`; `cutover run` works on files there",
                 self.root
             ),
             None => bail!(
-                "there is no workflow `{wanted}`; there is `{}`",
-                all.join("`, `")
+                "there is no workflow `{wanted}`; {}",
+                there_is(&all, wanted_path)
             ),
         }
+    }
+
+    /// Whether there is such a file, but not where workflows are.
+    fn is_elsewhere(&self, wanted: &str) -> bool {
+        let ending = Utf8Path::new(wanted).extension();
+        matches!(ending, Some("yml" | "yaml")) && self.root.join(wanted).is_file()
+    }
+}
+
+/// The workflow that is nearly called so, else all.
+fn there_is(all: &[String], wanted: &str) -> String {
+    let name = |path: &str| path.rsplit('/').next().unwrap_or_default().to_owned();
+    let names: Vec<String> = all.iter().map(|path| name(path)).collect();
+    let wanted = name(wanted);
+    dialect::nearest(&wanted, names.iter().map(String::as_str)).map_or_else(
+        || format!("there is `{}`", all.join("`, `")),
+        |near| format!("did you mean `{near}`?"),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_workflow_that_is_not_there_is_told_with_what_is() {
+        let place = tempfile::tempdir().unwrap();
+        let mut tree = Tree {
+            root: Utf8PathBuf::from_path_buf(place.path().to_owned()).unwrap(),
+            files: SourceTree::default(),
+            origin: None,
+            head: None,
+            branch: None,
+            default_branch: "main".to_owned(),
+            default_tip: None,
+            told: None,
+            changed_paths: None,
+        };
+        for name in ["ci.yml", "deploy.yaml"] {
+            tree.files
+                .insert(format!(".github/workflows/{name}"), b"on: push".to_vec());
+        }
+        std::fs::write(tree.root.join("other.yml"), "on: push").unwrap();
+        assert_eq!(tree.workflow("ci").unwrap(), ".github/workflows/ci.yml");
+        let said = |wanted: &str| tree.workflow(wanted).unwrap_err().to_string();
+        assert!(said("deplyo.yaml").ends_with("did you mean `deploy.yaml`?"));
+        assert!(
+            said("nope.yml")
+                .ends_with("there is `.github/workflows/ci.yml`, `.github/workflows/deploy.yaml`")
+        );
+        assert!(said("./other.yml").starts_with("`./other.yml` is no workflow"));
     }
 }

@@ -34,6 +34,7 @@ impl Stage {
             data_dir: root.join("server"),
             vars: BTreeMap::from([("CUTOVER_BIN".to_owned(), executable.to_string())]),
             executable,
+            numbers: None,
             runners: config::processors().max(2),
             secrets: BTreeMap::new(),
             sources: Sources::Hosted,

@@ -43,14 +43,22 @@ fn short_ref(value: &Value) -> String {
         .to_owned()
 }
 
-/// Runs, as the server lists them.
+/// Runs, as the server lists them. Where they are of several repositories a number alone is not enough,
+/// and each is shown as it has to be said.
 pub(crate) fn runs(rows: &[Value]) -> String {
+    let of_several = rows
+        .windows(2)
+        .any(|two| two[0]["repository"] != two[1]["repository"]);
+    let repository = |row: &Value| {
+        let shown = of_several.then(|| text(&row["repository"]));
+        shown.unwrap_or_default()
+    };
     let rows = rows
         .iter()
         .map(|row| {
             vec![
                 symbol(&text(&row["state"])).to_owned(),
-                format!("#{}", row["number"]),
+                format!("{}#{}", repository(row), row["number"]),
                 text(&row["name"]),
                 short_ref(&row["git_ref"]),
                 text(&row["revision"]).chars().take(7).collect(),
@@ -317,6 +325,17 @@ mod tests {
             "production is frozen until 1970-01-01 00:01:00: the fair (by a window of `cutover.yml`)",
         ] {
             assert!(shown.contains(part), "{part}\n{shown}");
+        }
+    }
+
+    #[test]
+    fn runs_of_several_repositories_are_shown_as_they_have_to_be_said() {
+        let row = |repository: &str| json!({ "number": 1, "repository": repository });
+        let one = runs(&[row("hello"), row("hello")]);
+        assert!(one.contains(" #1") && !one.contains("hello"), "{one}");
+        let two = runs(&[row("hello"), row("hello"), row("demo/other")]);
+        for said in ["hello#1", "demo/other#1"] {
+            assert!(two.contains(said), "{two}");
         }
     }
 

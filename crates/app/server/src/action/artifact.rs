@@ -9,7 +9,7 @@ use cutover_results::{
 };
 
 use super::{Context, Done, Left, blocking, inside::Files};
-use crate::Error;
+use crate::{Error, which};
 
 /// What to pack, and from where names begin.
 struct Found {
@@ -272,7 +272,13 @@ async fn available(context: &Context) -> Result<Vec<Artifact>, Error> {
     }
     let own = context.key.run.to_string();
     let run = match context.input("run-id") {
-        Some(text) if text != own => context.control.find_run(text).await?.id.to_string(),
+        Some(text) if text != own => {
+            let store = context.control.store();
+            which::find(store, text, Some(repository))
+                .await?
+                .id
+                .to_string()
+        }
         _ => own.clone(),
     };
     let service = context.control.results().service().clone();

@@ -107,6 +107,7 @@ async fn open(dir: &Utf8Path, recover: bool) -> Control {
     Control::open(Options {
         data_dir: dir.to_owned(),
         executable: "/nowhere".into(),
+        numbers: None,
         runners: 1,
         secrets: BTreeMap::new(),
         vars: BTreeMap::new(),

@@ -145,9 +145,12 @@ impl Control {
             return Ok(());
         }
         let known: Vec<String> = known.into_iter().collect();
+        let there_is = match &*known {
+            [] => "no `cutover.yml` that was pushed names one".to_owned(),
+            known => format!("there is `{}`", known.join("`, `")),
+        };
         Err(Error::NotFound(format!(
-            "no environment `{environment}` is known; there is `{}`",
-            known.join("`, `")
+            "no environment `{environment}` is known; {there_is}"
         )))
     }
 }

@@ -208,6 +208,7 @@ mod tests {
         Control::open(Options {
             data_dir: dir.to_owned(),
             executable: "/nowhere".into(),
+            numbers: None,
             runners: 1,
             secrets: BTreeMap::new(),
             vars: BTreeMap::new(),

@@ -7,11 +7,10 @@ use axum::{
     http::header,
     response::{IntoResponse as _, Response},
 };
-use serde_json::json;
 use tokio_util::io::ReaderStream;
 
 use super::{Fault, api::Answered};
-use crate::{Control, Error, view::RunView};
+use crate::{Control, Error, view};
 
 pub(super) async fn list(State(control): State<Control>, Path(run): Path<String>) -> Answered {
     let row = control.find_run(&run).await?;
@@ -21,11 +20,7 @@ pub(super) async fn list(State(control): State<Control>, Path(run): Path<String>
         .map(|(artifact, _)| artifact)
         .collect();
     let run = control.run(&row.id).await?;
-    let view = RunView::of(&run);
-    let subjects: Vec<_> = view.iter().flat_map(RunView::made).collect();
-    Ok(Json(
-        json!({ "run": row.id, "artifacts": artifacts, "subjects": subjects }),
-    ))
+    Ok(Json(view::kept(&row, &run, &artifacts)))
 }
 
 /// By its id, or the newest of that name.

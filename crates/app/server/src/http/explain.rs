@@ -1,17 +1,15 @@
-//! Why things did or did not run: for programs as JSON, for the page as text.
+//! Why things did or did not run: for programs as JSON, for people as a page.
 
 use axum::{
     Json,
     extract::{Path, Query, State},
-    http::header,
-    response::{IntoResponse as _, Response},
+    response::Response,
 };
 use cutover_model::run::StepPath;
 use serde::Deserialize;
-use serde_json::json;
 
-use super::{Fault, api::Answered};
-use crate::{Control, Error, view};
+use super::api::Answered;
+use crate::{Control, Error, view, web};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -37,19 +35,13 @@ pub(super) async fn run(
 ) -> Answered {
     let row = control.find_run(&run).await?;
     let found = control.explain(&row.id, &which.about()?).await?;
-    let text = view::explanation(&found);
-    Ok(Json(
-        json!({ "run": row.id, "number": row.number, "explanations": found, "text": text }),
-    ))
+    Ok(Json(view::explained(&row, &found)))
 }
 
-pub(super) async fn text(
+pub(super) async fn page(
     State(control): State<Control>,
     Path(run): Path<String>,
     Query(which): Query<Which>,
-) -> Result<Response, Fault> {
-    let row = control.find_run(&run).await?;
-    let found = control.explain(&row.id, &which.about()?).await?;
-    let kind = [(header::CONTENT_TYPE, "text/plain; charset=utf-8")];
-    Ok((kind, view::explanation(&found)).into_response())
+) -> Response {
+    web::why(&control, &run, which.about()).await
 }

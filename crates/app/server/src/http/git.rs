@@ -23,6 +23,16 @@ pub(super) struct Asked {
 /// `GET /git/NAME.git/info/refs?service=…`. A repository that is pushed to for the first time comes
 /// to be.
 pub(super) async fn get(
+    control: State<Control>,
+    path: Path<String>,
+    asked: Query<Asked>,
+    headers: HeaderMap,
+) -> Response {
+    let answered = advertise(control, path, asked, headers).await;
+    answered.unwrap_or_else(Fault::into_text)
+}
+
+async fn advertise(
     State(control): State<Control>,
     Path(path): Path<String>,
     Query(asked): Query<Asked>,
@@ -52,6 +62,16 @@ pub(super) async fn get(
 
 /// `POST /git/NAME.git/git-upload-pack` and `…/git-receive-pack`.
 pub(super) async fn post(
+    control: State<Control>,
+    user: Extension<User>,
+    path: Path<String>,
+    request: Request,
+) -> Response {
+    let answered = serve(control, user, path, request).await;
+    answered.unwrap_or_else(Fault::into_text)
+}
+
+async fn serve(
     State(control): State<Control>,
     Extension(User(user)): Extension<User>,
     Path(path): Path<String>,

@@ -5,6 +5,7 @@ use cutover_model::{
     RunId,
     run::{JobKey, StepPath},
 };
+use cutover_store::Store;
 
 use crate::{Control, Error};
 
@@ -20,18 +21,26 @@ pub struct About {
 impl Control {
     /// Why things did or did not run.
     pub async fn explain(&self, id: &RunId, about: &About) -> Result<Vec<Explanation>, Error> {
-        let events = self.store().read_run(id).await?;
-        let found = explain(&events, |job, step| about.is_about(job, step));
-        if found.is_empty() && (about.job.is_some() || about.step.is_some()) {
+        about.explain(self.store(), id).await
+    }
+}
+
+impl About {
+    pub(crate) async fn explain(
+        &self,
+        store: &Store,
+        id: &RunId,
+    ) -> Result<Vec<Explanation>, Error> {
+        let events = store.read_run(id).await?;
+        let found = explain(&events, |job, step| self.is_about(job, step));
+        if found.is_empty() && (self.job.is_some() || self.step.is_some()) {
             let message =
                 "nothing has been decided about that yet, or there is no such job or step";
             return Err(Error::NotFound(message.to_owned()));
         }
         Ok(found)
     }
-}
 
-impl About {
     fn is_about(&self, job: &str, step: Option<&StepPath>) -> bool {
         let Some(wanted) = &self.job else {
             // All steps of all jobs are too much at once.

@@ -5,7 +5,7 @@ use cutover_model::{Timestamp, guard::Hold};
 use cutover_store::DeploymentRow;
 use maud::{Markup, html};
 
-use super::page::{Lists, approvals, badge, clock, column, frame, of, percent, services, took};
+use super::page::{Lists, approvals, badge, clock, frame, of, percent, services, took, with_lists};
 use crate::{
     deliver::inspect::Cost,
     view::{CheckView, DeploymentView, FreezeView, LockView, Status},
@@ -19,42 +19,44 @@ pub(super) fn deployment(
     now: Timestamp,
 ) -> Markup {
     let row = &view.deployment;
-    let main = html! {
-        main {
-            (column(lists, now))
-            div.content {
-                (card(view, now))
-                (approvals(&of(&status.approvals, row.id.as_str())))
-                (held(row, view.hold.as_ref()))
-                (frozen(row, &status.freezes))
-                (turns(row, status))
-                @if let Some(traffic) = &view.traffic { (services(traffic)) }
-                @if let Some(verdict) = &view.judge { (evidence(verdict)) }
-                (checks(&view.checks))
-                (counted(&view.cost))
-                section.way {
-                    h2 { "What is to happen" }
-                    ol { @for step in &view.steps { li { (step) } } }
-                }
-                section.timeline {
-                    h2 { "What happened" }
-                    ol {
-                        @for moment in &view.timeline {
-                            li { time { (clock(moment.at)) } " " (moment.line) }
-                        }
-                    }
+    let content = html! {
+        (card(view, now))
+        (approvals(&of(&status.approvals, row.id.as_str())))
+        (held(row, view.hold.as_ref()))
+        (frozen(row, &status.freezes))
+        (turns(row, status))
+        @if let Some(traffic) = &view.traffic { (services(traffic)) }
+        @if let Some(verdict) = &view.judge { (evidence(verdict)) }
+        (checks(&view.checks))
+        (counted(&view.cost))
+        section.way {
+            h2 { "What is to happen" }
+            ol { @for step in &view.steps { li { (step) } } }
+        }
+        section.timeline {
+            h2 { "What happened" }
+            ol {
+                @for moment in &view.timeline {
+                    li { time { (clock(moment.at)) } " " (moment.line) }
                 }
             }
         }
     };
-    frame(&format!("{} → {}", row.version, row.environment), &main)
+    let name = format!("{} {} → {}", row.service, row.version, row.environment);
+    let state = row.state.replace('_', " ");
+    let main = with_lists(lists, now, row.id.as_str(), &content);
+    frame(
+        &format!("{name} · {state}"),
+        Some(&format!("{name}: {state}")),
+        &main,
+    )
 }
 
 /// Where it stands, and the buttons.
 fn card(view: &DeploymentView, now: Timestamp) -> Markup {
     let row = &view.deployment;
     html! {
-        section {
+        section.card {
             h1 { (row.service) " " (row.version) " → " (row.environment) " " (badge(&row.state)) }
             p.facts {
                 (row.strategy.replace('_', "-")) " · " (row.cause) " · "

@@ -1,15 +1,10 @@
-//! The page's parts, from the top down. That of a deployment has a file of its own.
+//! What all pages have, and the small ones. Those of a run and of a deployment have files of their own.
 
-use cutover_model::{
-    Duration, Timestamp,
-    run::{Annotation, Level},
-};
-use cutover_results::Artifact;
+use cutover_model::{Duration, Timestamp};
 use cutover_store::{ApprovalRow, DeploymentRow, RunRow};
 use maud::{DOCTYPE, Markup, html};
 
-use super::graph;
-use crate::view::{JobView, RunView, SideView, Status, StepView, TrafficView};
+use crate::view::{SideView, TrafficView};
 
 /// What the column on the left shows.
 pub(super) struct Lists {
@@ -17,162 +12,137 @@ pub(super) struct Lists {
     pub(super) deployments: Vec<DeploymentRow>,
 }
 
-pub(super) fn frame(title: &str, main: &Markup) -> Markup {
+/// What is on every page. The state is what is said aloud when it changes.
+pub(super) fn frame(title: &str, state: Option<&str>, main: &Markup) -> Markup {
     html! {
         (DOCTYPE)
         html lang="en" {
             head {
                 meta charset="utf-8";
                 meta name="viewport" content="width=device-width, initial-scale=1";
+                meta name="color-scheme" content="light dark";
                 title { (title) " · cutover" }
                 link rel="icon" href="data:,";
                 link rel="stylesheet" href="/assets/cutover.css";
                 script src="/assets/cutover.js" defer {}
             }
             body {
-                header {
+                a.skip href="#-main" { "To the content" }
+                header.top {
                     a.brand href="/" { "cutover" }
-                    span.tagline { "from git push to safe production traffic" }
+                    a href="/runs" { "All runs" }
                     span.live title="whether this page hears of changes" { "connecting" }
                 }
-                (main)
+                main id="-main" tabindex="-1" data-state=[state] { (main) }
+                p.said role="status" {}
                 p.answer role="status" hidden {}
-                section.log hidden {
-                    h2 { "Log" span.of {} }
-                    pre tabindex="0" aria-live="off" {}
-                }
             }
         }
+    }
+}
+
+/// A page with the lists beside it.
+pub(super) fn with_lists(lists: &Lists, now: Timestamp, current: &str, content: &Markup) -> Markup {
+    html! {
+        (column(lists, now, current))
+        div.content data-part="content" { (content) }
     }
 }
 
 /// Before the first push.
 pub(super) fn empty(address: &str) -> Markup {
     let main = html! {
-        main {
+        div.content data-part="content" {
             section {
                 h1 { "Nothing has been pushed yet" }
                 p { "Push a repository with a workflow in " code { ".github/workflows" } ":" }
                 pre.hint { "git push " (address) "/git/NAME.git HEAD:main" }
                 p { "The user name is yours, the password is the token in the data directory's file "
                     code { "token" } "." }
+                p.facts { "This page shows the run as soon as there is one." }
             }
         }
     };
-    frame("nothing yet", &main)
+    frame("nothing yet", None, &main)
 }
 
 /// An address that has nothing, or something that went wrong.
-pub(super) fn fault(status: u16, why: &str) -> Markup {
+pub(super) fn fault(status: u16, why: &str, lists: Option<(&Lists, Timestamp)>) -> Markup {
     let title = if status == 404 {
         "Not here"
     } else {
         "This did not work"
     };
+    let content = html! {
+        section {
+            h1 { (title) }
+            p { (why) }
+            ul.ways {
+                li { a href="/" { "The newest run" } }
+                li { a href="/runs" { "All runs and deployments" } }
+            }
+            p.facts { "status " (status) }
+        }
+    };
+    let main = if let Some((lists, now)) = lists {
+        with_lists(lists, now, "", &content)
+    } else {
+        html! { div.content data-part="content" { (content) } }
+    };
+    frame(title, None, &main)
+}
+
+/// All that was lately.
+pub(super) fn all(lists: &Lists, open: &[ApprovalRow], now: Timestamp) -> Markup {
     let main = html! {
-        main {
-            section {
-                h1 { (title) }
-                p { (why) }
-                p.facts { (status) " · " a href="/" { "what runs and what is deployed" } }
+        div.content data-part="content" {
+            h1 { "Runs" }
+            (approvals(open))
+            section.rows {
+                @if lists.runs.is_empty() { p.facts { "There is no run yet. Push something." } }
+                ul { @for row in &lists.runs { li { (run_row(row, now, "")) } } }
+            }
+            @if !lists.deployments.is_empty() {
+                h1 { "Deployments" }
+                section.rows { ul { @for row in &lists.deployments { li { (deployment_row(row, "")) } } } }
             }
         }
     };
-    frame(title, &main)
+    frame("Runs", None, &main)
 }
 
-/// A run.
-pub(super) fn run(
-    run: &RunView,
-    kept: &[Artifact],
-    lists: &Lists,
-    status: &Status,
-    now: Timestamp,
-) -> Markup {
-    let main = html! {
-        main {
-            (column(lists, now))
-            div.content {
-                section {
-                    h1 { "#" (run.number) " " (run.name) " " (badge(run.state)) }
-                    @if run.state == "waiting" {
-                        @if let Some(on) = &run.waiting_on { p.facts { "waits on " (on) } }
-                    }
-                    p.facts {
-                        (run.trigger) " of " b { (run.git_ref.short()) } " at " code { (run.revision.short()) }
-                        " by " b { (run.actor) }
-                        @if run.attempt.0 > 1 { ", attempt " (run.attempt) " by " b { (run.wanted_by) } }
-                        " in " (run.repository) " · "
-                        (took(Some(run.created_at), run.finished_at, now))
-                    }
-                    (graph::picture(&run.jobs))
-                }
-                (approvals(&of(&status.approvals, run.id.as_str())))
-                (artifacts(run, kept))
-                (made(run))
-                @for traffic in &status.services { (services(traffic)) }
-                @for job in &run.jobs { (job_steps(run, job, now)) }
-            }
-        }
-    };
-    frame(&format!("#{} {}", run.number, run.name), &main)
-}
-
-/// What a run has kept.
-fn artifacts(run: &RunView, kept: &[Artifact]) -> Markup {
+fn column(lists: &Lists, now: Timestamp, current: &str) -> Markup {
     html! {
-        @if !kept.is_empty() {
-            section {
-                h2 { "Artifacts" }
-                ul {
-                    @for artifact in kept {
-                        li { a href={ "/runs/" (run.id) "/artifacts/" (artifact.id) } download { (artifact.name) }
-                            small { " " (artifact.size) " bytes · by " (artifact.job) } }
-                    }
-                }
+        nav data-part="lists" aria-label="runs and deployments" {
+            h2 { a href="/runs" { "Runs" } }
+            ul { @for row in &lists.runs { li { (run_row(row, now, current)) } } }
+            @if !lists.deployments.is_empty() {
+                h2 { "Deployments" }
+                ul { @for row in &lists.deployments { li { (deployment_row(row, current)) } } }
             }
         }
     }
 }
 
-/// What the steps of a run say to have made.
-fn made(run: &RunView) -> Markup {
+fn run_row(row: &RunRow, now: Timestamp, current: &str) -> Markup {
+    let is_current = (row.id.as_str() == current).then_some("page");
     html! {
-        @if run.made().next().is_some() {
-            section {
-                h2 { "Made" }
-                ul {
-                    @for made in run.made() {
-                        li { (made.subject.name) " " code { (made.subject.digest) }
-                            small { " " (made.subject.kind.word()) " · by " (made.job) " / " (made.step) } }
-                    }
-                }
-            }
+        a href={ "/runs/" (row.id) } aria-current=[is_current] {
+            (mark(&row.state))
+            span.what { "#" (row.number) " " (row.name) }
+            small { (row.git_ref.short()) " · " (took(Some(row.created_at), row.finished_at, now))
+                " · " (row.trigger.replace('_', " ")) }
         }
     }
 }
 
-pub(super) fn column(lists: &Lists, now: Timestamp) -> Markup {
+fn deployment_row(row: &DeploymentRow, current: &str) -> Markup {
+    let is_current = (row.id.as_str() == current).then_some("page");
     html! {
-        nav {
-            h2 { "Runs" }
-            ul {
-                @for row in &lists.runs {
-                    li { a href={ "/runs/" (row.id) } {
-                        (badge(&row.state)) " #" (row.number) " " (row.name)
-                        small { (row.git_ref.short()) " · " (took(Some(row.created_at), row.finished_at, now)) }
-                    } }
-                }
-            }
-            h2 { "Deployments" }
-            ul {
-                @for row in &lists.deployments {
-                    li { a href={ "/deployments/" (row.id) } {
-                        (badge(&row.state)) " " (row.version) " → " (row.environment)
-                        small { (row.service) " · " (row.strategy.replace('_', "-")) }
-                    } }
-                }
-            }
+        a href={ "/deployments/" (row.id) } aria-current=[is_current] {
+            (mark(&row.state))
+            span.what { (row.version) " → " (row.environment) }
+            small { (row.service) " · " (row.strategy.replace('_', "-")) }
         }
     }
 }
@@ -236,87 +206,14 @@ fn side_card(side: &SideView) -> Markup {
     }
 }
 
-fn job_steps(run: &RunView, job: &JobView, now: Timestamp) -> Markup {
-    html! {
-        section.steps {
-            h2 { (job.name) " " (badge(job.state))
-                @if let (Some(outcome), Some(conclusion)) = (job.outcome, job.conclusion)
-                    && outcome != conclusion { small { " counts as " (conclusion) } }
-                @if let Some(environment) = &job.environment { small { " in " (environment) } } }
-            @if let Some(on) = &job.waiting_on { p.facts { "waits on " (on) } }
-            @if let Some(url) = job.environment_url.as_deref().filter(|url| is_address(url)) {
-                p.facts { a href=(url) rel="noopener noreferrer" { (url) } }
-            }
-            @if let Some(reason) = &job.reason { p.facts { (reason) } }
-            @if job.outcome.is_some() || !job.steps.is_empty() { p.facts { (why(run, job, None)) } }
-            ol {
-                @for step in &job.steps { (step_line(run, job, step, now)) }
-            }
-        }
-    }
-}
-
-fn step_line(run: &RunView, job: &JobView, step: &StepView, now: Timestamp) -> Markup {
-    let log = format!(
-        "/runs/{}/log?job={}&step={}&attempt={}",
-        run.id,
-        job.key.0.replace('#', "%23"),
-        step.path,
-        step.attempt
-    );
-    let reached = step.started_at.is_some();
-    html! {
-        li class=(if step.path.0.len() > 1 { "inner" } else { "" }) {
-            @if reached {
-                button type="button" data-log=(log) data-name={ (job.name) " / " (step.name) }
-                    data-running=(step.outcome.is_none()) { (badge(step.state)) " " (step.name) }
-            } @else {
-                span { (badge(step.state)) " " (step.name) }
-            }
-            small {
-                @if step.attempt.0 > 1 { "attempt " (step.attempt) " · " }
-                (took(step.started_at, step.finished_at, now))
-            }
-            @for reason in &step.reasons { p.bad { (reason) } }
-            @if step.state == "skipped" { (why(run, job, Some(step))) }
-            @for annotation in &step.annotations { (remark(annotation)) }
-            @if let Some(summary) = &step.summary {
-                details { summary { "Summary" } pre { (summary) } }
-            }
-        }
-    }
-}
-
-/// What a step remarked, with the place it is about.
-fn remark(annotation: &Annotation) -> Markup {
-    let class = match annotation.level {
-        Level::Error => "bad",
-        Level::Warning | Level::Notice => "facts",
-    };
-    html! {
-        p class=(class) {
-            @if let Some(place) = annotation.place() { code { (place) } " " }
-            @if let Some(title) = &annotation.title { b { (title) } " " }
-            (annotation.message)
-        }
-    }
-}
-
-/// Where it is told why something did or did not run.
-fn why(run: &RunView, job: &JobView, step: Option<&StepView>) -> Markup {
-    let key = job.key.0.replace('#', "%23");
-    let step = step.map_or_else(String::new, |step| format!("&step={}", step.path));
-    let address = format!("/runs/{}/explain?job={key}{step}", run.id);
-    html! { a href=(address) { "why?" } }
-}
-
-/// Whether a text of a workflow may be a link: nothing that a browser would run.
-fn is_address(text: &str) -> bool {
-    text.starts_with("https://") || text.starts_with("http://")
-}
-
 pub(super) fn badge(state: &str) -> Markup {
     html! { span class={ "badge " (state) } { (state.replace('_', " ")) } }
+}
+
+/// A state in one sign, with its word for whoever does not see it.
+pub(super) fn mark(state: &str) -> Markup {
+    let word = state.replace('_', " ");
+    html! { span class={ "mark " (state) } role="img" aria-label=(word) title=(word) {} }
 }
 
 pub(super) fn percent(share: f64) -> String {

@@ -15,6 +15,7 @@ use cutover_model::{
 };
 
 use super::{
+    ground,
     model::{Action, ActionInput, With},
     parse,
 };
@@ -46,15 +47,38 @@ pub(crate) struct Lowered {
 pub(crate) struct Place {
     pub(crate) source: ActionSource,
     pub(crate) directory: String,
+    /// Where in the workspace the files lie, when they are not its own.
+    pub(crate) root: String,
 }
 
 impl Place {
+    /// The directory, as the files are told to us.
+    fn inside(&self) -> &str {
+        ground::below(&self.directory, &self.root).unwrap_or(&self.directory)
+    }
+
+    /// Whether there is an action among the files.
+    pub(crate) fn is_there(&self, tree: &SourceTree) -> bool {
+        file(tree, self.inside()).is_some()
+    }
+
     /// Its file, for people, and a name that no other place has.
     fn name(&self, file: &str) -> String {
         match &self.source {
             ActionSource::Workspace | ActionSource::Own => file.to_owned(),
             ActionSource::Foreign(tree) => format!("{}:{file}", tree.name()),
         }
+    }
+
+    /// That there is none, and what is needed.
+    pub(crate) fn is_not_there(&self, reference: &Spanned) -> (String, String) {
+        let message = format!("there is no action in `{}`", reference.text);
+        let wanted = match self.directory.as_str() {
+            "" => "action.yml".to_owned(),
+            directory => format!("{directory}/action.yml"),
+        };
+        let hint = format!("it needs `{}`", self.name(&wanted));
+        (message, hint)
     }
 
     /// For the names in a circle.
@@ -73,8 +97,10 @@ impl Place {
 /// The actions seen so far, by place.
 #[derive(Debug, Default)]
 pub(crate) struct Actions {
-    /// `None`: refused, and it has been said why.
-    known: BTreeMap<String, Option<Rc<Lowered>>>,
+    /// By name, and by what is checked out. `None`: refused, and it has been said why.
+    known: BTreeMap<(String, String), Option<Rc<Lowered>>>,
+    /// What the job has checked out: what an action uses of it is another thing elsewhere.
+    pub(crate) ground: String,
     /// Those that are being lowered, outermost first.
     pub(crate) open: Vec<String>,
     /// What there is to say about their files.
@@ -130,14 +156,10 @@ impl Actions {
             sink.error(Code::ActionNesting, reference.at, message);
             return None;
         }
-        if !self.known.contains_key(&name) {
-            let Some((path, bytes)) = file(tree, &place.directory) else {
-                let message = format!("there is no action in `{}`", reference.text);
-                let wanted = match place.directory.as_str() {
-                    "" => "action.yml".to_owned(),
-                    directory => format!("{directory}/action.yml"),
-                };
-                let hint = format!("it needs `{}`", place.name(&wanted));
+        let key = (name.clone(), self.ground.clone());
+        if !self.known.contains_key(&key) {
+            let Some((path, bytes)) = file(tree, place.inside()) else {
+                let (message, hint) = place.is_not_there(reference);
                 sink.error_hint(Code::NoAction, reference.at, message, hint);
                 return None;
             };
@@ -145,9 +167,9 @@ impl Actions {
                 too_deep(reference.at, sink);
                 return None;
             }
-            let mut own = Sink::new(&place.name(&path));
+            let mut own = Sink::heeding(&place.name(&path), bytes);
             let action = parse::action(bytes, &mut own);
-            self.open.push(name.clone());
+            self.open.push(name);
             let lowered = action.map(|action| Rc::new(lower(self, action, &mut own)));
             self.open.pop();
             let found = own.finish();
@@ -155,9 +177,9 @@ impl Actions {
             // What is no more than advice can be taken by whoever owns the file.
             let told = |it: &Diagnostic| is_ours || it.severity == Severity::Error;
             self.diagnostics.extend(found.into_iter().filter(told));
-            self.known.insert(name.clone(), lowered);
+            self.known.insert(key.clone(), lowered);
         }
-        let lowered = match self.known.entry(name) {
+        let lowered = match self.known.entry(key) {
             Entry::Occupied(known) => known.get().clone()?,
             Entry::Vacant(_) => return None,
         };

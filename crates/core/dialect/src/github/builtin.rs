@@ -105,11 +105,13 @@ fn unknown(name: &str, short: &str, at: Position, sink: &mut Sink) {
     );
 }
 
-/// Holds `with:` against what the action knows; the names come out as the action spells them.
+/// Holds `with:` against what the action knows; the names come out as the action spells them. What the
+/// action of somebody else does not have changes nothing, as on the hosted service: it is told.
 pub(crate) fn bind(
     action: Builtin,
     reference: &Spanned,
     with: &[With],
+    is_lint: bool,
     sink: &mut Sink,
 ) -> Bindings {
     let at = reference.at;
@@ -121,20 +123,19 @@ pub(crate) fn bind(
         let text = version.to_owned();
         bindings.push((input.to_owned(), Template { text, at }));
     }
+    let lenient: &[Code] = if is_lint || action.is_ours() {
+        &[]
+    } else {
+        &[Code::ActionInput]
+    };
     for entry in with {
         let name = &entry.name.text;
-        match action
-            .inputs()
-            .iter()
-            .find(|input| input.eq_ignore_ascii_case(name))
-        {
-            Some(input) => bindings.push(((*input).to_owned(), entry.value.clone())),
-            None => sink.error_hint(
-                Code::ActionInput,
-                entry.name.at,
-                format!("`{}` has no input `{name}`", action.name()),
-                suggest::hint(name, action.inputs().iter().copied()),
-            ),
+        if let Some(input) = find_name(action.inputs(), name) {
+            bindings.push((input.to_owned(), entry.value.clone()));
+        } else {
+            let mut advice = sink.aside();
+            unbound(action, entry, &mut advice);
+            sink.take_in(advice, lenient);
         }
     }
     for required in action.required_inputs() {
@@ -147,6 +148,27 @@ pub(crate) fn bind(
         }
     }
     bindings
+}
+
+fn find_name(names: &'static [&'static str], name: &str) -> Option<&'static str> {
+    let same = |known: &&str| known.eq_ignore_ascii_case(name);
+    names.iter().copied().find(same)
+}
+
+/// An input that nothing here does anything about.
+fn unbound(action: Builtin, entry: &With, sink: &mut Sink) {
+    let (at, name, whose) = (entry.name.at, &entry.name.text, action.name());
+    if find_name(action.idle_inputs(), name).is_some() {
+        let message = format!("input `{name}` of `{whose}` changes nothing here");
+        sink.warning(Code::NotYet, at, message, None);
+    } else if find_name(action.later_inputs(), name).is_some() {
+        let message = format!("input `{name}` of `{whose}` is not there yet");
+        sink.error(Code::NotYet, at, message);
+    } else {
+        let hint = suggest::hint(name, action.inputs().iter().copied());
+        let message = format!("`{whose}` has no input `{name}`");
+        sink.error_hint(Code::ActionInput, at, message, hint);
+    }
 }
 
 /// Names of `cutover.yml` that stand in `with:` as fixed texts must be there.

@@ -102,7 +102,7 @@ impl Lowering<'_> {
             sink.error(Code::ActionNesting, reference.at, message);
             return None;
         }
-        let mut own = Sink::new(&path);
+        let mut own = Sink::heeding(&path, self.source(&path).unwrap_or_default());
         let outside = std::mem::replace(&mut self.here, source);
         let mut workflow = self.called_file(&path, &mut own);
         if let Some(workflow) = &mut workflow {

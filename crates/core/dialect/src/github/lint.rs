@@ -5,27 +5,40 @@
 
 mod check;
 mod contexts;
+mod deploys;
 mod events;
 mod expressions;
+mod fix;
 mod glob;
 mod jobs;
 mod matrix;
 mod model;
+mod needed;
 mod permissions;
 mod rules;
 mod security;
 mod steps;
 mod syntax;
+mod taint;
 mod types;
 mod untrusted;
 mod uses;
 mod webhooks;
 
-use self::syntax::Syntax;
+use cutover_model::Diagnostic;
+
+pub(crate) use self::{fix::fixes, taint::Files};
+use self::{model::Event, syntax::Syntax};
 use crate::{
+    Lock,
     diagnostic::{Code, Sink},
     yaml::Document,
 };
+
+/// What is said only when the actions of others are at hand.
+const UNSURE: &[Code] = &[Code::Unlocked];
+/// What is said only when the caller is looked at.
+const UNSURE_IF_CALLED: &[Code] = &[Code::Unlocked, Code::Untrusted];
 
 /// Says everything about a file that has been read.
 pub(crate) fn check(document: &Document, sink: &mut Sink) {
@@ -51,4 +64,35 @@ pub(crate) fn check(document: &Document, sink: &mut Sink) {
     matrix::check(&workflow.jobs, sink);
     uses::check(&workflow, sink);
     expressions::check(&workflow, sink);
+}
+
+/// Says what lint alone says, of a file that is right or wrong: what its jobs may do, how they deploy,
+/// and where text of strangers goes by detours. Gives what there is to say about other files.
+pub(crate) fn advise(
+    files: &Files<'_>,
+    path: &str,
+    document: &Document,
+    sink: &mut Sink,
+) -> Vec<Diagnostic> {
+    let Some(root) = &document.root else {
+        return Vec::new();
+    };
+    // With errors not everything was looked at.
+    let is_whole = !sink.has_errors();
+    let mut aside = sink.aside();
+    let workflow = Syntax { sink: &mut aside }.workflow(root);
+    needed::check(&workflow, sink);
+    deploys::check(&workflow, sink);
+    if let (Some(lock), _) = Lock::read(files.tree) {
+        uses::movable(&lock, &workflow, sink);
+    }
+    let others = taint::check(files, path, &workflow, sink);
+    if is_whole {
+        let is_called = workflow
+            .events
+            .iter()
+            .any(|event| matches!(event, Event::Call(_)));
+        sink.unused_ignores(if is_called { UNSURE_IF_CALLED } else { UNSURE });
+    }
+    others
 }

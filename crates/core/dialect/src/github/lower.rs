@@ -1,6 +1,6 @@
 //! A workflow's words → a plan. The only file where the two vocabularies meet.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use cutover_model::{
     Diagnostic, Position, Severity,
@@ -14,7 +14,8 @@ use super::{
     background,
     builtin::{self, Named},
     call::Calls,
-    lint as rules,
+    ground::{Ground, Lies},
+    lint::{self as rules, Files},
     model::{Does, Job, Node, NodeHook, Runs, Step, With, Workflow},
     parse,
     parse::container,
@@ -38,9 +39,10 @@ pub(crate) fn compile(
     options: Options,
 ) -> Compiled {
     let (project, mut diagnostics) = crate::project::read(tree);
-    let mut sink = Sink::new(path);
+    let mut sink = Sink::heeding(path, tree.get(path).unwrap_or_default());
     let mut lowering = Lowering {
         options,
+        own: &trigger.repository,
         project: project.as_ref(),
         ..Lowering::new(tree, path, foreign)
     };
@@ -51,7 +53,7 @@ pub(crate) fn compile(
         }
         let root = document.root.as_ref().filter(|_| !sink.has_errors())?;
         let workflow = parse::workflow(root, &mut sink)?;
-        if trigger.kind == TriggerKind::WorkflowDispatch {
+        if trigger.kind == TriggerKind::WorkflowDispatch && !options.inputs_come_later {
             trigger::resolve_inputs(&workflow.on, trigger, &mut sink);
         }
         Some(lowering.workflow(path, workflow, &mut sink))
@@ -76,20 +78,33 @@ pub(crate) fn compile(
 /// What there is to say about a workflow. What cutover cannot do yet is no error of the file.
 pub(crate) fn lint(tree: &SourceTree, foreign: &ForeignActions, path: &str) -> Linted {
     let (project, mut diagnostics) = crate::project::read(tree);
-    let mut sink = Sink::new(path);
+    let mut sink = Sink::heeding(path, tree.get(path).unwrap_or_default());
     let mut lowering = Lowering {
         project: project.as_ref(),
         is_lint: true,
         ..Lowering::new(tree, path, foreign)
     };
-    if let Some((document, _)) = checked(tree, path, &mut sink)
+    let checked = checked(tree, path, &mut sink);
+    let mut others = Vec::new();
+    if let Some((document, verdict)) = &checked
         && let Some(root) = &document.root
-        && !sink.has_errors()
-        && let Some(workflow) = parse::workflow(root, &mut sink)
     {
-        lowering.workflow(path, workflow, &mut sink);
+        let mut aside = sink.aside();
+        if !sink.has_errors() {
+            if let Some(workflow) = parse::workflow(root, &mut sink) {
+                lowering.workflow(path, workflow, &mut sink);
+            }
+        } else if let Some(workflow) = parse::workflow(root, &mut aside) {
+            // What is wrong elsewhere in the file is no reason not to look at what steps use.
+            lowering.workflow(path, workflow, &mut aside);
+            sink.take_independent(aside, USED);
+        }
+        if *verdict == Verdict::Accepted {
+            others = rules::advise(&Files { tree, foreign }, path, document, &mut sink);
+        }
     }
     let mut all = sink.finish();
+    all.append(&mut others);
     all.append(&mut lowering.actions.diagnostics);
     if !all.iter().any(is_error) {
         all.append(&mut lowering.objections(path));
@@ -108,6 +123,13 @@ pub(crate) fn lint(tree: &SourceTree, foreign: &ForeignActions, path: &str) -> L
 
 /// What matters to the hosted service alone.
 pub(super) const HOSTED: &[Code] = &[Code::RunnerLabel, Code::OutdatedAction];
+/// What is told of the actions that a file uses also when something else in it is wrong.
+const USED: &[Code] = &[
+    Code::NoAction,
+    Code::ActionNesting,
+    Code::ActionVersion,
+    Code::UnknownName,
+];
 /// What is no matter of the file, but of what cutover has.
 const OURS: &[Code] = &[Code::NotYet, Code::LackingAction, Code::NoAction];
 
@@ -160,6 +182,12 @@ pub(super) struct Lowering<'t> {
     steps: usize,
     /// What is used and was not handed in, each once.
     wanted: Vec<Wanted>,
+    /// The repository of the run; empty when there is no run.
+    own: &'t str,
+    /// What the job that is lowered just now has checked out.
+    ground: Ground,
+    /// What has been said of those that could not be had.
+    lacks: BTreeSet<String>,
     pub(super) calls: Calls,
 }
 
@@ -175,6 +203,9 @@ impl<'t> Lowering<'t> {
             here: ActionSource::Workspace,
             steps: 0,
             wanted: Vec::new(),
+            own: "",
+            ground: Ground::default(),
+            lacks: BTreeSet::new(),
             calls: Calls::of(path),
         }
     }
@@ -206,6 +237,7 @@ impl<'t> Lowering<'t> {
 
     fn job(&mut self, job: Job, defaults: &RunDefaults, sink: &mut Sink) -> JobSpec {
         let before = self.steps;
+        let around = self.now_on(Ground::default());
         let mut steps = self.steps(job.steps, sink);
         background::wait_for_the_rest(&mut steps);
         let (call, permissions) = (job.call, job.permissions.as_ref());
@@ -240,7 +272,14 @@ impl<'t> Lowering<'t> {
         if let Some(call) = call {
             call.enter(&mut spec);
         }
+        self.now_on(around);
         spec.with_set_up()
+    }
+
+    /// Takes note of what is checked out now, and gives what was before.
+    fn now_on(&mut self, ground: Ground) -> Ground {
+        self.actions.ground = ground.key();
+        std::mem::replace(&mut self.ground, ground)
     }
 
     fn steps(&mut self, steps: Vec<Step>, sink: &mut Sink) -> Vec<StepSpec> {
@@ -277,6 +316,11 @@ impl<'t> Lowering<'t> {
             // It is not one step, and comes in with its list.
             Does::Parallel(_) | Does::Nothing => return None,
         };
+        let mut ground = self.ground.clone();
+        ground.see_step(&body, self.own, step.condition.is_some());
+        if ground != self.ground {
+            self.now_on(ground);
+        }
         Some(StepSpec {
             id: step.id.map(|id| id.text),
             name: step.name,
@@ -294,11 +338,8 @@ impl<'t> Lowering<'t> {
     fn uses(&mut self, reference: &Spanned, with: &[With], sink: &mut Sink) -> Option<StepBody> {
         let text = reference.text.as_str();
         if text == "." || text.starts_with("./") {
-            let place = Place {
-                source: ActionSource::Workspace,
-                directory: action::directory(reference, text, sink)?,
-            };
-            return self.action(self.tree, &place, reference, with, sink);
+            let directory = action::directory(reference, text, sink)?;
+            return self.local(directory, reference, with, sink);
         }
         if let Some(path) = text.strip_prefix("$/") {
             return self.own(path, reference, with, sink);
@@ -314,13 +355,44 @@ impl<'t> Lowering<'t> {
         }
         match builtin::find(reference, sink) {
             Named::Builtin(action) => {
-                let with = builtin::bind(action, reference, with, sink);
+                let with = builtin::bind(action, reference, with, self.is_lint, sink);
                 builtin::check_names(&with, self.project, sink);
                 Some(StepBody::Builtin { action, with })
             }
             Named::Refused => None,
             Named::Foreign => self.foreign(reference, with, sink),
         }
+    }
+
+    /// `./path`: an action of what the job has checked out there.
+    fn local(
+        &mut self,
+        directory: String,
+        reference: &Spanned,
+        with: &[With],
+        sink: &mut Sink,
+    ) -> Option<StepBody> {
+        let root = match self.ground.at(&directory) {
+            Lies::Own(root) => root,
+            Lies::Other(text) => {
+                let at = reference.at;
+                return self.foreign(&Spanned { text, at }, with, sink);
+            }
+        };
+        let place = Place {
+            source: ActionSource::Workspace,
+            directory,
+            root,
+        };
+        let faults = self.options.lacking == Lacking::FaultWhenReached;
+        if faults && !place.is_there(self.tree) {
+            // A script may put it there, or the step may never be reached.
+            let (message, hint) = place.is_not_there(reference);
+            sink.warning(Code::NoAction, reference.at, message.clone(), hint);
+            let uses = reference.text.clone();
+            return Some(StepBody::Lacking { uses, message });
+        }
+        self.action(self.tree, &place, reference, with, sink)
     }
 
     /// `$/path`: an action beside the one that uses it, or in the sources of the workflow.
@@ -347,7 +419,11 @@ impl<'t> Lowering<'t> {
                 }
             }
         };
-        let place = Place { source, directory };
+        let place = Place {
+            source,
+            directory,
+            root: String::new(),
+        };
         self.action(tree, &place, reference, with, sink)
     }
 
@@ -399,22 +475,34 @@ impl<'t> Lowering<'t> {
                 let place = Place {
                     source: ActionSource::Foreign(found.tree.clone()),
                     directory: read.path,
+                    root: String::new(),
                 };
                 self.action(&found.files, &place, reference, with, sink)
             }
         }
     }
 
-    fn lacking(&self, reference: &Spanned, message: String, sink: &mut Sink) -> Option<StepBody> {
+    /// A step without its action. What is lacking is told where it is used first.
+    fn lacking(
+        &mut self,
+        reference: &Spanned,
+        message: String,
+        sink: &mut Sink,
+    ) -> Option<StepBody> {
         let uses = reference.text.clone();
         let hint = "`--local-repository OWNER/REPO@REF=DIR` takes it from a directory".to_owned();
+        let is_news = self.lacks.insert(message.clone());
         match self.options.lacking {
             Lacking::Refuse => {
-                sink.error_hint(Code::LackingAction, reference.at, message, hint);
+                if is_news {
+                    sink.error_hint(Code::LackingAction, reference.at, message, hint);
+                }
                 None
             }
             Lacking::FaultWhenReached => {
-                sink.warning(Code::LackingAction, reference.at, message.clone(), hint);
+                if is_news {
+                    sink.warning(Code::LackingAction, reference.at, message.clone(), hint);
+                }
                 Some(StepBody::Lacking { uses, message })
             }
         }
@@ -465,7 +553,9 @@ impl<'t> Lowering<'t> {
             }
             Runs::Docker(runs) => {
                 inputs.extend(container::overrides(with));
-                let Place { source, directory } = place;
+                let Place {
+                    source, directory, ..
+                } = place;
                 container::action_step(runs, source, directory, reference, inputs)
             }
             Runs::Composite(_) => StepBody::Composite {

@@ -76,9 +76,10 @@ pub(crate) fn workflow(root: &Node, sink: &mut Sink) -> Option<Workflow> {
     if let Some(node) = fields.get("description") {
         value::literal(node, "`description`", sink);
     }
+    let mut token_is_news = true;
     let permissions = fields
         .entry("permissions")
-        .and_then(|entry| permissions::read(entry, true, sink));
+        .and_then(|entry| permissions::read(entry, &mut token_is_news, sink));
     Some(Workflow {
         permissions,
         concurrency: fields
@@ -97,18 +98,17 @@ pub(crate) fn workflow(root: &Node, sink: &mut Sink) -> Option<Workflow> {
         env: value::env(fields.get("env"), context::WORKFLOW_ENV, sink),
         defaults: value::defaults(fields.get("defaults"), None, sink),
         jobs: match fields.present("jobs") {
-            Some(node) => jobs(node, fields.entry("permissions").is_none(), sink),
+            Some(node) => jobs(node, &mut token_is_news, sink),
             None => Vec::new(),
         },
     })
 }
 
-fn jobs(node: &Node, token_is_news: bool, sink: &mut Sink) -> Vec<Job> {
-    let mut news = token_is_news;
+fn jobs(node: &Node, token_is_news: &mut bool, sink: &mut Sink) -> Vec<Job> {
     let names = value::names(node, "`jobs`", sink);
     let jobs: Vec<Job> = names
         .into_iter()
-        .filter_map(|entry| job::job(entry, &mut news, sink))
+        .filter_map(|entry| job::job(entry, token_is_news, sink))
         .collect();
     if node.is_empty() {
         sink.error(Code::MissingKey, node.at, "`jobs` needs at least one job");

@@ -199,7 +199,10 @@ impl Filtering<'_> {
         if let Some(filter) = &webhook.filters.branches {
             self.branch(filter);
         }
-        self.paths(webhook.filters.paths.as_ref());
+        // Of a merge group paths may be written, and nobody looks at them.
+        if kind.is_pull_request() {
+            self.paths(webhook.filters.paths.as_ref());
+        }
     }
 
     fn types(&mut self, written: Option<&[String]>, usual: &[&str]) {

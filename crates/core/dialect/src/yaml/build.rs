@@ -5,7 +5,7 @@
 
 use std::{
     borrow::Cow,
-    collections::{BTreeMap, btree_map},
+    collections::{BTreeMap, BTreeSet, btree_map},
     rc::Rc,
 };
 
@@ -38,38 +38,68 @@ fn read(bytes: &[u8], keys: Keys) -> Document {
         return Document::refused(Fault::NotText);
     };
     let mut text = Cow::Borrowed(text);
-    for _ in 0..MAX_MENDED {
-        match build(&text, keys) {
-            Ok(document) => return document,
-            Err(comment) => text.to_mut().insert(comment, ' '),
+    let mut moved = BTreeSet::new();
+    let mut mended = 0;
+    loop {
+        let (mut document, mend) = build(&text, keys);
+        let Some(mend) = mend.filter(|_| mended < MAX_MENDED) else {
+            for (at, _) in &mut document.faults {
+                *at = written(*at, &moved);
+            }
+            return document;
+        };
+        if mend.blanks == MANY {
+            let lines = text.bytes().take(mend.byte).filter(|byte| *byte == b'\n');
+            moved.insert(u32::try_from(lines.count() + 1).unwrap_or(u32::MAX));
         }
+        text.to_mut().insert_str(mend.byte, mend.blanks);
+        mended += 1;
     }
-    build(&text, Keys::Once).unwrap_or_else(|_| Document::refused(Fault::NotText))
 }
 
-/// The file, or the byte of a `#` that is glued to the end of a list or mapping in brackets. The official
-/// reader takes that for a comment, and a blank before it changes no other place.
-fn build(text: &str, keys: Keys) -> Result<Document, usize> {
+/// Where something stood before its line was moved.
+fn written(at: Position, moved: &BTreeSet<u32>) -> Position {
+    let by = if moved.contains(&at.line) {
+        u32::try_from(MANY.len()).unwrap_or_default()
+    } else {
+        0
+    };
+    Position::new(at.line, at.column.saturating_sub(by).max(1))
+}
+
+/// The file, and blanks with which the parser would go on where it gave up, and the official reader does
+/// without them.
+fn build(text: &str, keys: Keys) -> (Document, Option<Mend>) {
     let mut builder = Builder::new(text, keys);
     let fatal = builder.run().err();
-    if let Some(comment) = builder.glued {
-        return Err(comment);
-    }
     let root = if fatal.is_none() {
         builder.root.take()
     } else {
         None
     };
     builder.faults.extend(fatal);
-    Ok(Document {
+    let document = Document {
         root: root.map(|built| built.node),
         faults: builder.faults,
         anchors: builder.named.into_values().collect(),
-    })
+    };
+    (document, builder.mend)
 }
 
-/// So many glued comments are let pass, each for another reading of the file.
+/// Blanks that change nothing but how strict the parser is.
+#[derive(Clone, Copy)]
+struct Mend {
+    byte: usize,
+    blanks: &'static str,
+}
+
+/// So many mends are made, each for another reading of the file.
 const MAX_MENDED: usize = 20;
+/// A comment that is glued to the end of a list or mapping in brackets.
+const ONE: &str = " ";
+/// A line of a text in quotes that stands further to the left than what the text belongs to: blanks at its
+/// beginning are not part of the text. Nothing is indented further than this by hand.
+const MANY: &str = "                                                                ";
 
 /// What becomes of a key that is there twice.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -128,8 +158,8 @@ struct Builder<'text> {
     keys: Keys,
     /// The byte where the token before this one ended.
     behind: usize,
-    /// The byte of a `#` right behind a closing bracket, when the reading ended there.
-    glued: Option<usize>,
+    /// What would have let the reading go on where it ended.
+    mend: Option<Mend>,
     /// Byte offsets of the lines, for the layout of literal blocks.
     lines: Vec<usize>,
     stack: Vec<Frame>,
@@ -150,7 +180,7 @@ impl<'text> Builder<'text> {
             text,
             keys,
             behind: 0,
-            glued: None,
+            mend: None,
             lines: std::iter::once(0)
                 .chain(breaks.map(|(at, _)| at + 1))
                 .collect(),
@@ -195,13 +225,21 @@ impl<'text> Builder<'text> {
 
     fn failed(&mut self, error: &ScanError) -> Fatal {
         let byte = error.marker().byte_offset();
-        if *error.kind() == ErrorKind::CommentNotSeparated && self.keys == Keys::AsWritten {
-            let glued = |byte: &usize| {
-                let (before, rest) = self.text.split_at_checked(*byte).unwrap_or_default();
-                before.ends_with([']', '}']) && rest.starts_with('#')
-            };
-            self.glued = byte.filter(glued);
-        }
+        let glued = |byte: &usize| {
+            let (before, rest) = self.text.split_at_checked(*byte).unwrap_or_default();
+            before.ends_with([']', '}']) && rest.starts_with('#')
+        };
+        let far_left = |byte: &usize| {
+            let before = self.text.get(..*byte).unwrap_or_default();
+            let line = before.rsplit('\n').next().unwrap_or_default();
+            line.len() < MANY.len() && line.bytes().all(|byte| byte == b' ')
+        };
+        let (byte, blanks) = match error.kind() {
+            ErrorKind::CommentNotSeparated => (byte.filter(glued), ONE),
+            ErrorKind::InvalidQuotedScalarIndent => (byte.filter(far_left), MANY),
+            _ => (None, ONE),
+        };
+        self.mend = byte.map(|byte| Mend { byte, blanks });
         (place(error.marker()), syntax(error))
     }
 

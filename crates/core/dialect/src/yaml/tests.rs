@@ -80,3 +80,24 @@ fn a_file_as_it_was_written_has_every_key_and_every_anchor() {
         ("y", 4, Position::new(4, 8))
     );
 }
+
+/// The official reader lets lines of a text in quotes stand as far to the left as they like.
+#[test]
+fn texts_in_quotes_go_on_wherever_their_lines_stand() {
+    let text =
+        "a:\n  - b: \"one\n 'two'\n\n three \\\nfour\" # remark\n    c: 'five\n\n six'\n  - d\n";
+    let node = value(text);
+    let Value::Sequence(items) = &*node.value else {
+        panic!("{node:?}");
+    };
+    let Value::Mapping(entries) = &*items[0].value else {
+        panic!("{node:?}");
+    };
+    let texts: Vec<&str> = entries
+        .iter()
+        .filter_map(|entry| Some(entry.value.scalar()?.text.as_str()))
+        .collect();
+    assert_eq!(texts, ["one 'two'\nthree four", "five\nsix"]);
+    assert_eq!(items[1].at, Position::new(10, 5));
+    assert_eq!(value("a: [b]# remark\n").at, Position::new(1, 4));
+}

@@ -1,9 +1,9 @@
 //! `uses:` of built-in and of local composite actions.
 
-use cutover_dialect::lint;
+use cutover_dialect::{Options, compile, lint};
 use cutover_model::plan::StepBody;
 
-use crate::{PATH, check, check_tree, plan, render, tree};
+use crate::{PATH, check, check_tree, plan, push, render, tree};
 
 const USES_GREET: &str = "
     on: push
@@ -249,6 +249,55 @@ fn built_in_actions_know_their_versions_and_inputs() {
             11:15 1053 `cutover/deploy` needs the input `environment`
             ",
     );
+}
+
+/// What the hosted service warns of stops no run here either.
+#[test]
+fn a_run_goes_on_without_the_inputs_that_nobody_knows() {
+    let text = "
+        on: push
+        jobs:
+          a:
+            runs-on: ubuntu-latest
+            steps:
+              - uses: actions/setup-java@v4
+                with: { java-version: 21, Server-Id: central, jdk: x }
+              - uses: actions/cache@v4
+                with: { path: a, key: b, save-always: true }
+        ";
+    let compiled = compile(&tree(&[(PATH, text)]), PATH, &push(), Options::default());
+    assert_eq!(
+        render(&compiled.diagnostics),
+        "7:35 W 1014 input `Server-Id` of `actions/setup-java` changes nothing here\n\
+         7:55 W 1053 `actions/setup-java` has no input `jdk` | known here: `architecture`, \
+         `cache-dependency-path`, `cache`, `check-latest`, `distribution`, `java-package`, \
+         `java-version-file`, `java-version`, `token`\n\
+         9:34 W 1014 input `save-always` of `actions/cache` changes nothing here\n"
+    );
+    let plan = compiled.plan.unwrap();
+    let StepBody::Builtin { with, .. } = &plan.jobs[0].steps[0].body else {
+        panic!("no built-in action");
+    };
+    assert_eq!(with.len(), 1);
+
+    let without = text.replace("jdk: x", "jdk-file: x");
+    let compiled = compile(
+        &tree(&[(PATH, &without)]),
+        PATH,
+        &push(),
+        Options::default(),
+    );
+    let said = render(&compiled.diagnostics);
+    assert!(
+        said.contains("7:55 1014 input `jdk-file` of `actions/setup-java` is not there yet"),
+        "{said}"
+    );
+    let ours = "
+        on: push
+        jobs: { a: { runs-on: ubuntu-latest, steps: [{ uses: cutover/gate@v1, with: { gat: x } }] } }
+        ";
+    let compiled = compile(&tree(&[(PATH, ours)]), PATH, &push(), Options::default());
+    assert_eq!(compiled.plan, None);
 }
 
 #[test]

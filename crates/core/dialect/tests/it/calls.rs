@@ -181,6 +181,7 @@ fn a_workflow_from_elsewhere_is_found_by_its_whole_reference_or_lacking() {
     assert!(said.contains("1050"), "{said}");
     let options = Options {
         lacking: Lacking::FaultWhenReached,
+        ..Options::default()
     };
     let plan = compile(&tree(&[(PATH, &caller)]), PATH, &push(), options).plan;
     let step = &plan.unwrap().jobs[0].steps[0];

@@ -112,3 +112,25 @@ fn a_flag_that_is_not_honoured_is_refused_where_it_stands() {
             ",
     );
 }
+
+#[test]
+fn what_may_come_to_no_container_needs_none_beforehand() {
+    let text = "
+        on: push
+        jobs:
+          dynamic:
+            runs-on: x
+            strategy: { matrix: { image: ['', a] } }
+            container: ${{ matrix.image }}
+            services: { db: { image: '${{ matrix.image }}' } }
+            steps: [{ uses: docker://a, if: matrix.image }]
+          unlikely: { runs-on: x, if: 'false', container: a, steps: [{ run: echo }] }
+          fixed: { runs-on: x, container: a, steps: [{ run: echo }] }
+          served: { runs-on: x, services: { db: { image: a } }, steps: [{ run: echo }] }
+          stepped: { runs-on: x, steps: [{ uses: docker://a }] }
+        ";
+    let compiled = compile(&tree(&[(PATH, text)]), PATH, &push(), Options::default());
+    let plan = compiled.plan.unwrap();
+    let needs: Vec<bool> = plan.jobs.iter().map(|job| job.needs_containers()).collect();
+    assert_eq!(needs, [false, false, true, true, true]);
+}

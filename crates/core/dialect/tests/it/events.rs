@@ -265,6 +265,26 @@ fn every_other_event_has_its_types_and_filters() {
         "",
     );
     check("workflow_call", &push(), "`on` does not have `push`");
+    // The hosted service takes paths of a merge group and does not look at them.
+    check(
+        "{ merge_group: { paths-ignore: ['**'] } }",
+        &Trigger {
+            changed_paths: Some(vec!["a.md".to_owned()]),
+            ..event("merge_group", json!({}))
+        },
+        "",
+    );
+    let text = "
+        on: { push: , merge_group: { paths-ignore: ['**.md'] } }
+        jobs: { a: { runs-on: ubuntu-latest, steps: [{ run: echo }] } }
+        ";
+    let options = cutover_dialect::Options::default();
+    let compiled = compile(&tree(&[(PATH, text)]), PATH, &push(), options);
+    assert_eq!(
+        render(&compiled.diagnostics),
+        "1:30 W 1042 event `merge_group` has no filter `paths-ignore` | these have it: `push`, \
+         `pull_request`, `pull_request_target`\n"
+    );
 }
 
 const DISPATCH: &str = "
@@ -306,4 +326,11 @@ fn inputs_that_do_not_fit_are_refused() {
     let compiled = compile(&tree, PATH, &trigger, cutover_dialect::Options::default());
     assert_eq!(compiled.plan, None);
     assert_eq!(render(&compiled.diagnostics), expected);
+    // Whoever only looks at the plan has no inputs yet.
+    let options = cutover_dialect::Options {
+        inputs_come_later: true,
+        ..cutover_dialect::Options::default()
+    };
+    let compiled = compile(&tree, PATH, &dispatch(json!({})), options);
+    assert_eq!(compiled.plan.map(|plan| plan.jobs.len()), Some(1));
 }

@@ -195,6 +195,7 @@ fn what_cannot_be_had_and_what_is_not_locked_is_said_where_it_is_used() {
     // However much is passed over, a lock is not.
     let options = Options {
         lacking: Lacking::FaultWhenReached,
+        ..Options::default()
     };
     let sources = tree(&[(PATH, USES)]);
     let found = compile_with(&sources, &known, PATH, &push(), options);
@@ -283,4 +284,119 @@ fn an_action_yml_that_does_not_hold_is_refused_with_its_place() {
             c/action.yml:1:55 1030 Unrecognized named-value: 'secrets'. Located at position 1 within expression: secrets.X
             ",
     );
+}
+
+const CHECKED_OUT: &str = "
+    on: push
+    jobs:
+      a:
+        runs-on: ubuntu-latest
+        steps:
+          - uses: actions/checkout@v4
+            with: { path: here }
+          - uses: actions/checkout@v4
+            with: { repository: some/tools, path: ./shared/, ref: refs/tags/v1 }
+          - uses: ./here/own
+          - uses: ./shared/deep
+          - uses: ./shared
+      b:
+        runs-on: ubuntu-latest
+        steps:
+          - uses: ./own
+    ";
+const SCRIPT: &str = "runs: { using: composite, steps: [{ run: echo, shell: bash }] }";
+
+#[test]
+fn actions_of_what_a_job_checks_out_elsewhere_are_found_there() {
+    let files: Files<'_> = &[("deep/action.yml", SCRIPT), ("action.yaml", SCRIPT)];
+    let known = foreign(&[("some/tools", "v1", files)]);
+    let sources = tree(&[(PATH, CHECKED_OUT), ("own/action.yml", SCRIPT)]);
+    let found = compile_with(&sources, &known, PATH, &push(), Options::default());
+    assert_eq!(render(&found.diagnostics), "");
+    let plan = found.plan.unwrap();
+    let places: Vec<(bool, String)> = plan
+        .jobs
+        .iter()
+        .flat_map(|job| &job.steps)
+        .filter_map(|step| match &step.body {
+            StepBody::Composite { source, path, .. } => Some((source.is_workspace(), path.clone())),
+            _ => None,
+        })
+        .collect();
+    let place = |is_ours: bool, path: &str| (is_ours, path.to_owned());
+    assert_eq!(
+        places,
+        [
+            place(true, "here/own"),
+            place(false, "deep"),
+            place(false, ""),
+            place(true, "own")
+        ]
+    );
+
+    let bare = tree(&[(PATH, CHECKED_OUT)]);
+    let found = compile_with(&bare, &known, PATH, &push(), Options::default());
+    assert_eq!(
+        render(&found.diagnostics),
+        "10:15 1051 there is no action in `./here/own` | it needs `here/own/action.yml`\n\
+         16:15 1051 there is no action in `./own` | it needs `own/action.yml`\n"
+    );
+    // A script may still put it there, or nobody may ever come to it.
+    let options = Options {
+        lacking: Lacking::FaultWhenReached,
+        ..Options::default()
+    };
+    let found = compile_with(&bare, &known, PATH, &push(), options);
+    assert!(matches!(
+        &found.plan.unwrap().jobs[1].steps[0].body,
+        StepBody::Lacking { uses, .. } if uses == "./own"
+    ));
+}
+
+#[test]
+fn an_action_may_check_out_those_that_come_after_it() {
+    let text = "
+        on: push
+        jobs:
+          a:
+            runs-on: ubuntu-latest
+            steps:
+              - uses: some/ci@v1
+              - uses: ./.github/ci/deep
+          b:
+            runs-on: ubuntu-latest
+            steps:
+              - uses: some/ci@v1
+              - uses: ./.github/ci/deep
+        ";
+    let brings = "
+        runs:
+          using: composite
+          steps:
+            - uses: actions/checkout@v4
+              with: { repository: some/ci, path: .github/ci, ref: v2 }
+        ";
+    let known = foreign(&[
+        ("some/ci", "v1", &[("action.yml", brings)]),
+        ("some/ci", "v2", &[("deep/action.yml", SCRIPT)]),
+    ]);
+    let found = compiled(text, &known);
+    assert_eq!(render(&found.diagnostics), "");
+    for job in found.plan.unwrap().jobs {
+        let StepBody::Composite { source, path, .. } = &job.steps[1].body else {
+            panic!("no action");
+        };
+        let there = ActionSource::Foreign(action_tree("some/ci", "v2"));
+        assert_eq!((source, path.as_str()), (&there, "deep"));
+    }
+}
+
+#[test]
+fn what_is_lacking_is_told_where_it_is_used_first() {
+    let twice = USES.replace(
+        "- uses: some/tools/deep/js@v1\n",
+        "- uses: some/tools/deep/js@v1\n          - uses: some/tools/deep/js@v1\n",
+    );
+    let said = render(&compiled(&twice, &ForeignActions::default()).diagnostics);
+    assert_eq!(said.matches(" 1050 ").count(), 1, "{said}");
 }

@@ -135,6 +135,7 @@ fn everything(workflow: &[u8]) {
         refused,
         "no plan exactly when refused"
     );
+    lint(&tree, PATH);
     triggered_by(&tree, PATH, &push());
     project(&tree);
 }
@@ -247,4 +248,46 @@ fn what_hurts_is_refused_within_a_second() {
         said.contains("Exceeded max expression length 21000"),
         "{said}"
     );
+}
+
+/// What a large file of ordinary steps costs, each of which hands text of strangers on.
+#[test]
+fn a_mebibyte_of_ordinary_jobs_is_looked_at_and_mended_quickly() {
+    let mut text = String::from("on: issues\npermissions: { contents: read }\njobs:\n");
+    let mut jobs: usize = 0;
+    while text.len() < (1 << 20) - 8_000 {
+        let mut job = format!("  j{jobs}:\n    runs-on: ubuntu-latest\n");
+        if let Some(before) = jobs.checked_sub(1) {
+            job += "    needs: j";
+            job += &before.to_string();
+            job += "\n";
+        }
+        job += "    outputs: { t: '${{ steps.s0.outputs.t }}' }\n    steps:\n";
+        for step in ["s0", "s1", "s2", "s3", "s4", "s5", "s6", "s7", "s8", "s9"] {
+            job += "      - id: ";
+            job += step;
+            job += "\n        env:\n          TITLE: ${{ github.event.issue.title }}\n        run: |\n          if [ -n \"$TITLE\" ]; then make test; fi\n          echo \"t=$TITLE\" >> \"$GITHUB_OUTPUT\"\n";
+        }
+        text += &job;
+        jobs += 1;
+    }
+    let last = jobs - 1;
+    text += "  last:\n    needs: j";
+    text += &last.to_string();
+    text += "\n    runs-on: ubuntu-latest\n    steps:\n      - run: echo ${{ needs.j";
+    text += &last.to_string();
+    text += ".outputs.t }}\n";
+    let mut tree = SourceTree::new();
+    tree.insert(PATH, text);
+    let begun = worked();
+    let said = lint(&tree, PATH);
+    let looked = worked().saturating_sub(begun);
+    let told = said.iter().filter(|one| one.code == "CUT-1031").count();
+    assert_eq!(told, 1, "{said:#?}");
+    let fixes = cutover_dialect::fixes(&tree, PATH, &said);
+    let (files, _) = cutover_dialect::apply(&tree, &fixes);
+    let mended = worked().saturating_sub(begun);
+    assert_eq!(files.len(), 1);
+    println!("looked at in {looked:?}, mended in {mended:?}");
+    assert!(mended <= Duration::from_secs(10), "it took {mended:?}");
 }

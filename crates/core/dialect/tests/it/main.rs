@@ -7,12 +7,14 @@
 )]
 
 mod actions;
+mod advice;
 mod at_once;
 mod calls;
 mod conformance;
 mod containers;
 mod delivery;
 mod events;
+mod fixing;
 mod foreign;
 mod fuzzing;
 mod hostile;
@@ -24,6 +26,7 @@ mod projects;
 mod reading;
 mod refusals;
 mod rules;
+mod taint;
 mod text;
 
 use std::collections::BTreeMap;
@@ -61,15 +64,33 @@ fn dedent(text: &str) -> String {
 }
 
 /// One line for each diagnostic: place, `W` for warnings, code, message, hint. Labels of runners are left
-/// out: `x` is short.
+/// out, since `x` is short, and so are notes.
 fn render(diagnostics: &[Diagnostic]) -> String {
+    let is_told = |it: &&Diagnostic| it.code != "CUT-1082" && it.severity != Severity::Note;
+    lines(diagnostics.iter().filter(is_told))
+}
+
+/// What lint says of some code, in the same form; notes have an `N`.
+#[track_caller]
+fn check_code(files: &[(&str, &str)], code: &str, expected: &str) {
+    let found = lint(&tree(files), PATH);
+    let said = lines(found.iter().filter(|it| it.code == code));
+    let expected = dedent(expected);
+    assert!(
+        said.trim_end() == expected.trim_end(),
+        "said:\n{said}\nexpected:\n{expected}\nall: {found:#?}"
+    );
+}
+
+fn lines<'d>(diagnostics: impl Iterator<Item = &'d Diagnostic>) -> String {
     let mut text = String::new();
-    for diagnostic in diagnostics.iter().filter(|it| it.code != "CUT-1082") {
+    for diagnostic in diagnostics {
         let path = match diagnostic.path.as_str() {
             PATH => "",
             path => &format!("{path}:"),
         };
         let warning = match diagnostic.severity {
+            Severity::Note => "N ",
             Severity::Warning => "W ",
             Severity::Error => "",
         };

@@ -71,7 +71,12 @@ jobs:
 
 #[test]
 fn everything_that_is_there_becomes_a_plan() {
-    check(FULL, "");
+    check(
+        FULL,
+        "
+        51:26 W 1098 two runs may deploy to `production` at the same time, and the older one may end last | `concurrency: { group: production, cancel-in-progress: false }` in job `deploy`
+        ",
+    );
     let plan = plan(&[(PATH, FULL)]);
     assert_eq!(plan.name, "Everything");
     assert_eq!(plan.run_name.unwrap().text, "${{ github.actor }} tries");
@@ -237,6 +242,7 @@ fn lacking_actions_refuse_the_file_or_fault_when_reached() {
     );
     let options = Options {
         lacking: Lacking::FaultWhenReached,
+        ..Options::default()
     };
     let compiled = compile(&tree(&[(PATH, FOREIGN)]), PATH, &push(), options);
     assert!(render(&compiled.diagnostics).starts_with("10:15 W 1050 action"));

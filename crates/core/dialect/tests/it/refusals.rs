@@ -119,6 +119,7 @@ fn expressions_may_use_what_their_key_has() {
             12:13 1030 context `secrets` is not available here | available here: `env`, `github`, `inputs`, `job`, `matrix`, `needs`, `runner`, `steps`, `strategy`, `vars`
             13:23 1030 function `success` is not available here
             16:20 1032 there is no property `x`
+            16:39 1030 there is no context `nope` | known here: `env`, `github`, `inputs`, `job`, `matrix`, `needs`, `runner`, `secrets`, `steps`, `strategy`, `vars`
             18:20 1030 context `matrix` is not available here | no context is available here
             18:20 1032 there is no property `shell`
             19:13 1085 the condition always holds, because there is text around the `${{ }}` | leave out `${{` and `}}`, or put them around the whole
@@ -224,7 +225,23 @@ fn permissions_are_read_and_said_to_give_nothing() {
           b: { runs-on: x, permissions: write-all, steps: [{ run: echo }] }
         ",
         "
-            3:20 W 1080 `permissions` has nothing to limit: cutover gives jobs no token | steps that call the forge need a secret of yours
+            4:20 W 1080 `permissions` let nobody write: cutover gives jobs no token | steps that call the forge need a secret of yours
+            4:33 W 1097 `write-all` lets every step change everything in the repository | enough is `permissions: {}`
+            ",
+    );
+    check(
+        "
+        on: push
+        permissions: { contents: read, id-token: write }
+        jobs:
+          a: { runs-on: x, permissions: read-all, steps: [{ run: echo }] }
+          b: { runs-on: x, permissions: { contents: read, issues: write }, steps: [{ run: echo }] }
+          c: { runs-on: x, permissions: { packages: write }, steps: [{ run: echo }] }
+        ",
+        "
+            5:20 W 1080 `permissions` let nobody write: cutover gives jobs no token | steps that call the forge need a secret of yours
+            5:51 W 1097 job `b` does not need `issues: write` | enough is `permissions: {}`
+            6:35 W 1097 job `c` does not need `packages: write` | enough is `permissions: {}`
             ",
     );
 }

@@ -37,20 +37,24 @@ fn expressions_are_held_against_what_is_known() {
         ",
         "
             10:23 1032 there is no property `nam` | did you mean `name`?
+            10:44 1032 there is no property `go`
             11:23 1032 there is no property `outcom` | did you mean `outcome`?
             12:23 1032 `x` is asked of what is a number, not an object
+            12:44 1032 there is no property `dri` | did you mean `dry`?
             13:19 1032 an object does not become a useful text | `toJSON` makes a text of it
             14:54 1032 there is no property `dri` | did you mean `dry`?
             15:23 1032 `==` cannot compare an object with a text
             16:23 1032 `{1}` is not in the text, so that its value is not used
             16:23 1032 `{2}` has no value: there are 2
             17:23 1032 there is no property `b` | known here: `a`
+            17:61 1032 `fromJSON` gets no JSON: EOF while parsing an object at line 1 column 1
             18:23 1032 `join(a list)` does not take 2 parameters
             18:28 1032 parameter 1 of `join` must be a list, and is an object
             19:23 1032 there is no property `b` | known here: `a`
             23:24 1032 the expression must give a truth value, and gives a text
             24:22 1032 the expression must give a number, and gives a truth value
             26:23 1032 there is no property `releas` | did you mean `release`?
+            26:55 1032 there is no property `two` | known here: `one`
             ",
     );
 }
@@ -227,9 +231,12 @@ fn labels_that_no_hosted_runner_has_are_told() {
           a: { runs-on: ubuntu-latets, steps: [{ run: echo }] }
           b: { runs-on: [self-hosted, linux, x64], steps: [{ run: echo }] }
           c: { runs-on: [ubuntu-latest, windows-latest], steps: [{ run: echo }] }
+          d: { runs-on: [self-hosted, big-one], steps: [{ run: echo }] }
+          e: { runs-on: { group: mine, labels: [big-one] }, steps: [{ run: echo }] }
         ";
     let said: Vec<String> = cutover_dialect::lint(&tree(&[(PATH, text)]), PATH)
         .iter()
+        .filter(|it| it.code == "CUT-1082")
         .map(ToString::to_string)
         .collect();
     assert_eq!(said.len(), 2, "{said:#?}");
@@ -298,5 +305,44 @@ fn what_lets_strangers_in_is_told() {
               - run: echo \"A=$TITLE\" >> \"$GITHUB_ENV\"
         ",
         "",
+    );
+}
+
+/// One slip hides no other, and none is told twice.
+#[test]
+fn all_that_is_wrong_with_a_step_is_told_in_the_order_of_the_file() {
+    check(
+        "
+        on: push
+        jobs:
+          one:
+            runs-on: ubuntu-latest
+            steps:
+              - run: echo ${{ nope.x }} ${{ github.actor }} ${{ steps.a.y }} ${{ foo() }}
+                shel: bash
+                timeout-minutes: soon
+                env: { A: '${{ matrx.os }}' }
+              - nmae: x
+              - rnu: make
+                idd: x
+              - uses: ./nowhere
+              - uses: ./elsewhere
+                whit: { a: b }
+        ",
+        "
+            6:23 1030 there is no context `nope` | known here: `env`, `github`, `inputs`, `job`, `matrix`, `needs`, `runner`, `secrets`, `steps`, `strategy`, `vars`
+            6:57 1032 there is no property `a`
+            6:74 1030 there is no function `foo` | known here: `always`, `cancelled`, `case`, `contains`, `endsWith`, `failure`, `format`, `fromJSON`, `hashFiles`, `join`, `startsWith`, `success`, `toJSON`
+            7:9 1010 unknown key `shel` in a step with `run` | did you mean `shell`?
+            8:26 1012 `timeout-minutes` must be a number or one `${{ }}`, and is a text
+            9:24 1030 there is no context `matrx` | did you mean `matrix`?
+            10:9 1010 unknown key `nmae` in a step | did you mean `name`?
+            10:9 1011 a step must do something | it needs `run` or `uses`
+            11:9 1010 unknown key `rnu` in a step | did you mean `run`?
+            12:9 1010 unknown key `idd` in a step | did you mean `id`?
+            13:15 W 1051 there is no action in `./nowhere` | it needs `nowhere/action.yml`
+            14:15 W 1051 there is no action in `./elsewhere` | it needs `elsewhere/action.yml`
+            15:9 1010 unknown key `whit` in a step with `uses` | known here: `background`, `continue-on-error`, `env`, `id`, `if`, `name`, `timeout-minutes`, `uses`, `with`
+        ",
     );
 }

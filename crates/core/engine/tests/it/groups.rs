@@ -61,8 +61,9 @@ fn waits(world: World, expected: &str) -> World {
 fn a_run_begins_when_it_has_its_group_and_gives_it_back() {
     let world = given(whole())
         .then("acquire group refs/heads/main for the run")
-        .owes("acquire group refs/heads/main for the run")
-        .when(1, held(None));
+        .owes("acquire group refs/heads/main for the run");
+    // Nobody is known to hold it.
+    let world = waits(world, "").when(1, held(None));
     waits(
         world,
         "the run: concurrency group refs/heads/main, held by run #6",

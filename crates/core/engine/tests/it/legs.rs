@@ -1,5 +1,6 @@
 //! Matrices: which legs there are, and how they bear on each other.
 
+use cutover_engine::choose_legs;
 use cutover_model::{plan::Template, run::Outcome};
 use serde_json::{Value, json};
 
@@ -65,6 +66,17 @@ fn include_alone_is_a_list_of_legs() {
 }
 
 #[test]
+fn a_list_in_the_place_of_an_item_is_its_items() {
+    assert_eq!(
+        names(json!({
+            "version": ["", "${{ fromJSON('[1, 2]') }}", "${{ fromJSON('[]') }}", [3, 4]],
+            "include": ["${{ fromJSON('[{\"version\": \"a\"}, {\"version\": \"b\"}]') }}"]
+        })),
+        "test; test (1); test (2); test (3, 4); test (a); test (b)"
+    );
+}
+
+#[test]
 fn what_is_no_matrix_is_a_fault_that_says_where() {
     let wide: Vec<u32> = (0..17).collect();
     for (values, words) in [
@@ -100,6 +112,75 @@ fn what_is_no_matrix_is_a_fault_that_says_where() {
     ] {
         let found = names(values);
         assert!(found.starts_with(words), "{found}");
+    }
+}
+
+fn wanted(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
+    let pairs = pairs.iter();
+    pairs
+        .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+        .collect()
+}
+
+#[test]
+fn what_no_leg_has_is_refused_before_anything_begins() {
+    let mut test = job("test", &[], vec![step("a")]);
+    test.matrix = Some(matrix(json!({ "os": ["linux", "mac"], "n": [1, 2] })));
+    let lint = job("lint", &[], vec![step("a")]);
+    let whole = plan(vec![test, lint]);
+    let choose = |pairs: &[(&str, &str)]| {
+        let mut plan = whole.clone();
+        choose_legs(&mut plan, &wanted(pairs)).map(|()| plan)
+    };
+    let names = |pairs: &[(&str, &str)]| {
+        let world = given(choose(pairs).unwrap());
+        let names: Vec<String> = world.run.jobs().map(|job| job.name.to_owned()).collect();
+        names.join("; ")
+    };
+    assert_eq!(
+        names(&[("os", "mac")]),
+        "test (mac, 1); test (mac, 2); lint"
+    );
+    assert_eq!(
+        names(&[("os", "mac"), ("os", "linux"), ("n", "2")]),
+        "test (linux, 2); test (mac, 2); lint"
+    );
+    let refused = |pairs: &[(&str, &str)]| choose(pairs).unwrap_err().to_string();
+    assert_eq!(
+        refused(&[("os", "nope")]),
+        "job `test` of ci.yml has no leg with `os: nope`; the legs are `os: linux, n: 1`, \
+         `os: linux, n: 2`, `os: mac, n: 1`, `os: mac, n: 2` (--job leaves out other jobs)"
+    );
+    assert_eq!(
+        refused(&[("node", "1")]),
+        "no matrix of ci.yml has `node`; there is `os`, `n`"
+    );
+    let mut bare = plan(vec![job("lint", &[], vec![step("a")])]);
+    assert!(choose_legs(&mut bare, &wanted(&[("os", "mac")])).is_err());
+    assert!(choose_legs(&mut bare, &[]).is_ok());
+}
+
+#[test]
+fn what_a_matrix_lacks_that_is_an_expression_is_refused_when_it_is_known() {
+    for (pair, words) in [
+        (
+            ("n", "7"),
+            "no combination of the matrix is `n: 7`; the legs are `n: 1`, `n: 2`",
+        ),
+        (
+            ("os", "mac"),
+            "no matrix has `os`; here the legs are `n: 1`, `n: 2`",
+        ),
+    ] {
+        let mut test = job("test", &[], vec![step("a")]);
+        test.matrix = Some(matrix(json!("${{ fromJSON('{\"n\":[1,2]}') }}")));
+        let mut beside = job("beside", &["test"], vec![step("a")]);
+        beside.matrix = Some(matrix(json!({ "v": [1] })));
+        let mut plan = plan(vec![test, beside]);
+        choose_legs(&mut plan, &wanted(&[pair])).unwrap();
+        let world = given(plan);
+        let reason = world.run.jobs().next().unwrap().reason.map(str::to_owned);
+        assert_eq!(reason.unwrap(), format!("ci.yml:9:9: {words}"));
     }
 }
 

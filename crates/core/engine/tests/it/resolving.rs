@@ -214,7 +214,7 @@ fn a_built_in_action_gets_its_inputs() {
     let mut deploy = step("");
     deploy.body = StepBody::Builtin {
         action: Builtin::Deploy,
-        with: bindings(&[("environment", "${{ github.ref_name }}")]),
+        with: bindings(&[("environment", " ${{ github.ref_name }}\n")]),
     };
     let world = given(plan(vec![job("build", &[], vec![deploy])])).when(1, runner("build"));
     let resolved = resolve(&world, "build/0/1").unwrap();

@@ -1,7 +1,10 @@
 //! Jobs and steps in their order.
 
 use cutover_engine::Input;
-use cutover_model::run::{JobKey, Outcome, StepPath, StepReport};
+use cutover_model::{
+    plan::Template,
+    run::{JobKey, Outcome, StepPath, StepReport},
+};
 use serde_json::json;
 
 use crate::support::{
@@ -55,6 +58,17 @@ fn one_append_ends_a_step_and_starts_the_next() {
         "run_created run_started job_expanded job_waiting job_started step_started step_finished \
          step_started"
     );
+}
+
+#[test]
+fn the_name_of_a_step_knows_how_the_job_stands() {
+    let mut late = step("late ? always()");
+    late.name = Some(Template::plain("after a ${{ job.status }}"));
+    let world = given(plan(vec![job("build", &[], vec![step("a"), late])]))
+        .when(1, runner("build"))
+        .when(2, failed("build/0/1"));
+    let last = serde_json::to_value(&world.log.last().unwrap().1).unwrap();
+    assert!(last.to_string().contains("after a failure"), "{last}");
 }
 
 #[test]

@@ -95,7 +95,7 @@ impl Builtin {
         }
     }
 
-    /// The inputs it knows; any other is refused at compile time.
+    /// The inputs that it does something about.
     pub const fn inputs(self) -> &'static [&'static str] {
         match self {
             Self::Checkout => &[
@@ -277,6 +277,103 @@ impl Builtin {
             | Self::UploadArtifact
             | Self::DownloadArtifact => &[],
         }
+    }
+
+    /// Inputs that the action has and that change nothing here: whoever gives one is told so.
+    pub const fn idle_inputs(self) -> &'static [&'static str] {
+        match self {
+            Self::Cache => &["save-always"],
+            Self::SetupPython => &["ignore-platform-version", "pip-version"],
+            Self::SetupGo => &["go-download-base-url", "stable"],
+            Self::SetupJava => &[
+                "cache-jdk",
+                "cache-read-only",
+                "force-download",
+                "gpg-passphrase",
+                "gpg-passphrase-env-var",
+                "gpg-private-key",
+                "job-status",
+                "mvn-toolchain-id",
+                "mvn-toolchain-vendor",
+                "overwrite-settings",
+                "problem-matcher",
+                "server-id",
+                "server-password",
+                "server-password-env-var",
+                "server-username",
+                "server-username-env-var",
+                "settings-path",
+                "show-download-progress",
+                "verify-signature",
+                "verify-signature-public-key",
+            ],
+            Self::SetupRust => &[
+                "cache-all-crates",
+                "cache-bin",
+                "cache-directories",
+                "cache-key",
+                "cache-on-failure",
+                "cache-provider",
+                "cache-save-if",
+                "cache-shared-key",
+                "cache-workspace-crates",
+                "cache-workspaces",
+                "matcher",
+                "override",
+            ],
+            Self::AwsCredentials => &["action-timeout-s"],
+            Self::Checkout
+            | Self::Gate
+            | Self::Release
+            | Self::Build
+            | Self::Deploy
+            | Self::CacheRestore
+            | Self::CacheSave
+            | Self::UploadArtifact
+            | Self::DownloadArtifact
+            | Self::SetupNode
+            | Self::RustToolchain
+            | Self::SetupTerraform
+            | Self::EcrLogin => &[],
+        }
+    }
+
+    /// Inputs that the action has and that are not there yet: without them it would do something else.
+    pub const fn later_inputs(self) -> &'static [&'static str] {
+        match self {
+            Self::SetupPython => &["pip-install"],
+            Self::SetupJava => &["cache-path", "jdk-file", "jdkFile", "set-default"],
+            Self::SetupRust => &["rust-src-dir"],
+            Self::AwsCredentials => &[
+                "aws-profile",
+                "http-proxy",
+                "no-proxy",
+                "overwrite-aws-profile",
+            ],
+            Self::EcrLogin => &["http-proxy"],
+            Self::Checkout
+            | Self::Gate
+            | Self::Release
+            | Self::Build
+            | Self::Deploy
+            | Self::Cache
+            | Self::CacheRestore
+            | Self::CacheSave
+            | Self::UploadArtifact
+            | Self::DownloadArtifact
+            | Self::SetupNode
+            | Self::SetupGo
+            | Self::RustToolchain
+            | Self::SetupTerraform => &[],
+        }
+    }
+
+    /// Whether nobody has it but this binary.
+    pub const fn is_ours(self) -> bool {
+        matches!(
+            self,
+            Self::Gate | Self::Release | Self::Build | Self::Deploy
+        )
     }
 
     /// The inputs without which it cannot work.

@@ -198,6 +198,48 @@ impl JobSpec {
     pub fn uses_containers(&self) -> bool {
         self.steps.iter().any(is_container)
     }
+
+    /// Whether it surely comes to a container: what has a condition, or an image that is an expression, may
+    /// never need one, and says so when its turn comes.
+    pub fn needs_containers(&self) -> bool {
+        if self.condition.is_some() {
+            return false;
+        }
+        let is_fixed = |template: &Template| {
+            !template.text.trim().is_empty() && !template.text.contains("${{")
+        };
+        let has_image = |used: &ContainerUse| match used {
+            ContainerUse::Spec(spec) => is_fixed(&spec.image),
+            ContainerUse::Expression(_) => false,
+        };
+        let services = match &self.services {
+            Some(Services::Named(named)) => named.iter().any(|(_, used)| has_image(used)),
+            Some(Services::Expression(_)) | None => false,
+        };
+        let is_mapped = |label: &Template| self.runner_images.contains_key(&label.text);
+        let mut called = self.call.iter().flat_map(|call| &call.jobs);
+        services
+            || self.container.as_ref().is_some_and(has_image)
+            || self.runs_on.iter().any(is_mapped)
+            || self.steps.iter().any(is_surely_container)
+            || called.any(Self::needs_containers)
+    }
+}
+
+fn is_surely_container(step: &StepSpec) -> bool {
+    step.condition.is_none()
+        && match &step.body {
+            StepBody::Container(_) => true,
+            StepBody::Composite { steps, .. } => steps.iter().any(is_surely_container),
+            StepBody::SetUpContainers
+            | StepBody::Run { .. }
+            | StepBody::Builtin { .. }
+            | StepBody::Lacking { .. }
+            | StepBody::Wait { .. }
+            | StepBody::WaitAll
+            | StepBody::CancelStep { .. }
+            | StepBody::Action(_) => false,
+        }
 }
 
 fn is_container(step: &StepSpec) -> bool {

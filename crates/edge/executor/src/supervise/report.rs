@@ -73,7 +73,7 @@ pub(super) fn build(source: Source<'_>) -> Made {
     }
     match &source.fault {
         Some(fault) => report.reasons.push(fault.clone()),
-        None => explain(source.status, source.log, &mut report),
+        None => explain(source.status, source.cancelled, source.log, &mut report),
     }
     mask(source.masker, &mut report);
     let faulted = source.fault.is_some();
@@ -266,16 +266,24 @@ fn summary(exchange: &Utf8Path, masker: &Masker, report: &mut StepReport) -> Opt
     None
 }
 
-fn explain(status: Option<Status>, log: &Log, report: &mut StepReport) {
+fn explain(status: Option<Status>, cancelled: bool, log: &Log, report: &mut StepReport) {
     match status {
         Some(Status {
             code: Some(code), ..
         }) if code != 0 => report.reasons.push(format!("exited with code {code}")),
+        // What we have ended ourselves is no news, but for how.
+        Some(Status {
+            signal: Some(9), ..
+        }) if cancelled => report
+            .reasons
+            .push("killed, as it had not ended by itself".to_owned()),
+        Some(Status {
+            signal: Some(_), ..
+        }) if cancelled => {}
         Some(Status {
             signal: Some(9), ..
         }) => report.reasons.push(
-            "ended by signal 9 (SIGKILL); if nobody cancelled it, the machine was out of memory"
-                .to_owned(),
+            "ended by signal 9 (SIGKILL): most often the machine was out of memory".to_owned(),
         ),
         Some(Status {
             signal: Some(signal),

@@ -29,6 +29,8 @@ async fn what_ignores_everything_is_killed_with_its_children_in_any_session() {
     world.executor.cancel(&key(0)).await.unwrap();
     let (outcome, report) = world.end(&key(0)).await;
     assert_eq!((outcome, report.signal), (Outcome::Cancelled, Some(9)));
+    // It was us, and that is no riddle.
+    assert_eq!(report.reasons, ["killed, as it had not ended by itself"]);
     assert!(!is_alive(hidden));
 }
 

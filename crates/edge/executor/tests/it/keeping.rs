@@ -1,10 +1,10 @@
 //! What is kept of a job that failed, and how it goes on from there.
 
-use std::{fs, time::Duration};
+use std::{collections::BTreeSet, fs, time::Duration};
 
-use cutover_executor::{HandedKind, KeepLimits, Kept, Snapshots};
+use cutover_executor::{HandedKind, KeepLimits, Kept, LogLimits, Snapshots};
 use cutover_model::{
-    Timestamp,
+    RunId, Timestamp,
     run::{Attempt, Outcome, StepPath},
 };
 
@@ -116,4 +116,49 @@ async fn a_job_that_has_gone_is_not_set_aside() {
     let kept = world.executor.kept(&run(), &job(), &StepPath::top(0));
     assert_eq!(kept.unwrap(), Kept::Nothing);
     assert!(!world.root.join(".kept").exists());
+}
+
+#[tokio::test]
+async fn logs_of_old_runs_go_and_those_of_the_newest_and_the_spared_stay() {
+    let world = World::new();
+    half_done(&world).await;
+    let kept = run();
+    let id = |n: u64| RunId::from_parts(1_000_000 + n, 0);
+    let dir = |run: &RunId| world.root.join(run.as_str());
+    let made = |n: u64| {
+        let logs = dir(&id(n)).join("build/logs");
+        fs::create_dir_all(&logs).unwrap();
+        fs::write(logs.join("0.1.log"), "0123456789").unwrap();
+    };
+    (1..=14).for_each(made);
+    let executor = &world.executor;
+    let limits = LogLimits {
+        runs: 100,
+        bytes: 45,
+    };
+    assert!(!executor.has_old_logs(limits).await.unwrap());
+    made(15);
+    assert!(
+        executor.has_old_logs(limits).await.unwrap(),
+        "the sixteenth"
+    );
+    let spared = || BTreeSet::from([id(2)]);
+    // From the first one something is kept to go on from.
+    assert_eq!(executor.forget_logs(limits, spared()).await.unwrap(), 10);
+    let left = |wanted: &[u64]| {
+        let there = (1..=15).filter(|n| dir(&id(*n)).exists());
+        assert_eq!(there.collect::<Vec<_>>(), wanted);
+        assert!(dir(&kept).exists());
+    };
+    left(&[2, 12, 13, 14, 15]);
+    let few = LogLimits {
+        runs: 2,
+        bytes: 1_000,
+    };
+    assert_eq!(executor.forget_logs(few, spared()).await.unwrap(), 2);
+    left(&[2, 14, 15]);
+    // One that is larger than all may be is there to be looked at, as long as it is the newest.
+    let none = LogLimits { runs: 2, bytes: 1 };
+    assert_eq!(executor.forget_logs(none, spared()).await.unwrap(), 1);
+    left(&[2, 15]);
 }

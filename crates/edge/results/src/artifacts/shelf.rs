@@ -80,10 +80,15 @@ pub(crate) struct Shelf {
 impl Shelf {
     pub(crate) fn open(dir: Utf8PathBuf) -> io::Result<Self> {
         disk::make_folder(&dir)?;
-        Ok(Self {
+        Ok(Self::at(dir))
+    }
+
+    /// The one that others may have opened there, or nobody: to be looked at.
+    pub(crate) fn at(dir: Utf8PathBuf) -> Self {
+        Self {
             dir,
             turn: Mutex::default(),
-        })
+        }
     }
 
     /// Those of a run by its id, oldest first, without those whose time is over.

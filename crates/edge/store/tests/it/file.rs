@@ -52,6 +52,35 @@ async fn what_was_stored_is_there_when_it_is_opened_again() {
 }
 
 #[tokio::test]
+async fn who_only_looks_sees_what_another_writes_and_changes_nothing() {
+    let directory = filled().await;
+    let path = directory.path().join(FILE);
+    let path = Utf8Path::from_path(&path).unwrap();
+    let writer = Store::open(&url(&directory, FILE)).await.unwrap();
+    let reader = Store::open_to_read(path).await.unwrap().unwrap();
+    let more = events(11..=12);
+    writer
+        .append_run(&run_id(1), 10, &more, &run_row(1), &[])
+        .await
+        .unwrap();
+    assert_eq!(reader.read_run(&run_id(1)).await.unwrap(), events(1..=12));
+    assert!(reader.next_run_number("demo/hello").await.is_err());
+    writer.close().await;
+    assert_eq!(reader.run(&run_id(1)).await.unwrap(), Some(run_row(1)));
+    let missing = path.with_file_name("none.db");
+    assert!(Store::open_to_read(&missing).await.unwrap().is_none());
+    assert!(!missing.exists());
+    sql(
+        &directory,
+        "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time)
+         VALUES (9999, 'later', 1, x'', 0)",
+    )
+    .await;
+    let refused = Store::open_to_read(path).await.unwrap_err();
+    assert!(matches!(refused, Error::Newer { found: 9999, .. }));
+}
+
+#[tokio::test]
 async fn a_newer_schema_is_refused() {
     let directory = filled().await;
     sql(

@@ -8,11 +8,13 @@ use cutover_model::{
 };
 use serde_json::Value;
 
+use crate::config;
+
 /// Puts what a file says in the place of what git knows, also where the trigger repeats it: filters
 /// look there.
 pub(crate) fn from_file(trigger: &mut Trigger, file: &Utf8Path) -> anyhow::Result<()> {
-    let text = std::fs::read_to_string(file)
-        .with_context(|| format!("could not read the event in `{file}`"))?;
+    let what = "what the event says (`github.event`), a JSON object";
+    let text = config::file("--event-file", file, what)?;
     let payload: Value = serde_json::from_str(&text)
         .with_context(|| format!("the event in `{file}` is not JSON"))?;
     if !payload.is_object() {
@@ -76,7 +78,7 @@ pub(super) fn environment(plan: &mut Plan, variables: &[(String, String)]) {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use std::collections::BTreeMap;
 
     use camino::Utf8PathBuf;
@@ -85,21 +87,31 @@ mod tests {
 
     use super::*;
 
-    #[test]
-    fn a_recorded_event_also_moves_what_filters_look_at() {
-        let mut trigger = Trigger {
-            kind: TriggerKind::PullRequest,
+    /// A push, of which nothing else is said.
+    pub(in super::super) fn push() -> Trigger {
+        Trigger {
+            kind: TriggerKind::Push,
             repository: "local/x".to_owned(),
-            git_ref: GitRef("refs/pull/1/merge".to_owned()),
+            git_ref: GitRef("refs/heads/main".to_owned()),
             revision: Revision("0".repeat(40)),
             before: None,
             actor: "ada".to_owned(),
-            base_ref: Some("main".to_owned()),
+            base_ref: None,
             head_ref: None,
             changed_paths: None,
             inputs: BTreeMap::new(),
             payload: json!({}),
             trust: Trust::Trusted,
+        }
+    }
+
+    #[test]
+    fn a_recorded_event_also_moves_what_filters_look_at() {
+        let mut trigger = Trigger {
+            kind: TriggerKind::PullRequest,
+            git_ref: GitRef("refs/pull/1/merge".to_owned()),
+            base_ref: Some("main".to_owned()),
+            ..push()
         };
         let place = tempfile::tempdir().unwrap();
         let file = Utf8PathBuf::from_path_buf(place.path().join("event.json")).unwrap();

@@ -3,14 +3,18 @@
 
 use std::collections::BTreeMap;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 use camino::{Utf8Path, Utf8PathBuf};
 use cutover_executor::Supervisors;
 use cutover_forge::ActionStore;
 use cutover_model::Secret;
 use cutover_server::{Options, Sources};
+use cutover_store::Store;
 
-use crate::{cli, config};
+use crate::{
+    cli::{self, values::check_secret},
+    config,
+};
 
 /// Secrets from a file, and those that were named; without a value, from the environment.
 pub(crate) fn secrets(
@@ -22,13 +26,21 @@ pub(crate) fn secrets(
         secrets = config::secret_file(path)?;
     }
     for given in named {
+        let name = given.split_once('=').map_or(&**given, |(name, _)| name);
+        if name.trim().is_empty() {
+            bail!("--secret: the name is missing: write `NAME`, or `NAME=VALUE`");
+        }
+        if let Err(rule) = check_secret(name) {
+            bail!("--secret: `{name}` cannot be a secret: {rule}");
+        }
         if let Some((name, value)) = given.split_once('=') {
             secrets.insert(name.to_owned(), Secret::new(value));
             continue;
         }
         let name = given;
-        let value = config::environment(name)
-            .with_context(|| format!("--secret {name}: no environment variable has that name"))?;
+        let value = config::environment(name).with_context(|| {
+            format!("--secret {name}: no environment variable has that name; or write `--secret {name}=VALUE`")
+        })?;
         secrets.insert(name.clone(), Secret::new(value));
     }
     Ok(secrets)
@@ -46,6 +58,7 @@ pub(crate) fn options(
         data_dir,
         executable: config::executable()?,
         supervisors: None,
+        numbers: None,
         runners: jobs.map_or_else(config::processors, usize::from),
         secrets,
         vars: BTreeMap::new(),
@@ -72,6 +85,12 @@ pub(crate) fn supervisors() -> anyhow::Result<Supervisors> {
 pub(crate) fn places(base: &Utf8Path) -> impl Iterator<Item = Utf8PathBuf> {
     let beside = (1..64).map(|place| base.join(format!("beside-{place}")));
     std::iter::once(base.to_owned()).chain(beside)
+}
+
+/// The store that numbers the runs of all these places: that of the first, whoever works there now.
+pub(crate) async fn numbers(base: &Utf8Path) -> anyhow::Result<Store> {
+    let file = base.join("cutover.db");
+    Ok(Store::open_without_power_safety(&format!("sqlite://{file}")).await?)
 }
 
 /// The options that `cutover retry` needs to find what was run so.

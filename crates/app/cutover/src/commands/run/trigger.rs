@@ -47,7 +47,9 @@ fn one(tree: &Tree, path: &str, kind: TriggerKind, said: Said<'_>) -> Trigger {
         .unwrap_or_else(|| Revision("0".repeat(40)));
     let name = tree.root.file_name().unwrap_or("repository");
     let actor = said.actor.map_or_else(config::user, ToOwned::to_owned);
-    let repository = format!("local/{name}");
+    // Many a condition asks whether this is the repository itself, and not a fork of it.
+    let here = || format!("local/{name}");
+    let repository = tree.origin.clone().unwrap_or_else(here);
     let pushed = pushed_ref(tree, said.git_ref);
     let default_branch = tree.default_branch.as_str();
     let branch = pushed.branch().unwrap_or(default_branch).to_owned();

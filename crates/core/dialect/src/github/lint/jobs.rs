@@ -78,7 +78,7 @@ impl Syntax<'_> {
                     has_on = true;
                     workflow.events = self.events(node);
                 }
-                "permissions" => permissions::check(self, node),
+                "permissions" => workflow.permissions = Some(permissions::granted(self, node)),
                 "env" => workflow.env = self.env(node),
                 "defaults" => workflow.defaults = self.defaults(node),
                 "concurrency" => workflow.concurrency = self.concurrency(entry),
@@ -146,7 +146,11 @@ impl Syntax<'_> {
                     has_group = true;
                     own.group = self.text(node, "`group`", Empty::Refused);
                 }
-                "cancel-in-progress" => own.cancel = self.truth(node, "`cancel-in-progress`"),
+                "cancel-in-progress" => {
+                    own.cancel = self.truth(node, "`cancel-in-progress`");
+                    let text = Text { node };
+                    own.cancels = text.text().eq_ignore_ascii_case("true").then_some(text);
+                }
                 "queue" => {
                     self.text(node, "`queue`", Empty::Refused);
                 }
@@ -186,7 +190,7 @@ impl Syntax<'_> {
                     let items = self.sequence(&entry.value, "`steps`", Empty::Refused);
                     has_steps = items.is_some();
                     let items = items.unwrap_or_default().iter();
-                    job.steps = items.map(|item| self.step(item)).collect();
+                    job.steps = items.flat_map(|item| self.step(item)).collect();
                 }
                 "runs-on" => {
                     has_runs_on = true;
@@ -243,7 +247,7 @@ impl Syntax<'_> {
         match entry.key.as_str() {
             "name" => job.name = self.text(node, "`name`", Empty::Fine),
             "needs" => job.needs = self.one_or_more(node, "`needs`"),
-            "permissions" => permissions::check(self, node),
+            "permissions" => job.permissions = Some(permissions::granted(self, node)),
             "environment" => self.environment(job, entry),
             "concurrency" => job.concurrency = self.concurrency(entry),
             "outputs" => job.outputs = self.bindings(node, "`outputs`", Empty::Refused),
@@ -309,6 +313,8 @@ impl Syntax<'_> {
                 "url" => job.url = self.text(node, "`url`", Empty::Refused),
                 "deployment" => {
                     self.truth(node, "`deployment`");
+                    let text = Text { node }.text();
+                    job.only_uses_environment = text.eq_ignore_ascii_case("false");
                 }
                 _ => self.unknown(entry, what, &["name", "url", "deployment"]),
             }
@@ -355,7 +361,9 @@ impl<'a> Job<'a> {
             runs_on: Vec::new(),
             runs_on_expression: None,
             group: None,
+            permissions: None,
             environment: None,
+            only_uses_environment: false,
             url: None,
             concurrency: Concurrency::default(),
             outputs: Vec::new(),

@@ -59,7 +59,17 @@ pub(super) struct Workflow<'a> {
     pub(super) env: Option<Env<'a>>,
     pub(super) defaults: Defaults<'a>,
     pub(super) concurrency: Concurrency<'a>,
+    pub(super) permissions: Option<Granted<'a>>,
     pub(super) jobs: Vec<Job<'a>>,
+}
+
+/// What `permissions` gives.
+#[derive(Debug, Default)]
+pub(super) struct Granted<'a> {
+    /// `read-all` or `write-all`.
+    pub(super) all: Option<Text<'a>>,
+    /// Each scope with its level.
+    pub(super) scopes: Vec<Named<'a>>,
 }
 
 #[derive(Debug)]
@@ -115,7 +125,10 @@ pub(super) struct Defaults<'a> {
 #[derive(Debug, Default)]
 pub(super) struct Concurrency<'a> {
     pub(super) group: Option<Text<'a>>,
+    /// `cancel-in-progress`, when it is an expression.
     pub(super) cancel: Option<Text<'a>>,
+    /// The same, when it is `true`.
+    pub(super) cancels: Option<Text<'a>>,
 }
 
 #[derive(Debug)]
@@ -128,7 +141,10 @@ pub(super) struct Job<'a> {
     /// An expression that gives all labels.
     pub(super) runs_on_expression: Option<Text<'a>>,
     pub(super) group: Option<Text<'a>>,
+    pub(super) permissions: Option<Granted<'a>>,
     pub(super) environment: Option<Text<'a>>,
+    /// Whether using the environment is said to be no deployment.
+    pub(super) only_uses_environment: bool,
     pub(super) url: Option<Text<'a>>,
     pub(super) concurrency: Concurrency<'a>,
     pub(super) outputs: Vec<Named<'a>>,
@@ -209,8 +225,10 @@ pub(super) struct JobCall<'a> {
     pub(super) inherits: bool,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Step<'a> {
+    /// All of it.
+    pub(super) node: &'a Node,
     pub(super) id: Option<Text<'a>>,
     pub(super) name: Option<Text<'a>>,
     pub(super) condition: Option<Text<'a>>,
@@ -222,4 +240,23 @@ pub(super) struct Step<'a> {
     pub(super) working_directory: Option<Text<'a>>,
     pub(super) uses: Option<Text<'a>>,
     pub(super) with: Vec<Named<'a>>,
+}
+
+impl<'a> Step<'a> {
+    pub(super) fn new(node: &'a Node) -> Self {
+        Self {
+            node,
+            id: None,
+            name: None,
+            condition: None,
+            env: None,
+            continue_on_error: None,
+            timeout: None,
+            run: None,
+            shell: None,
+            working_directory: None,
+            uses: None,
+            with: Vec::new(),
+        }
+    }
 }

@@ -1,6 +1,9 @@
 //! `permissions:`.
 
-use super::syntax::{Case, Empty, Syntax};
+use super::{
+    model::{Granted, Text},
+    syntax::{Case, Empty, Syntax},
+};
 use crate::{
     diagnostic::Code,
     suggest,
@@ -33,20 +36,16 @@ const SCOPES: [(&str, &[&str]); 20] = [
     ("vulnerability-alerts", ALL),
 ];
 
-/// Says which scopes and levels there are not.
-pub(super) fn check(syntax: &mut Syntax<'_>, node: &Node) {
+/// Says which scopes and levels there are not; gives what is left.
+pub(super) fn granted<'a>(syntax: &mut Syntax<'_>, node: &'a Node) -> Granted<'a> {
+    let mut granted = Granted::default();
     if let Value::Scalar(_) = &*node.value {
-        let Some(text) = syntax.text(node, "`permissions`", Empty::Refused) else {
-            return;
-        };
-        level(
-            syntax,
-            node,
-            "`permissions`",
-            text.text(),
-            &["read-all", "write-all"],
-        );
-        return;
+        if let Some(text) = syntax.text(node, "`permissions`", Empty::Refused) {
+            let known = ["read-all", "write-all"];
+            level(syntax, node, "`permissions`", text.text(), &known);
+            granted.all = Some(text);
+        }
+        return granted;
     }
     for entry in syntax.mapping(node, "`permissions`", Empty::Fine, Case::Matters) {
         let Some((_, levels)) = SCOPES.iter().find(|(scope, _)| *scope == entry.key) else {
@@ -60,8 +59,10 @@ pub(super) fn check(syntax: &mut Syntax<'_>, node: &Node) {
         let what = format!("permission `{}`", entry.key);
         if let Some(text) = syntax.text(&entry.value, &what, Empty::Refused) {
             level(syntax, &entry.value, &what, text.text(), levels);
+            granted.scopes.push((Text { node: &entry.node }, text));
         }
     }
+    granted
 }
 
 fn level(syntax: &mut Syntax<'_>, node: &Node, what: &str, text: &str, levels: &[&str]) {

@@ -176,6 +176,9 @@ fn needs(jobs: &[Job<'_>], sink: &mut Sink) {
 
 fn labels(job: &Job<'_>, sink: &mut Sink) {
     let mut machines: Vec<(&str, &str)> = Vec::new();
+    // Runners of one's own, and groups of them, have labels of one's own.
+    let is_own = |label: &Text<'_>| label.text().eq_ignore_ascii_case("self-hosted");
+    let are_own = job.group.is_some() || job.runs_on.iter().any(is_own);
     for label in &job.runs_on {
         // What a matrix puts in one place never meets itself.
         let mut own = Vec::new();
@@ -185,6 +188,9 @@ fn labels(job: &Job<'_>, sink: &mut Sink) {
                 continue;
             }
             let Some(known) = HOSTED.into_iter().find(|known| *known == lower) else {
+                if are_own {
+                    continue;
+                }
                 let hint = (!sink.is_full())
                     .then(|| suggest::nearest(&lower, HOSTED.into_iter().chain(OWN)))
                     .flatten();
@@ -269,6 +275,11 @@ enum Platform {
     Any,
     Unix,
     Windows,
+}
+
+/// Whether labels are those of a system whose shell is `bash`.
+pub(super) fn is_unix(labels: &[Text<'_>]) -> bool {
+    platform(labels) == Platform::Unix
 }
 
 fn platform(labels: &[Text<'_>]) -> Platform {

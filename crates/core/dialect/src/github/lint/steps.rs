@@ -6,6 +6,7 @@ use super::{
 };
 use crate::{
     diagnostic::Code,
+    suggest,
     yaml::{Entry, Node},
 };
 
@@ -41,11 +42,15 @@ const WAIT: [&str; 6] = [
     "cancel",
 ];
 const PARALLEL: [&str; 3] = ["id", "name", "parallel"];
+/// Keys that say what a step does.
+const DEEDS: [&str; 6] = ["run", "uses", "wait", "wait-all", "cancel", "parallel"];
 
 impl Syntax<'_> {
-    /// A step. The last key that says what it does decides what kind of step it is.
-    pub(super) fn step<'a>(&mut self, node: &'a Node) -> Step<'a> {
-        let mut step = Step::default();
+    /// A step, with those inside of it. The last key that says what it does decides what kind of step it
+    /// is.
+    pub(super) fn step<'a>(&mut self, node: &'a Node) -> Vec<Step<'a>> {
+        let mut step = Step::new(node);
+        let mut inside = Vec::new();
         let entries = self.mapping(node, "a step", Empty::Refused, Case::Matters);
         let kind = entries
             .iter()
@@ -58,20 +63,48 @@ impl Syntax<'_> {
                 _ => None,
             });
         let Some((what, keys)) = kind else {
-            let hint = "it needs `run` or `uses`".to_owned();
-            let message = "a step must do something";
-            self.sink
-                .error_hint(Code::MissingKey, node.at, message, hint);
-            return step;
+            self.does_nothing(node, &entries);
+            return vec![step];
         };
         for entry in entries {
-            if keys.contains(&entry.key.as_str()) {
+            if entry.key == "parallel" && keys.contains(&"parallel") {
+                let items = self.sequence(&entry.value, "`parallel`", Empty::Refused);
+                let items = items.unwrap_or_default().iter();
+                inside.extend(items.flat_map(|item| self.step(item)));
+            } else if keys.contains(&entry.key.as_str()) {
                 self.step_key(&mut step, entry);
             } else {
                 self.unknown(entry, what, keys);
             }
         }
-        step
+        inside.insert(0, step);
+        inside
+    }
+
+    /// A step without any key that says what it does; most often that key has a slip in it. What is no slip
+    /// makes no sense with any deed.
+    fn does_nothing(&mut self, node: &Node, entries: &[&Entry]) {
+        let mut keys: Vec<&'static str> = Vec::new();
+        for key in [&RUN[..], &ACTION, &WAIT, &PARALLEL].concat() {
+            if !keys.contains(&key) {
+                keys.push(key);
+            }
+        }
+        let mut is_deed = false;
+        for entry in entries {
+            let is_known = keys.contains(&entry.key.as_str());
+            let near = suggest::nearest(&entry.key, keys.iter().copied());
+            if let Some(near) = near.filter(|_| !is_known) {
+                is_deed |= DEEDS.contains(&near);
+                self.unknown(entry, "a step", &keys);
+            }
+        }
+        if !is_deed {
+            let hint = "it needs `run` or `uses`".to_owned();
+            let message = "a step must do something";
+            self.sink
+                .error_hint(Code::MissingKey, node.at, message, hint);
+        }
     }
 
     fn step_key<'a>(&mut self, step: &mut Step<'a>, entry: &'a Entry) {
@@ -99,14 +132,6 @@ impl Syntax<'_> {
             }
             "cancel" => {
                 filled("`cancel`");
-            }
-            "parallel" => {
-                for item in self
-                    .sequence(node, "`parallel`", Empty::Refused)
-                    .unwrap_or_default()
-                {
-                    self.step(item);
-                }
             }
             _ => {}
         }

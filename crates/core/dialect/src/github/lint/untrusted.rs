@@ -3,7 +3,7 @@
 use cutover_expr::{Part, Tree};
 
 /// The values by their paths; `*` is any item of a list.
-const PATHS: [&str; 20] = [
+const PATHS: [&str; 26] = [
     "github.event.issue.title",
     "github.event.issue.body",
     "github.event.pull_request.title",
@@ -23,13 +23,22 @@ const PATHS: [&str; 20] = [
     "github.event.head_commit.author.name",
     "github.event.discussion.title",
     "github.event.discussion.body",
+    "github.event.workflow_run.head_branch",
+    "github.event.workflow_run.display_title",
+    "github.event.workflow_run.head_commit.message",
+    "github.event.workflow_run.head_commit.author.email",
+    "github.event.workflow_run.head_commit.author.name",
+    "github.event.workflow_run.pull_requests.*.head.ref",
     "github.head_ref",
 ];
 
 /// What `contains` and its like give is a truth value, whatever goes in.
 const SAFE: [&str; 3] = ["contains", "startswith", "endswith"];
 
-enum Segment {
+/// A link of a chain such as `github.event.commits[0].message`.
+#[derive(Debug)]
+pub(super) enum Segment {
+    /// As it is written.
     Name(String),
     /// An item of a list.
     Item,
@@ -62,12 +71,25 @@ fn walk(tree: &Tree, found: &mut Vec<(usize, String)>) {
 }
 
 fn chain(tree: &Tree, found: &mut Vec<(usize, String)>) {
-    let mut segments = Vec::new();
+    let (segments, others) = segments(tree);
+    for other in others {
+        walk(other, found);
+    }
+    let all: Vec<&str> = strangers(&segments).collect();
+    if !all.is_empty() {
+        found.push((tree.start, all.join("`, `")));
+    }
+}
+
+/// The links of a chain, and what else stands in it: its indices, and what it begins with when that is no
+/// context. Without a context there are no links.
+pub(super) fn segments(tree: &Tree) -> (Vec<Segment>, Vec<&Tree>) {
+    let (mut segments, mut others) = (Vec::new(), Vec::new());
     let mut node = tree;
     loop {
         node = match &node.part {
             Part::Property(of, name) => {
-                segments.push(Segment::Name(name.to_lowercase()));
+                segments.push(Segment::Name(name.clone()));
                 of
             }
             Part::Filter(of) => {
@@ -75,35 +97,41 @@ fn chain(tree: &Tree, found: &mut Vec<(usize, String)>) {
                 of
             }
             Part::Index(of, index) => {
-                walk(index, found);
+                others.push(&**index);
                 segments.push(Segment::Item);
                 of
             }
             Part::Context(name) => {
-                segments.push(Segment::Name(name.to_lowercase()));
+                segments.push(Segment::Name(name.clone()));
                 break;
             }
             _ => {
-                walk(node, found);
-                return;
+                others.push(node);
+                return (Vec::new(), others);
             }
         };
     }
     segments.reverse();
-    let all: Vec<&str> = PATHS
-        .into_iter()
-        .filter(|path| matches(&segments, &path.split('.').collect::<Vec<_>>()))
-        .collect();
-    if !all.is_empty() {
-        found.push((tree.start, all.join("`, `")));
-    }
+    (segments, others)
 }
 
-fn matches(segments: &[Segment], path: &[&str]) -> bool {
+/// Those of the values that a chain may be.
+pub(super) fn strangers(segments: &[Segment]) -> impl Iterator<Item = &'static str> {
+    let is_one = |path: &&str| matches(segments, &path.split('.').collect::<Vec<_>>());
+    PATHS.into_iter().filter(is_one)
+}
+
+/// Whether it is one of the values, item by item: for programs that ask for them in their own words.
+pub(super) fn named(path: &str) -> Option<&'static str> {
+    PATHS.into_iter().find(|own| *own == path)
+}
+
+/// Whether a chain may be the value of a path.
+pub(super) fn matches(segments: &[Segment], path: &[&str]) -> bool {
     match (segments.split_first(), path.split_first()) {
         (None, None) => true,
         (Some((Segment::Name(name), rest)), Some((own, path))) => {
-            name == own && matches(rest, path)
+            name.eq_ignore_ascii_case(own) && matches(rest, path)
         }
         (Some((Segment::Item, rest)), Some((own, path))) if *own == "*" => matches(rest, path),
         // An index behind `.*` takes one of what it gave.

@@ -1,7 +1,11 @@
 //! `uses:` of steps and jobs: the forms that references have.
 
 use super::model::{JobCall, Step, Text, Workflow};
-use crate::diagnostic::{Code, Sink};
+use crate::{
+    Lock,
+    diagnostic::{Code, Sink},
+    foreign,
+};
 
 /// Well-known actions with the last major version that runs on a node which the service has removed.
 const OUTDATED: [(&str, u32); 36] = [
@@ -50,6 +54,28 @@ pub(super) fn check(workflow: &Workflow<'_>, sink: &mut Sink) {
         }
         for step in &job.steps {
             check_step(step, sink);
+        }
+    }
+}
+
+/// Says which actions are named by what can move, although the lock knows their commits.
+pub(super) fn movable(lock: &Lock, workflow: &Workflow<'_>, sink: &mut Sink) {
+    let calls = workflow.jobs.iter().filter_map(|job| job.call.as_ref());
+    let calls = calls.map(|call| call.uses);
+    let steps = workflow.jobs.iter().flat_map(|job| &job.steps);
+    for uses in steps.filter_map(|step| step.uses).chain(calls) {
+        let Some(named) = foreign::reference(uses.text()) else {
+            continue;
+        };
+        let locked = lock.get(&named.repository, named.git_ref);
+        if locked.is_some_and(|locked| locked.commit != named.git_ref) {
+            let message = format!(
+                "`{}` is what the lock says only here; elsewhere it is what `{}` names then",
+                uses.text(),
+                named.git_ref
+            );
+            let hint = "`cutover lint --fix` writes the commit".to_owned();
+            sink.note(Code::Movable, uses.at(), message, hint);
         }
     }
 }

@@ -52,7 +52,7 @@ pub(super) fn job(entry: &Entry, token_is_news: &mut bool, sink: &mut Sink) -> O
     let fields = Fields::open(&entry.value, &JOB, sink)?;
     let permissions = fields
         .entry("permissions")
-        .and_then(|entry| permissions::read(entry, std::mem::take(token_is_news), sink));
+        .and_then(|entry| permissions::read(entry, token_is_news, sink));
     if let Some(entry) = fields.entry("snapshot") {
         let message = "`snapshot` does nothing here: no image is made of this machine";
         let hint = "the job runs as it would without it".to_owned();

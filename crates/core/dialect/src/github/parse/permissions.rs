@@ -36,7 +36,7 @@ const SCOPES: [&str; 20] = [
 ];
 
 /// Reads it, and says once for each file that no token of the forge is given.
-pub(super) fn read(entry: &Entry, is_news: bool, sink: &mut Sink) -> Option<Permissions> {
+pub(super) fn read(entry: &Entry, is_news: &mut bool, sink: &mut Sink) -> Option<Permissions> {
     let node = &entry.value;
     let permissions = match &*node.value {
         Value::Scalar(_) => {
@@ -57,13 +57,19 @@ pub(super) fn read(entry: &Entry, is_news: bool, sink: &mut Sink) -> Option<Perm
             None
         }
     };
-    let only_id_tokens = matches!(&permissions, Some(Permissions::Only(scopes))
-        if !scopes.is_empty() && scopes.keys().all(|scope| scope == "id-token"));
-    if is_news && !only_id_tokens {
+    // Only what may write is missed: whoever limits a token that is not there has all that was wanted.
+    let is_missed = match &permissions {
+        Some(Permissions::WriteAll) => true,
+        Some(Permissions::Only(scopes)) => scopes
+            .iter()
+            .any(|(scope, access)| scope != "id-token" && *access == Access::Write),
+        Some(Permissions::ReadAll) | None => false,
+    };
+    if is_missed && std::mem::take(is_news) {
         sink.warning(
             Code::NoToken,
             entry.at,
-            "`permissions` has nothing to limit: cutover gives jobs no token",
+            "`permissions` let nobody write: cutover gives jobs no token",
             "steps that call the forge need a secret of yours".to_owned(),
         );
     }

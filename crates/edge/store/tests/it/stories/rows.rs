@@ -59,12 +59,16 @@ pub(crate) async fn a_run_is_listed_as_it_last_was(store: Store) {
     assert_eq!(numbers(none).await, [0_u64; 0]);
 
     assert_eq!(store.run(&run_id(2)).await.unwrap(), Some(ended.clone()));
-    assert_eq!(
-        store.run_by_number(Some("demo/hello"), 2).await.unwrap(),
-        Some(ended)
-    );
-    assert_eq!(store.run_by_number(None, 2).await.unwrap(), Some(other));
-    assert_eq!(store.run_by_number(None, 99).await.unwrap(), None);
+    let by_number = async |repository, number| {
+        let rows = store.runs_by_number(repository, number).await.unwrap();
+        rows.into_iter().map(|row| row.id).collect::<Vec<_>>()
+    };
+    assert_eq!(by_number(Some("demo/hello"), 2).await, [run_id(2)]);
+    assert_eq!(by_number(Some("hello"), 2).await, [run_id(2)]);
+    assert_eq!(by_number(Some("ello"), 2).await, []);
+    assert_eq!(by_number(Some("x/demo/hello"), 2).await, []);
+    assert_eq!(by_number(None, 2).await, [other.id, run_id(2)]);
+    assert_eq!(by_number(None, 99).await, []);
     let unfinished = [1, 3, 4, 5, 6].map(run_id);
     assert_eq!(store.unfinished_runs().await.unwrap(), unfinished);
 }

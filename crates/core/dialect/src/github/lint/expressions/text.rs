@@ -102,13 +102,20 @@ impl Expressions<'_> {
                 return None;
             }
         };
-        let mut kinds = Vec::new();
+        let mut kinds = Some(Vec::new());
         for (start, expression) in expressions {
-            let kind = self.one(text, start, expression, spot, is_script)?;
+            let kind = self.one(text, start, expression, spot, is_script);
+            if kind.is_none() && self.sink.is_full() {
+                return None;
+            }
             let open = written[..start].rfind("${{").unwrap_or(start);
-            kinds.push((open, kind));
+            // Those behind one that does not hold may not hold either.
+            kinds = kinds.zip(kind).map(|(mut kinds, kind)| {
+                kinds.push((open, kind));
+                kinds
+            });
         }
-        Some(kinds)
+        kinds
     }
 
     /// The type of one expression; nothing when it does not hold.

@@ -40,8 +40,10 @@ typed!(issues: "opened" "edited" "deleted" "transferred" "pinned" "unpinned" "cl
     "assigned" "unassigned" "labeled" "unlabeled" "locked" "unlocked" "milestoned" "demilestoned"
     "typed" "untyped" "field_added" "field_removed");
 typed!(label: "created" "edited" "deleted");
+// The service lets paths stand and does not look at them.
 typed!(merge_group: "checks_requested";
-    may("branches", &FILLED_OR_LIST), may("branches-ignore", &FILLED_OR_LIST));
+    may("branches", &FILLED_OR_LIST), may("branches-ignore", &FILLED_OR_LIST),
+    may("paths", &FILLED_OR_LIST), may("paths-ignore", &FILLED_OR_LIST));
 typed!(milestone: "created" "closed" "opened" "edited" "deleted");
 typed!(project: "created" "closed" "reopened" "edited" "deleted");
 typed!(project_card: "created" "moved" "converted" "edited" "deleted");
