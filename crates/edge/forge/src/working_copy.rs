@@ -1,6 +1,6 @@
 //! What is done to a working copy after it was made: parts of it are left out, tags and submodules come.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, fs};
 
 use camino::{Utf8Path, Utf8PathBuf};
 
@@ -96,6 +96,34 @@ impl WorkingCopy {
         self.git("sparse-checkout")
             .args(["set", form, "--stdin"])
             .input(patterns.join("\n") + "\n")
+            .run()
+            .await
+    }
+
+    /// Takes what it borrows from another repository for its own: where only the copy is seen, git finds all of
+    /// its history.
+    pub async fn stand_alone(&self) -> Result<(), Error> {
+        let borrowed = self.git_dir.join("objects/info/alternates");
+        if !borrowed.exists() {
+            return Ok(());
+        }
+        self.git("repack")
+            .args(["-a", "-d", "--quiet"])
+            .run()
+            .await?;
+        blocking(move || fs::remove_file(&borrowed).map_err(Error::file("remove", borrowed))).await
+    }
+
+    /// Notes in a file of settings that git may trust the directory of this name, whoever owns it.
+    pub async fn note_as_safe(settings: &Utf8Path, name: &str) -> Result<(), Error> {
+        Git::new(&Place::Nowhere, "config")
+            .args([
+                "--file",
+                settings.as_str(),
+                "--fixed-value",
+                "--replace-all",
+            ])
+            .args(["safe.directory", name, name])
             .run()
             .await
     }

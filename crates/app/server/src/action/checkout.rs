@@ -9,7 +9,7 @@ use cutover_forge::{Reach, Repository, Submodules, WorkingCopy, WorkingTree};
 use cutover_model::source::{GitRef, Revision, Trigger};
 
 use self::wanted::{Wanted, Which};
-use super::{Context, Done, Left};
+use super::{Context, Done, Left, inside::Files};
 use crate::{Error, Sources};
 
 pub(super) async fn perform(context: &Context, log: &mut BuiltinLog) -> Result<Done, Error> {
@@ -41,7 +41,24 @@ pub(super) async fn perform(context: &Context, log: &mut BuiltinLog) -> Result<D
     if let Some(kept) = kept {
         kept.bring_back().await?;
     }
-    Ok(Done::Succeeded(left?))
+    let left = left?;
+    if context.container.is_some() {
+        ready_for_container(context, &into).await?;
+    }
+    Ok(Done::Succeeded(left))
+}
+
+/// For git in the container of the job: nothing that it needs lies elsewhere, and it may be of another user.
+async fn ready_for_container(context: &Context, into: &Utf8Path) -> Result<(), Error> {
+    WorkingCopy::at(into).stand_alone().await?;
+    let files = Files::of(context);
+    if let Some(home) = &files.home
+        && context.flag("set-safe-directory", true)?
+    {
+        let settings = home.join(".gitconfig");
+        WorkingCopy::note_as_safe(&settings, &files.inside(into)).await?;
+    }
+    Ok(())
 }
 
 /// A working copy that may be asked for more: with the token for actions, but not for strangers.

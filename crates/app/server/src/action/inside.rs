@@ -6,7 +6,7 @@ use std::fs;
 
 use camino::{Utf8Component, Utf8Path, Utf8PathBuf};
 use cutover_executor::Mounts;
-use cutover_results::{Bounds, Format, Glob, GlobOptions, extract, pack};
+use cutover_results::{Bounds, Format, Glob, GlobOptions, extract, extract_part, pack};
 
 use super::{Context, blocking};
 use crate::Error;
@@ -167,12 +167,8 @@ impl Files {
             // Names in the archive begin with that of the folder itself.
             let above = self.root.join(path.parent().unwrap_or(path));
             let from = archive.clone();
-            blocking(move || {
-                fs::create_dir_all(&above).map_err(|error| format!("`{above}`: {error}"))?;
-                let unpacked = extract(&from, &above, Bounds::default());
-                unpacked.map(drop).map_err(|error| error.to_string())
-            })
-            .await?;
+            let last = path.file_name().unwrap_or_default().to_owned();
+            blocking(move || unpack(&from, &above, &last)).await?;
         }
         Ok(())
     }
@@ -237,6 +233,21 @@ fn docker(error: cutover_docker::Error) -> Error {
     Error::Docker(error.to_string())
 }
 
+/// What was copied out of a container. The links of a folder may lead anywhere: they are not followed.
+fn unpack(archive: &Utf8Path, above: &Utf8Path, name: &str) -> Result<(), String> {
+    let failed = |error: std::io::Error| format!("`{above}`: {error}");
+    fs::create_dir_all(above).map_err(failed)?;
+    let folder = above.join(format!("{name}.folder"));
+    let unpacked = extract_part(archive, Utf8Path::new(name), &folder, Bounds::default());
+    if unpacked.is_ok_and(|unpacked| unpacked.entries > 0) {
+        return fs::rename(&folder, above.join(name)).map_err(failed);
+    }
+    // It is a file, an empty folder, or one that cannot be unpacked: then it is said why.
+    fs::remove_dir_all(&folder).map_err(failed)?;
+    let unpacked = extract(archive, above, Bounds::default());
+    unpacked.map(drop).map_err(|error| error.to_string())
+}
+
 /// Without `.` and `..`; links are not looked at.
 fn plain(path: &Utf8Path) -> Utf8PathBuf {
     let mut plain = Utf8PathBuf::new();
@@ -257,6 +268,27 @@ fn plain(path: &Utf8Path) -> Utf8PathBuf {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_folder_comes_with_its_links_and_a_file_alone() {
+        let dir = tempfile::tempdir().unwrap();
+        let root = Utf8Path::from_path(dir.path()).unwrap();
+        fs::create_dir_all(root.join("in/tool/deep")).unwrap();
+        fs::create_dir_all(root.join("in/none")).unwrap();
+        fs::write(root.join("in/tool/deep/a"), "a").unwrap();
+        std::os::unix::fs::symlink("/bin/sh", root.join("in/tool/sh")).unwrap();
+        let (archive, out) = (root.join("tar"), root.join("out"));
+        let bring = |from: &str, name: &str| {
+            pack(&root.join(from), &[name.into()], Format::Tar, &archive).unwrap();
+            unpack(&archive, &out, name).unwrap();
+        };
+        bring("in", "tool");
+        bring("in", "none");
+        bring("in/tool/deep", "a");
+        assert!(out.join("tool/sh").is_symlink() && out.join("tool/deep/a").is_file());
+        assert!(out.join("none").is_dir() && out.join("a").is_file());
+        assert_eq!(out.read_dir_utf8().unwrap().count(), 3);
+    }
 
     fn files(home: &str) -> Files {
         let mounts = Mounts::default()

@@ -32,7 +32,7 @@ impl Scene<'_> {
         let action = happened.action.or_else(|| usual(event));
         let branch = happened.git_ref.short();
         let mut own = match event {
-            "release" => json!({ "release": self.release(branch, head) }),
+            "release" => json!({ "release": self.release(happened.git_ref.tag(), head) }),
             "merge_group" => json!({ "merge_group": self.group(happened) }),
             "workflow_run" => {
                 let run = self.finished(happened);
@@ -70,13 +70,14 @@ impl Scene<'_> {
         self.with(own)
     }
 
-    fn release(&self, tag: &str, head: Option<&Told>) -> Value {
+    fn release(&self, tag: Option<&str>, head: Option<&Told>) -> Value {
         let at = head.map(|told| &told.at);
+        let link = tag.map(|tag| self.link(&format!("/releases/tag/{tag}")));
         json!({
             "tag_name": tag, "name": tag, "body": "", "target_commitish": self.default_branch,
             "draft": false, "prerelease": false, "created_at": at, "published_at": at,
             "author": self.user(), "assets": [],
-            "html_url": self.link(&format!("/releases/tag/{tag}")),
+            "html_url": link,
         })
     }
 

@@ -112,6 +112,33 @@ async fn a_copy_is_narrowed_to_folders_or_patterns_and_what_differs_stays() {
 }
 
 #[tokio::test]
+async fn a_copy_may_take_what_it_borrows_and_be_called_safe() {
+    let bench = Bench::new();
+    let main = repository(&bench, "main", &["top"]);
+    write(&main.join("top"), "later\n");
+    commit(&main);
+    let copy = copy_of(&bench, &main).await;
+    let of = WorkingCopy::at(&copy);
+    of.stand_alone().await.unwrap();
+    of.stand_alone().await.unwrap();
+    std::fs::remove_dir_all(&main).unwrap();
+    assert_eq!(git(&copy, &["rev-list", "--count", "HEAD"]), "2");
+    assert_eq!(git(&copy, &["fsck", "--connectivity-only"]), "");
+    let settings = bench.path("settings");
+    for name in ["/__w/a/a", "/__w/a/a", "/__w/a/a/b"] {
+        WorkingCopy::note_as_safe(&settings, name).await.unwrap();
+    }
+    let all = [
+        "config",
+        "--file",
+        settings.as_str(),
+        "--get-all",
+        "safe.directory",
+    ];
+    assert_eq!(git(&copy, &all), "/__w/a/a\n/__w/a/a/b");
+}
+
+#[tokio::test]
 async fn tags_come_when_they_are_asked_for() {
     let bench = Bench::new();
     let main = repository(&bench, "main", &["top"]);
