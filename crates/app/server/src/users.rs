@@ -151,7 +151,7 @@ mod tests {
         let first = control.add_user_by("bob", "ada").await.unwrap();
         for name in ["ada", "eve"] {
             let refused = control.add_user_by(name, "bob").await;
-            assert!(matches!(refused, Err(Error::Malformed(_))), "{name}");
+            assert!(matches!(refused, Err(Error::Refused(_))), "{name}");
         }
         let second = control.add_user_by("bob", "bob").await.unwrap();
         let user = control.user_of(first.expose()).await.unwrap();
