@@ -88,11 +88,11 @@ codes! {
     LackingAction, "CUT-1050", "an action that is not there",
         "The action could not be had: the reason is said. Actions of other repositories are fetched by git when a run needs them; `cutover lint` and runs of strangers take only what has been fetched before. `--local-repository OWNER/REPO@REF=DIR` takes them from a directory. Built in are `actions/checkout` and `cutover/gate`, `cutover/release`, `cutover/build`, `cutover/deploy` at `@v1`.";
     NoAction, "CUT-1051", "a local action is missing",
-        "`uses: ./path` needs `action.yml` or `action.yaml` in that directory of the sources.";
+        "`uses: ./path` needs `action.yml` or `action.yaml` in that directory of the sources, or of what an `actions/checkout` before it, with fixed inputs, puts there. With `--as-far-as-possible` only its step faults, when it is reached.";
     ActionNesting, "CUT-1052", "actions use each other without end",
         "Composite actions may nest ten deep, may not lead back to themselves, and may come to at most 10 000 steps in all.";
     ActionInput, "CUT-1053", "an action has no such input, or lacks one",
-        "`with` takes the inputs that the action declares, and must give those that it requires.";
+        "`with` takes the inputs that the action declares, and must give those that it requires. A run goes on with a warning, as at GitHub.";
     ActionVersion, "CUT-1054", "a built-in action in a version that is not there",
         "The built-in actions `cutover/…` are there as `@v1`.";
     BadReference, "CUT-1055", "`uses` names nothing",
@@ -112,7 +112,7 @@ codes! {
     UnknownShell, "CUT-1070", "an unknown shell",
         "Known are `bash`, `sh`, `python`, `pwsh`, those of Windows (`powershell`, `cmd`), and any command that has `{0}` where the script's path goes.";
     NoToken, "CUT-1080", "permissions without a token",
-        "`permissions` says what the token of a job may do. cutover mints no token, so no job has any of these permissions.";
+        "`permissions` lets the token of a job write somewhere. cutover mints no token, so a step that would write there with it fails. Permissions that only read, or take away, are not told.";
     Permission, "CUT-1081", "no such permission",
         "`permissions` is `read-all`, `write-all`, or a mapping of scopes to `read`, `write` or `none`; some scopes have only two of these.";
     RunnerLabel, "CUT-1082", "a label that no runner has",
