@@ -65,6 +65,12 @@ pub(crate) fn json_line(value: &Value) {
     out(&format!("{value}\n"));
 }
 
+/// So many of something: `1 file`, `2 files`.
+pub(crate) fn count(number: usize, word: &str) -> String {
+    let plural = if number == 1 { "" } else { "s" };
+    format!("{number} {word}{plural}")
+}
+
 /// Talk for people.
 pub(crate) fn talk(text: &str) {
     err(&format!("{text}\n"));

@@ -516,7 +516,7 @@ jobs:
     assert_eq!(fs::read_to_string(&path).unwrap(), TEXT);
     lint(&["--fix"])
         .exits(0)
-        .says(&["2 fixes in 1 files were made"]);
+        .says(&["mended: 2 places in 1 file"]);
     assert_eq!(fs::read_to_string(&path).unwrap(), MENDED);
     lint(&["--fix", "--diff"]).exits(0);
     lint(&["--diff"]).exits(2);

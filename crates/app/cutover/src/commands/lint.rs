@@ -130,12 +130,14 @@ impl Findings {
             let all = self.found.iter();
             all.filter(|one| one.severity == severity).count()
         };
-        let [errors, warnings, notes] =
-            [Severity::Error, Severity::Warning, Severity::Note].map(count);
-        render::talk(&format!(
-            "{} files, {errors} errors, {warnings} warnings, {notes} notes",
-            self.files.len()
-        ));
+        let told = [
+            (self.files.len(), "file"),
+            (count(Severity::Error), "error"),
+            (count(Severity::Warning), "warning"),
+            (count(Severity::Note), "note"),
+        ];
+        let told = told.map(|(number, word)| render::count(number, word));
+        render::talk(&told.join(", "));
     }
 }
 

@@ -55,7 +55,7 @@ pub(super) async fn upload(context: &Context, log: &mut BuiltinLog) -> Result<Do
     let artifact = keep(context, (name, "application/zip"), to, pack).await?;
     Files::of(context).clear().await?;
     log.line(&format!(
-        "{count} files are artifact `{}` ({} bytes, sha256:{})",
+        "files in artifact `{}`: {count} ({} bytes, sha256:{})",
         artifact.name, artifact.size, artifact.sha256
     ));
     Ok(Done::Succeeded(left(context, artifact)))

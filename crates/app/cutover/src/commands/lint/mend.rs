@@ -62,7 +62,7 @@ impl Mended {
             let diff = diff.unified_diff().header(&from, &to).to_string();
             render::data(diff.trim_end_matches('\n'));
         }
-        self.tell("would be");
+        self.tell("can be mended");
     }
 
     /// Writes the files, each at once or not at all.
@@ -71,7 +71,7 @@ impl Mended {
             let path = root.join(path);
             replace(&path, before, after).with_context(|| format!("could not write `{path}`"))?;
         }
-        self.tell("were");
+        self.tell("mended");
         if self.before.contains_key(Lock::PATH) {
             let path = Lock::PATH;
             render::talk(&format!(
@@ -81,13 +81,16 @@ impl Mended {
         Ok(())
     }
 
-    fn tell(&self, were: &str) {
+    fn tell(&self, done: &str) {
         for fix in &self.made {
             let at = fix.mends.first().copied().unwrap_or_default();
             render::talk(&format!("{}:{at}: {}: {}", fix.path, fix.code, fix.title));
         }
-        let (made, files) = (self.made.len(), self.before.len());
-        render::talk(&format!("{made} fixes in {files} files {were} made"));
+        let (places, files) = (
+            render::count(self.made.len(), "place"),
+            render::count(self.before.len(), "file"),
+        );
+        render::talk(&format!("{done}: {places} in {files}"));
     }
 }
 
