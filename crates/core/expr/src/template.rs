@@ -83,6 +83,37 @@ pub fn expressions(text: &str) -> Result<Vec<(usize, &str)>, ParseError> {
     Ok(ranges.into_iter().map(slice).collect())
 }
 
+/// One expression that has the text which a template comes to: `format('a {0}', x)` for `a ${{ x }}`.
+pub fn as_format(text: &str) -> Result<String, ParseError> {
+    let (mut said, mut values) = (String::new(), String::new());
+    let mut count = 0_usize;
+    let mut value = |expression: &Expression<'_>, said: &mut String| {
+        said.extend(["{", &count.to_string(), "}"]);
+        values.extend([", ", expression.text]);
+        count += 1;
+    };
+    match Template::read(text)? {
+        Template::Text(text) => said.push_str(&quoted(text)),
+        Template::Single(expression) => value(&expression, &mut said),
+        Template::Mixed(pieces) => {
+            for piece in &pieces {
+                match piece {
+                    Piece::Text(text) => said.push_str(&quoted(text)),
+                    Piece::Expression(expression) => value(expression, &mut said),
+                }
+            }
+        }
+    }
+    Ok(format!("format('{said}'{values})"))
+}
+
+/// As it stands in the first word of `format`.
+fn quoted(text: &str) -> String {
+    text.replace('\'', "''")
+        .replace('{', "{{")
+        .replace('}', "}}")
+}
+
 const OPEN: &str = "${{";
 const CLOSE: &str = "}}";
 

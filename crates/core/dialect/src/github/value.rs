@@ -127,14 +127,15 @@ pub(crate) fn condition(node: &Node, scope: Scope, sink: &mut Sink) -> Option<Ex
         Some(inner) => (inner, start + 3),
         None => (trimmed, start),
     };
-    if let Some(byte) = inner.find("${{") {
-        sink.error_hint(
-            Code::Expression,
-            node.place_of(start + byte),
-            "`if` has `${{ }}` around a part of the condition, which makes it always true",
-            "write the whole condition without `${{ }}`".to_owned(),
-        );
-        return None;
+    if is_dynamic(inner) {
+        // A text that is not empty, which always holds; its expressions still say whether what went before
+        // counts. Whoever wrote it is warned.
+        let text =
+            check(node, &text, scope, sink).then(|| cutover_expr::template::as_format(trimmed));
+        return Some(Expression {
+            text: text?.ok()?,
+            at: node.at,
+        });
     }
     if inner.trim().is_empty() && inner.len() < trimmed.len() {
         sink.error(Code::Expression, node.at, "An expression was expected");

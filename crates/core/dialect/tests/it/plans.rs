@@ -175,6 +175,20 @@ fn anchors_stand_for_what_they_name() {
 }
 
 #[test]
+fn text_around_an_expression_makes_a_condition_of_it_that_always_holds() {
+    let plan = plan(&[(
+        PATH,
+        "on: push\njobs:\n  a:\n    runs-on: x\n    if: github.ref == ${{ 'it''s' }}\n    steps:\n    - run: echo\n      \
+         if: ${{ failure() }} && ${{ env.X }}\n",
+    )]);
+    let job = &plan.jobs[0];
+    let said = job.condition.as_ref().unwrap();
+    assert_eq!(said.text, "format('github.ref == {0}', 'it''s')");
+    let said = job.steps[0].condition.as_ref().unwrap();
+    assert_eq!(said.text, "format('{0} && {1}', failure(), env.X)");
+}
+
+#[test]
 fn a_matrix_may_be_one_expression() {
     let plan = plan(&[(
         PATH,

@@ -2,7 +2,7 @@
 
 use cutover_expr::{
     Allowed, Object, ParseErrorKind, Value,
-    template::{check, evaluate, evaluate_value, is_static, uses},
+    template::{as_format, check, evaluate, evaluate_value, is_static, uses},
 };
 
 fn contexts() -> Object {
@@ -27,7 +27,11 @@ fn expressions_are_replaced_by_their_text() {
     ];
     for (text, wanted) in cases {
         assert_eq!(evaluate(text, &contexts()).unwrap(), wanted, "{text}");
+        let whole = format!("${{{{ {} }}}}", as_format(text).unwrap());
+        assert_eq!(evaluate(&whole, &contexts()).unwrap(), wanted, "{whole}");
     }
+    let said = as_format("it's {1} ${{ n }} == ${{ o.a }}").unwrap();
+    assert_eq!(said, "format('it''s {{1}} {0} == {1}', n, o.a)");
 }
 
 #[test]
