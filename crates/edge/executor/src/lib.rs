@@ -47,6 +47,7 @@ pub use self::{
     mask::TextMask,
     order::{Begun, HandedKind, StepEnd, StepOrder},
     past::{LogLimits, has_left, log_below},
+    place::plain,
     process::ProcessExecutor,
     protocol::Grace,
     shown::{LogReader, Shown},

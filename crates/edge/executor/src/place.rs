@@ -40,8 +40,8 @@ impl Place {
     }
 }
 
-/// Without `.` and `..`; links are not looked at.
-fn plain(path: &Utf8Path) -> Utf8PathBuf {
+/// A path without `.` and `..`; links are not looked at.
+pub fn plain(path: &Utf8Path) -> Utf8PathBuf {
     let mut plain = Utf8PathBuf::new();
     for part in path.components() {
         match part {

@@ -5,7 +5,7 @@
 use std::fs;
 
 use camino::{Utf8Component, Utf8Path, Utf8PathBuf};
-use cutover_executor::Mounts;
+use cutover_executor::{Mounts, plain};
 use cutover_results::{Bounds, Format, Glob, GlobOptions, extract, extract_part, pack};
 
 use super::{Context, blocking};
@@ -246,23 +246,6 @@ fn unpack(archive: &Utf8Path, above: &Utf8Path, name: &str) -> Result<(), String
     fs::remove_dir_all(&folder).map_err(failed)?;
     let unpacked = extract(archive, above, Bounds::default());
     unpacked.map(drop).map_err(|error| error.to_string())
-}
-
-/// Without `.` and `..`; links are not looked at.
-fn plain(path: &Utf8Path) -> Utf8PathBuf {
-    let mut plain = Utf8PathBuf::new();
-    for part in path.components() {
-        match part {
-            Utf8Component::CurDir => {}
-            Utf8Component::ParentDir => {
-                plain.pop();
-            }
-            Utf8Component::Prefix(_) | Utf8Component::RootDir | Utf8Component::Normal(_) => {
-                plain.push(part);
-            }
-        }
-    }
-    plain
 }
 
 #[cfg(test)]
